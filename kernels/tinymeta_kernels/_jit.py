@@ -1,0 +1,119 @@
+"""The one decorator that turns a Python loop over arrays into machine code.
+
+    @jit
+    def _scale(x, factor, out):
+        for i in range(x.size):
+            out[i] = factor * x[i]
+
+Nothing happens at import: Numba itself is imported, and the loop compiled (or loaded from the cache on
+disk), when the kernel is first called. The rules that a kernel keeps, and why:
+
+- It writes only into parameters whose names start with ``out``. Every other array is declared read-only,
+  so an array that may be written and one that may not share one compilation.
+- Arrays are C-contiguous, in one floating dtype, that of the first argument: one compilation per dtype.
+- It calls no other jitted function and reads no global: Numba's cache does not notice when something
+  outside of the function's own file changes, and would run stale code.
+- No ``fastmath``: it deletes NaN checks and reorders sums.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+__all__ = ["KERNELS", "Kernel", "has_kernel", "jit", "on_compile"]
+
+KERNELS: list["Kernel"] = []
+
+_compile_listener: Callable[[str], None] | None = None
+
+
+def on_compile(callback: Callable[[str], None] | None) -> None:
+    """Have ``callback(kernel_name)`` called before each compilation; None stops that.
+
+    Loading a kernel from the cache on disk is not a compilation. A command line uses this to say why the
+    first run takes a while.
+    """
+    global _compile_listener
+    _compile_listener = callback
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
+_interpret = _is_set("TINYMETA_DISABLE_JIT") or _is_set("NUMBA_DISABLE_JIT")
+_has_numba = importlib.util.find_spec("numba") is not None
+
+
+def has_kernel(dtype: DTypeLike) -> bool:
+    """Whether arrays of this dtype go to the loops; all others take the NumPy form beside them.
+
+    True for float32 and float64 where Numba is installed. With ``TINYMETA_DISABLE_JIT=1`` (or Numba's own
+    ``NUMBA_DISABLE_JIT=1``) the loops run as plain Python, for a debugger or for coverage.
+    """
+    return np.dtype(dtype).char in "fd" and (_has_numba or _interpret)
+
+
+class Kernel:
+    """A loop over arrays, compiled for float32 and float64 separately at its first call."""
+
+    def __init__(self, py_func: Callable[..., None]) -> None:
+        self.py_func = py_func
+        self.entries: dict[str, Callable[..., None]] = {}
+        self.__name__ = py_func.__name__
+        self.__doc__ = py_func.__doc__
+
+    def __call__(self, *args: Any) -> None:
+        entry = self.entries.get(args[0].dtype.char)
+        if entry is None:
+            entry = self.entries[args[0].dtype.char] = self._build(args)
+        entry(*args)
+
+    def _build(self, args: tuple[Any, ...]) -> Callable[..., None]:
+        if _interpret or not _has_numba:
+            return self.py_func
+        try:
+            return self._compile(args, cache=True)
+        except (RuntimeError, OSError) as error:
+            # No folder can hold the cache (read-only installation without a home), or the disk is full.
+            if isinstance(error, RuntimeError) and "no locator" not in str(error):
+                raise
+            return self._compile(args, cache=False)
+
+    def _compile(self, args: tuple[Any, ...], cache: bool) -> Callable[..., None]:
+        import numba
+        from numba.core import event
+
+        class Announce(event.Listener):  # type: ignore[misc]
+            def on_start(listener, _: Any) -> None:
+                if _compile_listener is not None:
+                    _compile_listener(self.__name__)
+
+            def on_end(listener, _: Any) -> None:
+                pass
+
+        def declared(name: str, value: Any) -> Any:
+            if not isinstance(value, np.ndarray):
+                return numba.typeof(value)
+            dtype = numba.from_dtype(value.dtype)
+            return numba.types.Array(dtype, value.ndim, "C", readonly=not name.startswith("out"))
+
+        code = self.py_func.__code__
+        names = code.co_varnames[: code.co_argcount]
+        signature = tuple(declared(name, value) for name, value in zip(names, args, strict=True))
+        with event.install_listener("numba:compile", Announce()):
+            dispatcher: Callable[..., None] = numba.njit(
+                [signature], cache=cache, error_model="numpy", nogil=True
+            )(self.py_func)
+        return dispatcher
+
+
+def jit(py_func: Callable[..., None]) -> Kernel:
+    """Make a :class:`Kernel` of a loop that follows the rules above; ``.py_func`` is the loop itself."""
+    kernel = Kernel(py_func)
+    KERNELS.append(kernel)
+    return kernel

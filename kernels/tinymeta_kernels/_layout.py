@@ -1,0 +1,40 @@
+"""What the Python front of a kernel does to its arrays before the loop sees them, and to its result after."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = ["Array", "c_order", "common", "deliver", "destination"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+def common(*arrays: ArrayLike) -> tuple[Array, ...]:
+    """The arrays in the dtype that NumPy promotes them to; nothing is copied that has it already."""
+    given = [np.asarray(a) for a in arrays]
+    dtype = given[0].dtype
+    if any(a.dtype != dtype for a in given):
+        dtype = np.result_type(*given)
+    return tuple(a if a.dtype == dtype else a.astype(dtype) for a in given)
+
+
+def c_order(x: Array) -> Array:
+    """The array itself if it is C-contiguous, else a copy that is. 0-d stays 0-d."""
+    flags = x.flags
+    return x if flags.c_contiguous and flags.aligned else x.copy(order="C")
+
+
+def destination(out: Array | None, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """An array that a loop can fill: ``out`` itself if its memory is right, else a fresh one."""
+    if out is not None and out.shape == shape and out.dtype == dtype and out.flags.carray:
+        return out
+    return np.empty(shape, dtype)
+
+
+def deliver(result: Array, out: Array | None) -> Array:
+    """The result, copied into ``out`` where the caller gave one that does not hold it already."""
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out

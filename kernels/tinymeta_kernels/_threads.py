@@ -1,0 +1,135 @@
+"""Work shared between threads, cut the same way whatever their number.
+
+Kernels and BLAS let go of the interpreter lock, so plain Python threads use all cores. Unlike Numba's
+parallel loops they may be started from several threads at once and survive a fork, and a kernel stays
+one simple compilation. Each unit of work writes its own part of the output and is computed alike on any
+thread, so results do not depend on how many there are.
+"""
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+__all__ = ["run", "set_num_threads"]
+
+Unit = TypeVar("Unit")
+
+_local = threading.local()
+_pool: ThreadPoolExecutor | None = None
+
+
+def _available_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+_num_threads = int(os.environ.get("TINYMETA_NUM_THREADS") or _available_cores())
+
+
+def set_num_threads(n: int) -> None:
+    """Let kernels use ``n`` threads (from the environment: TINYMETA_NUM_THREADS; else all cores)."""
+    global _num_threads, _pool
+    if n < 1:
+        raise ValueError(f"set_num_threads needs at least 1 thread, got {n}")
+    _num_threads, _pool = n, None
+
+
+def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
+    """Call ``work(unit)`` once for each unit, on the free threads; return when all are done.
+
+    Work started by work (or a single unit) stays on the calling thread.
+    """
+    if len(units) < 2 or _num_threads < 2 or getattr(_local, "busy", False):
+        for unit in units:
+            work(unit)
+        return
+    waiting = iter(units)
+    claim = threading.Lock()
+
+    def drain() -> None:
+        _local.busy = True
+        try:
+            while True:
+                with claim:
+                    try:
+                        unit = next(waiting)
+                    except StopIteration:
+                        return
+                work(unit)
+        finally:
+            _local.busy = False
+
+    with _one_blas_thread():
+        helpers = [_workers().submit(drain) for _ in range(min(_num_threads, len(units)) - 1)]
+        try:
+            drain()
+        finally:
+            for helper in helpers:
+                # Nothing is left for a helper that has not started; the others finish their unit.
+                if not helper.cancel():
+                    helper.result()
+
+
+def _workers() -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(_num_threads - 1, thread_name_prefix="tinymeta-kernels")
+    return _pool
+
+
+def _forget_threads() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool, _blas_lock, _blas_users
+    _pool, _blas_lock, _blas_users = None, threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+# OpenBLAS threads take turns inside one product, so two Python threads that multiply matrices wait for
+# each other. NumPy's wheels carry OpenBLAS under these names; other libraries are left as they are.
+_BLAS_PREFIXES = ("scipy_openblas", "openblas")
+_BLAS_SUFFIXES = ("64_", "")
+
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_threads_before = 1
+
+
+def _blas_function(name: str) -> Any:
+    library = ctypes.CDLL(np._core._multiarray_umath.__file__)
+    for prefix in _BLAS_PREFIXES:
+        for suffix in _BLAS_SUFFIXES:
+            try:
+                return getattr(library, f"{prefix}_{name}{suffix}")
+            except AttributeError:
+                continue
+    return None
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """OpenBLAS on one thread per product while any range of work runs, then as it was."""
+    global _blas_users, _blas_threads_before
+    get, set_ = _blas_function("get_num_threads"), _blas_function("set_num_threads")
+    if get is None or set_ is None:
+        yield
+        return
+    with _blas_lock:
+        if _blas_users == 0:
+            _blas_threads_before = get()
+            set_(1)
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                set_(_blas_threads_before)

@@ -1,0 +1,30 @@
+"""tinymeta: a from-scratch autograd framework that differentiates through learning itself.
+
+Read `engine/tensor.py`, `engine/primitive.py` and `engine/sweep.py` first, in that order.
+"""
+
+import sys as _sys
+from pathlib import Path as _Path
+
+_kernels = _Path(__file__).resolve().parents[1] / "kernels"
+if (_kernels / "tinymeta_kernels").is_dir() and str(_kernels) not in _sys.path:
+    _sys.path.insert(0, str(_kernels))  # a checkout that is not installed; nothing to do in a wheel
+
+from tinymeta.engine import tree as tree
+from tinymeta.engine.convert import tensor as tensor
+from tinymeta.engine.errors import UserError as UserError
+from tinymeta.engine.primitive import primitive as primitive
+from tinymeta.engine.sweep import gradient as gradient
+from tinymeta.engine.sweep import orders as orders
+from tinymeta.engine.tensor import Tensor as Tensor
+from tinymeta.engine.transforms import grad as grad
+from tinymeta.engine.transforms import hessian as hessian
+from tinymeta.engine.transforms import hvp as hvp
+from tinymeta.engine.transforms import jacobian as jacobian
+from tinymeta.engine.transforms import jvp as jvp
+from tinymeta.engine.transforms import value_and_grad as value_and_grad
+from tinymeta.engine.transforms import vjp as vjp
+from tinymeta.engine.vmap import vmap as vmap
+from tinymeta.ops import *
+
+__version__ = "0.1.0"

@@ -1,0 +1,204 @@
+"""The command line: one table of verbs, one place where errors become sentences.
+
+Verbs are loaded when they are used, so ``tinymeta --help`` and ``tinymeta list`` import no recipe, no plots and
+no kernels. A verb is a function ``verb(parser, arguments) -> None`` that adds its options to the parser it is
+given, parses, and acts.
+
+Exit status: 0; 2 for a mistake of the user's, told in one sentence; 130 after Ctrl-C. A traceback is a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from tinymeta.engine.errors import UserError
+
+
+class Verb(NamedTuple):
+    """``module:function`` and what it does, in one line."""
+
+    target: str
+    help: str
+
+
+VERBS = {
+    "list": Verb("tinymeta.cli:list_recipes", "every recipe and the idea it stands for"),
+    "run": Verb("tinymeta.cli:run_recipe", "train a recipe, measure it, write a folder"),
+    "eval": Verb("tinymeta.cli:evaluate_run", "measure a trained run on fresh tasks"),
+    "warmup": Verb("tinymeta.cli:warm_up", "compile the kernels now, and keep them for later runs"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are the same kind of sentence as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `{self.prog} --help` shows the usage")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line on ``arguments`` (by default the process's own) and return the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without "±" shows "?" and goes on
+            stream.reconfigure(errors="replace")
+    try:
+        _dispatch(arguments)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"tinymeta: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print("", *getattr(stop, "__notes__", ["stopped"]), sep="\n", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+    return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments and arguments[0] in VERBS:
+        module, _, function = VERBS[arguments[0]].target.partition(":")
+        verb: Callable[[Parser, list[str]], None] = getattr(import_module(module), function)
+        verb(Parser(prog=f"tinymeta {arguments[0]}", description=VERBS[arguments[0]].help), arguments[1:])
+    elif arguments and not arguments[0].startswith("-"):
+        raise UserError(_unknown(arguments[0]))
+    else:
+        main_job(arguments)
+
+
+def _unknown(word: str) -> str:
+    from tinymeta.recipes import RECIPES
+    from tinymeta.recipes.config import closest
+
+    if word in RECIPES:
+        return f"'{word}' is a recipe: `tinymeta run {word}` runs it"
+    return f"there is no command '{word}'{closest(word, VERBS)}: it is one of {', '.join(VERBS)}"
+
+
+def main_job(arguments: list[str]) -> None:
+    """``tinymeta`` without a verb: meta-learn sinusoids, compare, draw."""
+    verbs = "\n".join(f"  {name:8}{verb.help}" for name, verb in VERBS.items())
+    parser = Parser(
+        prog="tinymeta",
+        description="Without a command: meta-learn sinusoids, compare the methods, draw; under a minute.",
+        epilog=f"commands:\n{verbs}\n\n`tinymeta COMMAND --help` tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    _add_run_options(parser)
+    options = parser.parse_args(arguments)
+    if options.version:
+        from tinymeta.recipes.run import version
+
+        print(f"tinymeta {version()}")
+        return
+    from tinymeta.recipes import main_job
+
+    main_job.main(
+        out=options.out,
+        iterations=options.iterations,
+        seed=options.seed,
+        quiet=options.quiet,
+        resume=options.resume,
+    )
+
+
+def list_recipes(parser: Parser, arguments: list[str]) -> None:
+    """``tinymeta list``."""
+    parser.parse_args(arguments)
+    from tinymeta.recipes import RECIPES
+
+    width = max(map(len, RECIPES))
+    for name, entry in RECIPES.items():
+        print(f"{name:<{width}}  {entry.idea}")
+
+
+def run_recipe(parser: Parser, arguments: list[str]) -> None:
+    """``tinymeta run RECIPE``."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a name from `tinymeta list`")
+    _add_run_options(parser)
+    _add_task_options(parser)
+    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes to use (default 1)")
+    _explain_keys(parser, arguments)
+    options = parser.parse_args(arguments)
+    from tinymeta import recipes
+    from tinymeta.recipes.config import assignments
+    from tinymeta.recipes.launch import Wishes, launch
+
+    recipe = recipes.find(options.recipe)
+    changes = assignments(options.set)
+    if options.iterations is not None:
+        changes["iterations"] = str(options.iterations)
+    wishes = Wishes(options.out, options.seed, options.data, options.workers, options.resume, options.quiet)
+    launch(recipe, changes, wishes, verb=("run", recipe.name))
+
+
+def evaluate_run(parser: Parser, arguments: list[str]) -> None:
+    """``tinymeta eval RUN``."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run")
+    parser.add_argument("--tasks", type=_positive, metavar="N", help="how many fresh tasks")
+    _add_task_options(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress; only the table")
+    options = parser.parse_args(arguments)
+    from tinymeta.recipes.config import assignments
+    from tinymeta.recipes.launch import evaluate
+
+    changes = assignments(options.set)
+    if options.tasks is not None:
+        changes["tasks"] = str(options.tasks)
+    evaluate(options.run, changes, options.data, options.quiet)
+
+
+def warm_up(parser: Parser, arguments: list[str]) -> None:
+    """``tinymeta warmup``."""
+    parser.parse_args(arguments)
+    import tinymeta_kernels
+
+    tinymeta_kernels.warmup()
+
+
+def _add_run_options(parser: Parser) -> None:
+    parser.add_argument("--iterations", type=_count, metavar="N", help="meta-iterations")
+    parser.add_argument("--seed", type=_count, metavar="N", help="seed of everything random (default 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/RECIPE-N)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, or the latest one")
+    parser.add_argument("--quiet", action="store_true", help="no progress; only the table")
+
+
+def _add_task_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change keys of the recipe"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
+
+
+def _explain_keys(parser: Parser, arguments: list[str]) -> None:
+    """Let ``tinymeta run RECIPE --help`` list that recipe's keys."""
+    if arguments and {"-h", "--help"} & set(arguments[1:]):
+        from tinymeta import recipes
+        from tinymeta.recipes.config import describe
+
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        recipe = recipes.find(arguments[0])
+        parser.description = f"{recipe.name}: {recipe.idea}"
+        parser.epilog = f"keys, with their defaults (change them by --set):\n{describe(recipe.config)}"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not '{text}'")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _count(text) == 0:
+        raise argparse.ArgumentTypeError("must be 1 or more, not '0'")
+    return int(text)

@@ -1,0 +1,54 @@
+"""Ways into a Tensor: from numbers, lists, arrays, and anything that speaks DLPack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.errors import DtypeError
+from tinymeta.engine.state import USER
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+
+
+def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A Tensor holding a copy of `data`.
+
+    Parameters
+    ----------
+    data
+        Numbers, nested lists, a NumPy array, anything with `__array__` or DLPack. Arrays keep their dtype.
+    dtype
+        The dtype wanted instead.
+    requires_grad
+        Make it a leaf whose derivative `tm.gradient` can ask for. It must be floating point.
+    """
+    if isinstance(data, Tensor):
+        data = data.numpy()
+    array = np.array(_array(data), dtype=dtype)
+    if array.dtype.kind not in "fciub":
+        raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
+    if requires_grad and array.dtype.kind not in "fc":
+        raise DtypeError(f"only floating-point Tensors have gradients, and this is {array.dtype}: pass dtype=float")
+    return Tensor(array, tracked=USER if requires_grad else 0)
+
+
+def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
+    """`value` as a Tensor, without a copy; a Python number takes the dtype `like` where that can hold it."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (int, float, complex)) and like is not None:
+        fits = like.kind == "f" and not isinstance(value, complex)
+        return Tensor(np.array(value, like if fits else np.result_type(like, value)))
+    array = _array(value)
+    if array.dtype.kind not in "fciub":
+        raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
+    return Tensor(array)
+
+
+def _array(value: Any) -> Array:
+    if isinstance(value, (list, tuple)) and any(isinstance(x, Tensor) for x in value):
+        raise TypeError("a list of Tensors is no Tensor: join them with tm.stack(list) or tm.concat(list)")
+    if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
+        return np.from_dlpack(value)
+    return np.asarray(value)

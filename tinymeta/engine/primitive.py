@@ -1,0 +1,137 @@
+"""Primitives, and `bind`, which every operation of the framework passes through.  (Read after `tensor.py`.)
+
+A primitive is one declaration on one screen::
+
+    class tanh(Primitive):
+        \"\"\"y = tanh x,   dy = (1 − y²) dx.\"\"\"
+
+        kernel = np.tanh                                 # arrays in, array out
+        reference = np.tanh                              # the oracle: plain NumPy, takes complex numbers
+        domain = (reals(-4, 4),)                         # where the property tests draw each input
+        kinks = ()                                       # points with two one-sided derivatives, and the side taken
+        vjp = lambda g, y, x: g * (1 - y * y)            # Tensors in, Tensors out: differentiable again
+
+Calling the class binds it: `tanh(x)` is `bind(tanh, x)`. There is no context object to hide
+residuals in. A VJP sees the cotangent `g`, the output `y`, the inputs and the static arguments,
+and nothing else; whatever more it needs must be an output of the primitive. That is what makes
+second derivatives right by construction.
+
+A VJP returns one entry per input, in order (a lone entry for a lone input). An entry is a Tensor,
+or None for "no gradient", or a function of no arguments that is called only if that input's
+gradient is wanted. It needn't undo broadcasting: the sweep sums each entry to its input's shape.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.domain import Domain, Kink
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.state import state
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+
+
+class Primitive:
+    """An operation: subclass it to declare one (see the module's docstring)."""
+
+    kernel: ClassVar[Callable[..., Any]]
+    reference: ClassVar[Callable[..., Any]]
+    vjp: ClassVar[Callable[..., Any] | None]
+    domain: ClassVar[tuple[Domain, ...]]
+    kinks: ClassVar[tuple[Kink, ...]]
+    broadcasts: ClassVar[bool] = True  # inputs of different rank line up at their last axes
+    registry: ClassVar[dict[str, type[Primitive]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        missing = [name for name in ("kernel", "reference", "vjp", "domain", "kinks") if not hasattr(cls, name)]
+        if missing or not cls.__doc__:
+            raise TypeError(
+                f"primitive {cls.__name__} declares no {', '.join(missing) or 'docstring'}: a primitive has a "
+                "docstring with its mathematics, kernel, reference, domain, kinks, and vjp (None if it has no gradient)"
+            )
+        Primitive.registry[cls.__name__] = cls
+
+    def __new__(cls, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
+        like = next((x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray))), None)
+        return bind(cls, *[as_tensor(x, like) for x in inputs], **static)  # type: ignore[no-any-return]
+
+
+def primitive(declaration: type) -> type[Primitive]:
+    """Class decorator: make an operation of your own from a plain class with a primitive's five parts.
+
+    The result is called like any built-in operation, differentiated to any order, batched, compiled
+    and traced; `tm.testing.check_primitive` puts it through the suite's own properties.
+    """
+    body = {k: v for k, v in vars(declaration).items() if k not in ("__dict__", "__weakref__")}
+    return type(declaration.__name__, (Primitive,), body)
+
+
+def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
+    """Run `primitive` on `inputs`; record it if a differentiation follows one of them.
+
+    Returns the output Tensor (a tuple of Tensors for a primitive with several outputs).
+    """
+    batch = tracked = 0
+    for x in inputs:
+        tracked |= x.tracked
+        if x.batch > batch:
+            batch = x.batch
+    arrays = _aligned(inputs, batch, primitive.broadcasts) if batch else [x.data for x in inputs]
+    try:
+        data = primitive.kernel(*arrays, **static)
+    except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
+        raise _explained(primitive, inputs, static, error) from error
+    if type(data) is not np.ndarray and type(data) is not tuple:
+        data = np.asarray(data)
+    output = Tensor(data, batch + static.get("rise", 0))
+    if tracked and primitive.vjp is not None and (tracked := tracked & state.mask):
+        output.tracked = tracked
+        output.primitive, output.inputs, output.static = primitive, inputs, static
+    for watcher in state.watchers:
+        watcher.saw(primitive, inputs, static, output)
+    if type(data) is tuple:
+        return tuple(bind(part, output, index=i) for i in range(len(data)))
+    return output
+
+
+def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
+    """The inputs' arrays with `batch` hidden leading axes each (size 1 where an input has none),
+    and, for primitives that broadcast, the visible axes lined up at their right ends."""
+    rank = max(x.ndim for x in inputs) if broadcasts else 0
+    arrays = []
+    for x in inputs:
+        new = batch - x.batch + (rank - x.ndim if broadcasts else 0)
+        arrays.append(x.data[(slice(None),) * x.batch + (None,) * new] if new else x.data)
+    return arrays
+
+
+class part(Primitive):
+    """One output of a primitive that has several; the sweep joins their cotangents."""
+
+    kernel = reference = staticmethod(lambda bundle, index: bundle[index])
+    domain, kinks, broadcasts = (), (), False
+    vjp = lambda g, y, bundle, index: g
+
+
+def _explained(
+    primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], error: Exception
+) -> Exception:
+    """The kernel's error, retold with the operation, its arguments and the user's line."""
+    if isinstance(error, (ShapeError, DtypeError)):
+        return error
+    given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
+    options = "".join(f", {k}={v!r}" for k, v in static.items() if k != "rise" and not callable(v))
+    kind = {ValueError: ShapeError, TypeError: DtypeError}.get(type(error), type(error))
+    return kind(f"{primitive.__name__}({given}{options}) at {user_site()}: {error}")
+
+
+def rule_text(primitive: type[Primitive]) -> str:
+    """The source text of a primitive's VJP rule, as a reader would quote it."""
+    if primitive.vjp is None:
+        return "no gradient"
+    return inspect.cleandoc(inspect.getsource(primitive.vjp)).strip()

@@ -1,0 +1,72 @@
+"""What is going on right now, in this thread: one small object, restored by `try/finally`.
+
+Everything that a `bind` needs to know besides its inputs stands here, so that two threads never
+meet and an exception leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinymeta.engine.primitive import Primitive
+    from tinymeta.engine.tensor import Tensor
+
+
+class Watcher:
+    """Someone who looks on while operations pass through `bind`: the tracer, the recorder, NaN mode."""
+
+    def saw(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
+    ) -> None:
+        """An operation has run."""
+
+    def collected(self, node: Tensor, contribution: Tensor, total: Tensor) -> None:
+        """The sweep has added `contribution` to the cotangent of `node`, which is now `total`."""
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        """The value of `tensor` is about to leave the record (`how`: "array", "bool", "int", "float")."""
+
+
+USER = 1  # the mark of leaves made with `requires_grad=True`; `grad` and `vjp` use higher bits
+
+
+class State(threading.local):
+    """The thread's current state; the class attributes are its defaults."""
+
+    order = 0  # derivative order of the operations made now
+    maker: int | None = None  # id of the node that is being differentiated
+    level = 0  # how many `vmap`s we are inside of
+    mask = USER  # the marks of the differentiations that record what happens now
+    watchers: tuple[Watcher, ...] = ()
+
+
+state = State()
+
+
+@contextmanager
+def setting(**changes: Any) -> Iterator[State]:
+    """Change some attributes of the state for the duration of a `with` block."""
+    before = {name: getattr(state, name) for name in changes}
+    try:
+        for name, value in changes.items():
+            setattr(state, name, value)
+        yield state
+    finally:
+        for name, value in before.items():
+            setattr(state, name, value)
+
+
+@contextmanager
+def differentiating() -> Iterator[int]:
+    """Record what happens in the `with` block; gives the mark (a bit) for the leaves of this differentiation.
+
+    Nested differentiations get different marks. When one is over its mark is no longer in
+    `state.mask`, so Tensors that still carry it are constants to everybody else.
+    """
+    mark = ~state.mask & (state.mask + 1)  # the lowest bit not in use
+    with setting(mask=state.mask | mark):
+        yield mark

@@ -1,0 +1,156 @@
+"""The few operations that the engine itself needs: to add cotangents, undo broadcasting, and move `vmap`'s axes.
+
+Axes are negative numbers throughout, so hidden leading axes never matter. The static argument
+`rise` says by how much an operation changes the number of hidden axes. Each rule below relies on
+one promise of the sweep: it sums whatever a rule returns over the axes, visible or hidden, that
+the input lacks. So broadcasting needs no rule of its own: its adjoint is `g` as it stands.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymeta.engine.domain import reals
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.tensor import Array, Tensor
+
+
+class add(Primitive):
+    """y = a + b,   dy = da + db."""
+
+    kernel = reference = np.add
+    domain, kinks = (reals(-2, 2), reals(-2, 2)), ()
+    vjp = lambda g, y, a, b: (g, g)
+
+
+class astype(Primitive):
+    """The same numbers in another dtype."""
+
+    kernel = reference = staticmethod(lambda x, dtype: x.astype(dtype))
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x, dtype: g  # the sweep gives it the input's dtype
+
+
+class stop_gradient(Primitive):
+    """y = x, a constant for every differentiation."""
+
+    kernel = reference = staticmethod(lambda x: x)
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = None
+
+
+class sum_to(Primitive):
+    """Sum over `axes`, then drop leading axes so that the visible shape is `shape`: undoes broadcasting."""
+
+    @staticmethod
+    def kernel(x: Array, axes: tuple[int, ...], shape: tuple[int, ...], ndim: int) -> Array:
+        total: Array = np.add.reduce(x, axis=axes, keepdims=True)
+        return total.reshape(x.shape[: x.ndim - ndim] + shape)
+
+    reference = kernel
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x, axes, shape, ndim: broadcast(g, x.shape)
+
+
+class broadcast_to(Primitive):
+    """Repeat along new or size-1 axes without a copy; `x` has as many visible axes as `shape`."""
+
+    kernel = reference = staticmethod(lambda x, shape: np.broadcast_to(x, x.shape[: x.ndim - len(shape)] + shape))
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x, shape: g
+
+
+class reshape(Primitive):
+    """The same numbers in row-major order, in another shape; `ndim` is the input's visible rank."""
+
+    kernel = reference = staticmethod(lambda x, shape, ndim: x.reshape(x.shape[: x.ndim - ndim] + shape))
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x, shape, ndim: bind(reshape, g, shape=x.shape, ndim=len(shape))
+
+
+class lift(Primitive):
+    """`rise` more hidden axes of size 1: the same value for every example of a `vmap`. A leaf of `grad` starts here."""
+
+    kernel = reference = staticmethod(lambda x, at, rise: x[(slice(None),) * at + (None,) * rise] if rise else x)
+    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    vjp = lambda g, y, x, at, rise: g
+
+
+class spread(Primitive):
+    """Repeat along hidden axes until their sizes are `sizes`."""
+
+    kernel = reference = staticmethod(
+        lambda x, at, sizes, rise: np.broadcast_to(x[(slice(None),) * at + (None,) * rise], sizes + x.shape[at:])
+    )
+    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    vjp = lambda g, y, x, at, sizes, rise: g
+
+
+class sum_tasks(Primitive):
+    """Sum over the hidden axes from `at` on: how a cotangent meets a value that all examples share."""
+
+    kernel = reference = staticmethod(lambda x, at, rise: np.add.reduce(x, axis=tuple(range(at, at - rise))))
+    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    vjp = lambda g, y, x, at, rise: bind(spread, g, at=at, sizes=x.data.shape[: x.batch], rise=-rise)
+
+
+class enter(Primitive):
+    """Visible axis `axis` becomes the innermost hidden one: the way into `vmap`."""
+
+    @staticmethod
+    def kernel(x: Array, axis: int, at: int, rise: int) -> Array:
+        return np.moveaxis(x, axis, at)[(slice(None),) * at + (None,) * (rise - 1)]
+
+    reference = kernel
+    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    vjp = lambda g, y, x, axis, at, rise: bind(
+        leave, g, axis=axis, at=y.batch - 1, size=y.data.shape[y.batch - 1], rise=-1
+    )
+
+
+class leave(Primitive):
+    """The innermost hidden axis, at position `at`, becomes visible axis `axis`: the way out of `vmap`."""
+
+    @staticmethod
+    def kernel(x: Array, axis: int, at: int, size: int, rise: int) -> Array:
+        return np.moveaxis(np.broadcast_to(x, x.shape[:at] + (size,) + x.shape[at + 1 :]), at, axis)
+
+    reference = kernel
+    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    vjp = lambda g, y, x, axis, at, size, rise: bind(enter, g, axis=axis, at=at, rise=1)
+
+
+def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`x` repeated to the visible shape `shape`."""
+    if x.shape == shape:
+        return x
+    if x.ndim < len(shape):
+        x = bind(reshape, x, shape=(1,) * (len(shape) - x.ndim) + x.shape, ndim=x.ndim)
+    return bind(broadcast_to, x, shape=shape) if x.shape != shape else x
+
+
+def conform(g: Tensor, x: Tensor) -> Tensor:
+    """A cotangent brought to its input's terms: summed over the axes that `x` lacks, in the dtype of `x`.
+
+    Hidden axes of size 1 in `x` stay as long as `g` has them: inside `vmap` each example has its own gradient.
+    """
+    if g.batch > x.batch:
+        g = bind(sum_tasks, g, at=x.batch, rise=x.batch - g.batch)
+    shape, want = g.shape, x.shape
+    if shape != want:
+        lead = len(shape) - len(want)
+        axes = tuple(i - len(shape) for i in range(len(shape)) if i < lead or shape[i] != want[i - lead])
+        g = bind(sum_to, g, axes=axes, shape=want, ndim=len(shape))
+    if g.data.dtype != x.data.dtype:
+        g = bind(astype, g, dtype=x.data.dtype)
+    return g
+
+
+def cover(g: Tensor, y: Tensor) -> Tensor:
+    """A cotangent that starts a sweep, repeated over the hidden axes of the `y` that it belongs to."""
+    if g.data.shape[: g.batch] == y.data.shape[: y.batch]:
+        return g
+    if g.batch < y.batch:
+        g = bind(lift, g, at=g.batch, rise=y.batch - g.batch)
+    sizes = np.broadcast_shapes(g.data.shape[: g.batch], y.data.shape[: y.batch])
+    return bind(spread, g, at=g.batch, sizes=sizes, rise=0)  # type: ignore[no-any-return]

@@ -1,0 +1,139 @@
+"""The sweep: reverse-mode differentiation of what `bind` recorded.  (Read after `primitive.py`.)
+
+From the outputs backwards, each node hands its cotangent to its inputs through its VJP rule. The
+rules are written in Tensor operations, so the sweep is recorded like anything else and can be
+swept again: derivatives of any order, with no second mechanism.
+
+Whatever is made while differentiating node `t` with cotangent `g` has order
+`max(t.order + 1, g.order)`, and `made_by` names `t`. So the meta-gradient of MAML holds nodes of
+order 2, however many inner steps it takes, and that of first-order MAML holds none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.errors import ShapeError
+from tinymeta.engine.primitive import bind, part
+from tinymeta.engine.state import state
+from tinymeta.engine.structure import add, conform, cover
+from tinymeta.engine.tensor import Tensor
+
+
+def gradient(y: Tensor, xs: Any) -> Any:
+    """dy/dxs for a scalar `y`: the tape level, for leaves made with `requires_grad=True`.
+
+    `xs` is a Tensor or a sequence of them; the result has the same form, each gradient in its
+    input's shape and dtype (zeros where `y` does not depend on it), and is itself differentiable.
+    """
+    if y.shape != ():
+        raise ShapeError(
+            f"gradient needs a scalar and y has shape {y.shape}: reduce it with y.sum(), or see tm.vjp, tm.jacobian"
+        )
+    targets = [xs] if isinstance(xs, Tensor) else list(xs)
+    found = sweep([y], [Tensor(np.ones_like(y.data), y.batch)], targets)
+    grads = [zeros_like(x) if g is None else g for x, g in zip(targets, found)]
+    return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)
+
+
+def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor | None]:
+    """Cotangents of `xs`, given those (`gs`) of `ys`; None where no path leads from `ys` back to an `x`."""
+    nodes = _between(ys, xs)
+    cotangents: dict[int, Any] = {}
+    for y, g in zip(ys, gs):
+        if y.id in nodes:
+            _collect(cotangents, y, cover(conform(g, y), y))
+    wanted = {x.id for x in xs}
+    found: dict[int, Tensor] = {}
+    for i in sorted(nodes, reverse=True):  # ids grow, so this is a topological order
+        node = nodes.pop(i)
+        g = cotangents.pop(i, None)
+        if g is None:
+            continue
+        if i in wanted:
+            found[i] = g
+        if any(x.id in nodes for x in node.inputs):
+            _differentiate(node, g, nodes, cotangents)
+    return [found.get(x.id) for x in xs]
+
+
+def _between(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> dict[int, Tensor]:
+    """The nodes on a path from `xs` to `ys`, by id. No recursion: a record may be 20 000 deep."""
+    oldest = min((x.id for x in xs), default=0)
+    seen: dict[int, Tensor] = {}
+    stack = list(ys)
+    while stack:
+        node = stack.pop()
+        if node.id >= oldest and node.id not in seen:
+            seen[node.id] = node
+            stack.extend(node.inputs)
+    on_path = {x.id for x in xs}
+    for i in sorted(seen):
+        if i not in on_path and any(x.id in on_path for x in seen[i].inputs):
+            on_path.add(i)
+    return {i: node for i, node in seen.items() if i in on_path}
+
+
+def _differentiate(node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: dict[int, Any]) -> None:
+    """Apply the VJP rule of `node` and hand the results to its inputs."""
+    rule = node.primitive.vjp  # type: ignore[union-attr]
+    before = state.order, state.maker
+    state.order = max(node.order + 1, _order(g))
+    state.maker = node.id
+    try:
+        if node.primitive is part:
+            parts = cotangents.setdefault(node.inputs[0].id, [None] * len(node.inputs[0].data))
+            i = node.static["index"]
+            parts[i] = g if parts[i] is None else bind(add, parts[i], g)
+            return
+        y: Any = node
+        if type(node.data) is tuple:
+            y = tuple(bind(part, node, index=i) for i in range(len(node.data)))
+            g = tuple(zeros_like(yi) if gi is None else gi for yi, gi in zip(y, g))
+        entries = rule(g, y, *node.inputs, **node.static)  # type: ignore[misc]
+        if not isinstance(entries, tuple):
+            entries = (entries,)
+        for x, entry in zip(node.inputs, entries):
+            if x.id in nodes and entry is not None:
+                _collect(cotangents, x, conform(entry if isinstance(entry, Tensor) else entry(), x))
+    finally:
+        state.order, state.maker = before
+
+
+def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:
+    """Add `g` to the cotangent of `x`, out of place: nothing that a record holds is ever overwritten."""
+    before = cotangents.get(x.id)
+    if before is None:
+        cotangents[x.id] = g
+    else:
+        order, state.order = state.order, max(before.order, g.order)
+        try:
+            cotangents[x.id] = bind(add, before, g)
+        finally:
+            state.order = order
+    for watcher in state.watchers:
+        watcher.collected(x, g, cotangents[x.id])
+
+
+def _order(g: Any) -> int:
+    return g.order if isinstance(g, Tensor) else max((x.order for x in g if x is not None), default=0)
+
+
+def zeros_like(x: Tensor) -> Tensor:
+    return Tensor(np.zeros_like(x.data), x.batch)
+
+
+def orders(*tensors: Tensor) -> Counter[int]:
+    """How many recorded nodes of each order the Tensors were made from: `{0: 25, 1: 42, 2: 61}`."""
+    seen: dict[int, int] = {}
+    stack = list(tensors)
+    while stack:
+        node = stack.pop()
+        if node.id not in seen:
+            seen[node.id] = node.order
+            stack.extend(node.inputs)
+    return Counter(seen.values())

@@ -1,0 +1,196 @@
+"""Transforms: functions that turn a function into its derivative.
+
+All of them are the sweep with a way in and a way out. On the way in, the arguments become fresh
+leaves that carry a mark of this differentiation, so that nested differentiations never confuse
+each other's perturbations; on the way out, the mark is taken off again, and with it whatever
+record nobody else needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.primitive import bind
+from tinymeta.engine.state import differentiating, state
+from tinymeta.engine.structure import lift
+from tinymeta.engine.sweep import sweep, zeros_like
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.vmap import vmap
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a scalar function, as a function of the same arguments.
+
+    Parameters
+    ----------
+    f
+        Returns a scalar Tensor, or `(scalar, aux)` with `has_aux=True`. Its arguments are pytrees.
+    argnums
+        Which positional argument to differentiate with respect to; a tuple gives a tuple of gradients.
+    has_aux
+        Whether `f` returns something besides the scalar; then the result is `(gradient, aux)`.
+
+    Examples
+    --------
+    >>> import tinymeta as tm
+    >>> float(tm.grad(tm.grad(lambda x: x * x * x))(2.0))  # d²/dx² x³ = 6x
+    12.0
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+        value, grads = both(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return gradient_of_f
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Like `grad`, but the result is `(value, gradient)`, or `((value, aux), gradient)`."""
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+        if max(chosen, default=0) >= len(args):
+            raise TypeError(
+                f"grad differentiates positional argument {max(chosen)}, but only {len(args)} were passed "
+                f"({user_site()}): pass it by position"
+            )
+        inputs, structure = tree.flatten([args[i] for i in chosen])
+        with differentiating() as mark:
+            xs = [_leaf(x, mark) for x in inputs]
+            fresh = list(args)
+            for i, value in zip(chosen, tree.unflatten(structure, xs)):
+                fresh[i] = value
+            result = f(*fresh, **kwargs)
+        y, aux = result if has_aux else (result, None)
+        y = _scalar(y)
+        found = sweep([y], [Tensor(np.ones_like(y.data), y.batch)], xs)
+        grads = tree.unflatten(structure, [zeros_like(x) if g is None else g for x, g in zip(xs, found)])
+        _release((y, aux, grads))
+        return ((y, aux) if has_aux else y), (grads[0] if isinstance(argnums, int) else tuple(grads))
+
+    return value_and_gradient_of_f
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """`f(*primals)`, and the function from a cotangent of it to the cotangents of the primals: v ↦ vᵀJ."""
+    inputs, structure = tree.flatten(list(primals))
+    with differentiating() as mark:
+        xs = [_leaf(x, mark) for x in inputs]
+        outputs, out_structure = tree.flatten(f(*tree.unflatten(structure, xs)))
+    ys = [as_tensor(y) for y in outputs]
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        given, found_structure = tree.flatten(cotangent)
+        if found_structure != out_structure:
+            raise ValueError("the cotangent has another structure than the function's result")
+        gs = [_like(as_tensor(g, y.dtype), y, "cotangent") for g, y in zip(given, ys)]
+        found = sweep(ys, gs, xs)
+        return tuple(tree.unflatten(structure, [zeros_like(x) if g is None else g for x, g in zip(xs, found)]))
+
+    copies = [bind(lift, y, at=y.batch, rise=0) for y in ys]  # `ys` keep their record for the pullback
+    _release(copies)
+    return tree.unflatten(out_structure, copies), pullback
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """`f(*primals)` and its derivative along the tangents: v ↦ Jv.
+
+    By the double-VJP identity: u ↦ uᵀJ is linear, so its own VJP is J, and no forward rules are needed.
+    """
+    given, structure = tree.flatten(list(tangents))
+    inputs, expected = tree.flatten(list(primals))
+    if structure != expected:
+        raise ValueError("the tangents have another structure than the primals")
+    y, pullback = vjp(f, *primals)
+    u = tree.map(lambda leaf: zeros_like(as_tensor(leaf)), y)
+    _, push = vjp(lambda u: pullback(u), u)
+    vs = [_like(as_tensor(v, as_tensor(x).dtype), as_tensor(x), "tangent") for v, x in zip(given, inputs)]
+    (tangent,) = push(tuple(tree.unflatten(structure, vs)))
+    return y, tangent
+
+
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+    """The Hessian of a scalar function at `x` times `v`, without the Hessian: two sweeps.
+
+    `x` and `v` are pytrees of one structure; so is the result.
+    """
+    return vjp(grad(f), x)[1](v)[0]
+
+
+def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The Jacobian of `f` with respect to one argument, as a function.
+
+    For arrays, its shape is `f(x).shape + x.shape`; for pytrees, a tree like the output that holds
+    trees like the input. One sweep, batched by `vmap` over the elements of the output.
+    """
+
+    def jacobian_of_f(*args: Any) -> Any:
+        def rows(*unit: Any) -> Any:
+            y, pullback = vjp(lambda x: f(*args[:argnums], x, *args[argnums + 1 :]), args[argnums])
+            return pullback(tree.unflatten(structure, unit))[0]
+
+        outputs, structure = tree.flatten(f(*args))
+        ys = [as_tensor(y) for y in outputs]
+        blocks = []
+        for k, y in enumerate(ys):
+            units = [np.zeros((y.size, *other.shape), other.dtype) for other in ys]
+            units[k] = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+            block = vmap(rows)(*units)
+            blocks.append(tree.map(lambda row, y=y: row.reshape(y.shape + row.shape[1:]), block))
+        return tree.unflatten(structure, blocks)
+
+    return jacobian_of_f
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The Hessian of a scalar function, as a function: the Jacobian of its gradient."""
+    return jacobian(grad(f, argnums), argnums)
+
+
+def _leaf(x: Any, mark: int) -> Tensor:
+    """A fresh leaf with the value of `x` that carries `mark`. Inside `vmap` each example has its own."""
+    x = as_tensor(x)
+    if x.dtype.kind not in "fc":
+        raise DtypeError(
+            f"grad needs floating-point arguments and got {x.dtype} of shape {x.shape} ({user_site()}): "
+            "pass floats, or name the arguments to differentiate with argnums"
+        )
+    leaf: Tensor = bind(lift, x, at=x.batch, rise=state.level - x.batch)
+    leaf.tracked |= mark
+    return leaf
+
+
+def _scalar(y: Any) -> Tensor:
+    if not isinstance(y, Tensor):
+        y = as_tensor(y) if isinstance(y, (int, float, np.generic, np.ndarray)) else y
+    if not isinstance(y, Tensor) or y.shape != ():
+        what = f"shape {y.shape}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise ShapeError(
+            f"grad needs a function that returns a scalar Tensor, and this one returned {what} ({user_site()}): "
+            "reduce the result, as in loss.mean(), or see has_aux, tm.vjp and tm.jacobian"
+        )
+    return y
+
+
+def _like(g: Tensor, y: Tensor, what: str) -> Tensor:
+    if g.shape != y.shape:
+        raise ShapeError(f"a {what} has the shape of its value, {y.shape}, and got {g.shape} ({user_site()})")
+    return g
+
+
+def _release(values: Any) -> None:
+    """Tensors that leave a differentiation forget it, and drop their record unless another still follows them."""
+    for t in tree.leaves(values):
+        if isinstance(t, Tensor):
+            t.tracked &= state.mask
+            if not t.tracked:
+                t.primitive, t.inputs = None, ()

@@ -1,0 +1,147 @@
+"""Pytrees: nested containers of Tensors, taken apart and put together again.
+
+Containers are dicts (keys sorted), lists, tuples, NamedTuples, dataclasses, and any class with
+`tree_flatten()` and `tree_unflatten()` (every `tm.nn.Module` has them). None holds nothing; all
+else is a leaf.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tinymeta.engine.tensor import Tensor
+
+
+class Structure(NamedTuple):
+    """The shape of a tree without its leaves. Two trees fit together if their structures are equal."""
+
+    kind: type | None  # None: a leaf
+    meta: Any = None  # what the kind needs besides its children: keys, field names, static attributes
+    children: tuple[Structure, ...] = ()
+
+
+LEAF = Structure(None)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """The leaves of `tree`, from left to right, and its structure."""
+    found: list[Any] = []
+    return found, _take_apart(tree, found)
+
+
+def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
+    """The tree of this structure with these leaves: the inverse of `flatten`."""
+    rest = iter(leaves)
+    tree = _put_together(structure, rest)
+    if next(rest, rest) is not rest:
+        raise ValueError(f"too many leaves: the structure holds {_count(structure)} and got {len(leaves)}")
+    return tree
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves of `tree`, from left to right."""
+    return flatten(tree)[0]
+
+
+def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """A tree of `f(leaf, *leaves at the same place in rest)`.
+
+    Raises
+    ------
+    ValueError
+        If the trees differ in structure; the message names the first place where they do.
+    """
+    first, structure = flatten(tree)
+    columns = [first]
+    for other in rest:
+        more, found = flatten(other)
+        if found != structure:
+            raise ValueError(f"the trees differ at {_difference(structure, found) or 'their static parts'}")
+        columns.append(more)
+    return unflatten(structure, [f(*row) for row in zip(*columns)])
+
+
+def paths(tree: Any) -> list[str]:
+    """The name of every leaf's place, in the order of `leaves`: `["layers.0.weight", …]`."""
+    return _paths(flatten(tree)[1], "")
+
+
+def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
+    """(meta, children) of a container; None for a leaf."""
+    kind = type(tree)
+    if kind is Tensor:
+        return None
+    if tree is None:
+        return None, ()
+    if hasattr(kind, "tree_flatten"):
+        return tree.tree_flatten()  # type: ignore[no-any-return]
+    if isinstance(tree, dict):
+        keys = tuple(sorted(tree)) if len({type(k) for k in tree}) < 2 else tuple(tree)
+        return keys, [tree[k] for k in keys]
+    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
+        return kind._fields, tree
+    if isinstance(tree, (list, tuple)):
+        return tuple(range(len(tree))), tree
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        names = tuple(f.name for f in dataclasses.fields(tree))
+        return names, [getattr(tree, name) for name in names]
+    return None
+
+
+def _take_apart(tree: Any, found: list[Any]) -> Structure:
+    parts = _children(tree)
+    if parts is None:
+        found.append(tree)
+        return LEAF
+    meta, children = parts
+    return Structure(type(tree), meta, tuple([_take_apart(child, found) for child in children]))
+
+
+def _put_together(structure: Structure, rest: Any) -> Any:
+    kind, meta, parts = structure
+    if kind is None:
+        try:
+            return next(rest)
+        except StopIteration:
+            raise ValueError("too few leaves for the structure") from None
+    if kind is type(None):
+        return None
+    children = [_put_together(part, rest) for part in parts]
+    if hasattr(kind, "tree_unflatten"):
+        return kind.tree_unflatten(meta, children)
+    if issubclass(kind, dict):
+        return kind(zip(meta, children))
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return kind(*children)
+    if issubclass(kind, (list, tuple)):
+        return kind(children)
+    return kind(**dict(zip(meta, children)))
+
+
+def _count(structure: Structure) -> int:
+    return 1 if structure.kind is None else sum(_count(child) for child in structure.children)
+
+
+def _names(structure: Structure) -> Sequence[Any]:
+    names = getattr(structure.kind, "tree_names", None)
+    return names(structure.meta) if names else structure.meta or ()
+
+
+def _paths(structure: Structure, prefix: str) -> list[str]:
+    if structure.kind is None:
+        return [prefix]
+    dotted = f"{prefix}." if prefix else ""
+    return [p for name, part in zip(_names(structure), structure.children) for p in _paths(part, f"{dotted}{name}")]
+
+
+def _difference(a: Structure, b: Structure, path: str = "") -> str:
+    """Where two structures part, in words; empty if only static values differ."""
+    if a.kind is not b.kind or len(a.children) != len(b.children):
+        what = [getattr(s.kind, "__name__", "a leaf") + f" of {len(s.children)}" * bool(s.kind) for s in (a, b)]
+        return f"'{path or 'the top'}': {what[0]} against {what[1]}"
+    for name, left, right in zip(_names(a), a.children, b.children):
+        if left != right and (found := _difference(left, right, f"{path}.{name}".strip("."))):
+            return found
+    return ""

@@ -1,0 +1,83 @@
+"""Operators and methods of Tensor, attached here so that the engine below needs no operation by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
+from tinymeta.ops import elementwise as e
+from tinymeta.ops import index, linalg, reduce, select, shape
+
+
+def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def forward(self: Tensor, other: Any) -> Any:
+        return bind(primitive, self, other if type(other) is Tensor else as_tensor(other, self.data.dtype))
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        return bind(primitive, as_tensor(other, self.data.dtype), self)
+
+    return forward, reflected
+
+
+for _name, _primitive in {
+    "add": e.add,
+    "sub": e.subtract,
+    "mul": e.multiply,
+    "truediv": e.divide,
+    "pow": e.pow,
+}.items():
+    _forward, _reflected = _binary(_primitive)
+    setattr(Tensor, f"__{_name}__", _forward)
+    setattr(Tensor, f"__r{_name}__", _reflected)
+
+for _name, _primitive in {
+    "lt": select.less,
+    "le": select.less_equal,
+    "gt": select.greater,
+    "ge": select.greater_equal,
+    "eq": select.equal,
+    "ne": select.not_equal,
+}.items():
+    setattr(Tensor, f"__{_name}__", _binary(_primitive)[0])
+
+
+def _power(self: Tensor, exponent: Any) -> Tensor:
+    if isinstance(exponent, (int, float)) and exponent == 2:
+        return e.square(self)
+    return bind(e.pow, self, as_tensor(exponent, self.dtype))  # type: ignore[no-any-return]
+
+
+def _reshape(self: Tensor, *shape_: Any) -> Tensor:
+    return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
+
+
+_methods: dict[str, Any] = {
+    "__hash__": object.__hash__,
+    "__neg__": lambda self: bind(e.negative, self),
+    "__abs__": lambda self: bind(select.abs, self),
+    "__pow__": _power,
+    "__matmul__": linalg.matmul,
+    "__rmatmul__": lambda self, other: linalg.matmul(as_tensor(other), self),
+    "__getitem__": index.getitem,
+    "__iter__": lambda self: (self[i] for i in range(len(self))),
+    "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1])),
+    "mT": property(shape.matrix_transpose),
+    "detach": lambda self: stop_gradient(self),
+    "reshape": _reshape,
+    "astype": shape.astype,
+    "permute_dims": shape.permute_dims,
+    "expand_dims": shape.expand_dims,
+    "squeeze": shape.squeeze,
+    "broadcast_to": shape.broadcast_to,
+    "sum": reduce.sum,
+    "mean": reduce.mean,
+    "var": reduce.var,
+    "std": reduce.std,
+    "argmax": reduce.argmax,
+}
+for _name, _method in _methods.items():
+    setattr(Tensor, _name, _method)

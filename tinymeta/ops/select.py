@@ -1,0 +1,102 @@
+"""Operations that choose: comparisons, `where`, and the functions with a kink.
+
+A kink has one side, the same at all orders, written in the declaration. Splitting the gradient
+of a tie in halves would make second derivatives wrong: the halves multiply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.domain import Domain, Kink, reals
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.tensor import Tensor
+
+_any = (reals(-2, 2),)
+_two = (reals(-2, 2), reals(-2, 2))
+
+
+def _compare(name: str, symbol: str, ufunc: Any) -> type[Primitive]:
+    """A comparison: two numbers in, a boolean out, no gradient. Complex numbers compare by their real parts."""
+    real = staticmethod(lambda a, b: ufunc(np.real(a), np.real(b)))
+    body = {
+        "kernel": ufunc,
+        "reference": real,
+        "domain": _two,
+        "kinks": (),
+        "vjp": None,
+        "__doc__": f"y = a {symbol} b.",
+    }
+    return type(name, (Primitive,), body)
+
+
+less = _compare("less", "<", np.less)
+less_equal = _compare("less_equal", "≤", np.less_equal)
+greater = _compare("greater", ">", np.greater)
+greater_equal = _compare("greater_equal", "≥", np.greater_equal)
+equal = _compare("equal", "=", np.equal)
+not_equal = _compare("not_equal", "≠", np.not_equal)
+
+
+class where(Primitive):
+    """y = a where c, else b;   the cotangent goes to the branch taken, and 0 to the other."""
+
+    kernel = reference = np.where
+    domain, kinks = (Domain(0, 1, "bool"), *_two), ()
+    vjp = lambda g, y, c, a, b: (None, lambda: where(c, g, 0), lambda: where(c, 0, g))
+
+
+class relu(Primitive):
+    """y = max(x, 0),   dy = [x > 0] dx."""
+
+    kernel = staticmethod(lambda x: np.maximum(x, np.zeros((), x.dtype)))
+    reference = staticmethod(lambda x: np.where(np.real(x) > 0, x, 0))
+    domain, kinks = _any, (Kink((0.0,), (0.0,), "left, the constant branch"),)
+    vjp = lambda g, y, x: where(x > 0, g, 0)
+
+
+class abs(Primitive):
+    """y = |x|,   dy = −dx where x < 0, else dx."""
+
+    kernel = np.abs
+    reference = staticmethod(lambda x: np.where(np.real(x) < 0, -x, x))
+    domain, kinks = _any, (Kink((0.0,), (1.0,), "right, the rising branch"),)
+    vjp = lambda g, y, x: where(x < 0, -g, g)
+
+
+class maximum(Primitive):
+    """y = a where a ≥ b, else b (NaN if either is)."""
+
+    kernel = np.maximum
+    reference = staticmethod(lambda a, b: np.where(np.real(a) >= np.real(b), a, b))
+    domain, kinks = _two, (Kink((0.5, 0.5), (1.0, 0.0), "the first argument"),)
+    vjp = lambda g, y, a, b: (lambda: where(a >= b, g, 0), lambda: where(a >= b, 0, g))
+
+
+class minimum(Primitive):
+    """y = a where a ≤ b, else b (NaN if either is)."""
+
+    kernel = np.minimum
+    reference = staticmethod(lambda a, b: np.where(np.real(a) <= np.real(b), a, b))
+    domain, kinks = _two, (Kink((0.5, 0.5), (1.0, 0.0), "the first argument"),)
+    vjp = lambda g, y, a, b: (lambda: where(a <= b, g, 0), lambda: where(a <= b, 0, g))
+
+
+class sign(Primitive):
+    """y = −1, 0 or 1. It is constant between its jumps, so it has no gradient."""
+
+    kernel = np.sign
+    reference = staticmethod(lambda x: np.sign(np.real(x)))
+    domain, kinks = _any, ()
+    vjp = None
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
+    """`x` limited to [low, high]; either may be None. At a limit the gradient is that of `x`."""
+    if low is not None:
+        x = maximum(x, low)
+    if high is not None:
+        x = minimum(x, high)
+    return x  # type: ignore[no-any-return]

@@ -1,0 +1,90 @@
+"""``metrics.jsonl``: one line per logged iteration, on disk before the next one starts.
+
+A resumed run takes its journal back to where it goes on: the first line that a stage logs in a process drops
+that stage's lines from there on, and half a line that a killed process left. So the file of a run that was
+killed and resumed has the lines of one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+import numpy as np
+
+from tinymeta.engine.errors import UserError
+from tinymeta.view.files import told, write_text
+
+
+class Journal:
+    """The metrics of one run, by stage and iteration.
+
+    Parameters
+    ----------
+    path : Path
+        ``metrics.jsonl``; it appears with the first line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = time.perf_counter()
+        self._before: float = max((line["seconds"] for line in self.lines()), default=0.0)
+        self._begun: set[str] = set()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the run has taken, earlier sessions included as far as their last line."""
+        return self._before + time.perf_counter() - self._start
+
+    def log(self, stage: str, iteration: int, metrics: Mapping[str, SupportsFloat]) -> None:
+        """Append one line; NaN and infinity are written as ``null``, which strict JSON can hold."""
+        if stage not in self._begun:
+            self._begun.add(stage)
+            self._take_back(stage, iteration)
+        line = {"stage": stage} if stage else {}
+        line |= {"iteration": iteration, "seconds": round(self.seconds, 3)}
+        line |= {name: float(value) for name, value in metrics.items()}
+        with told(self.path), open(self.path, "a", encoding="utf-8") as stream:
+            stream.write(_line(line))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The whole lines of the file, oldest first."""
+        if not self.path.exists():
+            return []
+        whole = self.path.read_text(encoding="utf-8").split("\n")[:-1]  # after the last newline: half a line
+        try:
+            return [json.loads(line) for line in whole]
+        except json.JSONDecodeError as error:
+            raise UserError(f"{self.path} is damaged ({error}): move it away, or choose another --out") from None
+
+    def _take_back(self, stage: str, iteration: int) -> None:
+        if self.path.exists():
+            kept = [e for e in self.lines() if e.get("stage", "") != stage or e["iteration"] < iteration]
+            write_text(self.path, "".join(map(_line, kept)))
+
+
+def _line(entry: Mapping[str, object]) -> str:
+    return json.dumps(plain(entry), allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """``value`` in the types of strict JSON: dataclasses become objects, arrays lists, NaN and infinity null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,179 @@
+"""From a recipe and a user's wishes to a finished folder and a table: what ``run`` and ``eval`` do.
+
+    folder ─ config ─ recipe.run(config, run) ─ result.json ─ table, protocol, files, next command
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tinymeta import recipes
+from tinymeta.engine.errors import UserError
+from tinymeta.recipes.config import configure, written
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Result, tables
+from tinymeta.recipes.run import Run, claim, latest, recorded
+from tinymeta.view.table import show
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user said about a run beyond the recipe's keys; ``None`` where nothing was said."""
+
+    out: Path | None = None
+    seed: int | None = None
+    data: Path | None = None
+    workers: int = 1
+    resume: bool = False
+    quiet: bool = False
+
+
+def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, verb: tuple[str, ...]) -> Result:
+    """Run ``recipe`` in a new folder, or go on in an old one, and print what came out.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    changes : mapping
+        Keys that differ from the recipe's defaults, as texts or values.
+    wishes : Wishes
+    verb : tuple of str
+        The words after ``tinymeta`` that start this job, for the command that resumes it.
+
+    Raises
+    ------
+    UserError
+        A wish that can't be met, in one sentence.
+    KeyboardInterrupt
+        Ctrl-C, with a note that holds the command that resumes.
+    """
+    if wishes.resume:
+        config, run = _again(recipe, changes, wishes)
+    else:
+        config = configure(recipe.name, recipe.config, changes)
+        folder = claim(wishes.out, recipe.name)
+        data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
+        run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, workers=wishes.workers, quiet=wishes.quiet)
+    command = _command(recipe, config, run, verb)
+    run.write("config.json", {"data": run.data, "config": asdict(config), "command": command})
+    resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume"])
+    try:
+        result = recipe.run(config, run)
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"stopped; this goes on from the last checkpoint:\n  {resume}")
+        raise
+    _conclude("result.json", result, run, run.journal.seconds, command)
+    _show(result, run, f"tinymeta eval {shlex.quote(str(run.folder))}" if recipe.evaluate else "tinymeta list")
+    return result
+
+
+def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, quiet: bool) -> Result:
+    """Measure the trained run in ``folder`` on fresh tasks, write ``eval.json`` there, and print the table."""
+    old = recorded(folder)
+    recipe = recipes.find(old["recipe"])
+    if recipe.evaluate is None:
+        raise UserError(f"recipe {recipe.name} has nothing to evaluate later: run it again with another --seed")
+    config = configure(recipe.name, recipe.config, {**old["config"], **changes})
+    if not any(folder.glob("checkpoint*.npz")):
+        raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
+    data = _named(data) or _path(old["data"])
+    run = Run(folder, recipe.name, seed=old["seed"], data=data, resume=True, quiet=quiet, purpose="eval")
+    start = time.perf_counter()
+    result = recipe.evaluate(config, run)
+    command = shlex.join(["tinymeta", "eval", str(folder), *_set(changes)])
+    _conclude("eval.json", result, run, time.perf_counter() - start, command)
+    _show(result, run, "tinymeta list")
+    return result
+
+
+def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes) -> tuple[Any, Run]:
+    """The config and the run of a folder to go on with, if the wishes agree with what it holds.
+
+    One key may change: more iterations continue where fewer ended.
+    """
+    folder = wishes.out or latest(recipe.name)
+    old = recorded(folder)
+    if old["recipe"] != recipe.name:
+        raise UserError(f"{folder} holds a run of recipe {old['recipe']}, not of {recipe.name}: name another --out")
+    config = configure(recipe.name, recipe.config, {**old["config"], **changes})
+    before = asdict(configure(recipe.name, recipe.config, old["config"])) | {"seed": old["seed"]}
+    asked = asdict(config) | {"seed": old["seed"] if wishes.seed is None else wishes.seed}
+    if asked.get("iterations", 0) > before.get("iterations", 0):
+        before["iterations"] = asked["iterations"]
+    changed = [f"{name} ({written(before[name])}, now {written(asked[name])})" for name in before if before[name] != asked[name]]
+    if changed:
+        raise UserError(
+            f"{folder} was run with another {' and '.join(changed)}: resume without that, or choose another --out"
+        )
+    data = _named(wishes.data) or _path(old["data"])
+    run = Run(
+        folder, recipe.name, seed=old["seed"], data=data, workers=wishes.workers, resume=True, quiet=wishes.quiet
+    )
+    return config, run
+
+
+def _conclude(file: str, result: Result, run: Run, seconds: float, command: str) -> None:
+    run.write(
+        file,
+        {
+            "protocol": result.protocol,
+            "metrics": result.metrics,
+            "published": result.published,
+            "seconds": round(seconds, 2),
+            "plots": run.plots,
+            "command": command,
+        },
+    )
+
+
+def _show(result: Result, run: Run, proposal: str) -> None:
+    for table in tables(result):
+        print()
+        show(table)
+    print()
+    print("protocol:", "; ".join(f"{name} {_told(value)}" for name, value in result.protocol.items()))
+    there = [name for name in ("result.json", "eval.json", "metrics.jsonl") if (run.folder / name).exists()]
+    checkpoints = sorted(entry.name for entry in run.folder.glob("checkpoint*.npz"))
+    print(f"files:    {run.folder}{os.sep}", ", ".join([*there, *checkpoints, *run.plots]))
+    print(f"next:     {result.next or proposal}")
+
+
+def _told(value: object) -> str:
+    return "yes" if value is True else "no" if value is False else written(value)
+
+
+def _command(recipe: Recipe[Any], config: Any, run: Run, verb: tuple[str, ...]) -> str:
+    """The line that starts this run from scratch on any machine."""
+    changed = {
+        entry.name: getattr(config, entry.name)
+        for entry in fields(config)
+        if getattr(config, entry.name) != entry.default
+    }
+    iterations = changed.pop("iterations", None)
+    words = ["tinymeta", *verb]
+    words += ["--iterations", str(iterations)] if iterations is not None else []
+    words += ["--seed", str(run.seed)]
+    words += ["--data", str(run.data)] if run.data else []
+    return shlex.join([*words, *_set(changed)])
+
+
+def _set(changes: Mapping[str, object]) -> list[str]:
+    pairs = [f"{name}={written(value)}" for name, value in changes.items()]
+    return ["--set", *pairs] if pairs else []
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _named(data: Path | None) -> Path | None:
+    """The folder that ``--data`` names, if it does, as it is found from anywhere."""
+    if data is not None and not data.exists():
+        raise UserError(f"there is no folder {data}: --data names the one that holds the data")
+    return data.absolute() if data is not None else None

@@ -1,0 +1,115 @@
+"""Where data comes from: the user's data folder, archives read in place, and the cache of what was decoded.
+
+Archives are read, never unpacked. A cache holds plain arrays (`.npz`, nothing is ever unpickled), is
+written beside its final name and then renamed, and carries a key made of the source's size, time and the
+loader's version: one that is truncated, foreign or out of date is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tinymeta.tasks.episode import Array
+
+
+class DataError(ValueError):
+    """A data folder, archive or file that is missing, short or broken. The message names the fix."""
+
+
+def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
+    """The folder the user named, or else the one in the environment variable TINYMETA_DATA."""
+    named = folder if folder is not None else os.environ.get("TINYMETA_DATA")
+    if not named:
+        raise DataError("No data folder is known: pass --data DIR or set TINYMETA_DATA.")
+    path = Path(named).expanduser()
+    if not path.exists():
+        raise DataError(f"The data folder {path} does not exist: pass --data DIR or set TINYMETA_DATA.")
+    return path
+
+
+def find_source(folder: Path, name: str) -> Path | None:
+    """The folder `name` or the archive `name.zip`, at `folder`, in it, or one level down."""
+    here = [folder] if folder.name in (name, f"{name}.zip") else []
+    inside = [folder / name, folder / f"{name}.zip"]
+    below = [*sorted(folder.glob(f"*/{name}")), *sorted(folder.glob(f"*/{name}.zip"))]
+    return next((path for path in (*here, *inside, *below) if path.exists()), None)
+
+
+def read_files(source: Path, suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Go through the files of a folder or zip archive that end in `suffix`, sorted by path."""
+
+    def wanted(path: PurePosixPath) -> bool:
+        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+        return path.suffix.lower() == suffix and not hidden
+
+    if source.is_dir():
+        names = (PurePosixPath(p.relative_to(source).as_posix()) for p in source.rglob("*"))
+        for name in sorted(filter(wanted, names)):
+            yield name, (source / name).read_bytes()
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(filter(wanted, map(PurePosixPath, archive.namelist()))):
+                yield name, archive.read(str(name))
+    except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
+        raise DataError(f"{source} is not a whole zip archive ({fault}): fetch or copy it again.") from fault
+
+
+def fingerprint(source: Path) -> str:
+    """What changes when a source does: its size and time of change, or those of all files of a folder."""
+    files = [p for p in source.rglob("*") if p.is_file()] if source.is_dir() else [source]
+    stats = [p.stat() for p in files]
+    return f"{len(stats)}-{sum(s.st_size for s in stats)}-{max((s.st_mtime_ns for s in stats), default=0)}"
+
+
+def cached(source: Path, name: str, key: str, make: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+    """The arrays that `make()` returns, kept in `name`.npz for the next time.
+
+    The file lies beside `source`, or in the user's cache folder (XDG_CACHE_HOME, else ~/.cache) where that
+    is read-only. A cache with another key is made anew; so is a broken one, with a warning. Failing to
+    write is a warning, too.
+    """
+    places = [source.parent / f"{name}.npz", user_cache() / f"{name}.npz"]
+    for path in filter(Path.exists, places):
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                if str(stored["key"]) == key:
+                    return {field: stored[field] for field in stored.files if field != "key"}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            warnings.warn(f"{path} is not a readable cache and is made anew.", stacklevel=3)
+    arrays = make()
+    writable = is_writable(source.parent)
+    try:
+        write_npz(places[0] if writable else places[1], {"key": np.array(key), **arrays})
+    except OSError as fault:
+        warnings.warn(f"{source.name} is decoded every time, as no cache can be kept: {fault}", stacklevel=3)
+    return arrays
+
+
+def user_cache() -> Path:
+    """The folder for caches of this user."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "tinymeta"
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether a cache may be put there: a folder without any write bit is left alone even by a superuser."""
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+
+
+def write_npz(path: Path, arrays: dict[str, Array]) -> None:
+    """Write beside the final name, then rename: a reader sees the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}-{os.getpid()}.npz")
+    try:
+        np.savez(beside, allow_pickle=False, **arrays)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+"""The one shape every task has: an episode, and the families that draw episodes.
+
+A task is shown as an `Episode`: a support set to adapt on and a query set to be judged by. A batch of
+tasks is the same `Episode` whose four arrays carry one leading task axis, so `vmap` runs over it as it is.
+Everything else in this package is a `TaskFamily`: a distribution over tasks that knows how to draw a batch.
+
+Read this file first; `sinusoid.py` is the smallest family, `images.py` the most used one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Pair = tuple[Array, Array]
+
+
+class Episode(NamedTuple):
+    """A task, or a batch of tasks: `support` and `query`, each a pair `(x, y)` of arrays.
+
+    Being a NamedTuple it is a pytree: `vmap`, `tree.map` and `compile` take it without registration.
+
+    Attributes
+    ----------
+    support : (x, y)
+        What the learner adapts on; `x` is (shots, ...) for one task, (tasks, shots, ...) for a batch.
+    query : (x, y)
+        What the adapted learner is judged by, with the same axes.
+    """
+
+    support: Pair
+    query: Pair
+
+
+@runtime_checkable
+class TaskFamily(Protocol):
+    """A distribution over tasks. Whatever satisfies this can be meta-learned."""
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
+        """Draw `tasks` tasks, stacked on a leading axis. The same `rng` state gives the same tasks."""
+        ...
+
+
+def stack(episodes: Sequence[Episode]) -> Episode:
+    """Join single tasks of equal shapes into a batch.
+
+    Raises
+    ------
+    ValueError
+        When there is no episode, or when their shapes differ.
+    """
+    if not episodes:
+        raise ValueError("stack() needs at least one episode, and was given none.")
+
+    def join(set_: int, part: int) -> Array:
+        arrays = [episode[set_][part] for episode in episodes]
+        shapes = {a.shape for a in arrays}
+        if len(shapes) > 1:
+            where = f"{Episode._fields[set_]} {'xy'[part]}"
+            raise ValueError(f"stack() needs episodes of one shape; their {where} have {sorted(shapes)}.")
+        return np.stack(arrays)
+
+    return Episode((join(0, 0), join(0, 1)), (join(1, 0), join(1, 1)))
+
+
+def unstack(episodes: Episode) -> Iterator[Episode]:
+    """Go through a batch one task at a time: the inverse of `stack`."""
+    for xs, ys, xq, yq in zip(*episodes.support, *episodes.query):
+        yield Episode((xs, ys), (xq, yq))

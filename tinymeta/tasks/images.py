@@ -1,0 +1,230 @@
+"""Few-shot image classification: a collection of classes, and the N-way K-shot tasks drawn from it.
+
+`ImageClasses` is what every image source is turned into (Omniglot, generated glyphs, a user's folder);
+`FewShotImages` is the task family over it. A task picks `ways` classes and, of each, `shots + query`
+different images; labels are 0 ... ways - 1 in a fresh random order, so nothing but the support set says
+what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinymeta.tasks.episode import Array, Episode
+
+
+@dataclass(frozen=True, eq=False)
+class ImageClasses:
+    """Images sorted into classes, and classes into groups.
+
+    Attributes
+    ----------
+    images : (classes, instances, height, width) or (classes, instances, channels, height, width)
+        uint8 in 0 ... 255 or floating point in [0, 1]. For drawings, 0 is paper and the maximum is ink.
+        Where classes differ in size, the places from `sizes[c]` on are padding and are never sampled.
+    groups : (classes,) of str
+        What a class belongs to: its alphabet in Omniglot.
+    names : (classes,) of str
+        A name for messages and plots, unique in the collection.
+    sizes : (classes,) of int, optional
+        Images per class, where they differ.
+    """
+
+    images: Array
+    groups: Array
+    names: Array
+    sizes: Array | None = None
+
+    def __post_init__(self) -> None:
+        if self.images.ndim not in (4, 5):
+            raise ValueError(
+                "ImageClasses needs images of shape (classes, instances, [channels,] height, width), "
+                f"and got {self.images.shape}."
+            )
+        for name in ("groups", "names", "counts"):
+            if len(getattr(self, name)) != len(self.images):
+                raise ValueError(
+                    f"ImageClasses needs one entry of {name} per class: "
+                    f"{len(self.images)} classes, {len(getattr(self, name))} {name}."
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageClasses({len(self)} classes in {len(np.unique(self.groups))} groups, "
+            f"{self.images.shape[1]} images each, {'x'.join(map(str, self.images.shape[2:]))}, {self.images.dtype})"
+        )
+
+    @cached_property
+    def counts(self) -> Array:
+        """Images per class: (classes,) int64."""
+        classes, instances = self.images.shape[:2]
+        return np.full(classes, instances) if self.sizes is None else np.asarray(self.sizes, np.int64)
+
+    @cached_property
+    def group_ids(self) -> Array:
+        """The groups as integers 0, 1, ... in the order of their sorted names: (classes,)."""
+        ids: Array = np.unique(self.groups, return_inverse=True)[1]
+        return ids
+
+    def select(self, which: Sequence[int] | Array) -> ImageClasses:
+        """The sub-collection of some classes, by index or boolean mask."""
+        index = np.asarray(which)
+        if index.size == 0:
+            index = index.astype(np.int64)
+        return ImageClasses(self.images[index], self.groups[index], self.names[index], self.counts[index])
+
+    @staticmethod
+    def join(collections: Sequence[ImageClasses]) -> ImageClasses:
+        """Put collections of equal image shape one after the other."""
+        widest = max(c.images.shape[1] for c in collections)
+
+        def padded(images: Array) -> Array:
+            missing = [(0, 0), (0, widest - images.shape[1])] + [(0, 0)] * (images.ndim - 2)
+            return np.pad(images, missing) if widest > images.shape[1] else images
+
+        return ImageClasses(
+            np.concatenate([padded(c.images) for c in collections]),
+            np.concatenate([c.groups for c in collections]),
+            np.concatenate([c.names for c in collections]),
+            np.concatenate([c.counts for c in collections]),
+        )
+
+
+@dataclass(frozen=True)
+class FewShotImages:
+    """N-way K-shot tasks over a collection of image classes.
+
+    Examples come class by class (y of the support is 0 ... 0, 1 ... 1, ...): a learner that reads its
+    examples in order has to shuffle them first.
+
+    Parameters
+    ----------
+    classes : ImageClasses
+        What to draw from.
+    ways, shots, query : int
+        Classes per task, and support and query images per class.
+    flatten : bool
+        x as (tasks, n, pixels), or as (tasks, n, channels, height, width).
+    within_group : bool
+        Draw all classes of a task from one group (one alphabet): harder, as they look alike. Groups with
+        fewer than `ways` classes are left out.
+    rotations : bool
+        Count each class turned by 90, 180 and 270 degrees as a further class (Santoro et al. 2016, section
+        4.1).
+    dtype : NumPy dtype
+        Of x; labels are int64.
+
+    Raises
+    ------
+    ValueError
+        When the collection cannot fill a task.
+    """
+
+    classes: ImageClasses
+    ways: int = 5
+    shots: int = 1
+    query: int = 1
+    flatten: bool = True
+    within_group: bool = False
+    rotations: bool = False
+    dtype: npt.DTypeLike = np.float32
+
+    def __post_init__(self) -> None:
+        if self.ways < 2 or self.shots < 1 or self.query < 1:
+            raise ValueError(
+                "FewShotImages needs ways >= 2, shots >= 1 and query >= 1, and got "
+                f"ways={self.ways}, shots={self.shots}, query={self.query}."
+            )
+        if len(self.classes) * self.turns < self.ways:
+            raise ValueError(
+                f"FewShotImages cannot make {self.ways}-way tasks from {len(self.classes) * self.turns} "
+                f"classes: lower ways{'' if self.rotations else ', pass rotations=True'} or add classes."
+            )
+        counts, needed = self.classes.counts, self.shots + self.query
+        if counts.min() < needed:
+            short = int(counts.argmin())
+            raise ValueError(
+                f"FewShotImages needs {self.shots} + {self.query} = {needed} images of each class (shots + "
+                f"query), and {self.classes.names[short]!r} has {counts[short]}: lower shots or query, or "
+                f"leave small classes out with classes.select(classes.counts >= {needed})."
+            )
+        if self.within_group and self.eligible_groups.size == 0:
+            largest = int(np.bincount(self.classes.group_ids).max()) * self.turns
+            raise ValueError(
+                f"FewShotImages cannot make {self.ways}-way tasks within one group: the largest group has "
+                f"{largest} classes; lower ways or pass within_group=False."
+            )
+        height, width = self.classes.images.shape[-2:]
+        if self.rotations and height != width:
+            raise ValueError(f"FewShotImages turns square images only, and these are {height} x {width}.")
+
+    @property
+    def turns(self) -> int:
+        """How many classes one class stands for."""
+        return 4 if self.rotations else 1
+
+    @cached_property
+    def eligible_groups(self) -> Array:
+        """The groups with enough classes for a task."""
+        sizes = np.bincount(self.classes.group_ids) * self.turns
+        return np.flatnonzero(sizes >= self.ways)
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
+        """Draw tasks: x (tasks, ways * n, ...), y (tasks, ways * n), n the shots or the query."""
+        allowed = np.ones((tasks, len(self.classes)), bool)
+        if self.within_group:
+            group = rng.choice(self.eligible_groups, tasks)
+            allowed = self.classes.group_ids == group[:, None]
+        chosen = choose(rng, np.repeat(allowed, self.turns, axis=1), self.ways)
+        row, turn = np.divmod(chosen, self.turns)
+        places = np.arange(self.classes.images.shape[1])
+        instance = choose(rng, places < self.classes.counts[row][..., None], self.shots + self.query)
+        pictures = self.classes.images[row[..., None], instance]
+        for quarter in range(1, self.turns):
+            pictures[turn == quarter] = np.rot90(pictures[turn == quarter], quarter, axes=(-2, -1))
+        return self.episode(pictures)
+
+    def episode(self, pictures: Array) -> Episode:
+        """Make tasks of images laid out as (tasks, ways, shots + query, ...): class w gets the label w."""
+        tasks, ways = pictures.shape[:2]
+        shape = pictures.shape[3:] if pictures.ndim == 6 else (1, *pictures.shape[3:])
+
+        def labelled(part: Array) -> tuple[Array, Array]:
+            each = part.shape[2]
+            x = as_unit_interval(part, self.dtype)
+            y = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
+            return x.reshape(tasks, ways * each, *((-1,) if self.flatten else shape)), y
+
+        return Episode(labelled(pictures[:, :, : self.shots]), labelled(pictures[:, :, self.shots :]))
+
+
+def choose(rng: np.random.Generator, allowed: Array, number: int) -> Array:
+    """Draw `number` different allowed places per row, in random order.
+
+    Takes a boolean array (..., places) to indices (..., number). Every place gets a random key, forbidden
+    ones an infinite key; the smallest keys win. They come sorted by key, so that the order tells nothing
+    about which places they are.
+    """
+    keys = np.where(allowed, rng.random(allowed.shape, dtype=np.float32), np.float32(np.inf))
+    if number < allowed.shape[-1]:
+        best = np.argpartition(keys, number - 1, axis=-1)[..., :number]
+    else:
+        best = np.broadcast_to(np.arange(number), keys.shape)
+    order = np.argsort(np.take_along_axis(keys, best, axis=-1), axis=-1)
+    chosen: Array = np.take_along_axis(best, order, axis=-1)
+    return chosen
+
+
+def as_unit_interval(images: Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Images in [0, 1]: bytes are divided by 255, floating point is taken as it is."""
+    values = images.astype(dtype)
+    return values / values.dtype.type(255) if images.dtype == np.uint8 else values

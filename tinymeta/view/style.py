@@ -1,0 +1,142 @@
+"""One look for every figure: white ground, few colours that all eyes can tell apart, names beside the lines.
+
+Figures are made without pyplot: no window, no global state, no backend to choose. matplotlib is imported by
+the first figure, so a program that draws nothing does not need it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
+
+from tinymeta.engine.errors import UserError
+from tinymeta.view.files import whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), without its yellow, which is too light on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+INK, GREY, FAINT = "#262626", "#7a7a7a", "#e4e4e4"
+WIDTH = 8.0  # inches: what a README column shows, with text at reading size
+
+_STYLE = {
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10.0,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+}
+
+
+class MissingMatplotlib(UserError):
+    """A figure was asked for where matplotlib is not installed."""
+
+
+class End(NamedTuple):
+    """The right end of a line: its height and the name to write beside it."""
+
+    y: float
+    name: str
+    colour: str
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Give the figures that ``draw`` makes the project's look, and say so where matplotlib is missing."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        if find_spec("matplotlib") is None:
+            raise MissingMatplotlib("they need matplotlib; `pip install 'tinymeta[plot]'` brings it")
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def panels(rows: int = 1, columns: int = 1, height: float = 3.6, **sharing: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of README width with ``rows`` × ``columns`` axes, listed row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **sharing)
+    return figure, list(axes.flat)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the suffix names (``.png``, ``.svg``, ``.pdf``)."""
+    with whole(path) as stream:
+        figure.savefig(stream, format=path.suffix.removeprefix("."), dpi=200)
+
+
+def name_ends(axes: Axes, ends: Sequence[End]) -> None:
+    """Write each line's name beside its right end, moved apart where two would meet. Limits must be final."""
+    low, high = axes.transScale.transform([(1, limit) for limit in axes.get_ylim()])[:, 1]
+    heights = axes.transScale.transform([(1, end.y) for end in ends])[:, 1]
+    # The axes fill about four fifths of the figure's height; a name is 13 points high.
+    points = 0.8 * 72 * axes.figure.get_size_inches()[1]  # type: ignore[union-attr]
+    wanted = [float((height - low) / (high - low) * points) for height in heights]
+    placed = _apart(wanted, gap=13.0)
+    for end, here, there in zip(ends, wanted, placed):
+        axes.annotate(
+            end.name,
+            xy=(1, end.y),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(7, there - here),
+            textcoords="offset points",
+            color=end.colour,
+            va="center",
+            fontweight="bold",
+            annotation_clip=False,
+        )
+
+
+def _apart(wanted: Sequence[float], gap: float) -> list[float]:
+    """The positions nearest to ``wanted`` (in squares) that keep their order and a distance of ``gap``.
+
+    With p_i = wanted_i − i·gap in sorted order this is isotonic regression: pool neighbours that violate the order.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    pools: list[list[float]] = []
+    for rank, i in enumerate(order):
+        pools.append([wanted[i] - rank * gap])
+        while len(pools) > 1 and sum(pools[-2]) / len(pools[-2]) > sum(pools[-1]) / len(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    level = [sum(pool) / len(pool) for pool in pools for _ in pool]
+    placed = [0.0] * len(wanted)
+    for rank, i in enumerate(order):
+        placed[i] = level[rank] + rank * gap
+    return placed

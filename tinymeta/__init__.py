@@ -14,6 +14,8 @@ from tinymeta.engine import tree as tree
 from tinymeta.engine.convert import tensor as tensor
 from tinymeta.engine.errors import UserError as UserError
 from tinymeta.engine.primitive import primitive as primitive
+from tinymeta.engine.save import load as load
+from tinymeta.engine.save import save as save
 from tinymeta.engine.sweep import gradient as gradient
 from tinymeta.engine.sweep import orders as orders
 from tinymeta.engine.tensor import Tensor as Tensor
@@ -26,5 +28,10 @@ from tinymeta.engine.transforms import value_and_grad as value_and_grad
 from tinymeta.engine.transforms import vjp as vjp
 from tinymeta.engine.vmap import vmap as vmap
 from tinymeta.ops import *
+
+from tinymeta import meta as meta
+from tinymeta import nn as nn
+from tinymeta import optim as optim
+from tinymeta import tasks as tasks
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m tinymeta``."""
+"""`python -m tinymeta`."""
 
 import sys
 

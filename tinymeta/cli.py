@@ -1,7 +1,7 @@
 """The command line: one table of verbs, one place where errors become sentences.
 
-Verbs are loaded when they are used, so ``tinymeta --help`` and ``tinymeta list`` import no recipe, no plots and
-no kernels. A verb is a function ``verb(parser, arguments) -> None`` that adds its options to the parser it is
+Verbs are loaded when they are used, so `tinymeta --help` and `tinymeta list` import no recipe, no plots and
+no kernels. A verb is a function `verb(parser, arguments) -> None` that adds its options to the parser it is
 given, parses, and acts.
 
 Exit status: 0; 2 for a mistake of the user's, told in one sentence; 130 after Ctrl-C. A traceback is a bug.
@@ -18,11 +18,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from tinymeta import __version__
 from tinymeta.engine.errors import UserError
 
 
 class Verb(NamedTuple):
-    """``module:function`` and what it does, in one line."""
+    """`module:function` and what it does, in one line."""
 
     target: str
     help: str
@@ -44,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line on ``arguments`` (by default the process's own) and return the exit status."""
+    """Run the command line on `arguments` (by default the process's own) and return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without "±" shows "?" and goes on
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _dispatch(arguments)
         sys.stdout.flush()
     except UserError as error:
-        print(f"tinymeta: {error}", file=sys.stderr)
+        print("tinymeta:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print("", *getattr(stop, "__notes__", ["stopped"]), sep="\n", file=sys.stderr)
@@ -84,7 +85,7 @@ def _unknown(word: str) -> str:
 
 
 def main_job(arguments: list[str]) -> None:
-    """``tinymeta`` without a verb: meta-learn sinusoids, compare, draw."""
+    """`tinymeta` without a verb: meta-learn sinusoids, compare, draw."""
     verbs = "\n".join(f"  {name:8}{verb.help}" for name, verb in VERBS.items())
     parser = Parser(
         prog="tinymeta",
@@ -96,9 +97,7 @@ def main_job(arguments: list[str]) -> None:
     _add_run_options(parser)
     options = parser.parse_args(arguments)
     if options.version:
-        from tinymeta.recipes.run import version
-
-        print(f"tinymeta {version()}")
+        print(f"tinymeta {__version__}")
         return
     from tinymeta.recipes import main_job
 
@@ -112,7 +111,7 @@ def main_job(arguments: list[str]) -> None:
 
 
 def list_recipes(parser: Parser, arguments: list[str]) -> None:
-    """``tinymeta list``."""
+    """`tinymeta list`."""
     parser.parse_args(arguments)
     from tinymeta.recipes import RECIPES
 
@@ -122,7 +121,7 @@ def list_recipes(parser: Parser, arguments: list[str]) -> None:
 
 
 def run_recipe(parser: Parser, arguments: list[str]) -> None:
-    """``tinymeta run RECIPE``."""
+    """`tinymeta run RECIPE`."""
     parser.add_argument("recipe", metavar="RECIPE", help="a name from `tinymeta list`")
     _add_run_options(parser)
     _add_task_options(parser)
@@ -142,7 +141,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
 
 
 def evaluate_run(parser: Parser, arguments: list[str]) -> None:
-    """``tinymeta eval RUN``."""
+    """`tinymeta eval RUN`."""
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run")
     parser.add_argument("--tasks", type=_positive, metavar="N", help="how many fresh tasks")
     _add_task_options(parser)
@@ -158,7 +157,7 @@ def evaluate_run(parser: Parser, arguments: list[str]) -> None:
 
 
 def warm_up(parser: Parser, arguments: list[str]) -> None:
-    """``tinymeta warmup``."""
+    """`tinymeta warmup`."""
     parser.parse_args(arguments)
     import tinymeta_kernels
 
@@ -181,7 +180,7 @@ def _add_task_options(parser: Parser) -> None:
 
 
 def _explain_keys(parser: Parser, arguments: list[str]) -> None:
-    """Let ``tinymeta run RECIPE --help`` list that recipe's keys."""
+    """Let `tinymeta run RECIPE --help` list that recipe's keys."""
     if arguments and {"-h", "--help"} & set(arguments[1:]):
         from tinymeta import recipes
         from tinymeta.recipes.config import describe

@@ -1,4 +1,4 @@
-"""Two-dimensional convolution and its two adjoints, with a set of weights per task.
+"""Two-dimensional convolution and its two adjoints, with a set of filters per task.
 
 For one image, with stride s, padding p and dilation d (cross-correlation, as everywhere in the field):
 
@@ -16,7 +16,7 @@ matrix, BLAS multiplies matrices, and ``col2im`` is the same loop with its assig
 
 Tasks and images are cut into boxes whose ``col`` stays in a core's cache, and threads share the boxes.
 Images leave in channels-last memory under their NCHW shape (a view), which saves the next layer a copy;
-gradients of weights leave C-contiguous, as weights usually are.
+gradients of filters leave C-contiguous, as filters usually are.
 """
 
 import math
@@ -30,8 +30,10 @@ from .im2col import Pair, col2im, im2col, output_size
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_weight"]
 
-Box: TypeAlias = tuple[slice, slice]
-COL_BYTES = 1 << 19
+Lead: TypeAlias = tuple[int, ...]
+Box: TypeAlias = tuple[slice, slice]  # some tasks, some of their images
+
+BOX_BYTES = 1 << 20
 
 
 def conv2d(
@@ -62,17 +64,17 @@ def conv2d(
         y = conv2d(_split(x, -3, groups), _split(w, -4, groups), stride, padding, dilation)
         return deliver(_merge(y, -3), out)
     lead = np.broadcast_shapes(x.shape[:-4], w.shape[:-4])
-    kh, kw = w.shape[-2:]
+    o, c, kh, kw = w.shape[-4:]
     oh, ow = output_size(x.shape[-2:], (kh, kw), stride, padding, dilation)
     filters = _filters(w, lead)
     images = _images(x, lead, len(filters))
-    y = np.empty((*images.shape[:2], oh, ow, w.shape[-4]), x.dtype)
+    y = np.empty((*images.shape[:2], oh, ow, o), x.dtype)
 
     def work(box: Box) -> None:
         col = im2col(images[box], (kh, kw), stride, padding, dilation)
-        np.matmul(_matrix(col, 3), _matrix(filters[box[0]], 3, keep=1).mT, out=_matrix(y[box], 1))
+        np.matmul(_by_pixel(col), _by_filter(filters[box[0]]).mT, out=_by_pixel(y[box]))
 
-    run(work, _boxes(images, oh * ow * kh * kw))
+    run(work, _boxes(images, oh * ow * kh * kw * c))
     return deliver(_nchw(y, lead, x.shape[-4]), out)
 
 
@@ -86,7 +88,7 @@ def conv2d_input(
     groups: int = 1,
     out: Array | None = None,
 ) -> Array:
-    """Adjoint of ``conv2d(., w)``: cotangents of the output to cotangents of images of ``size`` = (H, W).
+    """Adjoint of ``x -> conv2d(x, w)``, for images of ``size`` = (H, W).
 
     Parameters
     ----------
@@ -109,9 +111,121 @@ def conv2d_input(
     x = np.empty((*cotangents.shape[:2], *size, c), g.dtype)
 
     def work(box: Box) -> None:
-        rows = c_order(cotangents[box])
-        gcol = np.matmul(_matrix(rows, 1), _matrix(filters[box[0]], 3, keep=1))
-        col2im(gcol.reshape(*rows.shape[:4], kh, kw, c), size, stride, padding, dilation, out=x[box])
+        pixels = c_order(cotangents[box])
+        gcol = np.matmul(_by_pixel(pixels), _by_filter(filters[box[0]]))
+        col2im(gcol.reshape(*pixels.shape[:4], kh, kw, c), size, stride, padding, dilation, out=x[box])
 
     run(work, _boxes(cotangents, oh * ow * kh * kw * c))
     return deliver(_nchw(x, lead, g.shape[-4]), out)
+
+
+def conv2d_weight(
+    x: Array,
+    g: Array,
+    size: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    out: Array | None = None,
+) -> Array:
+    """Adjoint of ``w -> conv2d(x, w)``, for filters of ``size`` = (kh, kw): sums over N, not over tasks.
+
+    Parameters
+    ----------
+    x : (..., N, C, H, W)
+    g : (..., N, O, OH, OW)
+
+    Returns
+    -------
+    (..., O, C / groups, kh, kw)
+    """
+    x, g = common(x, g)
+    if groups > 1:
+        w = conv2d_weight(_split(x, -3, groups), _split(g, -3, groups), size, stride, padding, dilation)
+        return deliver(_merge(w, -4), out)
+    lead = np.broadcast_shapes(x.shape[:-4], g.shape[:-4])
+    (kh, kw), c = size, x.shape[-3]
+    o, oh, ow = g.shape[-3:]
+    tasks = math.prod(lead)
+    images, cotangents = _images(x, lead, tasks), _images(g, lead, tasks)
+    w = np.empty((*lead, o, c, kh, kw), x.dtype)
+    w_by_task = w.reshape(tasks, o, c, kh, kw)
+
+    def work(boxes: list[Box]) -> None:
+        parts = []
+        for box in boxes:
+            col = im2col(images[box], size, stride, padding, dilation)
+            parts.append(np.matmul(_by_pixel(c_order(cotangents[box])).mT, _by_pixel(col)))
+        total = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+        w_by_task[boxes[0][0]] = np.moveaxis(total.reshape(-1, o, kh, kw, c), -1, -3)
+
+    run(work, _boxes_by_task(_boxes(images, oh * ow * kh * kw * c)))
+    return deliver(w, out)
+
+
+def _filters(w: Array, lead: Lead) -> Array:
+    """(tasks, O, kh, kw, C); one task if all share their filters."""
+    shared = math.prod(w.shape[:-4]) == 1
+    tasks = 1 if shared else math.prod(lead)
+    w = w.reshape(w.shape[-4:]) if shared else np.broadcast_to(w, (*lead, *w.shape[-4:]))
+    w = np.moveaxis(w, -3, -1)
+    filters = w.reshape(tasks, *w.shape[-4:])
+    return c_order(filters) if shared else filters
+
+
+def _images(x: Array, lead: Lead, tasks: int) -> Array:
+    """(tasks, N, H, W, C); with one set of filters for all tasks, all images are one task's."""
+    x = np.moveaxis(np.broadcast_to(x, (*lead, *x.shape[-4:])), -3, -1)
+    n = math.prod(lead) * x.shape[-4] // tasks if tasks else x.shape[-4]
+    return x.reshape(tasks, n, *x.shape[-3:])
+
+
+def _nchw(x: Array, lead: Lead, n: int) -> Array:
+    """Undo :func:`_images`: (..., N, C, H, W), a view."""
+    return np.moveaxis(x.reshape(*lead, n, *x.shape[-3:]), -1, -3)
+
+
+def _by_pixel(x: Array) -> Array:
+    """(t, n, h, w, ...) as matrices (t, n·h·w, ...)."""
+    t, n, h, w = x.shape[:4]
+    return x.reshape(t, n * h * w, math.prod(x.shape[4:]))
+
+
+def _by_filter(w: Array) -> Array:
+    """(t, O, kh, kw, C) as matrices (t, O, K)."""
+    return c_order(w).reshape(*w.shape[:2], math.prod(w.shape[2:]))
+
+
+def _boxes(images: Array, col_size: int) -> list[Box]:
+    """Cut (tasks, N, ...) so that ``col_size`` numbers for each image of a box fill BOX_BYTES at most.
+
+    A box holds several whole tasks, or some images of one.
+    """
+    tasks, n = images.shape[:2]
+    limit = max(1, BOX_BYTES // max(1, col_size * images.itemsize))
+    if limit < n:
+        return [(slice(t, t + 1), slice(i, i + limit)) for t in range(tasks) for i in range(0, n, limit)]
+    step = limit // max(1, n)
+    return [(slice(t, t + step), slice(0, n)) for t in range(0, tasks, step)]
+
+
+def _boxes_by_task(boxes: list[Box]) -> list[list[Box]]:
+    by_task: dict[int, list[Box]] = {}
+    for box in boxes:
+        by_task.setdefault(box[0].start, []).append(box)
+    return list(by_task.values())
+
+
+def _split(x: Array, channels: int, groups: int) -> Array:
+    """Groups are tasks: (..., G·c, ...) to (G, ...) with the new axis before the last four."""
+    axis = x.ndim + channels
+    x = x.reshape(*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
+    return np.moveaxis(x, axis, -5)
+
+
+def _merge(x: Array, channels: int) -> Array:
+    """Undo :func:`_split`."""
+    x = np.moveaxis(x, -5, channels - 1)
+    axis = x.ndim + channels
+    return x.reshape(*x.shape[: axis - 1], x.shape[axis - 1] * x.shape[axis], *x.shape[axis + 1 :])

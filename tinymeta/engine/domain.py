@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+Values = float | tuple[float, ...]
 
 
 class Domain(NamedTuple):
-    """Where an input may lie: real numbers in `[low, high]`, or booleans, or indices."""
+    """What an input may be.
+
+    `kind` says what `low` and `high` bound: "real" numbers; "bool" (0 or 1); "index", integers, both ends
+    included; the eigenvalues of symmetric positive definite matrices ("spd") or the singular values of
+    square ones ("invertible"), over the last two axes.
+    """
 
     low: float
     high: float
@@ -18,9 +25,26 @@ def reals(low: float, high: float) -> Domain:
     return Domain(low, high)
 
 
-class Kink(NamedTuple):
-    """A point where the one-sided derivatives differ, and the derivative that the primitive takes there."""
+class Sample(NamedTuple):
+    """Arguments to try a primitive with: its inputs are drawn from its domain in these shapes.
 
-    at: tuple[float, ...]  # one number per input
-    takes: tuple[float, ...]  # d/d(input), one per input, of every order's chosen branch
+    A primitive without samples takes inputs of any shapes that broadcast. One with more inputs than entries
+    in its domain repeats the last entry.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]  # one per input
+    static: dict[str, Any]
+    batch: int = 0  # how many leading axes of each shape are hidden ones
+
+
+class Kink(NamedTuple):
+    """A point where the one-sided derivatives differ, and the derivative that the primitive takes there.
+
+    Numbers stand for scalar inputs. For a primitive that reduces an axis they are tuples: the values along
+    that axis, and the derivative of the (lone) output with respect to each.
+    """
+
+    at: tuple[Values, ...]  # one entry per input
+    takes: tuple[Values, ...]  # d/d(input), one entry per input, of every order's chosen branch
     side: str  # which branch that is, in words
+    static: dict[str, Any] = {}

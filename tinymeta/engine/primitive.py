@@ -19,6 +19,8 @@ second derivatives right by construction.
 A VJP returns one entry per input, in order (a lone entry for a lone input). An entry is a Tensor,
 or None for "no gradient", or a function of no arguments that is called only if that input's
 gradient is wanted. It needn't undo broadcasting: the sweep sums each entry to its input's shape.
+For a primitive with several outputs `g` and `y` are tuples, and `g` has None for an output that
+nothing depends on.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.domain import Domain, Kink
+from tinymeta.engine.domain import Domain, Kink, Sample
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.state import state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
@@ -44,6 +46,7 @@ class Primitive:
     vjp: ClassVar[Callable[..., Any] | None]
     domain: ClassVar[tuple[Domain, ...]]
     kinks: ClassVar[tuple[Kink, ...]]
+    samples: ClassVar[tuple[Sample, ...]] = ()  # shapes and static arguments to test with; (): any that broadcast
     broadcasts: ClassVar[bool] = True  # inputs of different rank line up at their last axes
     registry: ClassVar[dict[str, type[Primitive]]] = {}
 

@@ -24,6 +24,9 @@ class Watcher:
     ) -> None:
         """An operation has run."""
 
+    def sweeping(self, nodes: dict[int, Tensor]) -> None:
+        """A sweep over `nodes` (by id; it visits the latest first) begins."""
+
     def collected(self, node: Tensor, contribution: Tensor, total: Tensor) -> None:
         """The sweep has added `contribution` to the cotangent of `node`, which is now `total`."""
 

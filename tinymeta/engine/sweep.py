@@ -11,6 +11,7 @@ order 2, however many inner steps it takes, and that of first-order MAML holds n
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -40,9 +41,16 @@ def gradient(y: Tensor, xs: Any) -> Any:
     return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)
 
 
-def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor | None]:
-    """Cotangents of `xs`, given those (`gs`) of `ys`; None where no path leads from `ys` back to an `x`."""
-    nodes = _between(ys, xs)
+def sweep(
+    ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor], order: float = math.inf
+) -> list[Tensor | None]:
+    """Cotangents of `xs`, given those (`gs`) of `ys`; None where no path leads from `ys` back to an `x`.
+
+    Nodes of a higher order than `order` count as constants: no path leads through them.
+    """
+    nodes = _between(ys, xs, order)
+    for watcher in state.watchers:
+        watcher.sweeping(nodes)
     cotangents: dict[int, Any] = {}
     for y, g in zip(ys, gs):
         if y.id in nodes:
@@ -61,14 +69,14 @@ def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> l
     return [found.get(x.id) for x in xs]
 
 
-def _between(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> dict[int, Tensor]:
+def _between(ys: Sequence[Tensor], xs: Sequence[Tensor], order: float) -> dict[int, Tensor]:
     """The nodes on a path from `xs` to `ys`, by id. No recursion: a record may be 20 000 deep."""
     oldest = min((x.id for x in xs), default=0)
     seen: dict[int, Tensor] = {}
     stack = list(ys)
     while stack:
         node = stack.pop()
-        if node.id >= oldest and node.id not in seen:
+        if node.id >= oldest and node.id not in seen and node.order <= order:
             seen[node.id] = node
             stack.extend(node.inputs)
     on_path = {x.id for x in xs}
@@ -93,7 +101,7 @@ def _differentiate(node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: d
         y: Any = node
         if type(node.data) is tuple:
             y = tuple(bind(part, node, index=i) for i in range(len(node.data)))
-            g = tuple(zeros_like(yi) if gi is None else gi for yi, gi in zip(y, g))
+            g = tuple(g)
         entries = rule(g, y, *node.inputs, **node.static)  # type: ignore[misc]
         if not isinstance(entries, tuple):
             entries = (entries,)

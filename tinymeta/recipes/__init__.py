@@ -1,7 +1,7 @@
 """One file per runnable system, and the table of their names.
 
-The table is all that ``tinymeta list`` reads: no recipe is imported before it runs. What a recipe is and how to
-write one stands in :mod:`tinymeta.recipes.recipe`.
+The table is all that `tinymeta list` reads: no recipe is imported before it runs. What a recipe is and how to
+write one stands in `tinymeta.recipes.recipe`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a recipe lives, and the idea it stands for in one line; its module's ``recipe`` says the same."""
+    """Where a recipe lives, and the idea it stands for in one line; its module's `recipe` says the same."""
 
     module: str
     idea: str
 
 
 RECIPES = {
-    "linear": Entry(
-        "tinymeta.recipes.linear", "MAML on linear regression, where the meta-gradient has a closed form"
-    ),
+    "main": Entry("tinymeta.recipes.main_job", "MAML, first-order MAML and joint training on sinusoids"),
+    "linear": Entry("tinymeta.recipes.linear", "MAML on linear regression, where the meta-gradient has a closed form"),
     "sine": Entry("tinymeta.recipes.sine", "weights from which a few gradient steps fit any sinusoid"),
     "omniglot": Entry("tinymeta.recipes.omniglot", "a classifier that learns new characters from one drawing each"),
 }
 
 
 def find(name: str) -> Recipe[Any]:
-    """Import the recipe called ``name``.
+    """Import the recipe called `name`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A recipe's keys: a frozen dataclass whose defaults give the types that ``--set key=value`` is read by.
+"""A recipe's keys: a frozen dataclass whose defaults give the types that `--set key=value` is read by.
 
     @dataclass(frozen=True)
     class Config:
@@ -6,14 +6,15 @@
         inner: str = key("sgd", "rule of the inner loop", choices=("sgd", "adam"))
         widths: tuple[int, ...] = key((40, 40), "hidden layers")
 
-Texts from the command line and values from a ``config.json`` pass through the same door, :func:`configure`.
+Texts from the command line and values from a `config.json` pass through the same door, `configure`.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import Field, field, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -33,7 +34,7 @@ def key(default: T, help: str, *, least: float | None = None, choices: tuple[T, 
     ----------
     default : int, float, bool, str or a tuple of one of them
     help : str
-        One line, shown by ``tinymeta run RECIPE --help``.
+        One line, shown by `tinymeta run RECIPE --help`.
     least : float, optional
         The smallest value that makes sense (for a tuple: of each entry).
     choices : tuple, optional
@@ -43,12 +44,12 @@ def key(default: T, help: str, *, least: float | None = None, choices: tuple[T, 
 
 
 def configure(recipe: str, config: type[C], changes: Mapping[str, object]) -> C:
-    """A ``config`` with ``changes`` applied to its defaults, every value read by its key's type and checked.
+    """A `config` with `changes` applied to its defaults, every value read by its key's type and checked.
 
     Raises
     ------
     UserError
-        A key that ``recipe`` does not have (the closest one is named), or a value that is not of its kind.
+        A key that `recipe` does not have (the closest one is named), or a value that is not of its kind.
     """
     known = {entry.name: entry for entry in _fields(config)}
     for name in changes:
@@ -60,7 +61,7 @@ def configure(recipe: str, config: type[C], changes: Mapping[str, object]) -> C:
 
 
 def assignments(pairs: Iterable[str]) -> dict[str, str]:
-    """``["lr=0.1", "shots=5"]`` as a mapping of texts."""
+    """`["lr=0.1", "shots=5"]` as a mapping of texts."""
     changes = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
@@ -82,14 +83,29 @@ def describe(config: type[Any]) -> str:
 
 
 def written(value: object) -> str:
-    """A value as ``--set`` reads it: ``(40, 40)`` is ``40,40``."""
+    """A value as `--set` reads it: `(40, 40)` is `40,40`."""
     if isinstance(value, tuple):
         return ",".join(map(written, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+@contextmanager
+def user_mistakes() -> Iterator[None]:
+    """Tell what the block refuses (a ValueError, a missing file) as the user's mistake, in one sentence.
+
+    For loading the data that the user named and building tasks as large as the user wished: there a refusal is no
+    bug. Everywhere else a ValueError keeps its traceback.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, FileNotFoundError) as refusal:
+        raise UserError(str(refusal)) from refusal
+
+
 def closest(name: str, known: Iterable[str]) -> str:
-    """``" (did you mean 'shots'?)"`` if something known is spelled like ``name``, else nothing."""
+    """`" (did you mean 'shots'?)"` if something known is spelled like `name`, else nothing."""
     match = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean '{match[0]}'?)" if match else ""
 
@@ -105,13 +121,15 @@ def _checked(entry: Field[Any], kind: Any, value: object) -> object:
         if least is not None and part < least:
             raise UserError(f"{entry.name} must be {least} or more, not {written(part)}")
     if choices and read not in choices:
-        listed = ", ".join(map(written, choices))
-        raise UserError(f"{entry.name} is one of {listed}, not '{written(read)}'{closest(written(read), map(written, choices))}")
+        listed = [written(choice) for choice in choices]
+        raise UserError(
+            f"{entry.name} is one of {', '.join(listed)}, not '{written(read)}'{closest(written(read), listed)}"
+        )
     return read
 
 
 def _read(name: str, kind: Any, value: object) -> Any:
-    """``value``, a text or what JSON made of it, as a ``kind``."""
+    """`value`, a text or what JSON made of it, as a `kind`."""
     if get_origin(kind) is tuple:
         entry = get_args(kind)[0]
         parts = value.split(",") if isinstance(value, str) else value

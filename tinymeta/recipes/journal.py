@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: one line per logged iteration, on disk before the next one starts.
+"""`metrics.jsonl`: one line per logged iteration, on disk before the next one starts.
 
 A resumed run takes its journal back to where it goes on: the first line that a stage logs in a process drops
 that stage's lines from there on, and half a line that a killed process left. So the file of a run that was
@@ -27,7 +27,7 @@ class Journal:
     Parameters
     ----------
     path : Path
-        ``metrics.jsonl``; it appears with the first line.
+        `metrics.jsonl`; it appears with the first line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,13 +42,12 @@ class Journal:
         return self._before + time.perf_counter() - self._start
 
     def log(self, stage: str, iteration: int, metrics: Mapping[str, SupportsFloat]) -> None:
-        """Append one line; NaN and infinity are written as ``null``, which strict JSON can hold."""
+        """Append one line; NaN and infinity are written as `null`, which strict JSON can hold."""
         if stage not in self._begun:
             self._begun.add(stage)
             self._take_back(stage, iteration)
-        line = {"stage": stage} if stage else {}
-        line |= {"iteration": iteration, "seconds": round(self.seconds, 3)}
-        line |= {name: float(value) for name, value in metrics.items()}
+        line: dict[str, object] = {"stage": stage} if stage else {}
+        line |= {"iteration": iteration, "seconds": round(self.seconds, 3), **metrics}
         with told(self.path), open(self.path, "a", encoding="utf-8") as stream:
             stream.write(_line(line))
 
@@ -73,7 +72,7 @@ def _line(entry: Mapping[str, object]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` in the types of strict JSON: dataclasses become objects, arrays lists, NaN and infinity null."""
+    """`value` in the types of strict JSON: dataclasses become objects, arrays lists, NaN and infinity null."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):

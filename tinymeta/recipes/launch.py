@@ -1,6 +1,6 @@
-"""From a recipe and a user's wishes to a finished folder and a table: what ``run`` and ``eval`` do.
+"""From a recipe and a user's wishes to a finished folder and a table: what `run` and `eval` do.
 
-    folder ─ config ─ recipe.run(config, run) ─ result.json ─ table, protocol, files, next command
+folder ─ config ─ recipe.run(config, run) ─ result.json ─ table, protocol, files, next command
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tinymeta.view.table import show
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user said about a run beyond the recipe's keys; ``None`` where nothing was said."""
+    """What the user said about a run beyond the recipe's keys; `None` where nothing was said."""
 
     out: Path | None = None
     seed: int | None = None
@@ -35,7 +35,7 @@ class Wishes:
 
 
 def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, verb: tuple[str, ...]) -> Result:
-    """Run ``recipe`` in a new folder, or go on in an old one, and print what came out.
+    """Run `recipe` in a new folder, or go on in an old one, and print what came out.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
         Keys that differ from the recipe's defaults, as texts or values.
     wishes : Wishes
     verb : tuple of str
-        The words after ``tinymeta`` that start this job, for the command that resumes it.
+        The words after `tinymeta` that start this job, for the command that resumes it.
 
     Raises
     ------
@@ -57,14 +57,18 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
         config, run = _again(recipe, changes, wishes)
     else:
         config = configure(recipe.name, recipe.config, changes)
-        folder = claim(wishes.out, recipe.name)
         data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
+        folder = claim(wishes.out, recipe.name)
         run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, workers=wishes.workers, quiet=wishes.quiet)
     command = _command(recipe, config, run, verb)
     run.write("config.json", {"data": run.data, "config": asdict(config), "command": command})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume"])
     try:
         result = recipe.run(config, run)
+    except UserError:
+        if not wishes.resume:
+            _withdraw(run.folder)
+        raise
     except KeyboardInterrupt as stop:
         stop.add_note(f"stopped; this goes on from the last checkpoint:\n  {resume}")
         raise
@@ -74,7 +78,7 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
 
 
 def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, quiet: bool) -> Result:
-    """Measure the trained run in ``folder`` on fresh tasks, write ``eval.json`` there, and print the table."""
+    """Measure the trained run in `folder` on fresh tasks, write `eval.json` there, and print the table."""
     old = recorded(folder)
     recipe = recipes.find(old["recipe"])
     if recipe.evaluate is None:
@@ -106,16 +110,25 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes) -
     asked = asdict(config) | {"seed": old["seed"] if wishes.seed is None else wishes.seed}
     if asked.get("iterations", 0) > before.get("iterations", 0):
         before["iterations"] = asked["iterations"]
-    changed = [f"{name} ({written(before[name])}, now {written(asked[name])})" for name in before if before[name] != asked[name]]
+    changed = [
+        f"{name} ({written(before[name])}, now {written(asked[name])})"
+        for name in before
+        if before[name] != asked[name]
+    ]
     if changed:
         raise UserError(
             f"{folder} was run with another {' and '.join(changed)}: resume without that, or choose another --out"
         )
     data = _named(wishes.data) or _path(old["data"])
-    run = Run(
-        folder, recipe.name, seed=old["seed"], data=data, workers=wishes.workers, resume=True, quiet=wishes.quiet
-    )
+    run = Run(folder, recipe.name, seed=old["seed"], data=data, workers=wishes.workers, resume=True, quiet=wishes.quiet)
     return config, run
+
+
+def _withdraw(folder: Path) -> None:
+    """Take back a folder in which nothing happened, so that the corrected command may use it."""
+    if [entry.name for entry in folder.iterdir()] == ["config.json"]:
+        (folder / "config.json").unlink()
+        folder.rmdir()
 
 
 def _conclude(file: str, result: Result, run: Run, seconds: float, command: str) -> None:
@@ -137,7 +150,9 @@ def _show(result: Result, run: Run, proposal: str) -> None:
         print()
         show(table)
     print()
-    print("protocol:", "; ".join(f"{name} {_told(value)}" for name, value in result.protocol.items()))
+    width = max(map(len, result.protocol), default=0)
+    for place, (name, value) in enumerate(result.protocol.items()):
+        print(f"{'' if place else 'protocol:':<9} {name:<{width}}  {_told(value)}")
     there = [name for name in ("result.json", "eval.json", "metrics.jsonl") if (run.folder / name).exists()]
     checkpoints = sorted(entry.name for entry in run.folder.glob("checkpoint*.npz"))
     print(f"files:    {run.folder}{os.sep}", ", ".join([*there, *checkpoints, *run.plots]))
@@ -169,11 +184,11 @@ def _set(changes: Mapping[str, object]) -> list[str]:
 
 
 def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
+    return Path(text).absolute() if text else None
 
 
 def _named(data: Path | None) -> Path | None:
-    """The folder that ``--data`` names, if it does, as it is found from anywhere."""
+    """The folder that `--data` names, if it does, as it is found from anywhere."""
     if data is not None and not data.exists():
         raise UserError(f"there is no folder {data}: --data names the one that holds the data")
     return data.absolute() if data is not None else None

@@ -1,13 +1,13 @@
-'''What a recipe is, and how to write one.
+"""What a recipe is, and how to write one.
 
 A recipe is one file in this folder: a task, an algorithm, a published protocol and a report, run by
-``tinymeta run NAME``. The file ends with a :class:`Recipe` called ``recipe``, and ``recipes/__init__.py`` names it
+`tinymeta run NAME`. The file ends with a `Recipe` called `recipe`, and `recipes/__init__.py` names it
 in its table (same name, same idea). The whole contract is this example::
 
     from dataclasses import dataclass
 
     import tinymeta as tm
-    from tinymeta.recipes.config import key
+    from tinymeta.recipes.config import key, user_mistakes
     from tinymeta.recipes.recipe import Recipe
     from tinymeta.recipes.report import Published, Result, interval
     from tinymeta.recipes.run import Run
@@ -23,8 +23,9 @@ in its table (same name, same idea). The whole contract is this example::
 
 
     def train(config: Config, run: Run) -> Result:
+        with user_mistakes():                         # data missing, more shots than examples: one sentence
+            tasks = ...                               # run.data is a Path, or None if none was named
         rng = run.rng("train")                        # every random number comes from run.rng(NAME)
-        ...                                           # data: run.data is a Path, or None if none was named
         phi = tm.meta.fit(..., run=run)               # progress, metrics.jsonl, checkpoint and resume
         run.draw("curves.png", plots.learning_curves, run.lines(), "loss")
         return measure(config, run, phi)
@@ -45,27 +46,28 @@ in its table (same name, same idea). The whole contract is this example::
 
     recipe = Recipe("characters", "one line: the idea it stands for", Config, train, evaluate)
 
-**Keys** are the fields of the config, each a :func:`~tinymeta.recipes.config.key` of type ``int``, ``float``,
-``bool``, ``str`` or ``tuple[T, ...]``. ``--set shots=5`` changes one; ``--iterations`` and ``--tasks`` are short for
-the keys of these names, so a recipe that trains has ``iterations`` and one that measures on tasks has ``tasks``.
-A key read here is already of its type and within ``least`` and ``choices``; what depends on several keys or on the
-data, the recipe checks itself and raises :class:`~tinymeta.engine.errors.UserError` with one sentence.
+**Keys** are the fields of the config, each a `key` of type `int`, `float`,
+`bool`, `str` or `tuple[T, ...]`. `--set shots=5` changes one; `--iterations` and `--tasks` are short for
+the keys of these names, so a recipe that trains has `iterations` and one that measures on tasks has `tasks`.
+A key read here is already of its type and within `least` and `choices`; what depends on several keys, the recipe
+checks itself and raises `UserError` with one sentence, and what the data allow is
+told by `user_mistakes` around loading them.
 
-**The run** (:class:`~tinymeta.recipes.run.Run`) gives ``seed``, ``data``, ``workers``, ``rng(name)``, ``checkpoint``,
-``resume``, ``progress(total)``, ``log(iteration, loss=…)``, ``lines()``, ``say(text)``, ``draw(file, plot, *args)``
-and ``write(file, mapping)``. A recipe that trains several things in turn gives each its ``run.stage("maml")``: the
-same run with its own checkpoint, its own lines in ``metrics.jsonl`` and its own streams. A recipe prints nothing and
-opens no file of the folder itself; the table, ``config.json`` and ``result.json`` are written for it.
+**The run** (`Run`) gives `seed`, `data`, `workers`, `rng(name)`, `checkpoint`,
+`resume`, `progress(total)`, `log(iteration, loss=…)`, `lines()`, `say(text)`, `draw(file, plot, *args)`
+and `write(file, mapping)`. A recipe that trains several things in turn gives each its `run.stage("maml")`: the
+same run with its own checkpoint, its own lines in `metrics.jsonl` and its own streams. A recipe prints nothing and
+opens no file of the folder itself; the table, `config.json` and `result.json` are written for it.
 
-**The loop** that trains works on whatever ``fit`` is: on Ctrl-C it saves its state to ``run.checkpoint`` and lets
-``KeyboardInterrupt`` through; with ``run.resume`` it goes on from that file, if there is one, as if it had never
-stopped. After a user's ``--resume --iterations N`` the key ``iterations`` may be larger than it was: nothing else is.
+**The loop** that trains works on whatever `fit` is: on Ctrl-C it saves its state to `run.checkpoint` and lets
+`KeyboardInterrupt` through; with `run.resume` it goes on from that file, if there is one, as if it had never
+stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is.
 
-**The numbers** are :func:`~tinymeta.recipes.report.interval` over independent tasks (mean and 95 % half-width) or
-plain numbers. ``metrics={"MAML": {"1 step": …, "5 steps": …}}`` prints as a grid. ``published`` has the same names,
-and may hold several figures per name, and names of which this run has no number (``"people"``). The protocol says
+**The numbers** are `interval` over independent tasks (mean and 95 % half-width) or
+plain numbers. `metrics={"MAML": {"1 step": …, "5 steps": …}}` prints as a grid. `published` has the same names,
+and may hold several figures per name, and names of which this run has no number (`"people"`). The protocol says
 all that a reader needs to compare: split, steps, transduction, budget, number of tasks.
-'''
+"""
 
 from __future__ import annotations
 
@@ -86,15 +88,15 @@ class Recipe(Generic[C]):
     Attributes
     ----------
     name : str
-        The word after ``tinymeta run``.
+        The word after `tinymeta run`.
     idea : str
         What it shows, in one line, without a full stop.
     config : type
-        A frozen dataclass of :func:`~tinymeta.recipes.config.key` fields.
+        A frozen dataclass of `key` fields.
     run : callable
-        ``run(config, run) -> Result``: train, measure, draw.
+        `run(config, run) -> Result`: train, measure, draw.
     evaluate : callable, optional
-        ``evaluate(config, run) -> Result``: measure what ``run.checkpoint`` holds on fresh tasks; absent where
+        `evaluate(config, run) -> Result`: measure what `run.checkpoint` holds on fresh tasks; absent where
         there is nothing to measure later.
     """
 

@@ -1,6 +1,6 @@
-"""What a run measured, how sure it is, and what others published: the numbers of ``result.json`` and of the table.
+"""What a run measured, how sure it is, and what others published: the numbers of `result.json` and of the table.
 
-Every interval of the project is made here, by :func:`interval`.
+Every interval of the project is made here, by `interval`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Published:
-    """A figure from the literature: ``mean`` ± ``half`` in the unit of the metric beside it, and its ``source``."""
+    """A figure from the literature: `mean` ± `half` in the unit of the metric beside it, and its `source`."""
 
     mean: float
     half: float = math.nan
@@ -52,9 +52,9 @@ class Result:
     protocol : mapping
         How the numbers were measured, so that they may be compared: split, steps, tasks, transduction, budget.
     metrics : mapping
-        Name to :class:`Interval` or number. A mapping of mappings, ``metrics["MAML"]["1 step"]``, prints as a grid.
+        Name to `Interval` or number. A mapping of mappings, `metrics["MAML"]["1 step"]`, prints as a grid.
     published : mapping
-        The figures beside them under the same names; a name without a metric is printed too (``"people"``).
+        The figures beside them under the same names; a name without a metric is printed too (`"people"`).
     next : str
         The command worth trying next; by default the run's evaluation on fresh tasks.
     """
@@ -71,7 +71,7 @@ def interval(values: ArrayLike, unit: str = "") -> Interval:
     Parameters
     ----------
     values : array_like, shape (n,)
-        One number per independent task, in ``unit``: for per cent, hand over ``100 * accuracy`` and ``"%"``.
+        One number per independent task, in `unit`: for per cent, hand over `100 * accuracy` and `"%"`.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def interval(values: ArrayLike, unit: str = "") -> Interval:
 
 
 def number(mean: float, half: float = math.nan, unit: str = "") -> str:
-    """``mean ± half`` to the two digits of ``half`` that mean something; four digits where it is unknown.
+    """`mean ± half` to the two digits of `half` that mean something; four digits where it is unknown.
 
     >>> number(0.84731, 0.0712), number(89.7, 1.1, "%"), number(1.0, 0.0), number(3.2e-16)
     ('0.847 ± 0.071', '89.7 ± 1.1 %', '1 ± 0', '3.2e-16')
@@ -102,8 +102,8 @@ def number(mean: float, half: float = math.nan, unit: str = "") -> str:
         # Rounding may carry into the next power of ten: 0.0996 has two digits as 0.10.
         digits = 1 - math.floor(math.log10(round(half, digits)))
         places = max(digits, 0)
-        small = abs(mean) < 1e-3 and places > 5
-        text = f"{mean:.2e} ± {half:.1e}" if small else f"{mean:.{places}f} ± {half:.{places}f}"
+        readable = places <= 5 and abs(mean) < 1e6
+        text = f"{mean:.{places}f} ± {half:.{places}f}" if readable else f"{mean:.2e} ± {half:.1e}"
     elif half == 0:
         text += " ± 0"
     return f"{text} {unit}".rstrip()
@@ -134,9 +134,7 @@ def _list(metrics: Mapping[str, Metric], published: Mapping[str, Figures]) -> Ta
     return Table(("", "this run"), tuple(Row(row.cells[:2]) for row in rows))
 
 
-def _grid(
-    metrics: Mapping[str, Mapping[str, Metric]], published: Mapping[str, Mapping[str, Figures]]
-) -> Table:
+def _grid(metrics: Mapping[str, Mapping[str, Metric]], published: Mapping[str, Mapping[str, Figures]]) -> Table:
     """A row per outer name, a column per inner one; under each row one fainter row per source."""
     columns = list(dict.fromkeys(column for line in metrics.values() for column in line))
     rows = []

@@ -1,13 +1,12 @@
 """A run and its folder: where a recipe's numbers, plots and checkpoint go, and how one goes on with an old run.
 
-A folder holds ``config.json`` (what was asked), ``metrics.jsonl`` (the journal), ``checkpoint.npz`` (the state
-that training resumes from), ``result.json`` (what came out; its presence says that the run is finished), and
+A folder holds `config.json` (what was asked), `metrics.jsonl` (the journal), `checkpoint.npz` (the state
+that training resumes from), `result.json` (what came out; its presence says that the run is finished), and
 the plots. Every file is written whole or not at all.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import sys
 import zlib
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, SupportsFloat
 
 import numpy as np
 
+from tinymeta import __version__
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes.journal import Journal, plain
-from tinymeta.view import plots
 from tinymeta.view.files import told, write_text
 from tinymeta.view.progress import Progress, progress
+from tinymeta.view.style import MissingMatplotlib, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,19 +41,19 @@ class Run:
     recipe : str
         The recipe's name.
     seed : int
-        The seed of everything random, through :meth:`rng`.
+        The seed of everything random, through `rng`.
     data : Path or None
-        The folder of data that the user named (``--data`` or ``TINYMETA_DATA``), if any.
+        The folder of data that the user named (`--data` or `TINYMETA_DATA`), if any.
     workers : int
         How many processes or threads the user allows.
     resume : bool
-        Whether to go on from :attr:`checkpoint` where it exists.
+        Whether to go on from `checkpoint` where it exists.
     quiet : bool
         Show no progress.
     purpose : str
-        ``""`` for the run itself, ``"eval"`` for a later evaluation: it has random streams of its own.
+        `""` for the run itself, `"eval"` for a later evaluation: it has random streams of its own.
     name : str
-        The stage of the recipe that this view of the run logs for, or ``""``; see :meth:`stage`.
+        The stage of the recipe that this view of the run logs for, or `""`; see `stage`.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Run:
         self._said: set[str] = set()
 
     def stage(self, name: str) -> Run:
-        """The same run for one of several trainings: its own lines, its own ``checkpoint-NAME.npz``."""
+        """The same run for one of several trainings: its own lines, its own `checkpoint-NAME.npz`."""
         part = copy(self)
         part.name = name
         return part
@@ -86,35 +86,35 @@ class Run:
         return self.folder / f"checkpoint{'-' if self.name else ''}{self.name}.npz"
 
     def rng(self, name: str) -> np.random.Generator:
-        """A stream of random numbers for one purpose (``"tasks"``), independent of all other names and seeds."""
+        """A stream of random numbers for one purpose (`"tasks"`), independent of all other names and seeds."""
         words = f"{self.purpose}/{self.name}/{name}".encode()
         return np.random.default_rng([self.seed, zlib.crc32(words)])
 
     def progress(self, total: int, title: str = "", done: int = 0) -> AbstractContextManager[Progress]:
-        """Show the progress of ``total`` iterations, ``done`` of which an earlier session finished."""
+        """Show the progress of `total` iterations, `done` of which an earlier session finished."""
         return progress(total, title or self.name or self.recipe, self.quiet, done)
 
     def log(self, iteration: int, **metrics: SupportsFloat) -> None:
-        """Append one line to ``metrics.jsonl``; after a resume, the stage's later lines give way to it."""
+        """Append one line to `metrics.jsonl`; after a resume, the stage's later lines give way to it."""
         self.journal.log(self.name, iteration, metrics)
 
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl`` so far, as mappings with ``iteration``, ``seconds``, ``stage`` and metrics."""
+        """The lines of `metrics.jsonl` so far, as mappings with `iteration`, `seconds`, `stage` and metrics."""
         return self.journal.lines()
 
     def say(self, text: str) -> None:
-        """A sentence for the user, on stderr; not with ``--quiet``."""
+        """A sentence for the user, on stderr; not with `--quiet`."""
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
     def draw(self, file: str, plot: Callable[P, Figure], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Save the figure that ``plot(*args, **kwargs)`` makes as ``file`` in the folder.
+        """Save the figure that `plot(*args, **kwargs)` makes as `file` in the folder.
 
         Without matplotlib the run goes on, and says once that its plots are skipped.
         """
         try:
-            plots.save(plot(*args, **kwargs), self.folder / file)
-        except plots.MissingMatplotlib as missing:
+            save(plot(*args, **kwargs), self.folder / file)
+        except MissingMatplotlib as missing:
             if str(missing) not in self._said:
                 self._said.add(str(missing))
                 self.say(f"plots are skipped: {missing}")
@@ -122,19 +122,19 @@ class Run:
             self.plots.append(file)
 
     def write(self, file: str, content: Mapping[str, object]) -> None:
-        """Write ``content`` as JSON to ``file`` in the folder, with the recipe, seed and version beside it."""
-        stamp = {"recipe": self.recipe, "seed": self.seed, "version": version()}
+        """Write `content` as JSON to `file` in the folder, with the recipe, seed and version beside it."""
+        stamp = {"recipe": self.recipe, "seed": self.seed, "version": __version__}
         text = json.dumps(plain({**stamp, **content}), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.folder / file, text + "\n")
 
 
 def claim(out: Path | None, recipe: str) -> Path:
-    """The folder of a new run: ``out``, or the next free ``runs/RECIPE-N``; never one that holds anything.
+    """The folder of a new run: `out`, or the next free `runs/RECIPE-N`; never one that holds anything.
 
     Raises
     ------
     UserError
-        ``out`` is a file, holds a run or other files, or may not be written to.
+        `out` is a file, holds a run or other files, or may not be written to.
     """
     if out is None:
         return _next_free(Path("runs"), recipe)
@@ -152,7 +152,7 @@ def claim(out: Path | None, recipe: str) -> Path:
 
 
 def latest(recipe: str) -> Path:
-    """The newest ``runs/RECIPE-N``, for ``--resume`` without ``--out``."""
+    """The newest `runs/RECIPE-N`, for `--resume` without `--out`."""
     numbers = _numbers(Path("runs"), recipe)
     if not numbers:
         raise UserError(f"runs/ holds no run of {recipe} to resume: name its folder with --out")
@@ -160,12 +160,12 @@ def latest(recipe: str) -> Path:
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` of a run's folder says.
+    """What `config.json` of a run's folder says.
 
     Raises
     ------
     UserError
-        The folder is missing, holds no run, or a ``config.json`` that none of ours wrote.
+        The folder is missing, holds no run, or a `config.json` that none of ours wrote.
     """
     file = folder / "config.json"
     if not file.is_file():
@@ -179,14 +179,6 @@ def recorded(folder: Path) -> dict[str, Any]:
     if not complete:
         raise UserError(f"{file} is no configuration of a run: name a folder that `tinymeta run` wrote")
     return dict(content)
-
-
-def version() -> str:
-    """The installed version, or a word that says that this is a source tree."""
-    try:
-        return importlib.metadata.version("tinymeta")
-    except importlib.metadata.PackageNotFoundError:
-        return "source"
 
 
 def _next_free(parent: Path, recipe: str) -> Path:

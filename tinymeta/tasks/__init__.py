@@ -1,31 +1,69 @@
 """Task families: what a meta-learner learns from.
 
-Every family has one method, `sample(rng, tasks) -> Episode`, and everything needs NumPy alone (image files
-need Pillow, too). Start with `episode.py` and `sinusoid.py`.
+Every family has one method, `sample(rng, tasks) -> Episode`; environments to act in have `draw` and go
+through `rollout`. NumPy is all they need, and Pillow where images are read from files. Start with
+`episode.py` and `sinusoid.py`.
 """
 
+from tinymeta.tasks.augment import Augment
+from tinymeta.tasks.autoencode import Autoencoding
+from tinymeta.tasks.bandits import Bandits, regret
+from tinymeta.tasks.challenge import challenge_tasks, load_runs
 from tinymeta.tasks.data import DataError
 from tinymeta.tasks.episode import Episode, TaskFamily, stack, unstack
+from tinymeta.tasks.folder import load_folder
 from tinymeta.tasks.glyphs import glyphs
+from tinymeta.tasks.gridgame import GridGame
 from tinymeta.tasks.images import FewShotImages, ImageClasses
+from tinymeta.tasks.labels import NoisySupport, flip_background, flip_uniform, imbalanced
+from tinymeta.tasks.languages import Languages, Vocabulary, load_languages, markov_languages, split_languages
 from tinymeta.tasks.linear import LinearRegressions
+from tinymeta.tasks.mixture import Mixture
+from tinymeta.tasks.navigation import Navigation
 from tinymeta.tasks.omniglot import download_omniglot, load_omniglot
+from tinymeta.tasks.quadratics import Quadratics
+from tinymeta.tasks.rollout import Environment, Trajectories, rollout
 from tinymeta.tasks.sinusoid import Sinusoids
 from tinymeta.tasks.splits import Split, split
+from tinymeta.tasks.stream import DriftingSinusoids
 
 __all__ = [
+    "Augment",
+    "Autoencoding",
+    "Bandits",
     "DataError",
+    "DriftingSinusoids",
+    "Environment",
     "Episode",
     "FewShotImages",
+    "GridGame",
     "ImageClasses",
+    "Languages",
     "LinearRegressions",
+    "Mixture",
+    "Navigation",
+    "NoisySupport",
+    "Quadratics",
     "Sinusoids",
     "Split",
     "TaskFamily",
+    "Trajectories",
+    "Vocabulary",
+    "challenge_tasks",
     "download_omniglot",
+    "flip_background",
+    "flip_uniform",
     "glyphs",
+    "imbalanced",
+    "load_folder",
+    "load_languages",
     "load_omniglot",
+    "load_runs",
+    "markov_languages",
+    "regret",
+    "rollout",
     "split",
+    "split_languages",
     "stack",
     "unstack",
 ]

@@ -114,7 +114,7 @@ def invent_strokes(rng: np.random.Generator) -> Strokes:
     number, curved = INVENTORY, rng.uniform(0.15, 0.6)
     straight = (1 - curved) * np.array([0.6, 0.25, 0.15])
     kind = rng.choice(6, number, p=[*straight, *curved * np.array([0.7, 0.15, 0.15])])
-    line, angle, bracket, arc, loop, s_curve = (kind == k for k in range(6))
+    angle, bracket, arc, loop, s_curve = (kind == k for k in range(1, 6))  # and 0 is a straight line
     sign = rng.choice([-1.0, 1.0], number)
     right = rng.choice([0.5, 0.5, 0.65], number) * np.pi
     turn = sign * (arc * rng.choice([0.5, 1.0, 1.3], number) + loop * 2.0) * np.pi
@@ -143,11 +143,11 @@ def invent_characters(rng: np.random.Generator, inventory: Strokes, characters: 
     picked[rng.random(shape[:2]) < 0.5, 0] = 0
     strokes = Strokes(*(field[picked] for field in inventory))
     # A lone straight line is hardly a character: it gets company.
-    plain = (strokes.turn[..., 0] == 0) & (strokes.corner[..., 0] == 0)
+    plain = (strokes.turn == 0) & (strokes.corner == 0) & (strokes.bend == 0)
     wanted = rng.choice([1, 2, 3, 4], (characters, 1), p=[0.1, 0.3, 0.35, 0.25])
     before = np.arange(STROKES)
     layout = Layout(
-        number=np.maximum(wanted, 1 + plain),
+        number=np.maximum(wanted, 1 + plain[..., 0]),
         joined=(rng.random(shape) < 0.88) & (before > 0),
         partner=np.where(before > 0, rng.integers(np.maximum(before, 1), size=shape), 0),
         along=rng.choice([0.0, 0.5, 1.0], shape),
@@ -218,7 +218,8 @@ def assemble(paths: Array, layout: Layout, slips: Array | float = 0.0) -> Array:
     placed = np.empty_like(paths)
 
     def index(fraction: Array) -> Array:
-        return np.rint(fraction * (POINTS - 1)).astype(np.intp)
+        places: Array = np.rint(fraction * (POINTS - 1)).astype(np.intp)
+        return places
 
     anchors = layout.anchor + slips
     for i in range(STROKES):
@@ -250,7 +251,8 @@ def hand_frames(rng: np.random.Generator, hands: int) -> Array:
     slant, angle = 0.14 * rng.standard_normal(hands), 0.06 * rng.standard_normal(hands)
     stretch = np.array([[size * aspect, np.zeros(hands)], [-slant * size, size / aspect]])
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return np.einsum("ijh,jkh->hik", stretch, turn)
+    frames: Array = np.einsum("ijh,jkh->hik", stretch, turn)
+    return frames
 
 
 def render(outlines: Array, pen: Array, size: int) -> Array:

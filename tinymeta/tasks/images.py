@@ -8,7 +8,7 @@ what they mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,6 +120,12 @@ class FewShotImages:
     rotations : bool
         Count each class turned by 90, 180 and 270 degrees as a further class (Santoro et al. 2016, section
         4.1).
+    one_hand : bool
+        Take the same instances of all classes of a task. Where instance i is one person's hand throughout a
+        group, as in Omniglot and `glyphs`, different people draw the support and the query set.
+    augment : (rng, images) -> images, optional
+        Changes the images of each batch, given as (tasks, ways, shots + query, ...) in [0, 1]; see
+        `augment.py`.
     dtype : NumPy dtype
         Of x; labels are int64.
 
@@ -136,6 +142,8 @@ class FewShotImages:
     flatten: bool = True
     within_group: bool = False
     rotations: bool = False
+    one_hand: bool = False
+    augment: Callable[[np.random.Generator, Array], Array] | None = None
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
@@ -154,7 +162,7 @@ class FewShotImages:
             short = int(counts.argmin())
             raise ValueError(
                 f"FewShotImages needs {self.shots} + {self.query} = {needed} images of each class (shots + "
-                f"query), and {self.classes.names[short]!r} has {counts[short]}: lower shots or query, or "
+                f"query), and {str(self.classes.names[short])!r} has {counts[short]}: lower shots or query, or "
                 f"leave small classes out with classes.select(classes.counts >= {needed})."
             )
         if self.within_group and self.eligible_groups.size == 0:
@@ -186,25 +194,24 @@ class FewShotImages:
             allowed = self.classes.group_ids == group[:, None]
         chosen = choose(rng, np.repeat(allowed, self.turns, axis=1), self.ways)
         row, turn = np.divmod(chosen, self.turns)
+        available = self.classes.counts[row]
+        if self.one_hand:
+            available = available.min(axis=1, keepdims=True)
         places = np.arange(self.classes.images.shape[1])
-        instance = choose(rng, places < self.classes.counts[row][..., None], self.shots + self.query)
-        pictures = self.classes.images[row[..., None], instance]
+        instance = choose(rng, places < available[..., None], self.shots + self.query)
+        pictures = as_unit_interval(self.classes.images[row[..., None], instance], self.dtype)
         for quarter in range(1, self.turns):
             pictures[turn == quarter] = np.rot90(pictures[turn == quarter], quarter, axes=(-2, -1))
-        return self.episode(pictures)
+        if self.augment is not None:
+            pictures = self.augment(rng, pictures)
+        return Episode(self.labelled(pictures[:, :, : self.shots]), self.labelled(pictures[:, :, self.shots :]))
 
-    def episode(self, pictures: Array) -> Episode:
-        """Make tasks of images laid out as (tasks, ways, shots + query, ...): class w gets the label w."""
-        tasks, ways = pictures.shape[:2]
-        shape = pictures.shape[3:] if pictures.ndim == 6 else (1, *pictures.shape[3:])
-
-        def labelled(part: Array) -> tuple[Array, Array]:
-            each = part.shape[2]
-            x = as_unit_interval(part, self.dtype)
-            y = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
-            return x.reshape(tasks, ways * each, *((-1,) if self.flatten else shape)), y
-
-        return Episode(labelled(pictures[:, :, : self.shots]), labelled(pictures[:, :, self.shots :]))
+    def labelled(self, pictures: Array) -> tuple[Array, Array]:
+        """Lay images (tasks, ways, n, ...) out as examples: class w of a task has the label w."""
+        tasks, ways, each, *shape = pictures.shape
+        form = (-1,) if self.flatten else tuple(shape) if len(shape) == 3 else (1, *shape)
+        y = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
+        return pictures.reshape(tasks, ways * each, *form), y
 
 
 def choose(rng: np.random.Generator, allowed: Array, number: int) -> Array:

@@ -18,7 +18,7 @@ from tinymeta.engine.errors import UserError
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """A binary stream whose content becomes the file ``path`` when the block ends without an exception.
+    """A binary stream whose content becomes the file `path` when the block ends without an exception.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     UserError
-        The system refused to write; ``path`` is as it was.
+        The system refused to write; `path` is as it was.
     """
     # One fixed name per file: what a killed process left behind is overwritten by the next one.
     beside = path.with_name(f".{path.name}.part")
@@ -46,14 +46,14 @@ def whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
     with whole(path) as stream:
         stream.write(text.encode())
 
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Turn what the system refuses about ``path`` into a :class:`UserError` of one sentence."""
+    """Turn what the system refuses about `path` into a `UserError` of one sentence."""
     try:
         yield
     except OSError as error:

@@ -6,7 +6,7 @@
     bars              who is better              means with intervals, published figures as marks
     images            what the data look like    rows of characters
 
-A quantity with an interval is anything with ``mean`` and ``half``, such as the report's ``Interval``.
+A quantity with an interval is anything with `mean` and `half`, such as the report's `Interval`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinymeta.view.style import COLOURS, FAINT, GREY, INK, End, name_ends, panels, styled
+from tinymeta.view.style import COLOURS, FAINT, GREY, INK, WIDTH, End, log_scale, name_ends, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,16 +38,16 @@ class Estimate(Protocol):
 def learning_curves(
     lines: Sequence[Mapping[str, Any]], metric: str = "loss", *, title: str = "", ylabel: str = ""
 ) -> Figure:
-    """``metric`` against the iteration, one curve per stage: smoothed, over the faint raw values.
+    """`metric` against the iteration, one curve per stage: smoothed, over the faint raw values.
 
     Parameters
     ----------
     lines : sequence of mapping
-        The lines of ``metrics.jsonl``: ``iteration``, ``stage`` where there are several, and metrics.
+        The lines of `metrics.jsonl`: `iteration`, `stage` where there are several, and metrics.
     metric : str
         The metric to draw; lines without it are passed over.
     title, ylabel : str
-        ``ylabel`` is the metric's name by default.
+        `ylabel` is the metric's name by default.
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
@@ -57,7 +57,6 @@ def learning_curves(
     values = np.array([value for curve in curves.values() for _, value in curve])
     # A log axis where the values span more than a decade, lone spikes aside.
     log = values.size > 0 and values.min() > 0 and np.quantile(values, 0.99) > 10 * np.quantile(values, 0.01)
-    axes.set_yscale("log" if log else "linear")
     ends = []
     for (name, curve), colour in zip(curves.items(), _colours(len(curves))):
         x, y = np.array(curve, dtype=np.float64).T
@@ -68,6 +67,8 @@ def learning_curves(
     axes.set(title=title, xlabel="meta-iteration", ylabel=ylabel or metric)
     axes.margins(x=0.01)
     axes.xaxis.set_major_formatter("{x:,.0f}")
+    if log:
+        log_scale(axes)
     name_ends(axes, ends)
     return figure
 
@@ -90,7 +91,7 @@ def adaptation(
     support : pair of array_like, shape (k,)
         Inputs and targets that the methods adapt to.
     methods : mapping
-        Name of the method to ``{steps: prediction of shape (n,)}``; 0 steps is the start. A panel each, in columns
+        Name of the method to `{steps: prediction of shape (n,)}`; 0 steps is the start. A panel each, in columns
         of up to three.
     """
     columns = min(3, len(methods))
@@ -98,21 +99,28 @@ def adaptation(
     figure, axes = panels(rows, columns, height=0.9 + 2.3 * rows, sharex=True, sharey=True)
     steps = sorted({step for curves in methods.values() for step in curves})
     shades = dict(zip(steps, _shades(len(steps))))
-    for panel, (name, curves) in zip(axes, methods.items()):
+    for index, (panel, (name, curves)) in enumerate(zip(axes, methods.items())):
         panel.plot(x, truth, color="#c9c9c9", linewidth=5, label="true function", zorder=1)
         for step, curve in sorted(curves.items()):
             style = (0, (1, 1.6)) if step == 0 else "-"
             panel.plot(x, curve, color=shades[step], linestyle=style, label=_after(step), zorder=2)
         panel.plot(*support, "o", color=INK, markersize=5, markeredgecolor="white", label="points seen", zorder=3)
-        panel.set_title(name)
+        panel.set_title(name, fontsize=10.5, pad=6)
         panel.margins(x=0.01)
+        panel.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
+        panel.tick_params(axis="y", left=index % columns == 0)
     for panel in axes[len(methods) :]:
         panel.set_axis_off()
+    # What diverges leaves the panel instead of flattening the others.
+    low, high = np.min(truth), np.max(truth)
+    room = 0.6 * (high - low)
+    bottom, top = axes[0].get_ylim()
+    axes[0].set_ylim(max(bottom, low - room), min(top, high + room))
     # The legend is shared, so the panels together must have named every curve.
     named = {label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels())}
     order = ["true function", "points seen", *map(_after, steps)]
     figure.legend([named[n] for n in order], order, loc="outside lower center", ncols=len(order))
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
     return figure
 
 
@@ -127,7 +135,6 @@ def step_curves(
 ) -> Figure:
     """A quantity after 0, 1, 2, … steps (or shots, or examples): a line per method with its interval as a band."""
     figure, (axes,) = panels()
-    axes.set_yscale("log" if log else "linear")
     ends = []
     for (name, curve), colour in zip(methods.items(), _colours(len(methods))):
         x = sorted(curve)
@@ -140,6 +147,8 @@ def step_curves(
     ticks = sorted({step for curve in methods.values() for step in curve})
     axes.set_xticks(ticks if len(ticks) <= 12 else [tick for tick in ticks if tick % 5 == 0])
     axes.margins(x=0.02)
+    if log:
+        log_scale(axes)
     name_ends(axes, ends)
     return figure
 
@@ -166,13 +175,16 @@ def bars(
     names = list(values)
     mean = np.array([values[name].mean for name in names])
     half = np.nan_to_num([values[name].half for name in names])
+    sure = half == 0  # a number without an interval, such as chance: no whiskers
     axes.barh(names, mean, color=COLOURS[0], height=0.62)
-    axes.errorbar(mean, names, xerr=half, fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
+    axes.errorbar(mean, names, xerr=np.where(sure, np.nan, half), fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
     reach = max([*(mean + half), *published.values()])
     axes.set_xlim(min(0.0, float((mean - half).min())), 1.12 * reach)
     for name, value, error in zip(names, mean, half):
         at = (value + error, name)
-        axes.annotate(f"{value:.4g}", at, (6, 0), textcoords="offset points", va="center", fontweight="bold")
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        text = f"{value:.4g}"
+        axes.annotate(text, at, (6, 0), textcoords="offset points", va="center", fontweight="bold", bbox=ground)
     for name, figure_value in published.items():
         axes.axvline(figure_value, color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, zorder=0)
         at_top = (figure_value, 1.0)
@@ -214,7 +226,8 @@ def images(pixels: ArrayLike, *, rows: Sequence[str] = (), title: str = "") -> F
     for r in range(count):
         for c in range(across):
             sheet[r * (high + gap) :, c * (wide + gap) :][:high, :wide] = ink[r, c]
-    figure, (axes,) = panels(height=0.35 + 7.2 * sheet.shape[0] / sheet.shape[1])
+    width = min(WIDTH, 1.0 + 0.72 * across)  # inches; a few characters do not fill a page
+    figure, (axes,) = panels(width=width, height=0.4 + (width - 1.0) * sheet.shape[0] / sheet.shape[1])
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.grid(visible=False)
     axes.set_title(title)
@@ -245,8 +258,14 @@ def _after(step: int) -> str:
 
 
 def _smooth(y: Array) -> Array:
-    """Running mean over a twentieth of the curve, centred; at the ends over the part of the window that exists."""
-    window = np.ones(max(len(y) // 20, 1))
-    total = np.convolve(y, window, mode="same")
-    smooth: Array = total / np.convolve(np.ones_like(y), window, mode="same")
+    """Running mean over a twentieth of the curve, centred.
+
+    At the start the window is as narrow as it must be to stay centred: there curves are steep, and a lopsided mean
+    would draw a start that never was. At the end it is cut off: there they are flat, and a narrow one would be noise.
+    """
+    index = np.arange(len(y))
+    half = np.minimum(index, len(y) // 40)
+    last = np.minimum(index + half, len(y) - 1)
+    total = np.concatenate([[0.0], np.cumsum(y)])
+    smooth: Array = (total[last + 1] - total[index - half]) / (last + 1 - index + half)
     return smooth

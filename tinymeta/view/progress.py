@@ -1,6 +1,6 @@
 """What a training loop shows while it runs: a live bar on a terminal, a few plain lines elsewhere, or nothing.
 
-The loop knows one small protocol, :class:`Progress`; which of the three it talks to is decided here, once.
+The loop knows one small protocol, `Progress`; which of the three it talks to is decided here, once.
 Everything goes to stderr: stdout belongs to results.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, SupportsFloat
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-LINES = 12  # plain lines per bar: a run of hours stays readable in a log file
+LINES = 10  # plain lines per bar: a run of hours stays readable in a log file
 REDRAW = 0.1  # seconds between two redraws of the live bar: a step can be shorter than drawing it
 
 
@@ -24,15 +24,15 @@ class Progress(Protocol):
     """What a loop may tell: how far it has come, and in words what it is doing."""
 
     def advance(self, n: int = 1, **metrics: SupportsFloat) -> None:
-        """``n`` more iterations are done; ``metrics`` are their latest numbers (``loss=…``)."""
+        """`n` more iterations are done; `metrics` are their latest numbers (`loss=…`)."""
 
     def say(self, text: str) -> None:
-        """Show what goes on beside the counting, such as ``"compiling kernels…"``."""
+        """Show what goes on beside the counting, such as `"compiling kernels…"`."""
 
 
 @contextmanager
 def progress(total: int, title: str, quiet: bool = False, done: int = 0) -> Iterator[Progress]:
-    """Show the progress of ``total`` iterations under ``title`` while the block runs.
+    """Show the progress of `total` iterations under `title` while the block runs.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Silence:
 
 
 class Lines:
-    """At most ``LINES`` plain lines, evenly over the run, and one for whatever is said."""
+    """At most `LINES` plain lines, evenly over the run, and one for whatever is said."""
 
     def __init__(self, total: int, title: str, done: int = 0) -> None:
         self.total, self.title, self.done = total, title, done
@@ -121,7 +121,7 @@ class Pace:
             self._first = (done, time.monotonic())
 
     def told(self, done: int, total: int) -> list[str]:
-        """``["120 it/s", "0:15 left"]``, or nothing before there is anything to measure."""
+        """`["120 it/s", "0:15 left"]`, or nothing before there is anything to measure."""
         first, since = self._first or (done, 0.0)
         seconds = time.monotonic() - since
         if done == first or seconds == 0:
@@ -132,7 +132,7 @@ class Pace:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as ``m:ss`` or ``h:mm:ss``.
+    """Seconds as `m:ss` or `h:mm:ss`.
 
     >>> clock(75), clock(3675)
     ('1:15', '1:01:15')

@@ -26,7 +26,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 INK, GREY, FAINT = "#262626", "#7a7a7a", "#e4e4e4"
 WIDTH = 8.0  # inches: what a README column shows, with text at reading size
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.w_pad": 0.08,
@@ -73,7 +73,7 @@ class End(NamedTuple):
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Give the figures that ``draw`` makes the project's look, and say so where matplotlib is missing."""
+    """Give the figures that `draw` makes the project's look, and say so where matplotlib is missing."""
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -87,23 +87,39 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def panels(rows: int = 1, columns: int = 1, height: float = 3.6, **sharing: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of README width with ``rows`` × ``columns`` axes, listed row by row."""
+def panels(
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.6, **sharing: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` × `height` inches with `rows` × `columns` axes, listed row by row."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **sharing)
     return figure, list(axes.flat)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the suffix names (``.png``, ``.svg``, ``.pdf``)."""
+    """Write a figure, whole or not at all, in the format that the suffix names (`.png`, `.svg`, `.pdf`)."""
     with whole(path) as stream:
         figure.savefig(stream, format=path.suffix.removeprefix("."), dpi=200)
 
 
+def log_scale(axes: Axes) -> None:
+    """Make the y axis of finished lines logarithmic; within three decades it has plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 1e3 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def name_ends(axes: Axes, ends: Sequence[End]) -> None:
     """Write each line's name beside its right end, moved apart where two would meet. Limits must be final."""
+    if not ends:
+        return
     low, high = axes.transScale.transform([(1, limit) for limit in axes.get_ylim()])[:, 1]
     heights = axes.transScale.transform([(1, end.y) for end in ends])[:, 1]
     # The axes fill about four fifths of the figure's height; a name is 13 points high.
@@ -125,7 +141,7 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
 
 
 def _apart(wanted: Sequence[float], gap: float) -> list[float]:
-    """The positions nearest to ``wanted`` (in squares) that keep their order and a distance of ``gap``.
+    """The positions nearest to `wanted` (in squares) that keep their order and a distance of `gap`.
 
     With p_i = wanted_i − i·gap in sorted order this is isotonic regression: pool neighbours that violate the order.
     """

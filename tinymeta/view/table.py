@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-_NUMBER = re.compile(r"^[-+−<>≤≥~]?\.?\d")
+_NUMBER = re.compile(r"[-+−<>≤≥~]?(\.?\d|nan|inf)")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table; ``faint`` for what is quoted and not measured here."""
+    """One line of a table; `faint` for what is quoted and not measured here."""
 
     cells: tuple[str, ...]
     faint: bool = False
@@ -50,7 +50,7 @@ class Table:
 
 
 def show(table: Table) -> None:
-    """Print ``table`` to stdout, with rich if stdout is a terminal and rich is installed."""
+    """Print `table` to stdout, with rich if stdout is a terminal and rich is installed."""
     if not (sys.stdout.isatty() and find_spec("rich") is not None):
         print(table.plain())
         return
@@ -69,8 +69,8 @@ def show(table: Table) -> None:
 
 
 def _at_sign(cells: Sequence[str]) -> list[str]:
-    """Pad numbers so that their "±" stand in one column; a number without one keeps that place empty."""
-    parts = [cell.partition(" ± ") for cell in cells]
+    """Pad cells so that what follows the number ("± 1.1 %") begins in one column."""
+    parts = [cell.partition(" ") for cell in cells]
     left = max((len(mean) for mean, _, _ in parts), default=0)
-    right = max((len(sign + half) for _, sign, half in parts), default=0)
-    return [(mean.rjust(left) + (sign + half).ljust(right)) for mean, sign, half in parts]
+    right = max((len(gap + rest) for _, gap, rest in parts), default=0)
+    return [mean.rjust(left) + (gap + rest).ljust(right) for mean, gap, rest in parts]

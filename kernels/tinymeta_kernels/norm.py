@@ -1,0 +1,207 @@
+"""Normalisation of a batch or of a layer, its adjoint, and the adjoint of that.
+
+With means over the normalised axes, and s the inverse standard deviation 1 / sqrt(var x + eps):
+
+    normalize             y   =  (x - mean x) s
+    normalize_input       gx  =  s (g - mean g - y mean(g y))
+    normalize_input_grad  gy  =  -s (h mean(g y) + g mean(h y))
+                          gs  =  sum(h g) - sum(h) mean(g) - sum(h y) mean(g y)
+
+``normalize_input`` is the adjoint of x -> y, written with the two outputs y and s of the forward pass and
+exact with eps. It is symmetric, so it is its own adjoint with respect to g; ``normalize_input_grad`` is its
+adjoint with respect to y and s, at the cotangent h. Where s itself is used, its cotangent adds
+``-gs s² y / m`` to gx, for m normalised entries.
+
+Arrays become blocks (tasks, m, channels). The inner loop runs over channels, as channels-last images lie in
+memory; with one channel (layer norm) it runs along the row (next file). Sums are kept in float64, and the
+variance is taken of centred values, so that a large mean costs no digits.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ._jit import has_kernel, jit
+from ._layout import Array, c_order, common
+from ._threads import run
+from .norm_rows import _normalize_input_grad_rows, _normalize_input_rows, _normalize_rows
+
+__all__ = ["normalize", "normalize_input", "normalize_input_grad"]
+
+Axes: TypeAlias = tuple[int, ...]
+
+BLOCK_SIZE = 1 << 17
+
+
+def normalize(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
+    """Take the mean away and divide by the standard deviation.
+
+    Parameters
+    ----------
+    x : array
+    axes
+        What to take statistics over: (-4, -2, -1) is the batch norm of images (..., N, C, H, W), (-2,) that of
+        vectors (..., N, C), (-1,) a layer norm.
+    eps
+        Added to the variance.
+
+    Returns
+    -------
+    y : of the shape of x
+    s : of the shape of x with 1 in ``axes``
+        The inverse standard deviation.
+    """
+    (x,) = common(x)
+    if not has_kernel(x.dtype):
+        centred = x - x.mean(axis=axes, keepdims=True)
+        s = 1 / np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + eps)
+        return centred * s, s
+    blocks = _Blocks(x.shape, axes)
+    x_block, y, s = blocks.pack(x), blocks.empty(x.dtype), blocks.empty_statistic(x.dtype)
+    kernel = _normalize_rows if blocks.channels == 1 else _normalize_columns
+    blocks.run(lambda t: kernel(x_block[t], float(eps), y[t], s[t]))
+    return blocks.unpack(y), blocks.unpack_statistic(s)
+
+
+def normalize_input(g: Array, y: Array, s: Array, axes: Axes) -> Array:
+    """Adjoint of x -> y of :func:`normalize`: ``s (g - mean g - y mean(g y))``, of the shape of y."""
+    g, y, s = common(g, y, s)
+    if not has_kernel(y.dtype):
+        mean_g, mean_gy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y))
+        return s * (g - mean_g - y * mean_gy)
+    blocks = _Blocks(np.broadcast_shapes(g.shape, y.shape), axes)
+    g_block, y_block, s_block = blocks.pack(g), blocks.pack(y), blocks.pack_statistic(s)
+    gx = blocks.empty(y.dtype)
+    kernel = _normalize_input_rows if blocks.channels == 1 else _normalize_input_columns
+    blocks.run(lambda t: kernel(g_block[t], y_block[t], s_block[t], gx[t]))
+    return blocks.unpack(gx)
+
+
+def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> tuple[Array, Array]:
+    """Adjoint of (y, s) -> :func:`normalize_input` at the cotangent h: (gy, gs), of the shapes of y and s."""
+    h, g, y, s = common(h, g, y, s)
+    if not has_kernel(y.dtype):
+        sum_h, sum_hy, sum_hg = (v.sum(axis=axes, keepdims=True) for v in (h, h * y, h * g))
+        mean_g, mean_gy, mean_hy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y, h * y))
+        return -s * (h * mean_gy + g * mean_hy), sum_hg - sum_h * mean_g - sum_hy * mean_gy
+    blocks = _Blocks(np.broadcast_shapes(h.shape, g.shape, y.shape), axes)
+    h_block, g_block, y_block = blocks.pack(h), blocks.pack(g), blocks.pack(y)
+    s_block = blocks.pack_statistic(s)
+    gy, gs = blocks.empty(y.dtype), blocks.empty_statistic(y.dtype)
+    kernel = _normalize_input_grad_rows if blocks.channels == 1 else _normalize_input_grad_columns
+    blocks.run(lambda t: kernel(h_block[t], g_block[t], y_block[t], s_block[t], gy[t], gs[t]))
+    return blocks.unpack(gy), blocks.unpack_statistic(gs)
+
+
+class _Blocks:
+    """How arrays of one shape become (tasks, m, channels) and back.
+
+    Axes before the first normalised one are tasks; the other axes that are kept are channels and go last.
+    """
+
+    def __init__(self, shape: tuple[int, ...], axes: Axes) -> None:
+        normalised = sorted(axis % len(shape) for axis in axes)
+        tasks = list(range(normalised[0]))
+        channels = [axis for axis in range(normalised[0], len(shape)) if axis not in normalised]
+        self.shape = shape
+        self.order = (*tasks, *normalised, *channels)
+        self.back = np.argsort(self.order)
+        self.ordered = tuple(shape[axis] for axis in self.order)
+        self.ordered_statistic = tuple(1 if axis in normalised else shape[axis] for axis in self.order)
+        self.tasks = math.prod(shape[axis] for axis in tasks)
+        self.m = math.prod(shape[axis] for axis in normalised)
+        self.channels = math.prod(shape[axis] for axis in channels)
+
+    def pack(self, x: Array) -> Array:
+        x = np.broadcast_to(x, self.shape).transpose(self.order)
+        return c_order(x).reshape(self.tasks, self.m, self.channels)
+
+    def pack_statistic(self, s: Array) -> Array:
+        s = s.reshape((1,) * (len(self.shape) - s.ndim) + s.shape).transpose(self.order)
+        return c_order(np.broadcast_to(s, self.ordered_statistic)).reshape(self.tasks, self.channels)
+
+    def unpack(self, y: Array) -> Array:
+        return y.reshape(self.ordered).transpose(self.back)
+
+    def unpack_statistic(self, s: Array) -> Array:
+        return s.reshape(self.ordered_statistic).transpose(self.back)
+
+    def empty(self, dtype: "np.dtype[Any]") -> Array:
+        return np.empty((self.tasks, self.m, self.channels), dtype)
+
+    def empty_statistic(self, dtype: "np.dtype[Any]") -> Array:
+        return np.empty((self.tasks, self.channels), dtype)
+
+    def run(self, work: Callable[[slice], None]) -> None:
+        """Call ``work`` on ranges of tasks that hold about BLOCK_SIZE numbers."""
+        step = max(1, BLOCK_SIZE // max(1, self.m * self.channels))
+        run(work, [slice(t, t + step) for t in range(0, self.tasks, step)])
+
+
+@jit
+def _normalize_columns(x, eps, out, out_s):
+    tasks, m, channels = x.shape
+    mean, s = np.empty(channels), np.empty(channels)
+    for t in range(tasks):
+        mean[:] = 0
+        s[:] = 0
+        for i in range(m):
+            for c in range(channels):
+                mean[c] += x[t, i, c]
+        for c in range(channels):
+            mean[c] /= m
+        for i in range(m):
+            for c in range(channels):
+                s[c] += (x[t, i, c] - mean[c]) * (x[t, i, c] - mean[c])
+        for c in range(channels):
+            s[c] = 1 / np.sqrt(s[c] / m + eps)
+            out_s[t, c] = s[c]
+        for i in range(m):
+            for c in range(channels):
+                out[t, i, c] = (x[t, i, c] - mean[c]) * s[c]
+
+
+@jit
+def _normalize_input_columns(g, y, s, out):
+    tasks, m, channels = y.shape
+    mean_g, mean_gy = np.empty(channels), np.empty(channels)
+    for t in range(tasks):
+        mean_g[:] = 0
+        mean_gy[:] = 0
+        for i in range(m):
+            for c in range(channels):
+                mean_g[c] += g[t, i, c]
+                mean_gy[c] += np.float64(g[t, i, c]) * y[t, i, c]
+        for c in range(channels):
+            mean_g[c] /= m
+            mean_gy[c] /= m
+        for i in range(m):
+            for c in range(channels):
+                out[t, i, c] = s[t, c] * (g[t, i, c] - mean_g[c] - y[t, i, c] * mean_gy[c])
+
+
+@jit
+def _normalize_input_grad_columns(h, g, y, s, out, out_s):
+    tasks, m, channels = y.shape
+    sum_h, sum_hy, sum_hg = np.empty(channels), np.empty(channels), np.empty(channels)
+    sum_g, sum_gy = np.empty(channels), np.empty(channels)
+    for t in range(tasks):
+        sum_h[:] = 0
+        sum_hy[:] = 0
+        sum_hg[:] = 0
+        sum_g[:] = 0
+        sum_gy[:] = 0
+        for i in range(m):
+            for c in range(channels):
+                sum_h[c] += h[t, i, c]
+                sum_hy[c] += np.float64(h[t, i, c]) * y[t, i, c]
+                sum_hg[c] += np.float64(h[t, i, c]) * g[t, i, c]
+                sum_g[c] += g[t, i, c]
+                sum_gy[c] += np.float64(g[t, i, c]) * y[t, i, c]
+        for c in range(channels):
+            out_s[t, c] = sum_hg[c] - sum_h[c] * (sum_g[c] / m) - sum_hy[c] * (sum_gy[c] / m)
+        for i in range(m):
+            for c in range(channels):
+                out[t, i, c] = -s[t, c] * (h[t, i, c] * (sum_gy[c] / m) + g[t, i, c] * (sum_hy[c] / m))

@@ -1,0 +1,75 @@
+"""Adding values up where an index sends them: the adjoint of taking entries by index.
+
+    take           y[i, :]  =  x[index[i], :]
+    scatter_add    x[index[i], :]  +=  y[i, :]          entries that share an index add up
+
+One thread in one order: the sums do not depend on the machine. They are kept in float64.
+"""
+
+import math
+
+import numpy as np
+
+from ._jit import has_kernel, jit
+from ._layout import Array, c_order, common, deliver, destination
+
+__all__ = ["scatter_add"]
+
+
+def scatter_add(values: Array, index: Array, size: int, axis: int = -1, out: Array | None = None) -> Array:
+    """Sum slices of ``values`` into ``size`` slots along ``axis``; a slot that no index names is zero.
+
+    Parameters
+    ----------
+    values : (..., n, *rest)
+        ``axis`` is the one of length n; the result has length ``size`` there.
+    index : (..., n) whole numbers from -size to size - 1
+        Leading axes (tasks) broadcast against those of ``values``.
+
+    Returns
+    -------
+    (..., size, *rest)
+
+    Raises
+    ------
+    IndexError
+        If an index lies outside of its range.
+    """
+    (values,) = common(values)
+    axis = axis % values.ndim
+    n, rest = values.shape[axis], values.shape[axis + 1 :]
+    slots = _slots(index, size)
+    lead = np.broadcast_shapes(values.shape[:axis], slots.shape[:-1])
+    tasks, width = math.prod(lead), math.prod(rest)
+    slots = c_order(np.broadcast_to(slots, (*lead, n))).reshape(tasks, n)
+    values = c_order(np.broadcast_to(values, (*lead, n, *rest))).reshape(tasks, n, width)
+    if not has_kernel(values.dtype):
+        sums = np.zeros((tasks, size, width), values.dtype)
+        np.add.at(sums, (np.arange(tasks)[:, None], slots), values)
+        return deliver(sums.reshape(*lead, size, *rest), out)
+    x = destination(out, (*lead, size, *rest), values.dtype)
+    _scatter_add(values, slots, np.empty((size, width)), x.reshape(tasks, size, width))
+    return deliver(x, out)
+
+
+def _slots(index: Array, size: int) -> Array:
+    slots = np.asarray(index)
+    if slots.size and not (-size <= slots.min() and slots.max() < size):
+        raise IndexError(
+            f"scatter_add got indices from {slots.min()} to {slots.max()} for {size} slots: "
+            f"indices run from {-size} to {size - 1}"
+        )
+    slots = slots.astype(np.int64, copy=False)
+    return np.where(slots < 0, slots + size, slots)
+
+
+@jit
+def _scatter_add(values, slots, out_sums, out):
+    tasks, n, width = values.shape
+    for t in range(tasks):
+        out_sums[:] = 0
+        for i in range(n):
+            s = slots[t, i]
+            for k in range(width):
+                out_sums[s, k] += values[t, i, k]
+        out[t] = out_sums

@@ -1,0 +1,245 @@
+"""Softmax, its logarithm, and cross-entropy, along the last axis.
+
+    softmax(x)[k]   =  exp(x[k] - m) / sum over j of exp(x[j] - m),        m = max over j of x[j]
+    logsumexp(x)    =  m + log(sum over j of exp(x[j] - m))
+    cross-entropy   =  logsumexp(x) - x[label],      its gradient   softmax(x) - onehot(label)
+
+Subtracting the maximum changes nothing in exact arithmetic and keeps exp from overflowing (where m is not
+finite, nothing is subtracted). One loop per row finds the maximum and subtracts it, NumPy's SIMD takes the
+exponentials of the whole array, several times faster than Numba's scalar exp, and one loop per row
+finishes. Sums are kept in float64, four of them side by side so that an addition need not wait for the
+one before. A NaN makes its row NaN.
+"""
+
+import math
+
+import numpy as np
+
+from ._jit import has_kernel, jit
+from ._layout import Array, c_order, common, deliver, destination
+
+__all__ = [
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_grad",
+    "softmax_input",
+]
+
+
+def softmax(x: Array, out: Array | None = None) -> Array:
+    """Positive rows that sum to one: (..., K) to (..., K)."""
+    (x,) = common(x)
+    if not has_kernel(x.dtype):
+        e = np.exp(x - _finite_max(x))
+        return deliver(e / e.sum(axis=-1, keepdims=True), out)
+    y = destination(out, x.shape, x.dtype)
+    rows, _ = _shifted(x, y)
+    _divide_by_sum(np.exp(rows, out=rows))
+    return deliver(y, out)
+
+
+def softmax_input(g: Array, y: Array, out: Array | None = None) -> Array:
+    """Adjoint of softmax at its value y, ``y * (g - sum(g * y))``: (..., K) and (..., K) to (..., K).
+
+    The Jacobian diag(y) - y yᵀ is symmetric, so this is the forward derivative too.
+    """
+    g, y = np.broadcast_arrays(*common(g, y))
+    if not has_kernel(y.dtype):
+        return deliver(y * (g - (g * y).sum(axis=-1, keepdims=True)), out)
+    gx = destination(out, y.shape, y.dtype)
+    _softmax_input(_rows(c_order(g)), _rows(c_order(y)), _rows(gx))
+    return deliver(gx, out)
+
+
+def log_softmax(x: Array, out: Array | None = None) -> Array:
+    """The logarithm of :func:`softmax`, without taking one of a tiny number: (..., K) to (..., K)."""
+    (x,) = common(x)
+    if not has_kernel(x.dtype):
+        shifted = x - _finite_max(x)
+        return deliver(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out)
+    y = destination(out, x.shape, x.dtype)
+    rows, _ = _shifted(x, y)
+    _subtract_log_sum(np.exp(rows), rows)
+    return deliver(y, out)
+
+
+def logsumexp(x: Array, out: Array | None = None) -> Array:
+    """Logarithm of the sum of exponentials: (..., K) to (...); -inf where K = 0 or all x are -inf."""
+    (x,) = common(x)
+    if not has_kernel(x.dtype):
+        m = _finite_max(x)
+        with np.errstate(divide="ignore"):
+            return deliver(np.log(np.exp(x - m).sum(axis=-1)) + m[..., 0], out)
+    rows, m = _shifted(x, np.empty(x.shape, x.dtype))
+    y = destination(out, x.shape[:-1], x.dtype)
+    _log_sum(np.exp(rows, out=rows), m, y.reshape(-1))
+    return deliver(y, out)
+
+
+def softmax_cross_entropy(logits: Array, labels: Array, out: Array | None = None) -> Array:
+    """Loss of each row, ``-log softmax(logits)[label]``: (..., K) and whole numbers (...) to (...).
+
+    Leading axes broadcast. IndexError for a label outside of [0, K).
+    """
+    (x,) = common(logits)
+    k = _labels(labels, x.shape[-1])
+    lead = np.broadcast_shapes(x.shape[:-1], k.shape)
+    x, k = np.broadcast_to(x, (*lead, x.shape[-1])), np.broadcast_to(k, lead)
+    if not has_kernel(x.dtype):
+        return deliver(logsumexp(x) - np.take_along_axis(x, k[..., None], -1)[..., 0], out)
+    rows, _ = _shifted(x, np.empty(x.shape, x.dtype))
+    y = destination(out, lead, x.dtype)
+    _cross_entropy(np.exp(rows), rows, c_order(k).reshape(-1), y.reshape(-1))
+    return deliver(y, out)
+
+
+def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Array | None = None) -> Array:
+    """``(softmax(logits) - onehot(labels)) * g``: (..., K), whole numbers (...) and (...) to (..., K)."""
+    x, g = common(logits, g)
+    k = _labels(labels, x.shape[-1])
+    lead = np.broadcast_shapes(x.shape[:-1], k.shape, g.shape)
+    x, k, g = np.broadcast_to(x, (*lead, x.shape[-1])), np.broadcast_to(k, lead), np.broadcast_to(g, lead)
+    if not has_kernel(x.dtype):
+        onehot = k[..., None] == np.arange(x.shape[-1])
+        return deliver((softmax(x) - onehot) * g[..., None], out)
+    gx = destination(out, x.shape, x.dtype)
+    rows, _ = _shifted(x, gx)
+    _cross_entropy_grad(c_order(g).reshape(-1), c_order(k).reshape(-1), np.exp(rows, out=rows))
+    return deliver(gx, out)
+
+
+def _rows(x: Array) -> Array:
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _shifted(x: Array, out: Array) -> tuple[Array, Array]:
+    """The rows of x less their maximum, in the memory of ``out``, and the maxima."""
+    rows = _rows(out)
+    m = np.empty(len(rows), x.dtype)
+    _shift(_rows(c_order(x)), rows, m)
+    return rows, m
+
+
+def _finite_max(x: Array) -> Array:
+    m = x.max(axis=-1, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(m), m, 0)
+
+
+def _labels(labels: Array, classes: int) -> Array:
+    k = np.asarray(labels)
+    if k.size and not (0 <= k.min() and k.max() < classes):
+        raise IndexError(
+            f"cross-entropy got labels from {k.min()} to {k.max()} for {classes} classes: "
+            f"labels are whole numbers from 0 to {classes - 1}"
+        )
+    return k.astype(np.int64, copy=False)
+
+
+@jit
+def _shift(x, out, out_max):
+    rows, classes = x.shape
+    zero = x.dtype.type(0)
+    by_four = classes - classes % 4
+    for r in range(rows):
+        if classes == 0:
+            out_max[r] = zero
+            continue
+        # A comparison with NaN is false. Whether or not NaN is the maximum, the row's sum becomes NaN.
+        m0 = m1 = m2 = m3 = x[r, 0]
+        for k in range(0, by_four, 4):
+            m0 = x[r, k] if x[r, k] > m0 else m0
+            m1 = x[r, k + 1] if x[r, k + 1] > m1 else m1
+            m2 = x[r, k + 2] if x[r, k + 2] > m2 else m2
+            m3 = x[r, k + 3] if x[r, k + 3] > m3 else m3
+        for k in range(by_four, classes):
+            m0 = x[r, k] if x[r, k] > m0 else m0
+        m0 = m1 if m1 > m0 else m0
+        m2 = m3 if m3 > m2 else m2
+        m0 = m2 if m2 > m0 else m0
+        m0 = m0 if np.isfinite(m0) else zero
+        out_max[r] = m0
+        for k in range(classes):
+            out[r, k] = x[r, k] - m0
+
+
+@jit
+def _divide_by_sum(out):
+    rows, classes = out.shape
+    by_four = classes - classes % 4
+    for r in range(rows):
+        s0 = s1 = s2 = s3 = np.float64(0)
+        for k in range(0, by_four, 4):
+            s0 += out[r, k]
+            s1 += out[r, k + 1]
+            s2 += out[r, k + 2]
+            s3 += out[r, k + 3]
+        for k in range(by_four, classes):
+            s0 += out[r, k]
+        total = out.dtype.type((s0 + s1) + (s2 + s3))
+        for k in range(classes):
+            out[r, k] = out[r, k] / total
+
+
+@jit
+def _softmax_input(g, y, out):
+    rows, classes = y.shape
+    by_four = classes - classes % 4
+    for r in range(rows):
+        s0 = s1 = s2 = s3 = np.float64(0)
+        for k in range(0, by_four, 4):
+            s0 += np.float64(g[r, k]) * y[r, k]
+            s1 += np.float64(g[r, k + 1]) * y[r, k + 1]
+            s2 += np.float64(g[r, k + 2]) * y[r, k + 2]
+            s3 += np.float64(g[r, k + 3]) * y[r, k + 3]
+        for k in range(by_four, classes):
+            s0 += np.float64(g[r, k]) * y[r, k]
+        dot = y.dtype.type((s0 + s1) + (s2 + s3))
+        for k in range(classes):
+            out[r, k] = y[r, k] * (g[r, k] - dot)
+
+
+@jit
+def _subtract_log_sum(e, out):
+    rows, classes = e.shape
+    for r in range(rows):
+        total = np.float64(0)
+        for k in range(classes):
+            total += e[r, k]
+        log_total = e.dtype.type(np.log(total))
+        for k in range(classes):
+            out[r, k] -= log_total
+
+
+@jit
+def _log_sum(e, m, out):
+    rows, classes = e.shape
+    for r in range(rows):
+        total = np.float64(0)
+        for k in range(classes):
+            total += e[r, k]
+        out[r] = np.log(total) + m[r]
+
+
+@jit
+def _cross_entropy(e, shifted, labels, out):
+    rows, classes = e.shape
+    for r in range(rows):
+        total = np.float64(0)
+        for k in range(classes):
+            total += e[r, k]
+        out[r] = np.log(total) - shifted[r, labels[r]]
+
+
+@jit
+def _cross_entropy_grad(g, labels, out):
+    rows, classes = out.shape
+    for r in range(rows):
+        total = np.float64(0)
+        for k in range(classes):
+            total += out[r, k]
+        scale = g[r] / total
+        for k in range(classes):
+            out[r, k] *= scale
+        out[r, labels[r]] -= g[r]

@@ -1,0 +1,159 @@
+"""Figures: what is drawn where, names that do not collide, and files that are pictures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinymeta.recipes.report import Interval, interval
+from tinymeta.view import plots
+from tinymeta.view.style import MissingMatplotlib, _apart, save
+
+pytest.importorskip("matplotlib", reason="figures need the extra `plot`")
+
+LINES = [
+    {"stage": stage, "iteration": i, "loss": start / i}
+    for stage, start in (("maml", 100.0), ("joint", 300.0))
+    for i in range(1, 200)
+]
+
+
+def test_a_learning_curve_has_raw_and_smooth_lines_and_a_name_per_stage() -> None:
+    (axes,) = plots.learning_curves(LINES, title="training").axes
+    assert len(axes.lines) == 4
+    assert [text.get_text() for text in axes.texts] == ["maml", "joint"]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [100.0 / i for i in range(1, 200)])
+
+
+def test_a_constant_is_smoothed_to_itself_up_to_both_ends() -> None:
+    (axes,) = plots.learning_curves([{"iteration": i, "loss": -3.0} for i in range(50)]).axes
+    # Differences of running sums up to 150, each rounded at most 50 times.
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), -3.0, atol=50 * 150 * np.finfo(float).eps)
+
+
+def test_a_straight_line_is_smoothed_to_itself_from_its_start() -> None:
+    (axes,) = plots.learning_curves([{"iteration": i, "loss": i - 100.0} for i in range(200)]).axes
+    smooth = np.asarray(axes.lines[1].get_ydata())
+    np.testing.assert_allclose(smooth[:190], np.arange(190) - 100.0, atol=200 * 5050 * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize(
+    "losses, scale",
+    [
+        ([100.0, 10.0, 1.0], "log"),
+        ([3.0, 2.0, 1.0], "linear"),
+        ([100.0, 1.0, 0.0], "linear"),
+        ([5.0, 1.0, -1.0], "linear"),
+    ],
+)
+def test_the_axis_is_logarithmic_where_positive_values_span_a_decade(losses: list[float], scale: str) -> None:
+    (axes,) = plots.learning_curves([{"iteration": i, "loss": loss} for i, loss in enumerate(losses)]).axes
+    assert axes.get_yscale() == scale
+
+
+def test_lines_without_the_metric_are_passed_over() -> None:
+    lines = [{"iteration": 1, "loss": None}, {"iteration": 2, "loss": 1.0}, {"iteration": 3, "accuracy": 0.5}]
+    (axes,) = plots.learning_curves(lines).axes
+    assert list(axes.lines[0].get_xdata()) == [2]
+
+
+def test_a_run_that_logged_nothing_has_an_empty_curve(tmp_path: Path) -> None:
+    save(plots.learning_curves([]), tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").stat().st_size > 0
+
+
+def test_adaptation_has_a_panel_per_method_with_truth_points_and_stages() -> None:
+    x = np.linspace(-5, 5, 50)
+    methods = {"MAML": {0: 0 * x, 1: x, 10: np.sin(x)}, "joint": {0: 0 * x, 10: x}}
+    figure = plots.adaptation(x, np.sin(x), ([0.0, 1.0], [0.0, 0.84]), methods, title="a task")
+    first, second = figure.axes
+    assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("MAML", "joint")
+    assert (len(first.lines), len(second.lines)) == (5, 4)
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["true function", "points seen", "before", "after 1 step", "after 10 steps"]
+
+
+def test_a_method_that_diverges_leaves_its_panel_and_flattens_no_other() -> None:
+    x = np.linspace(-5, 5, 50)
+    figure = plots.adaptation(x, np.sin(x), (x, x), {"MAML": {1: np.sin(x)}, "joint": {1: 1e6 * x}})
+    low, high = figure.axes[0].get_ylim()
+    assert -3 < low < -1 and 1 < high < 3
+
+
+def test_five_methods_fill_two_rows_of_panels() -> None:
+    x = np.linspace(0, 1, 5)
+    figure = plots.adaptation(x, x, (x, x), {f"method {i}": {0: x} for i in range(5)})
+    assert [axes.axison for axes in figure.axes] == [True] * 5 + [False]
+
+
+def test_step_curves_show_means_and_bands() -> None:
+    (axes,) = plots.step_curves({"MAML": {0: Interval(20, 1, 9), 5: Interval(90, 2, 9), 1: Interval(80, 2, 9)}}).axes
+    assert list(axes.lines[0].get_xdata()) == [0, 1, 5] and list(axes.lines[0].get_ydata()) == [20, 80, 90]
+    band = axes.collections[0].get_datalim(axes.transData)
+    assert (band.y0, band.y1) == (19, 92)
+
+
+def test_bars_show_their_numbers_intervals_and_the_published_mark() -> None:
+    (axes,) = plots.bars(
+        {"ours": interval([88.0, 92.0]), "chance": Interval(20, float("nan"), 1)}, {"paper": 89.7}
+    ).axes
+    assert [bar.get_width() for bar in axes.patches] == [90.0, 20.0]
+    assert [text.get_text() for text in axes.texts] == ["90", "20", "paper 89.7"]
+    ours, none = axes.collections[0].get_segments()
+    # s = √8 of two values, so 1.96 · √8 / √2.
+    np.testing.assert_allclose(ours[:, 0], [90 - 1.96 * 2, 90 + 1.96 * 2])
+    assert len(none) == 0
+
+
+def test_images_lie_row_by_row_with_gaps() -> None:
+    ink = np.arange(6.0).reshape(2, 3, 1, 1) / 6 * np.ones((2, 3, 4, 4))
+    (axes,) = plots.images(ink, rows=["support", "query"]).axes
+    sheet = np.asarray(axes.images[0].get_array())
+    assert sheet.shape == (9, 14)
+    assert [sheet[0, 0], sheet[0, 5], sheet[0, 10], sheet[5, 0]] == [0, 1 / 6, 2 / 6, 3 / 6]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["support", "query"]
+
+
+@pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_the_suffix_names_the_format(tmp_path: Path, suffix: str, magic: bytes) -> None:
+    save(plots.learning_curves(LINES), tmp_path / f"curves.{suffix}")
+    assert (tmp_path / f"curves.{suffix}").read_bytes().startswith(magic)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), max_size=8))
+def test_names_keep_their_distance_their_order_and_their_middle(wanted: list[float]) -> None:
+    placed = _apart(wanted, gap=13.0)
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    gaps = np.diff([placed[i] for i in order])
+    # 8 additions of numbers below 1,100: 1e-9 is a thousand times their rounding.
+    assert (gaps >= 13.0 - 1e-9).all()
+    assert abs(sum(placed) - sum(wanted)) < 1e-9
+
+
+@given(st.lists(st.integers(-50, 50), unique=True, max_size=8))
+def test_names_far_enough_apart_stay_where_they_are(places: list[int]) -> None:
+    wanted = [13.0 * place for place in places]
+    np.testing.assert_allclose(_apart(wanted, gap=13.0), wanted, atol=1e-9)
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta.view.style.find_spec", lambda name: None)
+    with pytest.raises(MissingMatplotlib, match=r"pip install 'tinymeta\[plot\]'"):
+        plots.learning_curves(LINES)
+
+
+def test_figures_leave_the_callers_settings_and_pyplot_alone() -> None:
+    program = (
+        "import sys, matplotlib\n"
+        "before = matplotlib.rcParams['font.size']\n"
+        "from tinymeta.view import plots\n"
+        "plots.learning_curves([{'iteration': 1, 'loss': 1.0}])\n"
+        "assert matplotlib.rcParams['font.size'] == before and 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, check=True)

@@ -1,0 +1,258 @@
+"""The compiler's vocabulary: a dozen kinds of operations, on arrays whose axes are all visible.
+
+A recorded program speaks in the framework's primitives, with hidden axes for `vmap`. The compiler translates it
+(`translate.py`) into the few operations below. Each says what it computes (calling it runs it with NumPy: that
+is the plain replay, and the oracle of the tests), the shape of its result, and how many floating-point
+operations it takes. They are values: equal ones are the same operation, which is how common subexpressions meet.
+
+    Input, Constant                      where numbers come from
+    Ufunc, Scale, Where                  element by element, broadcasting
+    Reduce                               sum or maximum over axes
+    Contract                             a product of two arrays, summed over the axes that the result lacks
+    Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (views)
+    Call, Part                           anything else: a primitive's own kernel
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.tensor import Array
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+class Operation:
+    """What a node of a program does to the results of its inputs."""
+
+    view = False  # whether the result shares its numbers with the input
+
+    def shape(self, *shapes: Shape) -> Shape:
+        raise TypeError(f"{type(self).__name__} does not know its result's shape")
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        """Floating-point operations for a result of `shape` from inputs of `shapes`."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Input(Operation):
+    """The program's argument number `position`."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Constant(Operation):
+    """Numbers that were there when the program was recorded; `key` tells equal ones."""
+
+    key: Any
+
+
+@dataclass(frozen=True)
+class Ufunc(Operation):
+    """NumPy's function of this name, element by element."""
+
+    name: str
+
+    def __call__(self, *xs: Array, out: Array | None = None) -> Array:
+        return getattr(np, self.name)(*xs, out=out)  # type: ignore[no-any-return]
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return np.broadcast_shapes(*shapes)
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return math.prod(shape)
+
+
+@dataclass(frozen=True)
+class Scale(Operation):
+    """g·d, except that 0·d = 0 for every d."""
+
+    def __call__(self, g: Array, d: Array, out: Array | None = None) -> Array:
+        y = np.multiply(g, d, out=out)
+        if math.isnan(abs(np.vdot(y, y))):
+            np.copyto(y, 0, where=np.broadcast_to(g == 0, y.shape))
+        return y
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return np.broadcast_shapes(*shapes)
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return math.prod(shape)
+
+
+@dataclass(frozen=True)
+class Where(Operation):
+    """a where c, else b."""
+
+    def __call__(self, c: Array, a: Array, b: Array) -> Array:
+        return np.where(c, a, b)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return np.broadcast_shapes(*shapes)
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return math.prod(shape)
+
+
+@dataclass(frozen=True)
+class Reduce(Operation):
+    """The ufunc `name` (add, maximum) applied along `axes`, which disappear."""
+
+    name: str
+    axes: tuple[int, ...]
+
+    def __call__(self, x: Array, out: Array | None = None) -> Array:
+        y: Array = getattr(np, self.name).reduce(x, axis=self.axes, out=out)
+        return y
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return tuple(n for i, n in enumerate(shapes[0]) if i not in self.axes)
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return math.prod(shapes[0])
+
+
+@dataclass(frozen=True)
+class Contract(Operation):
+    """out[…] = Σ a[…]·b[…], with one letter for each axis; letters that `out` lacks are summed over.
+
+    `Contract("tmk", "kn", "tmn")` multiplies the matrices of all tasks t by one shared matrix, and
+    `Contract("tni", "tno", "io")` sums over tasks within the product. A summed letter stands in both operands.
+    """
+
+    a: str
+    b: str
+    out: str
+
+    def __call__(self, a: Array, b: Array) -> Array:
+        size = dict(zip(self.a + self.b, a.shape + b.shape))
+        batch, m, n, k = self.groups()
+        rows, columns = math.prod(size[i] for i in m), math.prod(size[i] for i in n)
+        lead = tuple(size[i] for i in batch)
+        left = np.transpose(a, [self.a.index(i) for i in batch + m + k]).reshape(*lead, rows, -1)
+        right = np.transpose(b, [self.b.index(i) for i in batch + k + n]).reshape(*lead, -1, columns)
+        product = np.matmul(left, right).reshape([size[i] for i in batch + m + n])
+        return np.transpose(product, [(batch + m + n).index(i) for i in self.out])
+
+    def groups(self) -> tuple[str, str, str, str]:
+        """The letters by their part in the product: batch (in all three), rows, columns, and summed over."""
+        batch = "".join(i for i in self.out if i in self.a and i in self.b)
+        m = "".join(i for i in self.a if i in self.out and i not in self.b)
+        n = "".join(i for i in self.b if i in self.out and i not in self.a)
+        k = "".join(i for i in self.a if i not in self.out)
+        return batch, m, n, k
+
+    def shape(self, *shapes: Shape) -> Shape:
+        size = dict(zip(self.a + self.b, shapes[0] + shapes[1]))
+        return tuple(size[i] for i in self.out)
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return 2 * math.prod(dict(zip(self.a + self.b, shapes[0] + shapes[1])).values())
+
+
+@dataclass(frozen=True)
+class Reshape(Operation):
+    """The same numbers in row-major order."""
+
+    to: Shape
+    view = True
+
+    def __call__(self, x: Array) -> Array:
+        return x.reshape(self.to)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return self.to
+
+
+@dataclass(frozen=True)
+class Permute(Operation):
+    """Axis i of the result is axis `axes[i]`."""
+
+    axes: tuple[int, ...]
+    view = True
+
+    def __call__(self, x: Array) -> Array:
+        return np.transpose(x, self.axes)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return tuple(shapes[0][a] for a in self.axes)
+
+
+@dataclass(frozen=True)
+class Broadcast(Operation):
+    """Axes of size 1 repeated; as many axes as before."""
+
+    to: Shape
+    view = True
+
+    def __call__(self, x: Array) -> Array:
+        return np.broadcast_to(x, self.to)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return self.to
+
+
+@dataclass(frozen=True)
+class Slice(Operation):
+    """x[key]: an integer, or (start, stop, step), for every axis."""
+
+    key: tuple[Any, ...]
+    view = True
+
+    def __call__(self, x: Array) -> Array:
+        y: Array = x[(*(k if isinstance(k, int) else slice(*k) for k in self.key), ...)]
+        return y
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return tuple(len(range(n)[slice(*k)]) for n, k in zip(shapes[0], self.key) if not isinstance(k, int))
+
+
+@dataclass(frozen=True)
+class Call(Operation):
+    """A primitive's own kernel. `key` is its static arguments in a form that can be compared."""
+
+    primitive: type[Primitive]
+    key: Any
+    static: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Call) and self.primitive is other.primitive and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash((self.primitive, self.key))
+
+    def __call__(self, *xs: Array) -> Any:
+        y = self.primitive.kernel(*xs, **self.static)
+        return y if type(y) is np.ndarray or type(y) is tuple else np.asarray(y)
+
+
+@dataclass(frozen=True)
+class Part(Operation):
+    """One output of a kernel that has several."""
+
+    index: int
+
+    def __call__(self, bundle: tuple[Array, ...]) -> Array:
+        return bundle[self.index]
+
+
+def comparable(value: Any) -> Any:
+    """A static argument in a form that can be compared and hashed; objects of unknown kinds equal only themselves."""
+    if isinstance(value, (tuple, list)):
+        return tuple(comparable(v) for v in value)
+    if isinstance(value, dict):
+        return tuple((k, comparable(v)) for k, v in sorted(value.items()))
+    if isinstance(value, slice):
+        return slice, value.start, value.stop, value.step
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return type(value), value

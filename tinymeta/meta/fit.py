@@ -1,0 +1,165 @@
+"""`fit`: the outer loop, with progress, metrics, checkpoints and resume.
+
+Iteration i draws its tasks from a generator seeded with `(seed, i)`. So nothing about the random
+state needs saving, and a run that was killed goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.save import load, save
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.transforms import value_and_grad
+from tinymeta.optim.optimizer import Optimizer
+
+Objective = Callable[[Any, Any], Tensor]
+Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
+
+
+class Record(Protocol):
+    """Where a run's progress and results go: a folder of `tinymeta run`, or anything with the same few names."""
+
+    resume: bool
+
+    @property
+    def checkpoint(self) -> Path: ...
+    def progress(self, total: int, title: str = "", done: int = 0) -> AbstractContextManager[Any]: ...
+    def log(self, iteration: int, **metrics: float) -> None: ...
+
+
+def fit(
+    objective: Objective,
+    phi: Any,
+    tasks: Family,
+    *,
+    optimizer: Optimizer,
+    iterations: int,
+    meta_batch: int,
+    seed: int = 0,
+    run: Record | None = None,
+    executor: Executor | None = None,
+    chunks: int = 1,
+    save_every: float = 30.0,
+) -> Any:
+    """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
+
+    Parameters
+    ----------
+    objective
+        A scalar for a batch of episodes, a mean over tasks (see `tm.meta.maml`).
+    phi
+        The meta-parameters to start from: any pytree.
+    tasks
+        Has `sample(rng, tasks) -> episodes`.
+    optimizer
+        The outer rule.
+    iterations, meta_batch
+        How many outer steps to take, and how many tasks each sees.
+    seed
+        Decides all tasks that are drawn.
+    run
+        Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing.
+    executor, chunks
+        Split each batch of tasks into `chunks` equal parts and compute their gradients with
+        `executor.map`; they are added in order, so the result does not depend on the executor.
+    save_every
+        Seconds between checkpoints.
+
+    Returns
+    -------
+    Any
+        The meta-parameters after the last iteration.
+
+    Raises
+    ------
+    UserError
+        The loss is no longer a finite number, or the checkpoint does not fit.
+    """
+    if meta_batch % chunks:
+        raise UserError(f"a meta-batch of {meta_batch} tasks does not split into {chunks} equal parts")
+    state = optimizer.init(phi)
+    done = 0
+    if run is not None and run.resume and run.checkpoint.exists():
+        done, phi, state = _restored(run.checkpoint, phi, state)
+    step = partial(_step, objective, optimizer) if executor is None else _spread(objective, optimizer, executor, chunks)
+    every = max(1, iterations // 500)
+    window: list[float] = []
+    saved = time.monotonic()
+    # A diverging loss is told below, in words; NumPy's warnings on the way there would drown them.
+    with run.progress(iterations, done=done) if run is not None else nullcontext() as bar, np.errstate(all="ignore"):
+        try:
+            for i in range(done, iterations):
+                episodes = tasks.sample(np.random.default_rng((seed, i)), meta_batch)
+                phi_next, state_next, value = step(phi, state, episodes)
+                loss = float(value)
+                if not math.isfinite(loss):
+                    raise UserError(_diverged(loss, i, run is not None and done > 0))
+                phi, state, done = phi_next, state_next, i + 1
+                window.append(loss)
+                if run is None or bar is None:
+                    continue
+                bar.advance(loss=loss)
+                if done % every == 0 or done == iterations:
+                    run.log(done, loss=float(np.mean(window)))
+                    window.clear()
+                if time.monotonic() - saved > save_every:
+                    _save(run.checkpoint, done, phi, state)
+                    saved = time.monotonic()
+        finally:
+            if run is not None:
+                _save(run.checkpoint, done, phi, state)
+    return phi
+
+
+def trained(checkpoint: Path, like: Any) -> Any:
+    """The meta-parameters that `fit` left in a checkpoint; `like` is a tree of the same structure and shapes."""
+    return load(checkpoint, like, within="phi")
+
+
+def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, episodes: Any) -> tuple[Any, Any, Tensor]:
+    value, grads = value_and_grad(objective)(phi, episodes)
+    phi, state = optimizer.update(grads, state, phi)
+    return phi, state, value
+
+
+def _spread(objective: Objective, optimizer: Optimizer, executor: Executor, chunks: int) -> Callable[..., Any]:
+    def step(phi: Any, state: Any, episodes: Any) -> tuple[Any, Any, Tensor]:
+        parts = [tree.map(lambda a, k=k: np.array_split(a, chunks)[k], episodes) for k in range(chunks)]
+        results = list(executor.map(partial(_gradient, objective, phi), parts))
+        value, grads = results[0]
+        for more_value, more_grads in results[1:]:
+            value, grads = value + more_value, tree.map(lambda a, b: a + b, grads, more_grads)
+        phi, state = optimizer.update(tree.map(lambda g: g * (1.0 / chunks), grads), state, phi)
+        return phi, state, value * (1.0 / chunks)
+
+    return step
+
+
+def _gradient(objective: Objective, phi: Any, episodes: Any) -> Any:
+    return value_and_grad(objective)(phi, episodes)
+
+
+def _save(path: Path, done: int, phi: Any, state: Any) -> None:
+    save(path, {"iteration": np.int64(done), "phi": phi, "state": state})
+
+
+def _restored(path: Path, phi: Any, state: Any) -> tuple[int, Any, Any]:
+    found = load(path, {"iteration": np.int64(0), "phi": phi, "state": state})
+    return int(found["iteration"]), found["phi"], found["state"]
+
+
+def _diverged(loss: float, iteration: int, kept: bool) -> str:
+    keeps = "; the checkpoint holds the state before it" if kept else ""
+    return f"the loss is {loss} in iteration {iteration}: lower a learning rate or clip the gradients{keeps}"

@@ -1,0 +1,74 @@
+"""Losses: means over all leading axes, so a loss is a number per task whatever the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.ops.elementwise import log, softplus, square
+from tinymeta.ops.reduce import mean, sum
+from tinymeta.ops.select import where
+from tinymeta.ops.softmax import log_softmax
+
+
+def mse_loss(pred: ArrayLike, target: ArrayLike) -> Tensor:
+    """Mean of (pred − target)² over all elements; the shapes must be equal, so that nothing broadcasts unseen."""
+    pred, target = as_tensor(pred), as_tensor(target)
+    _same_shape("mse_loss", pred, target)
+    return mean(square(pred - target))
+
+
+def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
+    """Mean of −log softmax(logits)[label].
+
+    Parameters
+    ----------
+    logits
+        Shape (…, classes), unnormalised log probabilities.
+    labels
+        Shape (…), integers from 0 to classes − 1.
+    """
+    return mean(cross_entropy_each(logits, labels))
+
+
+def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
+    """−log softmax(logits)[label] for every example: shape (…)."""
+    logits, labels = as_tensor(logits), as_tensor(labels)
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(
+            f"cross_entropy needs integer labels, not {labels.dtype} ({user_site()}): see kl_div for soft ones"
+        )
+    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
+        raise ShapeError(
+            f"cross_entropy needs logits (…, classes) and labels (…): {logits.shape} and {labels.shape} ({user_site()})"
+        )
+    picked = labels.expand_dims(-1) == np.arange(logits.shape[-1])
+    return -sum(where(picked, log_softmax(logits), 0), -1)
+
+
+def bce_with_logits(logits: ArrayLike, targets: ArrayLike) -> Tensor:
+    """Mean binary cross-entropy −t log σ(z) − (1 − t) log(1 − σ(z)) = softplus(z) − t z, which overflows nowhere."""
+    logits, targets = as_tensor(logits), as_tensor(targets)
+    _same_shape("bce_with_logits", logits, targets)
+    return mean(softplus(logits) - targets.astype(logits.dtype) * logits)
+
+
+def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
+    """Mean over examples of KL(p ‖ q) = Σ p (log p − log q) along the last axis; a term with p = 0 is 0."""
+    log_q, p = as_tensor(log_q), as_tensor(p)
+    _same_shape("kl_div", log_q, p)
+    positive = p > 0
+    return mean(sum(where(positive, p * (log(where(positive, p, 1)) - log_q), 0), -1))
+
+
+def accuracy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
+    """The share of examples whose largest logit is that of their label. No gradient."""
+    logits, labels = as_tensor(logits), as_tensor(labels)
+    return mean((logits.argmax(-1) == labels).astype(logits.dtype))
+
+
+def _same_shape(what: str, a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape:
+        raise ShapeError(f"{what} needs two arrays of one shape, not {a.shape} and {b.shape} ({user_site()})")

@@ -1,0 +1,202 @@
+"""Normalisation with the statistics of the batch, the layer or the group at hand.
+
+Three fused primitives: `normalize`, its adjoint, and the adjoint of that. What a derivative needs
+besides inputs and output, the inverse standard deviation, is an output of its own, so second
+derivatives see it vary. From the third order on the rules are plain Tensor operations.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+import tinymeta_kernels.norm as kernels
+
+from tinymeta.engine.domain import Sample, reals
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.conv import floats
+from tinymeta.ops.reduce import mean, sum
+from tinymeta.ops.shape import reshape
+
+Axes = tuple[int, ...]
+Cotangents = tuple[Tensor | None, Tensor | None]
+
+_any = reals(-2, 2)
+
+
+def _means(axes: Axes, *xs: Array) -> list[Array]:
+    return [x.mean(axis=axes, keepdims=True) for x in xs]
+
+
+class normalize(Primitive):
+    """y = (x − mean x)·s and s = 1/√(var x + eps);   dx ← s(gy − mean gy − y mean(gy y)) − gs s² y/m, m entries."""
+
+    kernel = staticmethod(kernels.normalize)
+
+    @staticmethod
+    def reference(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
+        (centre,) = _means(axes, x)
+        s = 1 / np.sqrt(_means(axes, (x - centre) ** 2)[0] + eps)
+        return (x - centre) * s, s
+
+    domain, kinks = (_any,), ()
+    samples = (Sample(((3, 2, 2),), {"axes": (-3, -1), "eps": 0.1}), Sample(((2, 3),), {"axes": (-1,), "eps": 0.1}))
+
+    @staticmethod
+    def vjp(g: Cotangents, out: tuple[Tensor, Tensor], x: Tensor, axes: Axes, eps: float) -> Tensor:
+        (gy, gs), (y, s) = g, out
+        count = math.prod(x.shape[a] for a in axes)
+        from_y: Any = 0 if gy is None else bind(normalize_input, gy, y, s, axes=axes)
+        from_s: Any = 0 if gs is None else gs * s * s * y * (-1 / count)
+        return from_y if gs is None else from_y + from_s  # type: ignore[no-any-return]
+
+
+class normalize_input(Primitive):
+    """x = s(g − mean g − y mean(g y)): symmetric in (g, h), so its own adjoint with respect to g."""
+
+    kernel = staticmethod(kernels.normalize_input)
+
+    @staticmethod
+    def reference(g: Array, y: Array, s: Array, axes: Axes) -> Array:
+        mean_g, mean_gy = _means(axes, g, g * y)
+        return s * (g - mean_g - y * mean_gy)
+
+    domain, kinks = (_any, _any, reals(0.5, 2)), ()
+    samples = (
+        Sample(((3, 2, 2), (3, 2, 2), (1, 2, 1)), {"axes": (-3, -1)}),
+        Sample(((2, 3), (2, 3), (2, 1)), {"axes": (-1,)}),
+    )
+
+    @staticmethod
+    def vjp(h: Tensor, x: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Any:
+        @cache
+        def of_y_and_s() -> Any:
+            return bind(normalize_input_grad, h, g, y, s, axes=axes)
+
+        return lambda: bind(normalize_input, h, y, s, axes=axes), lambda: of_y_and_s()[0], lambda: of_y_and_s()[1]
+
+
+class normalize_input_grad(Primitive):
+    """gy = −s(h mean(g y) + g mean(h y)),   gs = Σ h(g − mean g − y mean(g y)): symmetric in g and h.
+
+    With cotangents u of gy and v of gs, and a = mean(g y), b = mean(h y), their own cotangents over m are
+    A = −s mean(u h) − v b and B = −s mean(u g) − v a.
+    """
+
+    kernel = staticmethod(kernels.normalize_input_grad)
+
+    @staticmethod
+    def reference(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> tuple[Array, Array]:
+        mean_g, a, b = _means(axes, g, g * y, h * y)
+        return -s * (h * a + g * b), np.sum(h * (g - mean_g - y * a), axis=axes, keepdims=True)
+
+    domain, kinks = (_any, _any, _any, reals(0.5, 2)), ()
+    samples = (
+        Sample(((3, 2, 2), (3, 2, 2), (3, 2, 2), (1, 2, 1)), {"axes": (-3, -1)}),
+        Sample(((2, 3), (2, 3), (2, 3), (2, 1)), {"axes": (-1,)}),
+    )
+
+    @staticmethod
+    def vjp(c: Cotangents, out: tuple[Tensor, Tensor], h: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Any:
+        def mean_(x: Any) -> Tensor:
+            return mean(x, axes, keepdims=True)
+
+        u, v = (out[i] * 0.0 if ci is None else ci for i, ci in enumerate(c))
+        a, b = mean_(g * y), mean_(h * y)
+        of_a, of_b = -s * mean_(u * h) - v * b, -s * mean_(u * g) - v * a
+        return (
+            lambda: of_b * y - s * u * a + v * (g - mean_(g)),
+            lambda: of_a * y - s * u * b + v * (h - mean_(h)),
+            lambda: of_a * g + of_b * h,
+            lambda: -sum(u * (h * a + g * b), axes, keepdims=True),
+        )
+
+
+def batch_norm(
+    x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-5
+) -> Tensor:
+    """weight·(x − mean)/√(var + eps) + bias for each channel, over all the other axes (Ioffe & Szegedy 2015, alg. 1).
+
+    Parameters
+    ----------
+    x
+        Channels are axis 1 for three axes or more, as in (N, C, H, W); else the last, as in (N, C).
+    weight, bias
+        Per channel, (C,); None for 1 and 0.
+    eps
+        Added to the (biased) variance.
+    """
+    x, weight, bias = _operands("batch_norm", x, weight, bias)
+    channel = 1 if x.ndim > 2 else x.ndim - 1
+    axes = tuple(i - x.ndim for i in range(x.ndim) if i != channel)
+    shape = tuple(n if i == channel else 1 for i, n in enumerate(x.shape)) if channel < x.ndim - 1 else None
+    _check("batch_norm", x, x.shape[channel : channel + 1], weight, bias)
+    if not axes:
+        raise ShapeError(f"batch_norm needs a batch to normalise over and got shape {x.shape} ({user_site()})")
+    return _affine(bind(normalize, x, axes=axes, eps=eps)[0], weight, bias, shape)
+
+
+def layer_norm(
+    x: ArrayLike,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    eps: float = 1e-5,
+    axes: int = 1,
+) -> Tensor:
+    """weight·(x − mean)/√(var + eps) + bias over the last `axes` axes of each example (Ba et al. 2016, eq. 3–4).
+
+    `weight` and `bias` have the shape of those axes; None for 1 and 0.
+    """
+    x, weight, bias = _operands("layer_norm", x, weight, bias)
+    if not 1 <= axes <= x.ndim:
+        raise ShapeError(f"layer_norm can't normalise the last {axes} axes of shape {x.shape} ({user_site()})")
+    _check("layer_norm", x, x.shape[-axes:], weight, bias)
+    return _affine(bind(normalize, x, axes=tuple(range(-axes, 0)), eps=eps)[0], weight, bias, None)
+
+
+def group_norm(
+    x: ArrayLike,
+    groups: int,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each example's channels, axis 1 of (N, C, …), normalised in `groups` groups (Wu & He 2018, eq. 1–4).
+
+    `groups=C` is instance norm. `weight` and `bias` are per channel, (C,); None for 1 and 0.
+    """
+    x, weight, bias = _operands("group_norm", x, weight, bias)
+    if x.ndim < 2 or groups < 1 or x.shape[1] % groups:
+        raise ShapeError(f"group_norm can't put the channels (axis 1) of {x.shape} in {groups} groups ({user_site()})")
+    _check("group_norm", x, x.shape[1:2], weight, bias)
+    grouped = reshape(x, (x.shape[0], groups, math.prod(x.shape[1:]) // groups))
+    y = reshape(bind(normalize, grouped, axes=(-1,), eps=eps)[0], x.shape)
+    return _affine(y, weight, bias, (x.shape[1], *(1,) * (x.ndim - 2)))
+
+
+def _operands(
+    what: str, x: ArrayLike, weight: ArrayLike | None, bias: ArrayLike | None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    given = iter(floats(what, *[t for t in (x, weight, bias) if t is not None]))
+    return next(given), None if weight is None else next(given), None if bias is None else next(given)
+
+
+def _check(what: str, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> None:
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t.shape != shape:
+            raise ShapeError(
+                f"{what}: the {name} of shape {t.shape} does not fit x of shape {x.shape}: it needs {shape} ({user_site()})"
+            )
+
+
+def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...] | None) -> Tensor:
+    """weight·y + bias, with both in `shape` (None: as they are)."""
+    if weight is not None:
+        y = y * (weight if shape is None else reshape(weight, shape))
+    if bias is not None:
+        y = y + (bias if shape is None else reshape(bias, shape))
+    return y

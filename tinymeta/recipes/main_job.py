@@ -1,0 +1,49 @@
+"""The main job, `tinymeta` with no arguments: meta-learn sinusoids three ways, compare, draw.
+
+MAML and first-order MAML learn a start from which one gradient step fits a new sine wave; joint
+training learns all waves at once. All three are then adapted to waves they never saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tinymeta.recipes import sine
+from tinymeta.recipes.config import key
+from tinymeta.recipes.launch import Wishes, launch
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Result
+from tinymeta.recipes.run import Run
+from tinymeta.view import plots
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(8000, "meta-iterations of each method", least=0)
+    tasks: int = key(600, "test tasks", least=2)
+
+
+def main(out: Path | None, iterations: int | None, seed: int | None, quiet: bool, resume: bool) -> None:
+    """Run the main job in a folder of its own."""
+    changes = {} if iterations is None else {"iterations": iterations}
+    launch(recipe, changes, Wishes(out, seed, resume=resume, quiet=quiet), verb=())
+
+
+def train(config: Config, run: Run) -> Result:
+    settings = sine.Config(**asdict(config))
+    models, metrics = {}, {}
+    for algorithm, title in sine.TITLES.items():
+        one = replace(settings, algorithm=algorithm)
+        models[title] = sine.meta_train(one, run.stage(algorithm))
+        metrics[title] = sine.row(sine.errors(one, run, models[title]))
+    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss while learning to learn")
+    sine.draw_adaptation(settings, run, models)
+    return Result(
+        protocol=sine.protocol(settings),
+        metrics=metrics,
+        next="tinymeta run omniglot --iterations 500",
+    )
+
+
+recipe = Recipe("main", "MAML, first-order MAML and joint training on sinusoids", Config, train)

@@ -1,0 +1,78 @@
+"""Bad labels and rare classes on purpose: what learning to reweight examples is measured on (Ren et al.
+2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinymeta.tasks.episode import Array, Episode, TaskFamily
+
+
+def flip_uniform(rng: np.random.Generator, labels: Array, rate: float, classes: int) -> Array:
+    """Replace each label, with probability `rate`, by one of the `classes - 1` others, all equally likely."""
+    check_rate(rate)
+    if classes < 2:
+        raise ValueError(f"flip_uniform needs at least 2 classes to flip between, and got classes={classes}.")
+    other = (labels + rng.integers(1, classes, labels.shape)) % classes
+    return np.where(rng.random(labels.shape) < rate, other, labels)
+
+
+def flip_background(rng: np.random.Generator, labels: Array, rate: float, background: int = 0) -> Array:
+    """Replace each label, with probability `rate`, by the one label `background`."""
+    check_rate(rate)
+    return np.where(rng.random(labels.shape) < rate, background, labels)
+
+
+def imbalanced(rng: np.random.Generator, labels: Array, counts: Sequence[int]) -> Array:
+    """Indices of a random subset, in random order, with `counts[c]` examples of class c: (sum(counts),).
+
+    The paper's experiment has 4,975 nines and 25 fours.
+    """
+    chosen = []
+    for label, count in enumerate(counts):
+        members = np.flatnonzero(labels == label)
+        if count > len(members):
+            raise ValueError(f"imbalanced was asked for {count} of class {label}, which has {len(members)}.")
+        chosen.append(rng.permutation(members)[:count])
+    return rng.permutation(np.concatenate(chosen))
+
+
+@dataclass(frozen=True)
+class NoisySupport:
+    """A family of classification tasks whose support labels are flipped; the query labels stay true.
+
+    Parameters
+    ----------
+    family : TaskFamily
+        With integer labels 0 ... ways - 1.
+    ways : int
+        Number of classes in a task.
+    rate : float
+        Probability of a flip.
+    background : int or None
+        The class that flipped labels take; None: any other.
+    """
+
+    family: TaskFamily
+    ways: int
+    rate: float
+    background: int | None = None
+
+    def __post_init__(self) -> None:
+        check_rate(self.rate)
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
+        """Draw tasks of the family and flip support labels."""
+        (x, y), query = self.family.sample(rng, tasks)
+        if self.background is None:
+            return Episode((x, flip_uniform(rng, y, self.rate, self.ways)), query)
+        return Episode((x, flip_background(rng, y, self.rate, self.background)), query)
+
+
+def check_rate(rate: float) -> None:
+    """A share of labels lies in [0, 1]."""
+    if not 0 <= rate <= 1:
+        raise ValueError(f"A flip rate is a probability between 0 and 1, and got {rate}.")

@@ -1,0 +1,178 @@
+"""Languages as tasks: adapt a character model to a language from a few hundred of its characters.
+
+A task is one language. Support and query are windows of its text that do not overlap; in each, y is x one
+character on. Texts come from a folder or archive of .txt files, such as the Universal Declaration of Human
+Rights in 301 languages, or from `markov_languages`, which invents some.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from tinymeta.tasks.data import DataError, data_folder, find_source, read_files
+from tinymeta.tasks.episode import Array, Episode
+from tinymeta.tasks.images import choose
+
+Texts = Mapping[str, str]
+
+
+class Vocabulary(NamedTuple):
+    """Characters as integers: 0 is the unknown character, `characters[i]` is i + 1."""
+
+    characters: str
+
+    @classmethod
+    def of(cls, texts: Iterable[str], minimum: int = 1) -> Vocabulary:
+        """The characters that occur at least `minimum` times in the (training) texts, in code point order."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text)
+        return cls("".join(sorted(c for c, n in counts.items() if n >= minimum)))
+
+    @property
+    def size(self) -> int:
+        """How many symbols a model has to know, the unknown one included."""
+        return len(self.characters) + 1
+
+    def encode(self, text: str) -> Array:
+        """Text to int64 codes; what is not in the vocabulary becomes 0."""
+        known = np.array([ord(c) for c in self.characters], np.int64)
+        points = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
+        if not len(known):
+            return np.zeros(len(points), np.int64)
+        place = np.minimum(np.searchsorted(known, points), len(known) - 1)
+        return np.where(known[place] == points, place + 1, 0)
+
+    def decode(self, codes: Array) -> str:
+        """Codes to text; the unknown character shows as U+FFFD."""
+        table = "\N{REPLACEMENT CHARACTER}" + self.characters
+        return "".join(table[code] for code in np.ravel(codes))
+
+
+@dataclass(frozen=True)
+class Languages:
+    """Next-character tasks, one language each.
+
+    Parameters
+    ----------
+    texts : mapping of name to text
+        The languages of this family: those of training, or those of test.
+    vocabulary : Vocabulary
+        Made from the training languages, and shared by all families of an experiment.
+    shots, query : int
+        Windows per task in the support and in the query set.
+    length : int
+        Characters per window.
+
+    Raises
+    ------
+    ValueError
+        When a text is too short for shots + query windows.
+    """
+
+    texts: Texts
+    vocabulary: Vocabulary
+    shots: int = 5
+    query: int = 5
+    length: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.texts or min(self.shots, self.query, self.length) < 1:
+            raise ValueError("Languages needs at least one text, and shots, query and length of at least 1.")
+        needed = (self.shots + self.query) * (self.length + 1)
+        for name, text in self.texts.items():
+            if len(text) < needed:
+                raise ValueError(
+                    f"Languages needs {needed} characters per text, (shots + query) * (length + 1), and {name!r} "
+                    f"has {len(text)}: lower shots, query or length, or leave it out."
+                )
+
+    @cached_property
+    def codes(self) -> Array:
+        """All texts, encoded, one after the other."""
+        return np.concatenate([self.vocabulary.encode(text) for text in self.texts.values()])
+
+    @cached_property
+    def lengths(self) -> Array:
+        """Characters per language: (languages,)."""
+        return np.array([len(text) for text in self.texts.values()])
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
+        """Draw languages and windows: x and y are int64 (tasks, shots or query, length)."""
+        language = rng.integers(len(self.lengths), size=tasks)
+        span = self.length + 1
+        lengths = self.lengths[language]
+        slots = lengths // span
+        slot = choose(rng, np.arange(slots.max()) < slots[:, None], self.shots + self.query)
+        # The slots tile the text from a random offset on, so that windows begin at any character.
+        offset = rng.integers(lengths - slots * span + 1)
+        start = (np.cumsum(self.lengths) - self.lengths)[language] + offset
+        windows = self.codes[(start[:, None] + slot * span)[..., None] + np.arange(span)]
+        x, y = windows[..., :-1], windows[..., 1:]
+        return Episode((x[:, : self.shots], y[:, : self.shots]), (x[:, self.shots :], y[:, self.shots :]))
+
+
+def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """Read a folder or zip archive of UTF-8 .txt files, one language each, in the order of their names.
+
+    Parameters
+    ----------
+    source : path, optional
+        The folder or archive, or a data folder with `udhr.zip` in it; TINYMETA_DATA where not given.
+    """
+    path = data_folder(source)
+    if path.is_dir():
+        path = find_source(path, "udhr") or path
+    try:
+        texts = {name.stem: content.decode("utf-8") for name, content in read_files(path, ".txt")}
+    except UnicodeDecodeError as fault:
+        raise DataError(f"{path} holds a .txt file that is not UTF-8 ({fault}): convert it.") from fault
+    if not texts:
+        raise DataError(f"{path} holds no .txt files: put one text per language there.")
+    return texts
+
+
+def split_languages(
+    texts: Texts, rng: np.random.Generator, validation: int, test: int
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Deal languages into training (what remains), validation and test. The same `rng` state gives the same
+    split."""
+    if validation + test >= len(texts):
+        raise ValueError(
+            f"split_languages was asked for {validation} + {test} of {len(texts)} languages, and training needs some."
+        )
+    names = sorted(texts)
+    order = [names[i] for i in rng.permutation(len(names))]
+    held_out = validation + test
+    parts = (order[held_out:], order[:validation], order[validation:held_out])
+    train, validation_texts, test_texts = ({name: texts[name] for name in sorted(part)} for part in parts)
+    return train, validation_texts, test_texts
+
+
+def markov_languages(count: int, seed: int = 0, letters: int = 12, length: int = 4000) -> dict[str, str]:
+    """Invent languages: Markov chains over one alphabet and the space, each with its own habits.
+
+    A letter is mostly followed by two or three others, and which ones differs between languages: the rows
+    of a language's transition matrix are Dirichlet draws of concentration 0.15. Knowing the language is
+    worth most of the entropy of a character.
+    """
+    if count < 1 or not 2 <= letters <= 26 or length < 1:
+        raise ValueError("markov_languages needs count >= 1, 2 to 26 letters and length >= 1.")
+    rng = np.random.default_rng(seed)
+    symbols = np.array([*"abcdefghijklmnopqrstuvwxyz"[:letters], " "])
+    # A little of every transition keeps all chains ergodic.
+    chance = 0.98 * rng.dirichlet(np.full(letters + 1, 0.15), (count, letters + 1)) + 0.02 / (letters + 1)
+    ladder = np.cumsum(chance, axis=-1)
+    state = rng.integers(letters + 1, size=count)
+    steps = np.empty((length, count), np.int64)
+    for t, luck in enumerate(rng.random((length, count))):
+        state = np.minimum((ladder[np.arange(count), state] < luck[:, None]).sum(axis=-1), letters)
+        steps[t] = state
+    return {f"markov{seed}-{i:03d}": "".join(symbols[steps[:, i]]) for i in range(count)}

@@ -1,0 +1,1 @@
+"""What is shown: progress and tables in the terminal, figures, and how their files are written."""

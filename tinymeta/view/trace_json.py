@@ -1,0 +1,79 @@
+"""The trace as JSON: the one model that the page reads and that tests compare.
+
+What many steps share is written once: `sites` holds the user's call paths, `sources` their files'
+lines, `rules` the text of each operation's VJP rule and its mathematics.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import linecache
+from typing import TYPE_CHECKING, Any
+
+from tinymeta.engine.primitive import Primitive, rule_text
+
+if TYPE_CHECKING:
+    from tinymeta.engine.errors import Site
+    from tinymeta.engine.trace import Step
+    from tinymeta.view.trace import Trace
+
+LINES = 5000  # of one source file, at most
+
+
+def to_json(trace: Trace) -> str:
+    """The JSON text of a trace; numbers that JSON can't hold stand as the strings "nan", "inf", "-inf"."""
+    recorder = trace.recorder
+    paths = list(dict.fromkeys(step.path for step in trace.steps if step.path))
+    sites = {path: index for index, path in enumerate(paths)}
+    files = {site.file: trace.file(site) for path in paths for site in path}
+    model = {
+        "title": trace.title,
+        "counts": trace.counts(),
+        "rules": {name: rule(primitive) for name, primitive in recorder.rules.items()},
+        "sources": {name: [line.rstrip() for line in linecache.getlines(file)[:LINES]] for file, name in files.items()},
+        "sites": [[_site(trace, site) for site in path] for path in paths],
+        "sweeps": [{"name": trace.sweep_name(k), "nodes": len(s.visits)} for k, s in enumerate(recorder.sweeps)],
+        "steps": [_step(trace, step, sites) for step in trace.steps],
+    }
+    return json.dumps(model, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def rule(primitive: type[Primitive]) -> dict[str, str]:
+    """An operation's mathematics (its docstring) and the text of its VJP rule."""
+    try:
+        text = rule_text(primitive).removeprefix("@staticmethod\n")
+    except (OSError, TypeError):
+        text = "(Python keeps no source text of this rule)"
+    return {"mathematics": inspect.cleandoc(primitive.__doc__ or ""), "vjp": text}
+
+
+def line_of(site: Site) -> str:
+    """The text of the user's line."""
+    return linecache.getline(site.file, site.line).strip()
+
+
+def _site(trace: Trace, site: Site) -> dict[str, Any]:
+    return {"file": trace.file(site), "line": site.line, "function": site.function, "text": line_of(site)}
+
+
+def _step(trace: Trace, step: Step, sites: dict[tuple[Site, ...], int]) -> dict[str, Any]:
+    """One step. `visit` is [sweep, position]: it was made while that sweep visited its node of that position."""
+    visits = trace.recorder.sweeps[step.sweep].visits if step.sweep is not None else {}
+    return {
+        "id": step.id,
+        "op": step.op,
+        "kind": step.kind,
+        "order": step.order,
+        "inputs": step.inputs,
+        "static": step.static,
+        "shape": step.shape,
+        "batch": step.batch,
+        "dtype": step.dtype,
+        "value": step.value,
+        "made_by": step.made_by,
+        "column": trace.column(step).id,
+        "visit": None if step.made_by is None or not visits else [step.sweep, visits[step.made_by]],
+        "site": sites.get(step.path),
+        "cotangents": step.cotangents,
+    }

@@ -1,0 +1,84 @@
+"""A trace as text: one line per step, coloured by order where rich and a terminal are at hand."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinymeta.engine.trace import Step
+    from tinymeta.view.trace import Trace
+
+STYLES = ("bold", "blue", "dark_orange3", "green", "magenta")  # by order; the order itself is written too
+
+
+def show(trace: Trace) -> None:
+    """Print the listing."""
+    lines = listing(trace)
+    if not (sys.stdout.isatty() and find_spec("rich") is not None):
+        print("\n".join(lines))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line, step in zip(lines, _shown(trace)):
+        console.print(Text(line, style="dim" if step.kind != "step" else style(step)), soft_wrap=True)
+
+
+def listing(trace: Trace) -> list[str]:
+    """A line per step in aligned columns: order, what it computes, type, where it comes from.
+
+    Single numbers from outside have no line of their own: they stand in the lines that use them.
+    """
+    rows = [(str(s.order), expression(trace, s), type_of(s), origin(trace, s)) for s in _shown(trace)]
+    widths = [max(map(len, column)) for column in zip(*rows)] or [0] * 4
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def expression(trace: Trace, step: Step) -> str:
+    """`%7 = add(%5, 0.1)`."""
+    if step.kind == "input":
+        return f"%{step.id} = {step.op}"
+    inputs = [_named(trace.steps[i - 1]) for i in step.inputs]
+    options = [f"{name}={value}" for name, value in step.static.items()]
+    return f"%{step.id} = {step.op}({', '.join(inputs + options)})"
+
+
+def type_of(step: Step) -> str:
+    """`float64[5, 1]`, and `25 × float64[5, 1]` inside `vmap`."""
+    times = "".join(f"{size} × " for size in step.batch)
+    return f"{times}{step.dtype}[{', '.join(map(str, step.shape))}]"
+
+
+def origin(trace: Trace, step: Step) -> str:
+    """Where the step comes from: the user's line, or the rule that made it."""
+    if step.made_by is not None:
+        maker = trace.steps[step.made_by - 1]
+        return f"VJP of %{maker.id} {maker.op}"
+    if step.path:
+        site = step.path[-1]
+        return f"{trace.file(site)}:{site.line}"
+    return "made before the trace" if step.kind == "earlier" else ""
+
+
+def style(step: Step) -> str:
+    """The rich style of a step's order."""
+    return STYLES[min(step.order, len(STYLES) - 1)]
+
+
+def _shown(trace: Trace) -> list[Step]:
+    return [step for step in trace.steps if step.kind != "input" or not _is_number(step)]
+
+
+def _is_number(step: Step) -> bool:
+    return step.kind == "input" and step.shape == () and not step.batch
+
+
+def _named(step: Step) -> str:
+    return f"{step.value['first'][0]:g}" if _is_number(step) and _is_real(step) else f"%{step.id}"
+
+
+def _is_real(step: Step) -> bool:
+    return isinstance(step.value["first"][0], (int, float))

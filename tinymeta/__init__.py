@@ -11,7 +11,10 @@ if (_kernels / "tinymeta_kernels").is_dir() and str(_kernels) not in _sys.path:
     _sys.path.insert(0, str(_kernels))  # a checkout that is not installed; nothing to do in a wheel
 
 from tinymeta.engine import tree as tree
+from tinymeta.engine.checked import checked as checked
+from tinymeta.engine.checkpoint import checkpoint as checkpoint
 from tinymeta.engine.convert import tensor as tensor
+from tinymeta.engine.custom import custom_vjp as custom_vjp
 from tinymeta.engine.errors import UserError as UserError
 from tinymeta.engine.primitive import primitive as primitive
 from tinymeta.engine.save import load as load

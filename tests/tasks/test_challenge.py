@@ -21,7 +21,8 @@ def png(shade):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs of three ways; a class and its test item have (nearly) the same shade, and items are in reverse."""
+    """Two runs of three ways; a class and its test item have (nearly) the same shade, and items are in
+    reverse."""
     path = tmp_path / "all_runs.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for run in ("run01", "run02"):
@@ -63,7 +64,9 @@ def rewritten(runs, change):
 
 def test_a_label_without_its_image_is_an_error(runs):
     broken = rewritten(runs, lambda files: files.pop("run02/test/item02.png"))
-    with pytest.raises(DataError, match=r"run02/class_labels.txt names an image that is not there \('run02/test/item02"):
+    with pytest.raises(
+        DataError, match=r"run02/class_labels.txt names .* not there \('run02/test/item02"
+    ):
         load_runs(broken)
 
 
@@ -103,4 +106,4 @@ def test_the_real_runs_are_20_way_tasks_with_every_class_asked_once(data):
     for (xs, ys), (xq, yq) in episodes:
         assert xs.shape == xq.shape == (20, 784)
         assert ys.tolist() == sorted(yq.tolist()) == list(range(20)) != yq.tolist()
-        assert 0 <= xs.min() and 0.9 < xs.max() <= 1 and xs.mean() < 0.2
+        assert xs.min() >= 0 and 0.9 < xs.max() <= 1 and xs.mean() < 0.2

@@ -15,6 +15,14 @@ def test_targets_are_the_planes_that_draw_returns_for_the_same_seed():
         np.testing.assert_array_equal(planes(x), y)
 
 
+def test_a_plane_is_its_weights_times_x_plus_its_bias(rng):
+    planes = LinearRegressions(features=2).draw(rng, 3)
+    x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    values = planes(np.broadcast_to(x, (3, 3, 2)))[..., 0]
+    expected = planes.bias[:, None] + np.hstack([np.zeros((3, 1)), planes.weight])
+    np.testing.assert_array_equal(values, expected)
+
+
 def test_the_documented_meta_gradient_is_that_of_finite_differences(rng):
     episode = LinearRegressions(shots=7, query=9, features=2, noise=0.3, dtype=np.float64).sample(rng, 1)
     (xs, ys), (xq, yq) = (tuple(a[0] for a in pair) for pair in episode)

@@ -100,7 +100,7 @@ def test_an_unreadable_drawing_is_named(official):
 
 
 def test_a_missing_archive_names_the_download(tmp_path):
-    with pytest.raises(DataError, match=r"images_evaluation.zip .* download_omniglot"):
+    with pytest.raises(DataError, match=r"images_evaluation.zip .*download_omniglot"):
         load_omniglot(tmp_path, "evaluation")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinymeta.tasks import Sinusoids
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_points_lie_on_the_functions_that_draw_returns_for_the_same_seed(seed):
     family = Sinusoids(dtype=np.float64)
@@ -18,6 +19,7 @@ def test_points_lie_on_the_functions_that_draw_returns_for_the_same_seed(seed):
         np.testing.assert_array_equal(curves(x), y)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_parameters_and_inputs_stay_in_their_ranges(seed):
     family = Sinusoids(amplitude=(1, 2), phase=(0.5, 0.6), frequency=(3, 4), x=(-1, 2))

@@ -30,6 +30,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Kink, Sample
@@ -60,7 +61,10 @@ class Primitive:
         Primitive.registry[cls.__name__] = cls
 
     def __new__(cls, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
-        like = next((x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray))), None)
+        if all([type(x) is Tensor for x in inputs]):
+            return bind(cls, *inputs, **static)  # type: ignore[arg-type, no-any-return]
+        arrays = [x for x in inputs if isinstance(x, (Tensor, np.ndarray))]
+        like = next((x.dtype for x in arrays if x.dtype.kind != "b"), None)  # a mask says nothing about numbers
         return bind(cls, *[as_tensor(x, like) for x in inputs], **static)  # type: ignore[no-any-return]
 
 
@@ -89,15 +93,16 @@ def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
         data = primitive.kernel(*arrays, **static)
     except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
         raise _explained(primitive, inputs, static, error) from error
-    if type(data) is not np.ndarray and type(data) is not tuple:
+    several = type(data) is tuple
+    if type(data) is not ndarray and not several:
         data = np.asarray(data)
-    output = Tensor(data, batch + static.get("rise", 0))
+    output = Tensor(data, batch + static["rise"] if "rise" in static else batch)
     if tracked and primitive.vjp is not None and (tracked := tracked & state.mask):
         output.tracked = tracked
         output.primitive, output.inputs, output.static = primitive, inputs, static
     for watcher in state.watchers:
         watcher.saw(primitive, inputs, static, output)
-    if type(data) is tuple:
+    if several:
         return tuple(bind(part, output, index=i) for i in range(len(data)))
     return output
 

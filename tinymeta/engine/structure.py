@@ -134,6 +134,9 @@ def conform(g: Tensor, x: Tensor) -> Tensor:
 
     Hidden axes of size 1 in `x` stay as long as `g` has them: inside `vmap` each example has its own gradient.
     """
+    have, need = g.data, x.data
+    if g.batch == x.batch and have.shape == need.shape and have.dtype == need.dtype:
+        return g
     if g.batch > x.batch:
         g = bind(sum_tasks, g, at=x.batch, rise=x.batch - g.batch)
     shape, want = g.shape, x.shape

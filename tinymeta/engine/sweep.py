@@ -64,7 +64,7 @@ def sweep(
             continue
         if i in wanted:
             found[i] = g
-        if any(x.id in nodes for x in node.inputs):
+        if not nodes.keys().isdisjoint([x.id for x in node.inputs]):
             _differentiate(node, g, nodes, cotangents)
     return [found.get(x.id) for x in xs]
 
@@ -81,7 +81,7 @@ def _between(ys: Sequence[Tensor], xs: Sequence[Tensor], order: float) -> dict[i
             stack.extend(node.inputs)
     on_path = {x.id for x in xs}
     for i in sorted(seen):
-        if i not in on_path and any(x.id in on_path for x in seen[i].inputs):
+        if not on_path.isdisjoint([x.id for x in seen[i].inputs]):
             on_path.add(i)
     return {i: node for i, node in seen.items() if i in on_path}
 

@@ -19,6 +19,7 @@ Read on in `primitive.py` (how an operation runs) and `sweep.py` (how it is diff
 from __future__ import annotations
 
 from itertools import count
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -69,7 +70,7 @@ class Tensor(Operators):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -25,7 +25,8 @@ from tinymeta.ops.elementwise import (
 )
 from tinymeta.ops.index import take, take_along_axis
 from tinymeta.ops.linalg import matmul
-from tinymeta.ops.reduce import argmax, mean, std, sum, var
+from tinymeta.ops.extrema import argmax, argmin, max, min
+from tinymeta.ops.reduce import mean, std, sum, var
 from tinymeta.ops.select import (
     abs,
     clip,

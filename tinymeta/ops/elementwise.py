@@ -50,7 +50,9 @@ class scale(Primitive):
     def kernel(g: Array, d: Array) -> Array:
         y = np.multiply(g, d)
         # A NaN anywhere makes this inner product NaN: one BLAS call instead of a pass that allocates.
-        if math.isnan(abs(np.vdot(y, y))):
+        flat = np.ravel(y)
+        total = flat.dot(flat)
+        if total != total:
             y = np.where(g == 0, np.zeros_like(y), y)
         return y
 

@@ -10,7 +10,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops import elementwise as e
-from tinymeta.ops import index, linalg, reduce, select, shape
+from tinymeta.ops import extrema, index, linalg, reduce, select, shape
 
 
 def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -77,7 +77,10 @@ _methods: dict[str, Any] = {
     "mean": reduce.mean,
     "var": reduce.var,
     "std": reduce.std,
-    "argmax": reduce.argmax,
+    "argmax": extrema.argmax,
+    "argmin": extrema.argmin,
+    "max": extrema.max,
+    "min": extrema.min,
 }
 for _name, _method in _methods.items():
     setattr(Tensor, _name, _method)

@@ -1,20 +1,27 @@
-"""Reductions. Axes are normalised to negative numbers here, before anything is bound."""
+"""Reductions by summing. Axes are normalised to negative numbers here, before anything is bound."""
 
 from __future__ import annotations
+
+import math
+from functools import lru_cache
 
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.domain import reals
+from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.structure import broadcast
-from tinymeta.engine.tensor import ArrayLike, Tensor
-from tinymeta.ops.elementwise import sqrt, square
+from tinymeta.engine.structure import reshape
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.elementwise import square
+from tinymeta.ops.select import where
 
 Axis = int | tuple[int, ...] | None
 
+VIEW_SIZE = 4096  # elements up to which NumPy fills an array faster than it makes a stride-0 view
 
+
+@lru_cache(maxsize=4096)
 def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes as sorted negative numbers; None means all of them."""
     if axis is None:
@@ -26,62 +33,125 @@ def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
     return found
 
 
+def with_axes(shape: tuple[int, ...], axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """`shape` with size-1 axes put back where a reduction over `axes` of `ndim` axes dropped them."""
+    rest = iter(shape)
+    return tuple([1 if a in axes else next(rest) for a in range(-ndim, 0)])
+
+
 def keep_axes(x: Tensor, axes: tuple[int, ...], ndim: int) -> Tensor:
-    """`x` with size-1 axes put back where a reduction over `axes` of an `ndim`-dimensional array dropped them."""
-    shape = list(x.shape)
-    for a in axes:
-        shape.insert(a + ndim, 1)
-    return x.reshape(tuple(shape))  # type: ignore[no-any-return]
+    """`x` with the size-1 axes of `with_axes`."""
+    return bind(reshape, x, shape=with_axes(x.shape, axes, ndim), ndim=x.ndim)  # type: ignore[no-any-return]
 
 
 class sum_axes(Primitive):
-    """y = Σ x over the axes,   dy = Σ dx."""
+    """y = Σ x / count over the axes (`count` makes it a mean),   dy = Σ dx / count."""
 
-    kernel = reference = staticmethod(lambda x, axes: np.add.reduce(x, axis=axes))
+    @staticmethod
+    def kernel(x: Array, axes: tuple[int, ...], keepdims: bool, count: float) -> Array:
+        total: Array = np.add.reduce(x, axis=axes, keepdims=keepdims)
+        return total if count == 1 else total / count
+
+    reference = kernel
     domain, kinks = (reals(-2, 2),), ()
-    vjp = lambda g, y, x, axes: broadcast(keep_axes(g, axes, x.ndim), x.shape)
+    samples = (
+        Sample(((2, 3, 2),), {"axes": (-3, -1), "keepdims": False, "count": 1}),
+        Sample(((2, 3),), {"axes": (-1,), "keepdims": True, "count": 3}),
+        Sample(((3,),), {"axes": (-1,), "keepdims": False, "count": 2.5}),
+    )
+    vjp = lambda g, y, x, axes, keepdims, count: bind(
+        repeat_axes, g, axes=axes, shape=x.shape, keepdims=keepdims, count=count
+    )
 
 
-class argmax_axis(Primitive):
-    """Index of the first maximum along one axis."""
+class repeat_axes(Primitive):
+    """y = x / count, the same all along the axes, for a result of `shape`: the adjoint of `sum_axes`."""
 
-    kernel = staticmethod(lambda x, axis: np.argmax(x, axis=axis))
-    reference = staticmethod(lambda x, axis: np.argmax(np.real(x), axis=axis))
-    domain, kinks, vjp = (reals(-2, 2),), (), None
+    @staticmethod
+    def kernel(x: Array, axes: tuple[int, ...], shape: tuple[int, ...], keepdims: bool, count: float) -> Array:
+        visible = len(shape) if keepdims else len(shape) - len(axes)
+        hidden = x.shape[: x.ndim - visible]
+        if count != 1:
+            x = x / count
+        if not keepdims and visible:
+            x = x.reshape(hidden + with_axes(x.shape[len(hidden) :], axes, len(shape)))
+        elif hidden and not visible:
+            x = x.reshape(hidden + (1,) * len(shape))
+        if math.prod(hidden) * math.prod(shape) > VIEW_SIZE:
+            return np.broadcast_to(x, hidden + shape)
+        y = np.empty(hidden + shape, x.dtype)
+        y[...] = x
+        return y
+
+    reference = kernel
+    domain, kinks = (reals(-2, 2),), ()
+    samples = (
+        Sample(((3,),), {"axes": (-3, -1), "shape": (2, 3, 2), "keepdims": False, "count": 1}),
+        Sample(((2, 1),), {"axes": (-1,), "shape": (2, 3), "keepdims": True, "count": 3}),
+    )
+    vjp = lambda g, y, x, axes, shape, keepdims, count: bind(sum_axes, g, axes=axes, keepdims=keepdims, count=count)
+
+
+class norm_axes(Primitive):
+    """y = √(Σ |x|²) over the axes,   dy = Σ x dx / y;   at y = 0 all derivatives are taken as 0."""
+
+    @staticmethod
+    def kernel(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+        squares: Array = np.add.reduce(x * x, axis=axes, keepdims=keepdims)
+        return np.sqrt(squares)
+
+    reference = kernel
+    domain, kinks = (reals(-2, 2),), ()
+    samples = (
+        Sample(((2, 3, 2),), {"axes": (-3, -1), "keepdims": False}),
+        Sample(((2, 3),), {"axes": (-1,), "keepdims": True}),
+    )
+
+    @staticmethod
+    def vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+        slope: Tensor = where(y == 0, 0, g / where(y == 0, 1, y))
+        return x * bind(repeat_axes, slope, axes=axes, shape=x.shape, keepdims=keepdims, count=1)
 
 
 def sum(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ x over `axis` (all axes if None)."""
-    x = as_tensor(x)
-    axes = normalized(axis, x.ndim)
-    if not axes:
-        return x
-    y: Tensor = bind(sum_axes, x, axes=axes)
-    return keep_axes(y, axes, x.ndim) if keepdims else y
+    """Σ x over `axis` (an int, a tuple of ints, or all axes if None)."""
+    return _summed(x, axis, keepdims, False)
 
 
 def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis` (all axes if None); NaN over no elements, as in NumPy."""
-    x = as_tensor(x)
-    count = int(np.prod([x.shape[a] for a in normalized(axis, x.ndim)], dtype=np.int64))
-    return sum(x, axis, keepdims) * (1.0 / count if count else np.nan)
+    return _summed(x, axis, keepdims, True)
+
+
+def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
+    if type(x) is not Tensor:
+        x = as_tensor(x)
+    shape = x.shape
+    axes = normalized(tuple(axis) if type(axis) is list else axis, len(shape))
+    count = (math.prod([shape[a] for a in axes]) or math.nan) if divided else 1
+    if not axes and not divided:
+        return x
+    return bind(sum_axes, x, axes=axes, keepdims=keepdims, count=count)  # type: ignore[no-any-return]
 
 
 def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The mean squared deviation from the mean, divided by `count − correction` in place of `count`."""
-    x = as_tensor(x)
-    count = int(np.prod([x.shape[a] for a in normalized(axis, x.ndim)], dtype=np.int64))
-    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1.0 / (count - correction))
+    """The mean squared deviation from the mean, divided by `count − correction` in place of `count`.
+
+    NaN where that is not positive.
+    """
+    x, axes, count = _deviations(x, axis, correction)
+    return bind(sum_axes, square(x), axes=axes, keepdims=keepdims, count=count)  # type: ignore[no-any-return]
 
 
 def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The square root of `var`."""
-    return sqrt(var(x, axis, correction, keepdims))
+    """The square root of `var`. Where that is 0 all derivatives are taken as 0, as for a norm."""
+    x, axes, count = _deviations(x, axis, correction)
+    y: Tensor = bind(norm_axes, x, axes=axes, keepdims=keepdims)
+    return y * (1 / math.sqrt(count))
 
 
-def argmax(x: ArrayLike, axis: int | None = None) -> Tensor:
-    """Index of the first maximum along `axis` (of the flattened array if None). No gradient."""
+def _deviations(x: ArrayLike, axis: Axis, correction: float) -> tuple[Tensor, tuple[int, ...], float]:
     x = as_tensor(x)
-    if axis is None:
-        return argmax(x.reshape((-1,)), 0)
-    return bind(argmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
+    axes = normalized(axis, x.ndim)
+    count = math.prod([x.shape[a] for a in axes]) - correction
+    return x - mean(x, axes, True), axes, count if count > 0 else math.nan

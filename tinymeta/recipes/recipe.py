@@ -25,18 +25,17 @@ in its table (same name, same idea). The whole contract is this example::
     def train(config: Config, run: Run) -> Result:
         with user_mistakes():                         # data missing, more shots than examples: one sentence
             tasks = ...                               # run.data is a Path, or None if none was named
-        rng = run.rng("train")                        # every random number comes from run.rng(NAME)
-        phi = tm.meta.fit(..., run=run)               # progress, metrics.jsonl, checkpoint and resume
+        phi = tm.meta.fit(..., network(config, run), tasks, seed=run.seed, run=run)    # shows, logs, saves, resumes
         run.draw("curves.png", plots.learning_curves, run.lines(), "loss")
         return measure(config, run, phi)
 
 
     def evaluate(config: Config, run: Run) -> Result:
-        return measure(config, run, ...)              # phi is read from run.checkpoint
+        return measure(config, run, tm.meta.trained(run.checkpoint, network(config, run)))
 
 
     def measure(config: Config, run: Run, phi) -> Result:
-        accuracy = ...                                # one number per task, from run.rng("test")
+        accuracy = ...                                # one number per task; random numbers from run.rng("test")
         return Result(
             protocol={"ways": 5, "shots": config.shots, "statistics": "transductive"},
             metrics={"accuracy": interval(100 * accuracy, "%")},
@@ -59,7 +58,7 @@ and `write(file, mapping)`. A recipe that trains several things in turn gives ea
 same run with its own checkpoint, its own lines in `metrics.jsonl` and its own streams. A recipe prints nothing and
 opens no file of the folder itself; the table, `config.json` and `result.json` are written for it.
 
-**The loop** that trains works on whatever `fit` is: on Ctrl-C it saves its state to `run.checkpoint` and lets
+**A loop of one's own** has `fit`'s duties: on Ctrl-C it saves its state to `run.checkpoint` and lets
 `KeyboardInterrupt` through; with `run.resume` it goes on from that file, if there is one, as if it had never
 stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is.
 

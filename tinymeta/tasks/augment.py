@@ -83,8 +83,8 @@ class Augment:
         tall, wide = np.exp(normal(self.scale)), np.exp(normal(self.scale))
         sine, cosine = np.sin(angle), np.cos(angle)
         # The columns of turn @ slant @ stretch, a map of (row, column) about the middle of the image.
-        of_row = np.stack([cosine, sine], axis=-1) * tall[..., None]
-        of_column = np.stack([cosine * slant - sine, sine * slant + cosine], axis=-1) * wide[..., None]
+        of_row = np.stack([cosine - sine * slant, sine + cosine * slant], axis=-1) * tall[..., None]
+        of_column = np.stack([-sine, cosine], axis=-1) * wide[..., None]
         middle = np.array([height - 1, width - 1], np.float32) / 2
         shift = middle + normal(self.translate, 2)
         y = np.arange(height, dtype=np.float32)[:, None] - middle[0]
@@ -113,17 +113,18 @@ def resample(images: Array, rows: Array, columns: Array) -> Array:
     """Read images (..., height, width) at fractional places by bilinear interpolation; outside is 0."""
     height, width = images.shape[-2:]
     flat = images.reshape(-1, height, width)
-    padded = np.zeros((len(flat), height + 2, width + 2), images.dtype)
-    padded[:, 1:-1, 1:-1] = flat
-    # In the padded image, and short of its last row and column, so that the next pixel always exists.
-    r = np.minimum(np.maximum(rows + 1, 0), np.float32(height + 0.999))
-    c = np.minimum(np.maximum(columns + 1, 0), np.float32(width + 0.999))
+    # Paper all around: one pixel before, and two behind, so that the last place has a next pixel, too.
+    padded = np.zeros((len(flat), height + 3, width + 3), images.dtype)
+    padded[:, 1:-2, 1:-2] = flat
+    r = np.minimum(np.maximum(rows + 1, 0), height + 1)
+    c = np.minimum(np.maximum(columns + 1, 0), width + 1)
     top, left = r.astype(np.intp), c.astype(np.intp)
     down, right = (r - top).astype(images.dtype), (c - left).astype(images.dtype)
-    start = np.arange(len(flat)).reshape(*images.shape[:-2], 1, 1) * ((height + 2) * (width + 2))
-    at = start + (top * (width + 2) + left)
+    line = width + 3
+    start = np.arange(len(flat)).reshape(*images.shape[:-2], 1, 1) * ((height + 3) * line)
+    at = start + (top * line + left)
     here, next_ = padded.reshape(-1), padded.reshape(-1)[1:]
-    below, below_next = here[width + 2 :], next_[width + 2 :]
+    below, below_next = here[line:], next_[line:]
     upper = here.take(at)
     upper += right * (next_.take(at) - upper)
     lower = below.take(at)

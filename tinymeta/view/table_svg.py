@@ -10,123 +10,171 @@ Orders differ in place, in words, in weight and in hatching; hue comes last.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from html import escape
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from tinymeta.view.trace import BORDERS
+from tinymeta.view.trace_table import Call, Table, table_of
 from tinymeta.view.trace_text import expression, origin
 
 if TYPE_CHECKING:
     from tinymeta.engine.trace import Step
     from tinymeta.view.trace import Trace
 
-WORDS = ("your program", "the gradient", "the gradient’s gradient")
-LEFT, RIGHT, TOP, GAP = 172, 24, 28, 44  # margins, and the space between two tables
-BRACKET, HEAD, NAMES = 19, 14, 62  # heights: a level of functions, an order-0 cell, the operations' names
-AIR = 13  # above and below a band's stacks
-LEVELS = 3  # of functions above the operations
+WORDS = ("your program", "its gradient", "the gradient’s gradient")
+LEFT, RIGHT, TOP, GAP = 170, 26, 38, 40  # margins, and the space between two tables
+BRACKET, HEAD, NAMES = 20, 13, 64  # heights: a level of calls, an order-0 cell, the operations' names
+AIR = 14  # above and below a band's stacks
+LEGIBLE = 9  # columns narrower than this go without names
 
 STYLE = """
 .ground{fill:#fdfcf9;stroke:#e3e0d8}
 text{font-family:"Helvetica Neue",Helvetica,Arial,"Liberation Sans",sans-serif;fill:#25282c;font-size:11px}
 .title{font-size:15px;font-weight:600}
 .order{font-size:13px;font-weight:600}
-.quiet{fill:#6b6f75}
-.rule{stroke:#d8d4ca}
-.thread{stroke:#ebe8e0}
-.bracket{stroke:#8a8d91;fill:none}
-.cell{stroke-width:1}
-.o0{fill:#fdfcf9;stroke:#25282c;stroke-width:1.3}
+.quiet{fill:#63676d}
+.rule{stroke:#dcd8ce}
+.thread{stroke:#e9e5dc}
+.bracket{stroke:#9a9da1;fill:none}
+.o0{fill:#fdfcf9;stroke:#25282c;stroke-width:1.2}
 .earlier{stroke-dasharray:2 2}
-.o1{fill:#9cc4e0;stroke:#9cc4e0}
-.o2{fill:#c2410c;stroke:#c2410c}
-.o3{fill:#1f5b47;stroke:#1f5b47}
-.hatch{stroke:#fdfcf9;stroke-width:1.4}
+.o1{fill:#a3c7e0}
+.o2{fill:url(#hatch2)}
+.o3{fill:url(#hatch3)}
+.f2{fill:#b93f0e}
+.f3{fill:#17493a}
+.hatch{stroke:#fdfcf9;stroke-opacity:.45;stroke-width:1}
 """
+HATCHES = "".join(
+    f'<pattern id="hatch{order}" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    f'<rect class="f{order}" width="4" height="4"/><path class="hatch" d="{lines}"/></pattern>'
+    for order, lines in ((2, "M.5 0V4"), (3, "M.5 0V4M0 .5H4"))
+)
 
 
-class Scale(NamedTuple):
-    """How wide a column is, and how high a cell, in pixels."""
+class Frame(NamedTuple):
+    """Where everything goes: a column's width, a cell's height, where the heads begin, where each band does."""
 
     pitch: float
     cell: float
+    head: float
+    bands: tuple[float, ...]
+    bottom: float
 
 
-class Table(NamedTuple):
-    """One trace, sorted into its table: the columns from left to right, and each column's stack per order."""
-
-    trace: Trace
-    columns: list[Step]
-    stacks: dict[tuple[int, int], list[Step]]  # (column's id, order) → steps
-
-    def height(self, order: int) -> int:
-        """Cells in the highest stack of the band."""
-        return max((len(stack) for (_, o), stack in self.stacks.items() if o == order), default=0)
-
-
-def derivative_table(*traces: Trace, width: float = 960) -> str:
+def derivative_table(*traces: Trace, width: float = 940) -> str:
     """The SVG text of the tables of one or more traces, side by side, about `width` pixels wide.
 
-    Each is headed by its trace's `title`. Beyond some 200 columns the picture grows wider instead of illegible.
+    Each is headed by its trace's `title`. Some 200 columns fit; more make the picture wider, not illegible.
     """
-    tables = [_sorted(trace) for trace in traces]
-    count = sum(max(len(t.columns), 1) for t in tables)
-    rows = sum(max(t.height(o) for t in tables) for o in range(1, _orders(tables)))
+    tables = [table_of(trace) for trace in traces]
     room = width - LEFT - RIGHT - GAP * (len(tables) - 1)
-    scale = Scale(pitch=min(24.0, max(4.0, room / count)), cell=min(9.0, max(2.5, 280 / max(rows, 1))))
-    body, w, h = draw(tables, scale, width)
-    title = " beside ".join(trace.title for trace in traces)
+    pitch = min(24.0, max(4.0, room / sum(max(len(t.columns), 1) for t in tables)))
+    rows = sum(max(t.height(order) for t in tables) for order in range(1, _orders(tables)))
+    body, right, bottom = drawing(tables, pitch, cell=min(9.0, max(2.5, 280 / max(rows, 1))), width=width)
+    title = escape(" beside ".join(trace.title for trace in traces))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img" '
-        f'aria-labelledby="title about"><title id="title">Derivative table: {escape(title)}</title>'
-        f'<desc id="about">{escape(_described(tables))}</desc><style>{STYLE}</style>'
-        f'<rect class="ground" x=".5" y=".5" width="{w - 1:g}" height="{h - 1:g}" rx="8"/>\n{body}\n</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right:g} {bottom:g}" width="{right:g}" '
+        f'height="{bottom:g}" role="img" aria-labelledby="title about"><title id="title">Derivative table: {title}'
+        f'</title><desc id="about">{escape(described(tables))}</desc><style>{STYLE}</style>'
+        f'<rect class="ground" x=".5" y=".5" width="{right - 1:g}" height="{bottom - 1:g}" rx="6"/>\n{body}</svg>\n'
     )
 
 
-def draw(tables: list[Table], scale: Scale, width: float) -> tuple[str, float, float]:
-    """The drawing without its frame and style, and its width and height."""
-    levels = max(len(rows) for rows in (_brackets(t) for t in tables))
-    names = NAMES if scale.pitch >= 9 else 0
-    head = TOP + 30 + levels * BRACKET + names
-    bands, y = [], head
+def drawing(tables: list[Table], pitch: float, cell: float, width: float) -> tuple[str, float, float]:
+    """What is inside the SVG element, and its width and height."""
+    head = TOP + BRACKET * max(len(t.calls) for t in tables) + (NAMES if pitch >= LEGIBLE else 0) + 10
+    bands, y = [], float(head)
     for order in range(_orders(tables)):
-        height = HEAD if order == 0 else max(t.height(order) for t in tables) * scale.cell
         bands.append(y)
-        y += height + 2 * AIR
-    x = float(LEFT)
-    parts: list[str] = []
+        y += AIR * 2 + (max(t.height(order) for t in tables) * cell if order else HEAD)
+        y = max(y, bands[-1] + 62)  # room for the words at the left
+    frame = Frame(pitch, cell, head, tuple(bands), y + 6)
+    starts, x = [], float(LEFT)
     for table in tables:
-        parts.append(_one(table, scale, x, head, bands))
-        x += max(len(table.columns) * scale.pitch, _wide(table.trace.title)) + GAP
+        starts.append(x)
+        x += max(len(table.columns) * pitch, 9 * len(table.trace.title)) + GAP
     right = max(x - GAP + RIGHT, width)
-    for order, top in enumerate(bands):
-        counts = [f"{t.trace.counts().get(order, 0)}" for t in tables]
-        words = WORDS[order] if order < len(WORDS) else f"and so on, {order} times"
-        parts.append(
-            f'<line class="rule" x1="24" x2="{right - 24:g}" y1="{top:g}" y2="{top:g}"/>'
-            f'<text class="order" x="24" y="{top + 20:g}">order {order}</text>'
-            f'<text class="quiet" x="24" y="{top + 35:g}">{words}</text>'
-            f'<text class="quiet" x="24" y="{top + 50:g}">{" · ".join(counts)} operations</text>'
-        )
-    return "\n".join(parts), right, y
+    parts = [f"<defs>{HATCHES}</defs>", *_bands(tables, frame, right)]
+    for table, start in zip(tables, starts):
+        parts += _panel(table, frame, start)
+    return "\n".join(parts), right, frame.bottom
 
 
-def _one(table: Table, scale: Scale, x: float, head: float, bands: list[float]) -> str:
-    return ""
+def described(tables: list[Table]) -> str:
+    """The picture in a sentence per table, for those who hear it."""
+    return " ".join(
+        f"{t.trace.title}: {len(t.columns)} columns; "
+        + ", ".join(f"{count} operations of order {order}" for order, count in t.trace.counts().items())
+        + "."
+        for t in tables
+    )
 
 
-def _sorted(trace: Trace) -> Table:
-    stacks: dict[tuple[int, int], list[Step]] = defaultdict(list)
-    for step in trace.steps:
-        if step.kind == "step" and step.order:
-            stacks[trace.column(step).id, step.order].append(step)
-    used = {column for column, _ in stacks}
-    columns = [
-        step
-        for step in trace.steps
-        if step.id in used or (step.order == 0 and step.kind == "step" and step.op not in BORDERS)
-    ]
-    return Table(trace, columns, dict(stacks))
+def _orders(tables: list[Table]) -> int:
+    return max(t.orders for t in tables)
+
+
+def _bands(tables: list[Table], frame: Frame, right: float) -> Iterator[str]:
+    """The rule above each band and the words at its left."""
+    for order, y in enumerate(frame.bands):
+        words = WORDS[order] if order < len(WORDS) else f"differentiated {order} times"
+        counts = " and ".join(str(t.trace.counts().get(order, 0)) for t in tables)
+        yield f'<line class="rule" x1="24" x2="{right - RIGHT:g}" y1="{y:g}" y2="{y:g}"/>'
+        yield f'<text class="order" x="24" y="{y + 21:g}">order {order}</text>'
+        yield f'<text class="quiet" x="24" y="{y + 37:g}">{words}</text>'
+        yield f'<text class="quiet" x="24" y="{y + 52:g}">{counts} operations</text>'
+
+
+def _panel(table: Table, frame: Frame, left: float) -> Iterator[str]:
+    """One table: its title, who called what, the operations' names, and all cells."""
+    yield f'<text class="title" x="{left:g}" y="30">{escape(table.trace.title)}</text>'
+    for level, row in enumerate(table.calls):
+        for call in row:
+            yield from _bracket(call, left, TOP + BRACKET * (level + 1), frame.pitch)
+    for k, column in enumerate(table.columns):
+        x = left + k * frame.pitch
+        middle = x + frame.pitch / 2
+        if frame.pitch >= LEGIBLE:
+            name = f"rotate(-90 {middle + 4:g} {frame.head - 6:g})"
+            text = escape(_short(column.op))
+            yield f'<text x="{middle + 4:g}" y="{frame.head - 6:g}" transform="{name}">{text}</text>'
+        deepest = max((order for order in range(1, table.orders) if (column.id, order) in table.stacks), default=0)
+        if deepest:
+            top = frame.bands[0] + AIR + HEAD
+            yield f'<path class="thread" d="M{middle:g} {top:g}V{frame.bands[deepest] + AIR:g}"/>'
+        if column.order == 0:
+            yield _cell(table.trace, column, x, frame.bands[0] + AIR, frame.pitch, HEAD)
+        for order in range(1, table.orders):
+            for row_, step in enumerate(table.stacks.get((column.id, order), ())):
+                y = frame.bands[order] + AIR + row_ * frame.cell
+                yield _cell(table.trace, step, x, y, frame.pitch, frame.cell - (1.0 if frame.cell > 4 else 0.5))
+    for order, y in enumerate(frame.bands):
+        if order and not table.height(order):
+            yield f'<text class="quiet" x="{left:g}" y="{y + 37:g}">empty: no operation of order {order}</text>'
+
+
+def _bracket(call: Call, left: float, y: float, pitch: float) -> Iterator[str]:
+    """A line over the columns of one call, with the function's name above it where that fits."""
+    x, stop = left + call.start * pitch + 1.5, left + call.stop * pitch - 1.5
+    yield f'<path class="bracket" d="M{x:g} {y + 3:g}v-3H{stop:g}v3"/>'
+    fits = int((stop - x) / 6.2)
+    name = call.name if len(call.name) <= fits else call.name[: fits - 1] + "…"
+    if fits >= min(len(call.name), 3):
+        yield f'<text class="quiet" x="{x:g}" y="{y - 4:g}">{escape(name)}</text>'
+
+
+def _cell(trace: Trace, step: Step, x: float, y: float, pitch: float, height: float) -> str:
+    inset = 0.5 if pitch < LEGIBLE else 1.5
+    kind = f"o{min(step.order, 3)}" + (" earlier" if step.kind == "earlier" else "")
+    title = escape(f"{expression(trace, step)} · order {step.order} · {origin(trace, step)}")
+    return (
+        f'<rect class="{kind}" data-id="{step.id}" x="{x + inset:g}" y="{y:g}" width="{pitch - 2 * inset:g}" '
+        f'height="{height:g}"><title>{title}</title></rect>'
+    )
+
+
+def _short(op: str) -> str:
+    """An operation's name, up to its first underscore where it is long."""
+    name = op.rpartition(".")[2]
+    return name if len(name) <= 9 else name.partition("_")[0][:10]

@@ -31,8 +31,6 @@ from tinymeta.engine.trace import Recorder, Step
 if TYPE_CHECKING:
     from types import TracebackType
 
-# What the transforms insert at their borders. In the table they get a column only if a derivative hangs on it.
-BORDERS = frozenset({"lift", "spread", "enter", "leave", "sum_tasks", "part"})
 
 
 def trace() -> Trace:

@@ -109,7 +109,9 @@ class Builder:
         given = [self.nodes[i] for i in inputs]
         if shape is None:
             shape = op.shape(*(x.shape for x in given))
-        node = Node(op, tuple(inputs), shape, dtype or _result_dtype(op, [x.dtype for x in given]))
+        if dtype is None:
+            dtype = _result_dtype(op, [x.dtype for x in given])
+        node = Node(op, tuple(inputs), shape, dtype)
         foldable = given and all(x.value is not None for x in given) and node.dtype is not None
         if foldable and node.size <= max(FOLDED, *(x.size for x in given)):
             with np.errstate(all="ignore"):

@@ -1,0 +1,219 @@
+"""Pooling of images (..., H, W): maxima by their index, and means.
+
+The largest entry of a window is found once, as an index into the H·W pixels of its image. Its value, its
+gradient and every further derivative are then a gather or a scatter with that index:
+
+    index  =  argmax over the window          y = x[index]          gx[index] += g
+
+Of equal entries the first in reading order is taken, and the first NaN before all else. Padding is never the
+maximum; the mean counts it as zeros, as the field does.
+
+Inner loops run over channels. Channels-last images are taken as they lie, others one channel at a time, and
+the answer has the memory order of the first argument.
+"""
+
+import math
+
+import numpy as np
+
+from ._jit import has_kernel, jit
+from ._layout import Array, c_order, common
+from .im2col import Pair, output_size
+
+__all__ = ["avg_pool2d", "avg_pool2d_input", "max_pool2d_index", "scatter_flat", "take_flat"]
+
+
+def max_pool2d_index(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
+    """Where the largest entry of each window is: (..., H, W) to int64 (..., OH, OW), indices into H·W pixels.
+
+    ``window``, ``stride`` and ``padding`` are pairs (vertical, horizontal). ValueError where padding is so
+    large that a window could lie in it entirely.
+    """
+    (x,) = common(x)
+    h, w = x.shape[-2:]
+    oh, ow = output_size((h, w), window, stride, padding)
+    if padding[0] >= window[0] or padding[1] >= window[1]:
+        raise ValueError(f"max pooling: padding {padding} must be smaller than the window {window}")
+    if not has_kernel(x.dtype):
+        pixel = _windows(np.arange(h * w).reshape(h, w), window, stride, padding, -1)
+        entry = np.where(pixel < 0, -np.inf, _windows(x.real, window, stride, padding, 0))
+        largest = entry.max(axis=-1, keepdims=True)
+        hit = (pixel >= 0) & ((entry == largest) | (np.isnan(entry) & np.isnan(largest)))
+        pixel = np.broadcast_to(pixel, entry.shape)
+        return np.take_along_axis(pixel, hit.argmax(axis=-1)[..., None], -1)[..., 0]
+    lead, last = x.shape[:-2], _is_channels_last(x)
+    images = _pack(x, lead, last)
+    index = np.empty((len(images), oh, ow, images.shape[-1]), np.int64)
+    _max_index(images, *window, *stride, *padding, index)
+    return _unpack(index, lead, last)
+
+
+def take_flat(x: Array, index: Array) -> Array:
+    """The pixels that ``index`` names: (..., H, W) and whole numbers (..., OH, OW) to (..., OH, OW).
+
+    Leading axes broadcast. IndexError for an index outside of [0, H·W).
+    """
+    (x,) = common(x)
+    index = _checked(index, math.prod(x.shape[-2:]))
+    lead, last = np.broadcast_shapes(x.shape[:-2], index.shape[:-2]), _is_channels_last(x)
+    images, at = _pack(x, lead, last), _pack(index, lead, last)
+    y = np.empty(at.shape, x.dtype)
+    if has_kernel(x.dtype):
+        _take(_flat(images), _flat(at), _flat(y))
+    else:
+        _flat(y)[...] = np.take_along_axis(_flat(images), _flat(at), 1)
+    return _unpack(y, lead, last)
+
+
+def scatter_flat(g: Array, index: Array, size: Pair) -> Array:
+    """Adjoint of :func:`take_flat`: (..., OH, OW) added up in (..., H, W), size = (H, W), zero elsewhere."""
+    (g,) = common(g)
+    index = _checked(index, math.prod(size))
+    lead, last = np.broadcast_shapes(g.shape[:-2], index.shape[:-2]), _is_channels_last(g)
+    values, at = _pack(g, lead, last), _pack(index, lead, last)
+    x = np.zeros((len(values), *size, values.shape[-1]), g.dtype)
+    if has_kernel(g.dtype):
+        _scatter(_flat(values), _flat(at), _flat(x))
+    else:
+        b, _, c = _flat(at).shape
+        np.add.at(_flat(x), (np.arange(b)[:, None, None], _flat(at), np.arange(c)), _flat(values))
+    return _unpack(x, lead, last)
+
+
+def avg_pool2d(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
+    """Mean of each window: (..., H, W) to (..., OH, OW)."""
+    (x,) = common(x)
+    oh, ow = output_size(x.shape[-2:], window, stride, padding)
+    if not has_kernel(x.dtype):
+        return _windows(x, window, stride, padding, 0).mean(axis=-1)
+    lead, last = x.shape[:-2], _is_channels_last(x)
+    images = _pack(x, lead, last)
+    y = np.empty((len(images), oh, ow, images.shape[-1]), x.dtype)
+    _mean(images, *window, *stride, *padding, y)
+    return _unpack(y, lead, last)
+
+
+def avg_pool2d_input(g: Array, size: Pair, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
+    """Adjoint of :func:`avg_pool2d`: (..., OH, OW) spread over (..., H, W), size = (H, W)."""
+    (g,) = common(g)
+    lead, last = g.shape[:-2], _is_channels_last(g)
+    values = _pack(g, lead, last)
+    (h, w), (ph, pw) = size, padding
+    if not has_kernel(g.dtype):
+        padded = np.zeros((len(values), h + 2 * ph, w + 2 * pw, values.shape[-1]), g.dtype)
+        rows, columns = ((n - 1) * s + 1 for n, s in zip(values.shape[1:3], stride))
+        for i in range(window[0]):
+            for j in range(window[1]):
+                padded[:, i : i + rows : stride[0], j : j + columns : stride[1]] += values / math.prod(window)
+        return _unpack(padded[:, ph : ph + h, pw : pw + w], lead, last)
+    x = np.zeros((len(values), h, w, values.shape[-1]), g.dtype)
+    _spread(values, *window, *stride, *padding, x)
+    return _unpack(x, lead, last)
+
+
+def _is_channels_last(x: Array) -> bool:
+    return x.ndim > 2 and not x.flags.c_contiguous and np.moveaxis(x, -3, -1).flags.c_contiguous
+
+
+def _pack(x: Array, lead: tuple[int, ...], last: bool) -> Array:
+    """(images, H, W, channels), with all leading axes as images unless the channels go last."""
+    x = np.broadcast_to(x, (*lead, *x.shape[-2:]))
+    if last:
+        return c_order(np.moveaxis(x, -3, -1)).reshape(math.prod(lead[:-1]), *x.shape[-2:], lead[-1])
+    return c_order(x).reshape(math.prod(lead), *x.shape[-2:], 1)
+
+
+def _unpack(x: Array, lead: tuple[int, ...], last: bool) -> Array:
+    if last:
+        return np.moveaxis(x.reshape(*lead[:-1], *x.shape[1:]), -1, -3)
+    return x.reshape(*lead, *x.shape[1:3])
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(len(x), x.shape[1] * x.shape[2], x.shape[3])
+
+
+def _checked(index: Array, size: int) -> Array:
+    index = np.asarray(index)
+    if index.size and not (index.min() >= 0 and index.max() < size):
+        raise IndexError(f"pixel indices run from 0 to {size - 1}, got {index.min()} to {index.max()}")
+    return index.astype(np.int64, copy=False)
+
+
+def _windows(x: Array, window: Pair, stride: Pair, padding: Pair, fill: float) -> Array:
+    """(..., H, W) to (..., OH, OW, kh·kw)."""
+    edges = [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding]
+    view = np.lib.stride_tricks.sliding_window_view(
+        np.pad(x, edges, constant_values=fill), window, axis=(-2, -1)
+    )[..., :: stride[0], :: stride[1], :, :]
+    return view.reshape(*view.shape[:-2], math.prod(window))
+
+
+@jit
+def _max_index(x: Array, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Array) -> None:
+    images, height, width, channels = x.shape
+    _, oh, ow, _ = out.shape
+    for n in range(images):
+        for a in range(oh):
+            top, bottom = max(a * sh - ph, 0), min(a * sh - ph + kh, height)
+            for b in range(ow):
+                left, right = max(b * sw - pw, 0), min(b * sw - pw + kw, width)
+                for c in range(channels):
+                    at = top * width + left
+                    largest = x[n, top, left, c]
+                    for h in range(top, bottom):
+                        for w in range(left, right):
+                            v = x[n, h, w, c]
+                            if v > largest or (np.isnan(v) and not np.isnan(largest)):
+                                at, largest = h * width + w, v
+                    out[n, a, b, c] = at
+
+
+@jit
+def _take(x: Array, index: Array, out: Array) -> None:
+    images, pixels, channels = index.shape
+    for n in range(images):
+        for p in range(pixels):
+            for c in range(channels):
+                out[n, p, c] = x[n, index[n, p, c], c]
+
+
+@jit
+def _scatter(g: Array, index: Array, out: Array) -> None:
+    images, pixels, channels = index.shape
+    for n in range(images):
+        for p in range(pixels):
+            for c in range(channels):
+                out[n, index[n, p, c], c] += g[n, p, c]
+
+
+@jit
+def _mean(x: Array, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Array) -> None:
+    images, height, width, channels = x.shape
+    _, oh, ow, _ = out.shape
+    for n in range(images):
+        for a in range(oh):
+            top, bottom = max(a * sh - ph, 0), min(a * sh - ph + kh, height)
+            for b in range(ow):
+                left, right = max(b * sw - pw, 0), min(b * sw - pw + kw, width)
+                for c in range(channels):
+                    total = np.float64(0)
+                    for h in range(top, bottom):
+                        for w in range(left, right):
+                            total += x[n, h, w, c]
+                    out[n, a, b, c] = total / (kh * kw)
+
+
+@jit
+def _spread(g: Array, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Array) -> None:
+    images, height, width, channels = out.shape
+    _, oh, ow, _ = g.shape
+    for n in range(images):
+        for a in range(oh):
+            top, bottom = max(a * sh - ph, 0), min(a * sh - ph + kh, height)
+            for b in range(ow):
+                left, right = max(b * sw - pw, 0), min(b * sw - pw + kw, width)
+                for h in range(top, bottom):
+                    for w in range(left, right):
+                        for c in range(channels):
+                            out[n, h, w, c] += g[n, a, b, c] / (kh * kw)

@@ -1,0 +1,36 @@
+"""The README's example prints what it says it prints, and its first block holds the two commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_the_example_prints_what_its_comments_say() -> None:
+    (example, *_) = blocks("python")
+    promised = [line.split("# ", 1)[1].strip() for line in example.splitlines() if "print(" in line]
+    assert promised, "the example prints nothing"
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, str(README), "exec"), {})
+    assert printed.getvalue().splitlines() == promised
+
+
+def test_the_example_is_fifteen_lines_or_less() -> None:
+    (example, *_) = blocks("python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 15
+
+
+def test_the_first_block_holds_the_two_commands_and_nothing_else() -> None:
+    first = re.search(r"^```\w*\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    assert first is not None
+    commands = [line.split("#")[0].strip() for line in first[1].splitlines()]
+    assert commands == ['pip install -e ".[all]" && tinymeta', 'pip install -e ".[all]" && pytest']

@@ -1,0 +1,166 @@
+"""`checkpoint`: forget what happens inside a function, and do it again when its gradient is wanted.
+
+A recorded program holds every intermediate value until it is differentiated. A checkpointed function
+keeps its arguments and results only; the sweep runs it a second time, recorded, differentiates that
+record at once and drops it. Memory for time: training through K inner steps needs the memory of one.
+
+The rule that recomputes is itself checkpointed, so a second derivative keeps as little as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce, wraps
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.errors import UserError, user_site
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.state import differentiating, setting, state
+from tinymeta.engine.structure import lift, stop_gradient
+from tinymeta.engine.sweep import sweep
+from tinymeta.engine.tensor import Tensor
+
+
+class unrecorded(Primitive):
+    """The `n` results of a function that ran unrecorded, followed by what they depend on; `rule` is its VJP."""
+
+    kernel = reference = staticmethod(lambda *arrays, rule, n: arrays[:n])
+    domain, kinks, broadcasts = (), (), False
+    vjp = lambda g, y, *inputs, rule, n: (*(None,) * n, *rule(g, y, *inputs[n:]))
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f`, but nothing inside it is kept for the gradient: the sweep runs it again instead.
+
+    Parameters
+    ----------
+    f
+        Any function of pytrees. It must give the same result twice: no random numbers but those that are
+        passed in, nothing counted or changed outside. It may use Tensors from outside besides its arguments.
+
+    Returns
+    -------
+    A function with the same values, derivatives of every order, and derivative orders of its nodes.
+
+    Raises
+    ------
+    UserError
+        While differentiating, if `f` gave another result the second time.
+
+    Examples
+    --------
+    >>> import tinymeta as tm
+    >>> float(tm.grad(tm.checkpoint(lambda x: tm.sin(tm.sin(x))))(0.0))
+    1.0
+    """
+
+    @wraps(f)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        inputs, structure = tree.flatten((args, kwargs))
+        followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+
+        def run(xs: Sequence[Tensor]) -> tuple[list[Any], tree.Structure]:
+            fresh = list(inputs)
+            for i, x in zip(followed, xs):
+                fresh[i] = x
+            new_args, new_kwargs = tree.unflatten(structure, fresh)
+            return tree.flatten(f(*new_args, **new_kwargs))
+
+        xs = [inputs[i] for i in followed]
+        birth = now()
+        outputs, out_structure = run([stop_gradient(x) for x in xs])
+        ys = floats(outputs)
+        captured = outside(ys, birth)
+        rule = _rule(run, ys, captured, birth, user_site())
+        return tree.unflatten(out_structure, with_rule(outputs, [*xs, *captured], rule))
+
+    return checkpointed
+
+
+def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int, site: Any) -> Callable[..., Any]:
+    """The VJP of a checkpointed call: recompute as it was computed, and sweep what that recorded."""
+    order, maker, level = state.order, state.maker, state.level
+    before = [y.data for y in ys]
+
+    def pull(gs: tuple[Tensor | None, ...], *xs: Tensor) -> list[Tensor | None]:
+        with setting(order=order, maker=maker, level=level), differentiating() as mark:
+            leaves = [_leaf(x, mark) for x in xs]
+            with setting(mask=reduce(int.__or__, [c.tracked for c in captured], state.mask)):
+                again = floats(run(leaves)[0])
+        for a, b in zip(again, before):
+            if not np.allclose(a.data, b, rtol=1e-3, atol=1e-6, equal_nan=True):
+                raise UserError(
+                    f"the function checkpointed at {site} gave another result when it was recomputed: "
+                    "pass its random numbers in as arguments, and change nothing outside it"
+                )
+        _redirect(again, birth, dict(zip([c.id for c in captured], leaves[len(leaves) - len(captured) :])))
+        given = [(y, g) for y, g in zip(again, gs) if g is not None]
+        return sweep([y for y, _ in given], [g for _, g in given], leaves)
+
+    return lambda g, y, *xs: checkpoint(pull)(g, *xs)
+
+
+def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Callable[..., Any]) -> list[Any]:
+    """`outputs`, cut off from their record; the floating-point ones depend on `inputs` through `rule` instead."""
+    ys = [stop_gradient(y) for y in floats(outputs)]
+    if inputs and ys:
+        ys = bind(unrecorded, *ys, *inputs, rule=rule, n=len(ys))
+    return with_floats(outputs, ys)
+
+
+def outside(ys: Sequence[Tensor], birth: int) -> list[Tensor]:
+    """The Tensors older than `birth` that `ys` were made from and that a differentiation follows."""
+    nodes = {y.id: y for y in ys}
+    for node in _since(ys, birth):
+        nodes.update((x.id, x) for x in node.inputs)
+    return [x for i, x in nodes.items() if i < birth and x.requires_grad]
+
+
+def floats(values: Sequence[Any]) -> list[Tensor]:
+    """The floating-point Tensors among `values`: what a gradient can concern."""
+    return [y for y in values if _is_float(y)]
+
+
+def with_floats(values: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
+    """`values` with `ys` in place of the floating-point Tensors: what `floats` takes out, put back."""
+    rest = iter(ys)
+    return [next(rest) if _is_float(value) else value for value in values]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype.kind in "fc"
+
+
+def now() -> int:
+    """An id between those of the Tensors that exist and those yet to come."""
+    return Tensor(np.empty(0)).id
+
+
+def _since(ys: Sequence[Tensor], birth: int) -> list[Tensor]:
+    """The recorded nodes that `ys` were made from, as far back as `birth`."""
+    seen: dict[int, Tensor] = {}
+    stack = list(ys)
+    while stack:
+        node = stack.pop()
+        if node.id >= birth and node.id not in seen:
+            seen[node.id] = node
+            stack.extend(node.inputs)
+    return list(seen.values())
+
+
+def _redirect(ys: Sequence[Tensor], birth: int, leaves: dict[int, Tensor]) -> None:
+    """Let the nodes of a fresh record depend on `leaves` in place of the Tensors of those ids."""
+    for node in _since(ys, birth):
+        if any(x.id in leaves for x in node.inputs):
+            node.inputs = tuple(leaves.get(x.id, x) for x in node.inputs)
+
+
+def _leaf(x: Tensor, mark: int) -> Tensor:
+    leaf: Tensor = bind(lift, x, at=x.batch, rise=0)
+    leaf.tracked |= mark
+    return leaf
+
+

@@ -1,0 +1,1 @@
+from tinymeta.engine.compile.compiled import compile as compile

@@ -1,0 +1,176 @@
+"""`tm.compile`: the function that stands in for yours.
+
+A call flattens its arguments and looks for a recording made for arguments like these: the same tree, shapes, dtypes
+and static values. If there is one it runs the program on the arrays; if not, it records first (`record.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.program import Program
+from tinymeta.engine.compile.record import NUMBERS, Recording, dynamic, record
+from tinymeta.engine.compile.replay import Replay
+from tinymeta.engine.state import USER, state
+from tinymeta.engine.tensor import Array, Tensor
+
+
+class Variant(NamedTuple):
+    """A recording, and the arguments that it is for."""
+
+    statics: tuple[Any, ...]
+    structure: tree.Structure
+    signature: list[Any]
+    recording: Recording
+    run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
+
+
+class Compiled:
+    """A function recorded once for each form of its arguments, and replayed without Python graph work."""
+
+    def __init__(self, f: Callable[..., Any], static_argnames: str | Iterable[str], factor: bool) -> None:
+        functools.update_wrapper(self, f)
+        self._f = f
+        self._factor = factor
+        self._variants: list[Variant] = []
+        self._recording = threading.Lock()
+        names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+        positions = {name: i for i, name in enumerate(inspect.signature(f).parameters)} if names else {}
+        unknown = [name for name in names if name not in positions]
+        if unknown:
+            raise ValueError(f"static_argnames names {unknown[0]!r}, which is no parameter of {f.__name__}")
+        self._statics = {name: positions[name] for name in names}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.level or state.mask != USER or state.watchers:
+            return self._f(*args, **kwargs)  # a transform around us wants to see each operation
+        statics, args, kwargs = self._without_statics(args, kwargs)
+        leaves, structure = tree.flatten((args, kwargs))
+        if any(isinstance(x, Tensor) and x.tracked & USER for x in leaves):
+            return self._call(statics, (args, kwargs))
+        signature = [_kind(x) for x in leaves]
+        variant = self._find(statics, structure, signature) or self._record(statics, structure, signature, leaves)
+        if variant.run is None:
+            return self._call(statics, (args, kwargs))
+        arrays = variant.run([_array(x) for x, kind in zip(leaves, signature) if type(kind) is tuple])
+        fresh = iter(arrays)
+        results = [Tensor(next(fresh)) if y is None else y for y in variant.recording.others]
+        return tree.unflatten(variant.recording.structure, results)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def programs(self) -> list[Program]:
+        """The recorded programs, the latest first."""
+        return [variant.recording.program for variant in self._variants]
+
+    def _find(self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any]) -> Variant | None:
+        for variant in self._variants:
+            if variant.signature == signature and variant.structure == structure and variant.statics == statics:
+                return variant
+        return None
+
+    def _record(
+        self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any], leaves: list[Any]
+    ) -> Variant:
+        with self._recording:
+            variant = self._find(statics, structure, signature)
+            if variant is None:
+                call = lambda given: self._call(statics, tree.unflatten(structure, given))
+                recording = record(call, leaves, (self._f, statics, *leaves))
+                program = factored(recording.program) if self._factor else recording.program
+                run = None if recording.followed else Replay(program)
+                variant = Variant(statics, structure, signature, recording, run)
+                self._variants = [variant, *self._variants]
+        return variant
+
+    def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
+        """The function itself, with its static arguments back in place."""
+        args, kwargs = list(rest[0]), dict(rest[1])
+        for (name, position), value in zip(self._statics.items(), statics):
+            if value is _ABSENT:
+                continue
+            if position < len(args):
+                args[position] = value
+            else:
+                kwargs[name] = value
+        return self._f(*args, **kwargs)
+
+    def _without_statics(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Any, Any]:
+        """The static arguments, and the others (None in place of a positional static one)."""
+        if not self._statics:
+            return (), args, kwargs
+        args, statics = list(args), []
+        for name, position in self._statics.items():
+            if position < len(args):
+                statics.append(args[position])
+                args[position] = None
+            else:
+                statics.append(kwargs.get(name, _ABSENT))
+        return tuple(statics), tuple(args), {k: v for k, v in kwargs.items() if k not in self._statics}
+
+
+_ABSENT = object()
+
+
+def compile(
+    f: Callable[..., Any] | None = None, *, static_argnames: str | Iterable[str] = (), factor: bool = True
+) -> Any:
+    """`f`, recorded once and replayed: the same results in a fraction of the time.
+
+    Parameters
+    ----------
+    f
+        A function of pytrees (Modules, optimizer states, episodes, …) that gives a pytree. Without it, `compile`
+        is a decorator with options.
+    static_argnames
+        Names of arguments that are part of the program: numbers that set a loop's length, flags, functions. Each
+        new value is recorded anew. Other Python numbers may change from call to call; strings and booleans are
+        always static.
+    factor
+        Whether products of matrices may be reordered where that saves operations (`factor.py`). Results then
+        agree with eager ones to rounding.
+
+    Notes
+    -----
+    Everything besides operations on Tensors happens once, while recording: prints, list appends, reads of global
+    arrays (they are kept as they were). A Python decision that depends on a Tensor's value and randomness drawn
+    inside are errors. Inside `grad` or `vmap` a compiled function runs as if it weren't compiled.
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> tm.compile(lambda x: tm.sum(x * x))(np.array([1.0, 2.0])).item()
+    5.0
+    """
+    if f is None:
+        return lambda f: compile(f, static_argnames=static_argnames, factor=factor)
+    return Compiled(f, static_argnames, factor)
+
+
+def _kind(x: Any) -> Any:
+    """What a recording depends on in a leaf: the shape and dtype of numbers, the value of all else."""
+    if type(x) is Tensor or type(x) is np.ndarray:
+        return x.shape, x.dtype
+    if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):
+        fresh = dynamic(x)
+        return (type(x), fresh.dtype) if fresh is not None else _Static(x)
+    return _Static(x)
+
+
+class _Static(NamedTuple):
+    """A leaf that belongs to the program."""
+
+    value: Any
+
+
+def _array(x: Any) -> Array:
+    return x.data if isinstance(x, Tensor) else np.asarray(x)

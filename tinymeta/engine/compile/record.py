@@ -1,0 +1,161 @@
+"""Recording: run the function once, and write down every operation that passes through `bind`.
+
+What the function does besides operations happens once, at recording, and never again. Two kinds of
+code would therefore give wrong results without a word, and are errors here: a Python decision that
+depends on a value (the other branch would be lost), and drawing random numbers (each call would see
+the same ones).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.compile.number import number
+from tinymeta.engine.compile.program import Builder, Program
+from tinymeta.engine.compile.translate import translate
+from tinymeta.engine.errors import UserError, user_site
+from tinymeta.engine.primitive import Primitive, _aligned
+from tinymeta.engine.state import Watcher, setting, state
+from tinymeta.engine.tensor import Tensor
+
+NUMBERS = (int, float, complex)
+
+
+class Recording(NamedTuple):
+    """What one run of a function left: its program, and the form of its results."""
+
+    program: Program
+    structure: tree.Structure
+    others: list[Any]  # leaves of the results that are no Tensors, as they are; None where a Tensor stands
+    followed: bool  # whether it read a Tensor from outside that a differentiation follows
+
+
+class Recorder(Watcher):
+    """Hears of each operation and writes it into a program."""
+
+    def __init__(self) -> None:
+        self.builder = Builder()
+        self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
+        self.followed = False
+
+    def take(self, x: Tensor, position: int) -> Tensor:
+        """`x` becomes the program's argument number `position`."""
+        self.places[x.id] = self.builder.input(position, x.data.shape, x.data.dtype)
+        return x
+
+    def place(self, x: Tensor) -> int:
+        """The node of a Tensor; one that no recorded operation made is a constant, as it is now."""
+        if x.id not in self.places:
+            self.followed |= x.requires_grad
+            self.places[x.id] = self.builder.constant(np.array(x.data))
+        return self.places[x.id]
+
+    def saw(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
+    ) -> None:
+        batch = max((x.batch for x in inputs), default=0)
+        places = [self.place(x) for x in inputs]
+        if batch:
+            shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
+            places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
+        self.places[output.id] = translate(self.builder, primitive, tuple(places), static, output.data)
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        place = self.places.get(tensor.id)
+        if place is None or self.builder.nodes[place].value is not None:
+            return
+        raise UserError(
+            f"{user_site()} takes the value of a Tensor as a Python {how} while tm.compile records, and that value "
+            "depends on the arguments: a compiled function runs the same operations every time. Choose with "
+            "tm.where(condition, a, b), or, if the value comes from an argument that seldom changes, name that "
+            "argument in static_argnames"
+        )
+
+
+def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequence[Any]) -> Recording:
+    """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
+
+    `watched` holds the function and whatever else random generators might be reached from.
+    """
+    recorder = Recorder()
+    given: list[Any] = []
+    position = 0
+    for x in leaves:
+        fresh = dynamic(x)
+        given.append(x if fresh is None else recorder.take(fresh, position))
+        position += fresh is not None
+    before = _random_states(watched)
+    with setting(watchers=(*state.watchers, recorder)):
+        results, structure = tree.flatten(f(given))
+    if _random_states(watched) != before:
+        raise UserError(
+            "the function draws random numbers, and tm.compile records it once, so every call would see the same "
+            "ones: draw outside of the function, and pass the numbers in"
+        )
+    tensors = [Tensor(y) if isinstance(y, (np.ndarray, np.generic)) else y for y in results]
+    found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
+    others = [None if isinstance(y, Tensor) else y for y in tensors]
+    return Recording(recorder.builder.finished(found), structure, others, recorder.followed)
+
+
+def dynamic(x: Any) -> Tensor | None:
+    """A leaf as the Tensor that stands for it while recording; None for a static leaf (a bool, a string, …)."""
+    if isinstance(x, Tensor):
+        return Tensor(x.data)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return Tensor(np.asarray(x)) if x.dtype.kind in "fciub" else None
+    return number(x) if isinstance(x, NUMBERS) and not isinstance(x, bool) else None
+
+
+def _random_states(roots: Sequence[Any]) -> list[str]:
+    """The states of NumPy's and Python's global generators and of every Generator that can be reached from `roots`."""
+    legacy = np.random.get_state(legacy=False)
+    return [repr(random.getstate()), _text(legacy), *(_text(g.bit_generator.state) for g in _generators(roots))]
+
+
+def _text(state: Any) -> str:
+    """A generator's state, in full."""
+    if isinstance(state, dict):
+        return str({k: _text(v) for k, v in state.items()})
+    return state.tobytes().hex() if isinstance(state, np.ndarray) else str(state)
+
+
+def _generators(roots: Sequence[Any]) -> list[np.random.Generator]:
+    """Generators in arguments, closures, defaults, attributes of bound objects, and the globals that the code names."""
+    found: list[np.random.Generator] = []
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        x = stack.pop()
+        if id(x) in seen or isinstance(x, (Tensor, np.ndarray, ModuleType, *NUMBERS, str, bytes)):
+            continue
+        seen.add(id(x))
+        if isinstance(x, np.random.Generator):
+            found.append(x)
+        code = getattr(x, "__code__", None)
+        if isinstance(code, CodeType):
+            if x.__module__.startswith("tinymeta."):
+                stack += [c.cell_contents for c in x.__closure__ or () if c is not None]
+                continue
+            names = {n for c in (code, *_inner(code)) for n in c.co_names}
+            stack += [x.__globals__[n] for n in names if n in x.__globals__]
+            stack += [*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values()]
+            stack += [cell.cell_contents for cell in x.__closure__ or ()]
+        stack += [getattr(x, name) for name in ("__self__", "__func__", "__wrapped__", "func", "args") if hasattr(x, name)]
+        children = tree._children(x) if not isinstance(x, type) else None
+        stack += children[1] if children else ()
+        if not isinstance(x, type) and type(x).__module__ != "builtins":
+            stack += vars(x).values() if hasattr(x, "__dict__") else ()
+    return found
+
+
+def _inner(code: CodeType) -> list[CodeType]:
+    """The code of the functions that are written inside of a function."""
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return inner + [d for c in inner for d in _inner(c)]

@@ -1,0 +1,101 @@
+"""`custom_vjp`: a function with a gradient rule of its own, where the one that its operations imply won't do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from tinymeta.engine import tree
+from tinymeta.engine.checkpoint import floats, now, outside, with_floats, with_rule
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import ShapeError, UserError, user_site
+from tinymeta.engine.state import setting, state
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.sweep import zeros_like
+from tinymeta.engine.tensor import Tensor
+
+
+def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` with `vjp` as its gradient rule; what happens inside `f` is not recorded.
+
+    Parameters
+    ----------
+    f
+        A function of pytrees.
+    vjp
+        `vjp(g, y, *args)`, a primitive's own signature: `y` is the result of `f`, `g` its cotangent (of the
+        same structure). It returns one entry per argument (a lone entry for a lone argument): a tree like
+        the argument, or None for "no gradient". It is written in Tensor operations, which are
+        differentiated in their turn: second derivatives are those of the rule.
+
+    Raises
+    ------
+    UserError
+        If `f` uses a Tensor that is being differentiated and is not among its arguments: the rule has no
+        place for its gradient.
+
+    Examples
+    --------
+    A step that lets gradients through as if it were the identity ("straight through"):
+
+    >>> import tinymeta as tm
+    >>> step = tm.custom_vjp(lambda x: tm.sign(x), lambda g, y, x: g)
+    >>> float(tm.grad(lambda x: 3 * step(x))(0.5))
+    3.0
+    """
+
+    @wraps(f)
+    def with_own_rule(*args: Any) -> Any:
+        inputs, structure = tree.flatten(args)
+        followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+        birth, level = now(), state.level
+        outputs, out_structure = tree.flatten(f(*_with(structure, inputs, followed, stop_gradient)))
+        if lost := outside(floats(outputs), birth):
+            raise UserError(
+                f"the function with a custom_vjp at {user_site()} uses {lost[0]._brief()}, which is being "
+                "differentiated, from outside: pass it as an argument, or write .detach()"
+            )
+
+        def rule(gs: Any, ys: Any, *xs: Tensor) -> list[Tensor | None]:
+            fresh = iter(xs)
+            given = _with(structure, inputs, followed, lambda _: next(fresh))
+            y = tree.unflatten(out_structure, with_floats(outputs, ys))
+            gs = [zeros_like(y) if g is None else g for y, g in zip(ys, gs)]
+            g = tree.unflatten(out_structure, with_floats(outputs, gs))
+            with setting(level=level):
+                entries = vjp(g, y, *given)
+            entries = (entries,) if len(given) == 1 else entries
+            if not isinstance(entries, tuple) or len(entries) != len(given):
+                raise UserError(f"the rule of a custom_vjp with {len(given)} arguments returns a tuple of as many")
+            found = [leaf for k in range(len(given)) for leaf in _leaves(k, entries[k], given[k])]
+            return [found[i] for i in followed]
+
+        return tree.unflatten(out_structure, with_rule(outputs, [inputs[i] for i in followed], rule))
+
+    return with_own_rule
+
+
+def _with(structure: tree.Structure, leaves: list[Any], at: list[int], change: Callable[[Tensor], Tensor]) -> Any:
+    """The tree of these leaves, with those `at` some places changed."""
+    changed = list(leaves)
+    for i in at:
+        changed[i] = change(leaves[i])
+    return tree.unflatten(structure, changed)
+
+
+def _leaves(k: int, entry: Any, argument: Any) -> list[Tensor | None]:
+    """The leaves of the entry for argument `k`, one for each leaf of the argument."""
+    xs, expected = tree.flatten(argument)
+    if entry is None:
+        return [None] * len(xs)
+    gs, found = tree.flatten(entry)
+    if found != expected:
+        raise UserError(f"the rule of a custom_vjp gave argument {k} a gradient of another structure than it has")
+    gs = [as_tensor(g) for g in gs]
+    for g, x in zip(gs, xs):
+        if isinstance(x, Tensor) and g.shape != x.shape:
+            raise ShapeError(
+                f"the rule of a custom_vjp gave a gradient of shape {g.shape} to argument {k}, where {x.shape} belongs"
+            )
+    return gs

@@ -1,0 +1,85 @@
+"""The derivative table, before it is drawn: which step stands in which column, and who called it.
+
+A column is an operation of the user's code. A step belongs to the column of its ancestor along
+`made_by`, in the band of its order; so a column's stack in band 2 is what it took to differentiate
+that operation twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tinymeta.engine.errors import Site
+    from tinymeta.engine.trace import Step
+    from tinymeta.view.trace import Trace
+
+# What the transforms insert at their borders: it gets a column only if a derivative hangs on it.
+BORDERS = frozenset({"lift", "spread", "enter", "leave", "sum_tasks", "part"})
+
+
+class Call(NamedTuple):
+    """A call of a user's function: the columns from `start` up to `stop` happened in it."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class Table(NamedTuple):
+    """One trace, sorted."""
+
+    trace: Trace
+    columns: list[Step]  # from left to right
+    stacks: dict[tuple[int, int], list[Step]]  # (the column's number, order) → steps, as they ran
+    calls: list[list[Call]]  # the outer functions first
+
+    def height(self, order: int) -> int:
+        """Cells in the highest stack of a band."""
+        return max((len(stack) for (_, o), stack in self.stacks.items() if o == order), default=0)
+
+    @property
+    def orders(self) -> int:
+        """How many bands there are, that of the user's program included."""
+        return 1 + max((order for _, order in self.stacks), default=0)
+
+
+def table_of(trace: Trace, levels: int = 3) -> Table:
+    """Sort a trace into its table, with at most so many `levels` of calls above the columns."""
+    stacks: dict[tuple[int, int], list[Step]] = defaultdict(list)
+    for step in trace.steps:
+        if step.kind == "step" and step.order:
+            stacks[trace.column(step).id, step.order].append(step)
+    used = {column for column, _ in stacks}
+    columns = [s for s in trace.steps if s.id in used or (s.order == 0 and s.kind == "step" and s.op not in BORDERS)]
+    return Table(trace, columns, dict(stacks), _calls(columns)[:levels])
+
+
+def _calls(columns: list[Step]) -> list[list[Call]]:
+    """Runs of columns with the same caller, level by level, without the levels that all columns share."""
+    found = []
+    for level in range(max((len(step.path) for step in columns), default=0)):
+        start, row = 0, []
+        for key, run in groupby(columns, lambda step: _caller(step.path, level)):
+            stop = start + len(list(run))
+            if key:
+                row.append(Call(_short(key[-1]), start, stop))
+            start = stop
+        if found or row != [Call(row[0].name, 0, len(columns))]:
+            found.append(row)
+    return found
+
+
+def _caller(path: tuple[Site, ...], level: int) -> tuple[str, ...]:
+    """The user's function at this depth of the call path, told from another call of it by the lines that lead there."""
+    if len(path) <= level:
+        return ()
+    return (*(f"{site.file}:{site.line}" for site in path[:level]), path[level].function)
+
+
+def _short(qualname: str) -> str:
+    """`Net.__call__` of `main.<locals>.Net.__call__`, and λ for a lambda."""
+    name = qualname.rpartition("<locals>.")[2]
+    return "λ" if name == "<lambda>" else name

@@ -13,6 +13,7 @@ if (_kernels / "tinymeta_kernels").is_dir() and str(_kernels) not in _sys.path:
 from tinymeta.engine import tree as tree
 from tinymeta.engine.checked import checked as checked
 from tinymeta.engine.checkpoint import checkpoint as checkpoint
+from tinymeta.engine.compile import compile as compile
 from tinymeta.engine.convert import tensor as tensor
 from tinymeta.engine.custom import custom_vjp as custom_vjp
 from tinymeta.engine.errors import UserError as UserError

@@ -19,6 +19,7 @@ disk), when the kernel is first called. The rules that a kernel keeps, and why:
 import importlib.util
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -85,15 +86,21 @@ class Kernel:
             return self._compile(args, cache=False)
 
     def _compile(self, args: tuple[Any, ...], cache: bool) -> Callable[..., None]:
-        import numba
-        from numba.core import event
+        numba: Any = import_module("numba")
+        event: Any = import_module("numba.core.event")
+        kernel = self
 
         class Announce(event.Listener):  # type: ignore[misc]
-            def on_start(listener, _: Any) -> None:
-                if _compile_listener is not None:
-                    _compile_listener(self.__name__)
+            """Reports the kernel once, not each part of Numba's own library that compiles along with it."""
 
-            def on_end(listener, _: Any) -> None:
+            silent = False
+
+            def on_start(self, _: Any) -> None:
+                if _compile_listener is not None and not self.silent:
+                    self.silent = True
+                    _compile_listener(kernel.__name__)
+
+            def on_end(self, _: Any) -> None:
                 pass
 
         def declared(name: str, value: Any) -> Any:

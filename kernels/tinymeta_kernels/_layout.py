@@ -1,11 +1,12 @@
 """What the Python front of a kernel does to its arrays before the loop sees them, and to its result after."""
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Array", "c_order", "common", "deliver", "destination"]
+__all__ = ["Array", "c_order", "common", "deliver", "destination", "in_memory_order"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -14,7 +15,7 @@ def common(*arrays: ArrayLike) -> tuple[Array, ...]:
     """The arrays in the dtype that NumPy promotes them to; nothing is copied that has it already."""
     given = [np.asarray(a) for a in arrays]
     dtype = given[0].dtype
-    if any(a.dtype != dtype for a in given):
+    if any(a.dtype != dtype for a in given) or not dtype.isnative:
         dtype = np.result_type(*given)
     return tuple(a if a.dtype == dtype else a.astype(dtype) for a in given)
 
@@ -23,6 +24,22 @@ def c_order(x: Array) -> Array:
     """The array itself if it is C-contiguous, else a copy that is. 0-d stays 0-d."""
     flags = x.flags
     return x if flags.c_contiguous and flags.aligned else x.copy(order="C")
+
+
+def in_memory_order(*arrays: Array) -> tuple[list[Array], Callable[[Array], Array]]:
+    """Arrays of one shape as vectors, for elementwise loops, in the order of the first one's memory.
+
+    The second answer turns such a vector into an array of the shape and the memory order of the first, so
+    that channels-last images stay so.
+    """
+    first = arrays[0]
+    if all(a.flags.c_contiguous for a in arrays):
+        return [c_order(a).reshape(-1) for a in arrays], lambda vector: vector.reshape(first.shape)
+    order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
+    back = sorted(range(first.ndim), key=order.__getitem__)
+    shape = tuple(first.shape[axis] for axis in order)
+    vectors = [c_order(a.transpose(order)).reshape(-1) for a in arrays]
+    return vectors, lambda vector: vector.reshape(shape).transpose(back)
 
 
 def destination(out: Array | None, shape: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar
-
-import numpy as np
 
 __all__ = ["run", "set_num_threads"]
 
@@ -102,8 +102,9 @@ _blas_users = 0
 _blas_threads_before = 1
 
 
+@cache
 def _blas_function(name: str) -> Any:
-    library = ctypes.CDLL(np._core._multiarray_umath.__file__)
+    library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
     for prefix in _BLAS_PREFIXES:
         for suffix in _BLAS_SUFFIXES:
             try:

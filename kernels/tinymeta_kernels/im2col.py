@@ -3,8 +3,7 @@
     im2col:  col[a, b, i, j, c]  =  x[a·s - p + i·d, b·s - p + j·d, c]      (0 outside of the image)
     col2im:  x[a·s - p + i·d, b·s - p + j·d, c]  +=  col[a, b, i, j, c]
 
-Images are channels-last, (..., H, W, C), so that with dilation 1 a row of the window is one run of
-memory in the image and in the matrix: the inner loop copies (or adds) kw·C neighbours.
+Images are channels-last, (..., H, W, C), so that the inner loop copies (or adds) C neighbours.
 """
 
 import math
@@ -48,8 +47,8 @@ def im2col(
     if not has_kernel(x.dtype):
         return deliver(np.ascontiguousarray(_windows(_pad(x, padding), window, stride, dilation)), out)
     col = destination(out, (*x.shape[:-3], oh, ow, kh, kw, c), x.dtype)
-    images = c_order(x).reshape(math.prod(x.shape[:-3]), h, w * c)
-    _im2col(images, c, *stride, *padding, *dilation, col.reshape(len(images), oh, ow, kh, kw * c))
+    images = c_order(x).reshape(math.prod(x.shape[:-3]), h, w, c)
+    _im2col(images, *stride, *padding, *dilation, col.reshape(len(images), oh, ow, kh, kw, c))
     return deliver(col, out)
 
 
@@ -73,9 +72,9 @@ def col2im(
                 windows[..., i, j, :] += col[..., i, j, :]
         return deliver(padded[..., padding[0] : padding[0] + h, padding[1] : padding[1] + w, :], out)
     x = destination(out, (*lead, h, w, c), col.dtype)
-    images = x.reshape(math.prod(lead), h, w * c)
-    rows = c_order(col).reshape(len(images), oh, ow, kh, kw * c)
-    _col2im(rows, c, *stride, *padding, *dilation, images)
+    images = x.reshape(math.prod(lead), h, w, c)
+    rows = c_order(col).reshape(len(images), oh, ow, kh, kw, c)
+    _col2im(rows, *stride, *padding, *dilation, images)
     return deliver(x, out)
 
 
@@ -93,10 +92,9 @@ def _windows(padded: Array, window: Pair, stride: Pair, dilation: Pair, writeabl
 
 
 @jit
-def _im2col(x, c, sh, sw, ph, pw, dh, dw, out):
-    images, height, row = x.shape
-    _, oh, ow, kh, window_row = out.shape
-    width, kw = row // c, window_row // c
+def _im2col(x: Array, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, out: Array) -> None:
+    images, height, width, channels = x.shape
+    _, oh, ow, kh, kw, _ = out.shape
     for n in range(images):
         for a in range(oh):
             for i in range(kh):
@@ -105,15 +103,14 @@ def _im2col(x, c, sh, sw, ph, pw, dh, dw, out):
                     for b in range(ow):
                         w = b * sw - pw + j * dw
                         inside = 0 <= h < height and 0 <= w < width
-                        for k in range(c):
-                            out[n, a, b, i, j * c + k] = x[n, h, w * c + k] if inside else 0
+                        for c in range(channels):
+                            out[n, a, b, i, j, c] = x[n, h, w, c] if inside else 0
 
 
 @jit
-def _col2im(col, c, sh, sw, ph, pw, dh, dw, out):
-    images, height, row = out.shape
-    _, oh, ow, kh, window_row = col.shape
-    width, kw = row // c, window_row // c
+def _col2im(col: Array, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, out: Array) -> None:
+    images, height, width, channels = out.shape
+    _, oh, ow, kh, kw, _ = col.shape
     out[:] = 0
     for n in range(images):
         for a in range(oh):
@@ -123,5 +120,5 @@ def _col2im(col, c, sh, sw, ph, pw, dh, dw, out):
                     for b in range(ow):
                         w = b * sw - pw + j * dw
                         if 0 <= h < height and 0 <= w < width:
-                            for k in range(c):
-                                out[n, h, w * c + k] += col[n, a, b, i, j * c + k]
+                            for c in range(channels):
+                                out[n, h, w, c] += col[n, a, b, i, j, c]

@@ -12,27 +12,19 @@ exact with eps. It is symmetric, so it is its own adjoint with respect to g; ``n
 adjoint with respect to y and s, at the cotangent h. Where s itself is used, its cotangent adds
 ``-gs s² y / m`` to gx, for m normalised entries.
 
-Arrays become blocks (tasks, m, channels). The inner loop runs over channels, as channels-last images lie in
-memory; with one channel (layer norm) it runs along the row (next file). Sums are kept in float64, and the
-variance is taken of centred values, so that a large mean costs no digits.
+The loops here run over blocks (tasks, m, channels), channels innermost; with one channel (a layer norm) the
+loops of ``norm_rows.py`` run along the row. Sums are kept in float64, and the variance is taken of centred
+values, so that a large mean costs no digits.
 """
-
-import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
 
+from ._blocks import Axes, Blocks
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, common
-from ._threads import run
+from ._layout import Array, common
 from .norm_rows import _normalize_input_grad_rows, _normalize_input_rows, _normalize_rows
 
 __all__ = ["normalize", "normalize_input", "normalize_input_grad"]
-
-Axes: TypeAlias = tuple[int, ...]
-
-BLOCK_SIZE = 1 << 17
 
 
 def normalize(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
@@ -58,7 +50,7 @@ def normalize(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
         centred = x - x.mean(axis=axes, keepdims=True)
         s = 1 / np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + eps)
         return centred * s, s
-    blocks = _Blocks(x.shape, axes)
+    blocks = Blocks(x.shape, axes)
     x_block, y, s = blocks.pack(x), blocks.empty(x.dtype), blocks.empty_statistic(x.dtype)
     kernel = _normalize_rows if blocks.channels == 1 else _normalize_columns
     blocks.run(lambda t: kernel(x_block[t], float(eps), y[t], s[t]))
@@ -70,13 +62,14 @@ def normalize_input(g: Array, y: Array, s: Array, axes: Axes) -> Array:
     g, y, s = common(g, y, s)
     if not has_kernel(y.dtype):
         mean_g, mean_gy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y))
-        return s * (g - mean_g - y * mean_gy)
-    blocks = _Blocks(np.broadcast_shapes(g.shape, y.shape), axes)
+        gx: Array = s * (g - mean_g - y * mean_gy)
+        return gx
+    blocks = Blocks(np.broadcast_shapes(g.shape, y.shape), axes)
     g_block, y_block, s_block = blocks.pack(g), blocks.pack(y), blocks.pack_statistic(s)
-    gx = blocks.empty(y.dtype)
+    block = blocks.empty(y.dtype)
     kernel = _normalize_input_rows if blocks.channels == 1 else _normalize_input_columns
-    blocks.run(lambda t: kernel(g_block[t], y_block[t], s_block[t], gx[t]))
-    return blocks.unpack(gx)
+    blocks.run(lambda t: kernel(g_block[t], y_block[t], s_block[t], block[t]))
+    return blocks.unpack(block)
 
 
 def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> tuple[Array, Array]:
@@ -86,7 +79,7 @@ def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> 
         sum_h, sum_hy, sum_hg = (v.sum(axis=axes, keepdims=True) for v in (h, h * y, h * g))
         mean_g, mean_gy, mean_hy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y, h * y))
         return -s * (h * mean_gy + g * mean_hy), sum_hg - sum_h * mean_g - sum_hy * mean_gy
-    blocks = _Blocks(np.broadcast_shapes(h.shape, g.shape, y.shape), axes)
+    blocks = Blocks(np.broadcast_shapes(h.shape, g.shape, y.shape), axes)
     h_block, g_block, y_block = blocks.pack(h), blocks.pack(g), blocks.pack(y)
     s_block = blocks.pack_statistic(s)
     gy, gs = blocks.empty(y.dtype), blocks.empty_statistic(y.dtype)
@@ -95,53 +88,8 @@ def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> 
     return blocks.unpack(gy), blocks.unpack_statistic(gs)
 
 
-class _Blocks:
-    """How arrays of one shape become (tasks, m, channels) and back.
-
-    Axes before the first normalised one are tasks; the other axes that are kept are channels and go last.
-    """
-
-    def __init__(self, shape: tuple[int, ...], axes: Axes) -> None:
-        normalised = sorted(axis % len(shape) for axis in axes)
-        tasks = list(range(normalised[0]))
-        channels = [axis for axis in range(normalised[0], len(shape)) if axis not in normalised]
-        self.shape = shape
-        self.order = (*tasks, *normalised, *channels)
-        self.back = np.argsort(self.order)
-        self.ordered = tuple(shape[axis] for axis in self.order)
-        self.ordered_statistic = tuple(1 if axis in normalised else shape[axis] for axis in self.order)
-        self.tasks = math.prod(shape[axis] for axis in tasks)
-        self.m = math.prod(shape[axis] for axis in normalised)
-        self.channels = math.prod(shape[axis] for axis in channels)
-
-    def pack(self, x: Array) -> Array:
-        x = np.broadcast_to(x, self.shape).transpose(self.order)
-        return c_order(x).reshape(self.tasks, self.m, self.channels)
-
-    def pack_statistic(self, s: Array) -> Array:
-        s = s.reshape((1,) * (len(self.shape) - s.ndim) + s.shape).transpose(self.order)
-        return c_order(np.broadcast_to(s, self.ordered_statistic)).reshape(self.tasks, self.channels)
-
-    def unpack(self, y: Array) -> Array:
-        return y.reshape(self.ordered).transpose(self.back)
-
-    def unpack_statistic(self, s: Array) -> Array:
-        return s.reshape(self.ordered_statistic).transpose(self.back)
-
-    def empty(self, dtype: "np.dtype[Any]") -> Array:
-        return np.empty((self.tasks, self.m, self.channels), dtype)
-
-    def empty_statistic(self, dtype: "np.dtype[Any]") -> Array:
-        return np.empty((self.tasks, self.channels), dtype)
-
-    def run(self, work: Callable[[slice], None]) -> None:
-        """Call ``work`` on ranges of tasks that hold about BLOCK_SIZE numbers."""
-        step = max(1, BLOCK_SIZE // max(1, self.m * self.channels))
-        run(work, [slice(t, t + step) for t in range(0, self.tasks, step)])
-
-
 @jit
-def _normalize_columns(x, eps, out, out_s):
+def _normalize_columns(x: Array, eps: float, out: Array, out_s: Array) -> None:
     tasks, m, channels = x.shape
     mean, s = np.empty(channels), np.empty(channels)
     for t in range(tasks):
@@ -164,7 +112,7 @@ def _normalize_columns(x, eps, out, out_s):
 
 
 @jit
-def _normalize_input_columns(g, y, s, out):
+def _normalize_input_columns(g: Array, y: Array, s: Array, out: Array) -> None:
     tasks, m, channels = y.shape
     mean_g, mean_gy = np.empty(channels), np.empty(channels)
     for t in range(tasks):
@@ -183,7 +131,9 @@ def _normalize_input_columns(g, y, s, out):
 
 
 @jit
-def _normalize_input_grad_columns(h, g, y, s, out, out_s):
+def _normalize_input_grad_columns(
+    h: Array, g: Array, y: Array, s: Array, out: Array, out_s: Array
+) -> None:
     tasks, m, channels = y.shape
     sum_h, sum_hy, sum_hg = np.empty(channels), np.empty(channels), np.empty(channels)
     sum_g, sum_gy = np.empty(channels), np.empty(channels)

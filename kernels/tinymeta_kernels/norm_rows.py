@@ -7,12 +7,13 @@ reorder them.
 import numpy as np
 
 from ._jit import jit
+from ._layout import Array
 
 __all__: list[str] = []
 
 
 @jit
-def _normalize_rows(x, eps, out, out_s):
+def _normalize_rows(x: Array, eps: float, out: Array, out_s: Array) -> None:
     tasks, m, _ = x.shape
     by_four = m - m % 4
     for t in range(tasks):
@@ -40,7 +41,7 @@ def _normalize_rows(x, eps, out, out_s):
 
 
 @jit
-def _normalize_input_rows(g, y, s, out):
+def _normalize_input_rows(g: Array, y: Array, s: Array, out: Array) -> None:
     tasks, m, _ = y.shape
     by_two = m - m % 2
     for t in range(tasks):
@@ -59,7 +60,9 @@ def _normalize_input_rows(g, y, s, out):
 
 
 @jit
-def _normalize_input_grad_rows(h, g, y, s, out, out_s):
+def _normalize_input_grad_rows(
+    h: Array, g: Array, y: Array, s: Array, out: Array, out_s: Array
+) -> None:
     tasks, m, _ = y.shape
     for t in range(tasks):
         # Five sums already run side by side.

@@ -15,7 +15,7 @@ initialization and momentum in deep learning", ICML 2013, equations 3 and 4 (in 
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, common
+from ._layout import Array, common, in_memory_order
 
 __all__ = ["adam_update", "sgd_update"]
 
@@ -35,16 +35,12 @@ def sgd_update(
         g = g + weight_decay * p
         v = momentum * v + g
         return p - lr * (g + momentum * v if nesterov else v), v
-    p, g, v = c_order(p), c_order(g), c_order(v)
     number = p.dtype.type
-    new_p, new_v = np.empty_like(p), np.empty_like(p)
-    _sgd(
-        *(a.reshape(-1) for a in (p, g, v)),
-        *(number(s) for s in (lr, momentum, weight_decay)),
-        bool(nesterov),
-        *(a.reshape(-1) for a in (new_p, new_v)),
-    )
-    return new_p, new_v
+    vectors, restore = in_memory_order(p, g, v)
+    new_p, new_v = np.empty_like(vectors[0]), np.empty_like(vectors[0])
+    scalars = (number(s) for s in (lr, momentum, weight_decay))
+    _sgd(*vectors, *scalars, bool(nesterov), new_p, new_v)
+    return restore(new_p), restore(new_v)
 
 
 def adam_update(
@@ -70,16 +66,13 @@ def adam_update(
         v = beta2 * v + (1 - beta2) * (g * g)
         p = p - decoupled_decay * p
         return p - lr * (m / correction1) / (np.sqrt(v / correction2) + eps), m, v
-    p, g, m, v = c_order(p), c_order(g), c_order(m), c_order(v)
     number = p.dtype.type
-    new_p, new_m, new_v = np.empty_like(p), np.empty_like(p), np.empty_like(p)
-    _adam(
-        *(a.reshape(-1) for a in (p, g, m, v)),
-        *(number(s) for s in (lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, correction1, correction2)),
-        *(number(s) for s in (coupled_decay, decoupled_decay)),
-        *(a.reshape(-1) for a in (new_p, new_m, new_v)),
-    )
-    return new_p, new_m, new_v
+    vectors, restore = in_memory_order(p, g, m, v)
+    new_p, new_m, new_v = (np.empty_like(vectors[0]) for _ in range(3))
+    decays = number(coupled_decay), number(decoupled_decay)
+    scalars = (number(s) for s in (lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, correction1, correction2))
+    _adam(*vectors, *scalars, *decays, new_p, new_m, new_v)
+    return restore(new_p), restore(new_m), restore(new_v)
 
 
 @jit

@@ -34,6 +34,8 @@ def max_pool2d_index(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0
     oh, ow = output_size((h, w), window, stride, padding)
     if padding[0] >= window[0] or padding[1] >= window[1]:
         raise ValueError(f"max pooling: padding {padding} must be smaller than the window {window}")
+    if h * w == 0:
+        raise ValueError(f"max pooling: images of shape {x.shape} have no pixel to choose from")
     if not has_kernel(x.dtype):
         pixel = _windows(np.arange(h * w).reshape(h, w), window, stride, padding, -1)
         entry = np.where(pixel < 0, -np.inf, _windows(x.real, window, stride, padding, 0))
@@ -85,7 +87,8 @@ def avg_pool2d(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> 
     (x,) = common(x)
     oh, ow = output_size(x.shape[-2:], window, stride, padding)
     if not has_kernel(x.dtype):
-        return _windows(x, window, stride, padding, 0).mean(axis=-1)
+        means: Array = _windows(x, window, stride, padding, 0).mean(axis=-1)
+        return means
     lead, last = x.shape[:-2], _is_channels_last(x)
     images = _pack(x, lead, last)
     y = np.empty((len(images), oh, ow, images.shape[-1]), x.dtype)
@@ -112,7 +115,7 @@ def avg_pool2d_input(g: Array, size: Pair, window: Pair, stride: Pair, padding: 
 
 
 def _is_channels_last(x: Array) -> bool:
-    return x.ndim > 2 and not x.flags.c_contiguous and np.moveaxis(x, -3, -1).flags.c_contiguous
+    return x.ndim > 2 and not x.flags.c_contiguous and bool(np.moveaxis(x, -3, -1).flags.c_contiguous)
 
 
 def _pack(x: Array, lead: tuple[int, ...], last: bool) -> Array:
@@ -216,4 +219,4 @@ def _spread(g: Array, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out:
                 for h in range(top, bottom):
                     for w in range(left, right):
                         for c in range(channels):
-                            out[n, h, w, c] += g[n, a, b, c] / (kh * kw)
+                            out[n, h, w, c] += np.float64(g[n, a, b, c]) / (kh * kw)

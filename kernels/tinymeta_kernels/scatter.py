@@ -54,7 +54,7 @@ def scatter_add(values: Array, index: Array, size: int, axis: int = -1, out: Arr
 
 def _slots(index: Array, size: int) -> Array:
     slots = np.asarray(index)
-    if slots.size and not (-size <= slots.min() and slots.max() < size):
+    if slots.size and not (slots.min() >= -size and slots.max() < size):
         raise IndexError(
             f"scatter_add got indices from {slots.min()} to {slots.max()} for {size} slots: "
             f"indices run from {-size} to {size - 1}"
@@ -64,7 +64,7 @@ def _slots(index: Array, size: int) -> Array:
 
 
 @jit
-def _scatter_add(values, slots, out_sums, out):
+def _scatter_add(values: Array, slots: Array, out_sums: Array, out: Array) -> None:
     tasks, n, width = values.shape
     for t in range(tasks):
         out_sums[:] = 0

@@ -58,7 +58,8 @@ def log_softmax(x: Array, out: Array | None = None) -> Array:
     (x,) = common(x)
     if not has_kernel(x.dtype):
         shifted = x - _finite_max(x)
-        return deliver(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out)
+        with np.errstate(divide="ignore"):
+            return deliver(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out)
     y = destination(out, x.shape, x.dtype)
     rows, _ = _shifted(x, y)
     _subtract_log_sum(np.exp(rows), rows)
@@ -129,7 +130,7 @@ def _finite_max(x: Array) -> Array:
 
 def _labels(labels: Array, classes: int) -> Array:
     k = np.asarray(labels)
-    if k.size and not (0 <= k.min() and k.max() < classes):
+    if k.size and not (k.min() >= 0 and k.max() < classes):
         raise IndexError(
             f"cross-entropy got labels from {k.min()} to {k.max()} for {classes} classes: "
             f"labels are whole numbers from 0 to {classes - 1}"
@@ -138,7 +139,7 @@ def _labels(labels: Array, classes: int) -> Array:
 
 
 @jit
-def _shift(x, out, out_max):
+def _shift(x: Array, out: Array, out_max: Array) -> None:
     rows, classes = x.shape
     zero = x.dtype.type(0)
     by_four = classes - classes % 4
@@ -165,7 +166,7 @@ def _shift(x, out, out_max):
 
 
 @jit
-def _divide_by_sum(out):
+def _divide_by_sum(out: Array) -> None:
     rows, classes = out.shape
     by_four = classes - classes % 4
     for r in range(rows):
@@ -183,7 +184,7 @@ def _divide_by_sum(out):
 
 
 @jit
-def _softmax_input(g, y, out):
+def _softmax_input(g: Array, y: Array, out: Array) -> None:
     rows, classes = y.shape
     by_four = classes - classes % 4
     for r in range(rows):
@@ -201,7 +202,7 @@ def _softmax_input(g, y, out):
 
 
 @jit
-def _subtract_log_sum(e, out):
+def _subtract_log_sum(e: Array, out: Array) -> None:
     rows, classes = e.shape
     for r in range(rows):
         total = np.float64(0)
@@ -213,7 +214,7 @@ def _subtract_log_sum(e, out):
 
 
 @jit
-def _log_sum(e, m, out):
+def _log_sum(e: Array, m: Array, out: Array) -> None:
     rows, classes = e.shape
     for r in range(rows):
         total = np.float64(0)
@@ -223,7 +224,7 @@ def _log_sum(e, m, out):
 
 
 @jit
-def _cross_entropy(e, shifted, labels, out):
+def _cross_entropy(e: Array, shifted: Array, labels: Array, out: Array) -> None:
     rows, classes = e.shape
     for r in range(rows):
         total = np.float64(0)
@@ -233,7 +234,7 @@ def _cross_entropy(e, shifted, labels, out):
 
 
 @jit
-def _cross_entropy_grad(g, labels, out):
+def _cross_entropy_grad(g: Array, labels: Array, out: Array) -> None:
     rows, classes = out.shape
     for r in range(rows):
         total = np.float64(0)

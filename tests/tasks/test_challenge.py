@@ -21,8 +21,7 @@ def png(shade):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs of three ways; a class and its test item have (nearly) the same shade, and items are in
-    reverse."""
+    """Two runs of three ways: a test item has nearly the shade of its class, and items are in reverse."""
     path = tmp_path / "all_runs.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for run in ("run01", "run02"):
@@ -64,9 +63,7 @@ def rewritten(runs, change):
 
 def test_a_label_without_its_image_is_an_error(runs):
     broken = rewritten(runs, lambda files: files.pop("run02/test/item02.png"))
-    with pytest.raises(
-        DataError, match=r"run02/class_labels.txt names .* not there \('run02/test/item02"
-    ):
+    with pytest.raises(DataError, match=r"run02/class_labels.txt does not fit the images: 'run02/test/item02"):
         load_runs(broken)
 
 
@@ -84,6 +81,7 @@ def test_a_folder_without_runs_is_an_error(tmp_path):
 def test_an_archive_without_runs_is_an_error(tmp_path):
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("readme.txt", "")
+        archive.writestr("cover.png", png(1))
     with pytest.raises(DataError, match="other.zip holds no runs"):
         load_runs(tmp_path / "other.zip")
 

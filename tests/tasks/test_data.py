@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinymeta.tasks import DataError
-from tinymeta.tasks.data import cached, data_folder, find_source, fingerprint, read_files, write_npz
+from tinymeta.tasks.data import cached, data_folder, find_source, fingerprint, pillow, read_files, write_npz
 
 
 @pytest.fixture
@@ -82,6 +83,12 @@ def test_a_damaged_archive_is_one_clear_error(source):
     source.write_bytes(content)
     with pytest.raises(DataError, match="not a whole zip archive"):
         list(read_files(source, ".txt"))
+
+
+def test_without_pillow_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError, match=r"needs Pillow: pip install 'tinymeta\[images\]'"):
+        pillow()
 
 
 def test_a_cache_is_made_once_beside_the_source(source):

@@ -94,6 +94,13 @@ def test_a_folder_and_an_archive_of_texts_read_the_same(tmp_path):
         assert list(load_languages(source).items()) == expected
 
 
+def test_text_files_deep_in_a_data_folder_are_no_languages(tmp_path):
+    (tmp_path / "splits/vinyals").mkdir(parents=True)
+    (tmp_path / "splits/vinyals/train.txt").write_text("Greek/character01/rot000")
+    with pytest.raises(DataError, match="holds no .txt files"):
+        load_languages(tmp_path)
+
+
 def test_no_texts_and_foreign_encodings_are_errors(tmp_path):
     with pytest.raises(DataError, match="holds no .txt files"):
         load_languages(tmp_path)

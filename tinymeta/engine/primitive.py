@@ -61,7 +61,10 @@ class Primitive:
         Primitive.registry[cls.__name__] = cls
 
     def __new__(cls, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
-        if all([type(x) is Tensor for x in inputs]):
+        for x in inputs:
+            if type(x) is not Tensor:
+                break
+        else:
             return bind(cls, *inputs, **static)  # type: ignore[arg-type, no-any-return]
         arrays = [x for x in inputs if isinstance(x, (Tensor, np.ndarray))]
         like = next((x.dtype for x in arrays if x.dtype.kind != "b"), None)  # a mask says nothing about numbers
@@ -84,11 +87,14 @@ def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
     Returns the output Tensor (a tuple of Tensors for a primitive with several outputs).
     """
     batch = tracked = 0
+    arrays = []
     for x in inputs:
+        arrays.append(x.data)
         tracked |= x.tracked
         if x.batch > batch:
             batch = x.batch
-    arrays = _aligned(inputs, batch, primitive.broadcasts) if batch else [x.data for x in inputs]
+    if batch:
+        arrays = _aligned(inputs, batch, primitive.broadcasts)
     try:
         data = primitive.kernel(*arrays, **static)
     except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:

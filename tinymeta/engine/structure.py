@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymeta.engine.domain import reals
+from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, Tensor
 
@@ -26,15 +26,18 @@ class add(Primitive):
 class astype(Primitive):
     """The same numbers in another dtype."""
 
-    kernel = reference = staticmethod(lambda x, dtype: x.astype(dtype))
+    kernel = staticmethod(lambda x, dtype: x.astype(dtype))
+    reference = staticmethod(lambda x, dtype: x.astype(np.result_type(x, dtype) if x.dtype.kind == "c" else dtype))
     domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((2, 3),), {"dtype": np.dtype(float)}),)
     vjp = lambda g, y, x, dtype: g  # the sweep gives it the input's dtype
 
 
 class stop_gradient(Primitive):
     """y = x, a constant for every differentiation."""
 
-    kernel = reference = staticmethod(lambda x: x)
+    kernel = staticmethod(lambda x: x)
+    reference = staticmethod(np.real)  # a complex step must not pass either
     domain, kinks = (reals(-2, 2),), ()
     vjp = None
 
@@ -49,6 +52,10 @@ class sum_to(Primitive):
 
     reference = kernel
     domain, kinks = (reals(-2, 2),), ()
+    samples = (
+        Sample(((2, 3, 2),), {"axes": (-3, -1), "shape": (3, 1), "ndim": 3}),
+        Sample(((2, 3),), {"axes": (-2,), "shape": (1, 3), "ndim": 2}),
+    )
     vjp = lambda g, y, x, axes, shape, ndim: broadcast(g, x.shape)
 
 
@@ -57,6 +64,7 @@ class broadcast_to(Primitive):
 
     kernel = reference = staticmethod(lambda x, shape: np.broadcast_to(x, x.shape[: x.ndim - len(shape)] + shape))
     domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((3, 1),), {"shape": (3, 2)}), Sample(((1, 2, 1),), {"shape": (3, 2, 2)}))
     vjp = lambda g, y, x, shape: g
 
 
@@ -65,6 +73,7 @@ class reshape(Primitive):
 
     kernel = reference = staticmethod(lambda x, shape, ndim: x.reshape(x.shape[: x.ndim - ndim] + shape))
     domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((2, 3),), {"shape": (3, 1, 2), "ndim": 2}), Sample(((),), {"shape": (1,), "ndim": 0}))
     vjp = lambda g, y, x, shape, ndim: bind(reshape, g, shape=x.shape, ndim=len(shape))
 
 
@@ -73,6 +82,7 @@ class lift(Primitive):
 
     kernel = reference = staticmethod(lambda x, at, rise: x[(slice(None),) * at + (None,) * rise] if rise else x)
     domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    samples = (Sample(((2, 3),), {"at": 0, "rise": 1}), Sample(((2, 3),), {"at": 1, "rise": 2}, batch=1))
     vjp = lambda g, y, x, at, rise: g
 
 
@@ -83,6 +93,10 @@ class spread(Primitive):
         lambda x, at, sizes, rise: np.broadcast_to(x[(slice(None),) * at + (None,) * rise], sizes + x.shape[at:])
     )
     domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    samples = (
+        Sample(((3,),), {"at": 0, "sizes": (2,), "rise": 1}),
+        Sample(((1, 3),), {"at": 1, "sizes": (2, 2), "rise": 1}, batch=1),
+    )
     vjp = lambda g, y, x, at, sizes, rise: g
 
 
@@ -91,6 +105,7 @@ class sum_tasks(Primitive):
 
     kernel = reference = staticmethod(lambda x, at, rise: np.add.reduce(x, axis=tuple(range(at, at - rise))))
     domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    samples = (Sample(((2, 3),), {"at": 0, "rise": -1}, batch=1), Sample(((2, 2, 3),), {"at": 1, "rise": -1}, batch=2))
     vjp = lambda g, y, x, at, rise: bind(spread, g, at=at, sizes=x.data.shape[: x.batch], rise=-rise)
 
 
@@ -103,6 +118,10 @@ class enter(Primitive):
 
     reference = kernel
     domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    samples = (
+        Sample(((3, 2),), {"axis": -1, "at": 0, "rise": 2}),
+        Sample(((2, 3, 2),), {"axis": -2, "at": 1, "rise": 1}, batch=1),
+    )
     vjp = lambda g, y, x, axis, at, rise: bind(
         leave, g, axis=axis, at=y.batch - 1, size=y.data.shape[y.batch - 1], rise=-1
     )
@@ -117,6 +136,10 @@ class leave(Primitive):
 
     reference = kernel
     domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    samples = (
+        Sample(((3, 2),), {"axis": -1, "at": 0, "size": 3, "rise": -1}, batch=1),
+        Sample(((2, 1, 2),), {"axis": -2, "at": 1, "size": 3, "rise": -1}, batch=2),
+    )
     vjp = lambda g, y, x, axis, at, size, rise: bind(enter, g, axis=axis, at=at, rise=1)
 
 

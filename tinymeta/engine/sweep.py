@@ -57,15 +57,22 @@ def sweep(
             _collect(cotangents, y, cover(conform(g, y), y))
     wanted = {x.id for x in xs}
     found: dict[int, Tensor] = {}
-    for i in sorted(nodes, reverse=True):  # ids grow, so this is a topological order
-        node = nodes.pop(i)
-        g = cotangents.pop(i, None)
-        if g is None:
-            continue
-        if i in wanted:
-            found[i] = g
-        if not nodes.keys().isdisjoint([x.id for x in node.inputs]):
+    before = state.order, state.maker
+    try:
+        for i in sorted(nodes, reverse=True):  # ids grow, so this is a topological order
+            node = nodes.pop(i)
+            g = cotangents.pop(i, None)
+            if g is None:
+                continue
+            if i in wanted:
+                found[i] = g
+                if nodes.keys().isdisjoint([x.id for x in node.inputs]):
+                    continue
+            state.order = max(node.order + 1, g.order if type(g) is Tensor else _highest(g))
+            state.maker = i
             _differentiate(node, g, nodes, cotangents)
+    finally:
+        state.order, state.maker = before
     return [found.get(x.id) for x in xs]
 
 
@@ -88,28 +95,21 @@ def _between(ys: Sequence[Tensor], xs: Sequence[Tensor], order: float) -> dict[i
 
 def _differentiate(node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: dict[int, Any]) -> None:
     """Apply the VJP rule of `node` and hand the results to its inputs."""
-    rule = node.primitive.vjp  # type: ignore[union-attr]
-    before = state.order, state.maker
-    state.order = max(node.order + 1, _order(g))
-    state.maker = node.id
-    try:
-        if node.primitive is part:
-            parts = cotangents.setdefault(node.inputs[0].id, [None] * len(node.inputs[0].data))
-            i = node.static["index"]
-            parts[i] = g if parts[i] is None else bind(add, parts[i], g)
-            return
-        y: Any = node
-        if type(node.data) is tuple:
-            y = tuple(bind(part, node, index=i) for i in range(len(node.data)))
-            g = tuple(g)
-        entries = rule(g, y, *node.inputs, **node.static)  # type: ignore[misc]
-        if not isinstance(entries, tuple):
-            entries = (entries,)
-        for x, entry in zip(node.inputs, entries):
-            if x.id in nodes and entry is not None:
-                _collect(cotangents, x, conform(entry if isinstance(entry, Tensor) else entry(), x))
-    finally:
-        state.order, state.maker = before
+    if node.primitive is part:
+        parts = cotangents.setdefault(node.inputs[0].id, [None] * len(node.inputs[0].data))
+        i = node.static["index"]
+        parts[i] = g if parts[i] is None else bind(add, parts[i], g)
+        return
+    y: Any = node
+    if type(node.data) is tuple:
+        y = tuple(bind(part, node, index=i) for i in range(len(node.data)))
+        g = tuple(g)
+    entries = node.primitive.vjp(g, y, *node.inputs, **node.static)  # type: ignore[union-attr, misc]
+    if type(entries) is not tuple:
+        entries = (entries,)
+    for x, entry in zip(node.inputs, entries):
+        if entry is not None and x.id in nodes:
+            _collect(cotangents, x, conform(entry if isinstance(entry, Tensor) else entry(), x))
 
 
 def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:
@@ -127,8 +127,8 @@ def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:
         watcher.collected(x, g, cotangents[x.id])
 
 
-def _order(g: Any) -> int:
-    return g.order if isinstance(g, Tensor) else max((x.order for x in g if x is not None), default=0)
+def _highest(parts: Any) -> int:
+    return max((g.order for g in parts if g is not None), default=0)
 
 
 def zeros_like(x: Tensor) -> Tensor:

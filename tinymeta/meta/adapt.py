@@ -1,4 +1,4 @@
-"""`adapt`: the inner loop that every algorithm here is made of.
+"""`adapt`: the inner loop that every gradient-based algorithm here is made of.
 
     adapt(phi, support) → model, then a loss on the query.
 
@@ -13,12 +13,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tinymeta.engine import tree
+from tinymeta.engine.errors import user_site
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.transforms import grad
+from tinymeta.meta.implicit import Implicit, implicit_dependence, proximal
+from tinymeta.meta.reptile import constant_of_phi
 from tinymeta.optim.optimizer import Optimizer
 
 Loss = Callable[[Any, Any], Any]
 Only = str | tuple[str, ...] | Callable[[str], bool] | None
+Differentiate = str | Implicit
 
 
 def adapt(
@@ -28,8 +32,9 @@ def adapt(
     *,
     rule: Optimizer,
     steps: int,
-    differentiate: str = "exact",
+    differentiate: Differentiate = "exact",
     only: Only = None,
+    parts: int = 1,
     path: bool = False,
 ) -> Any:
     """Take `steps` steps of `rule` down `loss(params, support)`, as a function that can be differentiated.
@@ -47,31 +52,64 @@ def adapt(
     steps
         How many steps to take.
     differentiate
-        `"exact"`: unroll; the gradient holds the second derivatives of `loss` (Finn et al. 2017, eq. 1).
-        `"first_order"`: the inner gradients count as constants, so no second derivative is made (ibid. § 5.2).
+        How the result depends on `params` and on whatever `loss` and `rule` are made of.
+
+        - `"exact"`: through every step; the gradient holds the second derivatives of `loss` (Finn et al. 2017).
+        - `"first_order"`: the inner gradients count as constants, so no second derivative is made (ibid. § 5.2).
+        - `"implicit"`, or `Implicit(lam, cg)`: the steps descend `loss` + λ/2 ‖θ − params‖², and the result depends
+          on everything as the minimum of that does (Rajeswaran et al. 2019); no step is kept in memory.
+        - `"reptile"`: the result is a constant. What gives the outer loss the gradient `params` − result is
+          `query_loss` (and so `tm.meta.maml`); differentiating the result itself is an error that says so.
     only
         Which leaves move, by path: a pattern such as `"head.*"`, several of them, or a predicate (ANIL).
+    parts
+        Into how many minibatches to divide the support set, one for each step in turn: example i is in part
+        i mod `parts`, so that examples laid out class by class give parts with equally many of each class.
     path
         Return the list of parameters after 0, 1, …, `steps` steps instead of the last ones (MAML++).
     """
-    if differentiate not in ("exact", "first_order"):
-        raise ValueError(f"differentiate is 'exact' or 'first_order', not {differentiate!r}")
+    how = Implicit() if differentiate == "implicit" else differentiate
+    if not isinstance(how, Implicit) and how not in ("exact", "first_order", "reptile"):
+        raise ValueError(
+            "differentiate is 'exact', 'first_order', 'implicit', 'reptile' or tm.meta.Implicit(lam, cg), "
+            f"not {differentiate!r} ({user_site()})"
+        )
     whole, moving = _parts(params, only)
-    state = rule.init(moving)
-    trail = [params]
-    for _ in range(steps):
-        if differentiate == "exact":
-            grads = grad(lambda m: loss(whole(m), support))(moving)
-        else:
-            start = tree.map(stop_gradient, moving)
-            grads = tree.map(stop_gradient, grad(lambda m: loss(whole(m), support))(start))
-        moving, state = rule.update(grads, state, moving)
-        trail.append(whole(moving))
-    return trail if path else trail[-1]
+    examples = [tree.map(lambda a, k=k: a[k::parts], support) for k in range(parts)] if parts > 1 else [support]
+
+    def inner(m: Any, batch: Any) -> Any:
+        return loss(whole(m), batch)
+
+    if how == "exact":
+        trail = _descend(inner, moving, examples, rule, steps)
+    elif how == "first_order":
+        trail = _descend(inner, moving, examples, rule, steps, _constant_gradient)
+    elif how == "reptile":
+        trail = _descend(inner, tree.map(stop_gradient, moving), examples, rule, steps, _constant_gradient)
+        trail = [constant_of_phi(m, moving) for m in trail]
+    else:
+        regularised = proximal(inner, moving, how.lam)
+        trail = _descend(regularised, tree.map(stop_gradient, moving), examples, rule, steps, _constant_gradient)
+        trail = [implicit_dependence(lambda m: inner(m, support), moving, m, how) for m in trail[not path and -1 :]]
+    return [whole(m) for m in trail] if path else whole(trail[-1])
+
+
+def _descend(inner: Loss, moving: Any, examples: list[Any], rule: Optimizer, steps: int, slope: Any = grad) -> list[Any]:
+    """`moving` after 0, 1, …, `steps` steps; `slope(inner)` gives the gradient that a step follows."""
+    state, trail = rule.init(moving), [moving]
+    for k in range(steps):
+        moving, state = rule.update(slope(inner)(moving, examples[k % len(examples)]), state, moving)
+        trail.append(moving)
+    return trail
+
+
+def _constant_gradient(inner: Loss) -> Loss:
+    """The gradient of `inner` in its first argument, as a constant."""
+    return lambda m, batch: tree.map(stop_gradient, grad(inner)(tree.map(stop_gradient, m), batch))
 
 
 def _parts(params: Any, only: Only) -> tuple[Callable[[Any], Any], Any]:
-    """The leaves that move (a tree), and the function that puts them back among those that don't."""
+    """The function that puts the moving leaves back among those that stay, and the moving ones (a tree)."""
     if only is None:
         return lambda moving: moving, params
     leaves, structure = tree.flatten(params)
@@ -79,7 +117,7 @@ def _parts(params: Any, only: Only) -> tuple[Callable[[Any], Any], Any]:
     patterns = (only,) if isinstance(only, str) else only
     chosen = [p for p in names if (patterns(p) if callable(patterns) else any(fnmatchcase(p, q) for q in patterns))]
     if not chosen:
-        raise ValueError(f"only={only!r} matches none of the parameters: {', '.join(names)}")
+        raise ValueError(f"only={only!r} matches none of the parameters: {', '.join(names)} ({user_site()})")
 
     def whole(moving: dict[str, Any]) -> Any:
         return tree.unflatten(structure, [moving.get(name, leaf) for name, leaf in zip(names, leaves)])

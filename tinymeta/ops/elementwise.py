@@ -1,4 +1,4 @@
-"""Elementwise arithmetic and smooth functions, each a few lines of mathematics.
+"""Elementwise arithmetic, exponentials and logarithms, each a few lines of mathematics.
 
 In a VJP a cotangent is multiplied with `scale`, for which 0 times anything is 0, also where the
 other factor is infinite or NaN. That is how `where` keeps its promise that the branch not taken
@@ -13,31 +13,8 @@ import numpy as np
 
 from tinymeta.engine.domain import reals
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.structure import add
+from tinymeta.engine.structure import add as add
 from tinymeta.engine.tensor import Array
-
-__all__ = [
-    "add",
-    "cos",
-    "divide",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "logaddexp",
-    "multiply",
-    "negative",
-    "pow",
-    "scale",
-    "sigmoid",
-    "sin",
-    "softplus",
-    "sqrt",
-    "square",
-    "subtract",
-    "tan",
-    "tanh",
-]
 
 _any = (reals(-2, 2),)
 _two = (reals(-2, 2), reals(-2, 2))
@@ -93,6 +70,14 @@ class divide(Primitive):
     vjp = lambda g, y, a, b: (lambda: scale(g, 1 / b), lambda: scale(g, -y / b))
 
 
+class reciprocal(Primitive):
+    """y = 1/x,   dy = −y² dx."""
+
+    kernel = reference = staticmethod(lambda x: 1 / x)
+    domain, kinks = (reals(0.5, 2),), ()
+    vjp = lambda g, y, x: scale(g, -square(y))
+
+
 class pow(Primitive):
     """y = a^b,   dy = b a^(b−1) da + y log(a) db. A zero exponent and a zero base each give a zero term."""
 
@@ -133,6 +118,22 @@ class log(Primitive):
     vjp = lambda g, y, x: scale(g, 1 / x)
 
 
+class log2(Primitive):
+    """y = log x / log 2,   dy = dx/(x log 2)."""
+
+    kernel = reference = np.log2
+    domain, kinks = (reals(0.3, 3),), ()
+    vjp = lambda g, y, x: scale(g, 1 / (x * math.log(2)))
+
+
+class log10(Primitive):
+    """y = log x / log 10,   dy = dx/(x log 10)."""
+
+    kernel = reference = np.log10
+    domain, kinks = (reals(0.3, 3),), ()
+    vjp = lambda g, y, x: scale(g, 1 / (x * math.log(10)))
+
+
 class log1p(Primitive):
     """y = log(1 + x), exact near 0,   dy = dx/(1 + x)."""
 
@@ -147,38 +148,6 @@ class sqrt(Primitive):
     kernel = reference = np.sqrt
     domain, kinks = (reals(0.3, 3),), ()
     vjp = lambda g, y, x: scale(g, 0.5 / y)
-
-
-class sin(Primitive):
-    """y = sin x,   dy = cos x dx."""
-
-    kernel = reference = np.sin
-    domain, kinks = (reals(-4, 4),), ()
-    vjp = lambda g, y, x: scale(g, cos(x))
-
-
-class cos(Primitive):
-    """y = cos x,   dy = −sin x dx."""
-
-    kernel = reference = np.cos
-    domain, kinks = (reals(-4, 4),), ()
-    vjp = lambda g, y, x: scale(g, -sin(x))
-
-
-class tan(Primitive):
-    """y = tan x,   dy = (1 + y²) dx."""
-
-    kernel = reference = np.tan
-    domain, kinks = (reals(-1.2, 1.2),), ()
-    vjp = lambda g, y, x: scale(g, 1 + square(y))
-
-
-class tanh(Primitive):
-    """y = tanh x,   dy = (1 − y²) dx."""
-
-    kernel = reference = np.tanh
-    domain, kinks = (reals(-4, 4),), ()
-    vjp = lambda g, y, x: scale(g, 1 - square(y))
 
 
 class sigmoid(Primitive):

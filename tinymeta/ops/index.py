@@ -18,26 +18,25 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.structure import reshape
+from tinymeta.engine.structure import broadcast
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.engine.transforms import vjp
 from tinymeta.ops.reduce import normalized
 from tinymeta.ops.select import where
 
-Key = tuple[int | slice | None, ...]  # an int or a slice for every visible axis, None for a new one
+Key = tuple[int | slice, ...]  # one entry for every visible axis
 
 _all = slice(None)
 _basic = {int, slice, type(None), EllipsisType}
 
 
 class index(Primitive):
-    """y = x[key] for integers, slices and new axes."""
+    """y = x[key] for integers and slices."""
 
     kernel = reference = staticmethod(lambda x, key: x[(..., *key)])
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((3, 4),), {"key": (1, slice(None, None, -2))}),
-        Sample(((3,),), {"key": (None, slice(0, 2))}),
+        Sample(((3,),), {"key": (slice(0, 2),)}),
     )
     vjp = lambda g, y, x, key: bind(place, g, key=key, shape=x.shape, ndim=y.ndim)
 
@@ -55,7 +54,7 @@ class place(Primitive):
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((2,),), {"key": (1, slice(None, None, -2)), "shape": (3, 4), "ndim": 1}),
-        Sample(((1, 2),), {"key": (None, slice(0, 2)), "shape": (3,), "ndim": 2}),
+        Sample(((2,),), {"key": (slice(0, 2),), "shape": (3,), "ndim": 1}),
     )
     vjp = lambda g, y, x, key, shape, ndim: bind(index, g, key=key)
 
@@ -143,35 +142,125 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int = 0) -> Tensor:
 
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] as in NumPy: integers, slices, `...`, `None`, integer arrays, and boolean masks of known value."""
-    entries = key if type(key) is tuple else (key,)
+    entries = list(key) if type(key) is tuple else [key]
     for k in entries:
         if type(k) not in _basic:
-            return _advanced(x, _expanded(x, [_plain(k) for k in entries]))
-    return _sliced(x, _expanded(x, list(entries)))
+            return _advanced(x, _spelled_out(x, [_plain(k) for k in entries]))
+    return _sliced(x, _spelled_out(x, entries))
 
 
 def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
-    """`x` with `values` added at `x[key]`; where the key names an element twice, both are added.
-
-    Tensors never change, so this is the form of NumPy's `np.add.at(x, key, values)`.
-    """
+    """`x` with `values` added at `x[key]`, as often as the key names an element: NumPy's `np.add.at`."""
     x, values = as_tensor(x), as_tensor(values)
-    y, pullback = vjp(lambda t: getitem(t, key), x)
-    return x + pullback((y * 0 + values).astype(x.dtype))[0]  # type: ignore[no-any-return]
+    at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
+    values = broadcast(values.astype(x.dtype), at.shape)
+    return x + bind(scatter, values, at, axis=-1, ndim=at.ndim, size=x.size).reshape(x.shape)  # type: ignore[no-any-return]
 
 
 def index_set(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
-    """`x` with `values` in place of `x[key]`: the form of `x[key] = values`. The key names no element twice."""
+    """`x` with `values` at `x[key]`, for a key that names no element twice: Tensors never change in place."""
     x = as_tensor(x)
-    zeros = Tensor(np.zeros(x.shape, x.dtype))
-    return where(index_add(zeros, key, 1) != 0, index_add(zeros, key, values), x)
+    hit = index_add(np.zeros(x.shape, np.int64), key, 1) != 0
+    return where(hit, index_add(np.zeros(x.shape, x.dtype), key, values), x)
 
 
 def integers(indices: ArrayLike, what: str) -> Tensor:
     """`indices` as a Tensor of integers."""
     found = as_tensor(indices)
-    if found.data.size == 0 and not isinstance(indices, (Tensor, np.ndarray)):
+    if isinstance(indices, list) and not indices:
         return Tensor(found.data.astype(np.int64))
     if found.dtype.kind not in "iu":
-        raise DtypeError(f"{what} needs integer indices and got {found.dtype} ({user_site()})")
+        raise DtypeError(f"{what} needs integers and got {found.dtype} of shape {found.shape} ({user_site()})")
     return found
+
+
+def _plain(k: Any) -> Any:
+    """An entry of a key as an int, a slice, None or `...`, a Tensor of integers, or a boolean NumPy array."""
+    if type(k) in _basic:
+        return k
+    if isinstance(k, (Tensor, np.ndarray, list, range)):
+        found = as_tensor(list(k) if isinstance(k, range) else k)
+        if found.dtype.kind != "b" or not found.ndim:
+            return integers(k, "an index")
+        if found.batch:
+            raise ShapeError(
+                f"a boolean mask selects a different number of elements for each example of a vmap ({user_site()}): "
+                "use tm.where(mask, x, 0), or select outside of vmap"
+            )
+        return np.asarray(found)
+    if hasattr(k, "__index__") and not isinstance(k, (bool, np.bool_)):
+        return int(k)
+    raise DtypeError(f"index with integers, slices, None, ..., integer arrays or masks, not {k!r} ({user_site()})")
+
+
+def _spelled_out(x: Tensor, key: list[Any]) -> list[Any]:
+    """The key with `...` and masks written out: an int, a slice or a Tensor for each axis of x; None for new axes."""
+    shape, ndim, used, dots = x.shape, x.ndim, 0, []
+    for i, k in enumerate(key):
+        if k is Ellipsis:
+            dots.append(i)
+        elif k is not None:
+            used += k.ndim if type(k) is np.ndarray else 1
+    if used > ndim or len(dots) > 1:
+        raise ShapeError(f"{used} indices and {len(dots)} '...' for a Tensor of shape {shape} ({user_site()})")
+    at = dots[0] if dots else len(key)
+    full: list[Any] = []
+    axis = 0
+    for k in (*key[:at], *(_all,) * (ndim - used), *key[at + 1 :]):
+        if type(k) is np.ndarray:
+            if k.shape != shape[axis : axis + k.ndim]:
+                raise ShapeError(f"a mask of shape {k.shape} does not fit axis {axis} of shape {shape} ({user_site()})")
+            full.extend(Tensor(i) for i in k.nonzero())
+            axis += k.ndim
+            continue
+        if type(k) is int and not -shape[axis] <= k < shape[axis]:
+            raise IndexError(f"index {k} is out of range for axis {axis} of shape {shape} ({user_site()})")
+        full.append(k)
+        axis += k is not None
+    return full
+
+
+def _sliced(x: Tensor, key: list[Any]) -> Tensor:
+    """x[key] for a key without Tensors."""
+    plain = tuple([k for k in key if k is not None])
+    y: Tensor = x if all([k == _all for k in plain]) else bind(index, x, key=plain)
+    if len(plain) == len(key):
+        return y
+    sizes = iter(y.shape)
+    return y.reshape(tuple([1 if k is None else next(sizes) for k in key if type(k) is not int]))  # type: ignore[no-any-return]
+
+
+def _advanced(x: Tensor, key: list[Any]) -> Tensor:
+    """x[key] for a key with Tensors of integers.
+
+    They broadcast. Their axes go where the first of them stands if they stand side by side (counting ints
+    among them), else in front: NumPy's rule.
+    """
+    positions = [i for i, k in enumerate(key) if isinstance(k, (int, Tensor))]
+    y = _sliced(x, [_all if isinstance(k, Tensor) else k for k in key])
+    kept = [k for k in key if not isinstance(k, int)]
+    axes = [i for i, k in enumerate(kept) if isinstance(k, Tensor)]
+    indices = [kept[a] for a in axes]
+    if not axes:
+        return y
+    start, n = axes[0], len(axes)
+    if positions[-1] - positions[0] >= len(positions):
+        start = 0
+        y = y.permute_dims([*axes, *(i for i in range(y.ndim) if i not in axes)])
+    if n > 1:
+        sizes = y.shape[start : start + n]
+        indices = [_merged(indices, sizes)]
+        y = y.reshape((*y.shape[:start], math.prod(sizes), *y.shape[start + n :]))
+    return bind(gather, y, indices[0], axis=start - y.ndim, ndim=indices[0].ndim)  # type: ignore[no-any-return]
+
+
+def _merged(indices: list[Tensor], sizes: tuple[int, ...]) -> Tensor:
+    """One index into axes of these sizes, laid out in a row, from an index into each."""
+    try:
+        np.broadcast_shapes(*[i.shape for i in indices])
+    except ValueError:
+        raise ShapeError(f"index arrays of shapes {[i.shape for i in indices]} don't broadcast ({user_site()})") from None
+    total = bind(wrap, indices[0], size=sizes[0])
+    for i, size in zip(indices[1:], sizes[1:]):
+        total = total * size + bind(wrap, i, size=size)
+    return total  # type: ignore[no-any-return]

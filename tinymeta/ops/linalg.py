@@ -1,16 +1,22 @@
-"""Products of matrices."""
+"""Products of vectors and matrices, and the length of vectors."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
 
 import numpy as np
+import tinymeta_kernels.matmul as kernels
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.domain import reals
+from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops import extrema
+from tinymeta.ops.reduce import Axis, norm_axes, normalized, sum
+from tinymeta.ops.select import abs
+from tinymeta.ops.shape import expand_dims, permute_dims, reshape, squeeze
 
 
 class matmul_matrices(Primitive):
@@ -18,30 +24,112 @@ class matmul_matrices(Primitive):
 
     @staticmethod
     def kernel(a: Array, b: Array) -> Array:
-        if b.ndim > 2 and a.ndim > 2 and all(n == 1 for n in b.shape[:-2]):
-            # One matrix for all tasks: their rows together make one large product.
-            rows: Array = a.reshape(-1, a.shape[-1]) @ b.reshape(b.shape[-2:])
-            return rows.reshape(*(1,) * (b.ndim - a.ndim), *a.shape[:-1], b.shape[-1])
-        product: Array = np.matmul(a, b)
-        return product
+        if a.ndim == 2 == b.ndim:
+            return np.matmul(a, b)
+        return kernels.matmul(a, b)
 
     reference = staticmethod(np.matmul)
     domain, kinks = (reals(-1, 1), reals(-1, 1)), ()
+    samples = (Sample(((2, 3), (3, 4)), {}), Sample(((2, 1, 2, 3), (3, 3, 1)), {}))
     vjp = lambda g, y, a, b: (lambda: bind(matmul_matrices, g, b.mT), lambda: bind(matmul_matrices, a.mT, g))
 
 
 def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
-    """The product over the last axis of `a` and the last but one of `b`; vectors count as a row and a column."""
-    a, b = as_tensor(a), as_tensor(b)
-    if not a.ndim or not b.ndim:
-        raise ShapeError(f"matmul needs vectors or matrices, not shapes {a.shape} and {b.shape}: use * ({user_site()})")
-    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
-    if a.shape[-1] != inner:
+    """The product over the last axis of `a` and the last but one of `b`.
+
+    A vector counts as a row on the left and as a column on the right, and its axis is dropped from the
+    result; the axes in front of the last two broadcast.
+    """
+    if type(a) is not Tensor or type(b) is not Tensor:
+        a, b = as_tensor(a), as_tensor(b)
+    left, right = a.shape, b.shape
+    if not left or not right or left[-1] != (right[-2] if len(right) > 1 else right[0]):
+        raise _unfit(left, right)
+    if len(left) == 2 == len(right):
+        return bind(matmul_matrices, a, b)  # type: ignore[no-any-return]
+    if len(left) == 1:
+        y = matmul(expand_dims(a, 0), b)
+        return squeeze(y, -2 if len(right) > 1 else -1)
+    if len(right) == 1:
+        return squeeze(matmul(a, expand_dims(b, -1)), -1)
+    if len(right) == 2:  # one matrix for all: their rows together make one large product, and so do the gradients
+        rows = reshape(a, (math.prod(left[:-1]), left[-1]))
+        return reshape(bind(matmul_matrices, rows, b), (*left[:-1], right[-1]))
+    try:
+        np.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
         raise ShapeError(
-            f"matmul: the last axis of the first, {a.shape}, and the {'second-last' if b.ndim > 1 else 'only'} "
-            f"of the second, {b.shape}, differ: {a.shape[-1]} ≠ {inner} ({user_site()})"
-        )
-    y: Any = bind(matmul_matrices, a.expand_dims(0) if a.ndim == 1 else a, b.expand_dims(-1) if b.ndim == 1 else b)
-    if b.ndim == 1:
-        y = y.squeeze(-1)
-    return y.squeeze(-1 if b.ndim == 1 else -2) if a.ndim == 1 else y  # type: ignore[no-any-return]
+            f"matmul: the axes in front of the last two of {left} and {right} don't broadcast ({user_site()})"
+        ) from None
+    return bind(matmul_matrices, a, b)  # type: ignore[no-any-return]
+
+
+def _unfit(left: tuple[int, ...], right: tuple[int, ...]) -> ShapeError:
+    if not left or not right:
+        return ShapeError(f"matmul needs vectors or matrices, not shapes {left} and {right} ({user_site()}): use *")
+    which, inner = ("second-last", right[-2]) if len(right) > 1 else ("only", right[0])
+    return ShapeError(
+        f"matmul: the last axis of the first, {left}, and the {which} of the second, {right}, differ: "
+        f"{left[-1]} ≠ {inner} ({user_site()})"
+    )
+
+
+def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """All products of an entry of the vector `a` and one of the vector `b`: (n,) and (m,) to (n, m)."""
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim != 1 or b.ndim != 1:
+        raise ShapeError(f"outer needs two vectors, not shapes {a.shape} and {b.shape} ({user_site()})")
+    return expand_dims(a, 1) * b
+
+
+def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
+    """Σ a·b along `axis` (negative: it counts from the end in both); the other axes broadcast."""
+    a, b = as_tensor(a), as_tensor(b)
+    if not -min(a.ndim, b.ndim) <= axis < 0 or a.shape[axis] != b.shape[axis]:
+        raise ShapeError(f"vecdot along axis {axis} of shapes {a.shape} and {b.shape}: sizes differ ({user_site()})")
+    return sum(a * b, axis)
+
+
+def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[Sequence[int]] = 2) -> Tensor:
+    """Products summed over some axes of each: the last `axes` of `a` with the first of `b`, or the pairs listed.
+
+    The result has the other axes of `a`, then those of `b`.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if isinstance(axes, int):
+        axes = (range(a.ndim - axes, a.ndim), range(axes))
+    ours, theirs = ([normalized(int(i), t.ndim)[0] for i in group] for group, t in zip(axes, (a, b)))
+    sizes = [a.shape[i] for i in ours]
+    if sizes != [b.shape[i] for i in theirs] or len(set(ours)) < len(ours) or len(set(theirs)) < len(theirs):
+        raise ShapeError(f"tensordot: axes {axes} of shapes {a.shape} and {b.shape} don't pair up ({user_site()})")
+    rows = [i for i in range(-a.ndim, 0) if i not in ours]
+    columns = [i for i in range(-b.ndim, 0) if i not in theirs]
+    m, n, k = [a.shape[i] for i in rows], [b.shape[i] for i in columns], math.prod(sizes)
+    left = reshape(permute_dims(a, [*rows, *ours]), (math.prod(m), k))
+    right = reshape(permute_dims(b, [*theirs, *columns]), (k, math.prod(n)))
+    return reshape(matmul(left, right), (*m, *n))
+
+
+def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
+    """The length of vectors, (Σ |x|^ord)^(1/ord), over `axis` (an int, a tuple of ints, or all axes if None).
+
+    Parameters
+    ----------
+    ord
+        A positive number, or ∞ (the largest |x|) or −∞ (the smallest).
+
+    Notes
+    -----
+    At the zero vector a length has no derivative. For `ord=2`, the default, all derivatives there are taken as
+    0, at every order, so that the distance of a point from itself gives neither NaN nor a direction.
+    """
+    x = as_tensor(x)
+    axes = normalized(axis, x.ndim)
+    if ord == 2:
+        return bind(norm_axes, x, axes=axes, keepdims=keepdims)  # type: ignore[no-any-return]
+    if math.isinf(ord):
+        return (extrema.max if ord > 0 else extrema.min)(abs(x), axes, keepdims)
+    if not ord > 0:
+        raise ShapeError(f"vector_norm needs a positive ord, or ±inf, not {ord} ({user_site()})")
+    total = sum(abs(x) if ord == 1 else abs(x) ** ord, axes, keepdims)
+    return total if ord == 1 else total ** (1 / ord)

@@ -10,7 +10,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops import elementwise as e
-from tinymeta.ops import extrema, index, linalg, reduce, select, shape
+from tinymeta.ops import extrema, index, linalg, logic, reduce, select, shape
 
 
 def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -35,12 +35,12 @@ for _name, _primitive in {
     setattr(Tensor, f"__r{_name}__", _reflected)
 
 for _name, _primitive in {
-    "lt": select.less,
-    "le": select.less_equal,
-    "gt": select.greater,
-    "ge": select.greater_equal,
-    "eq": select.equal,
-    "ne": select.not_equal,
+    "lt": logic.less,
+    "le": logic.less_equal,
+    "gt": logic.greater,
+    "ge": logic.greater_equal,
+    "eq": logic.equal,
+    "ne": logic.not_equal,
 }.items():
     setattr(Tensor, f"__{_name}__", _binary(_primitive)[0])
 
@@ -75,6 +75,8 @@ _methods: dict[str, Any] = {
     "broadcast_to": shape.broadcast_to,
     "sum": reduce.sum,
     "mean": reduce.mean,
+    "all": logic.all,
+    "any": logic.any,
     "var": reduce.var,
     "std": reduce.std,
     "argmax": extrema.argmax,

@@ -1,4 +1,4 @@
-"""Operations that choose: comparisons, `where`, and the functions with a kink.
+"""Operations that choose: `where`, and the functions with a kink.
 
 A kink has one side, the same at all orders, written in the declaration. Splitting the gradient
 of a tie in halves would make second derivatives wrong: the halves multiply.
@@ -18,28 +18,6 @@ _any = (reals(-2, 2),)
 _two = (reals(-2, 2), reals(-2, 2))
 
 
-def _compare(name: str, symbol: str, ufunc: Any) -> type[Primitive]:
-    """A comparison: two numbers in, a boolean out, no gradient. Complex numbers compare by their real parts."""
-    real = staticmethod(lambda a, b: ufunc(np.real(a), np.real(b)))
-    body = {
-        "kernel": ufunc,
-        "reference": real,
-        "domain": _two,
-        "kinks": (),
-        "vjp": None,
-        "__doc__": f"y = a {symbol} b.",
-    }
-    return type(name, (Primitive,), body)
-
-
-less = _compare("less", "<", np.less)
-less_equal = _compare("less_equal", "≤", np.less_equal)
-greater = _compare("greater", ">", np.greater)
-greater_equal = _compare("greater_equal", "≥", np.greater_equal)
-equal = _compare("equal", "=", np.equal)
-not_equal = _compare("not_equal", "≠", np.not_equal)
-
-
 class where(Primitive):
     """y = a where c, else b;   the cotangent goes to the branch taken, and 0 to the other."""
 
@@ -52,7 +30,7 @@ class relu(Primitive):
     """y = max(x, 0),   dy = [x > 0] dx."""
 
     kernel = staticmethod(lambda x: np.maximum(x, np.zeros((), x.dtype)))
-    reference = staticmethod(lambda x: np.where(np.real(x) > 0, x, 0))
+    reference = staticmethod(lambda x: np.where(np.real(x) <= 0, 0, x))
     domain, kinks = _any, (Kink((0.0,), (0.0,), "left, the constant branch"),)
     vjp = lambda g, y, x: where(x > 0, g, 0)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.domain import reals
+from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype as _astype
@@ -22,13 +25,9 @@ from tinymeta.ops.reduce import Axis, normalized
 class permute(Primitive):
     """Axes in another order; `axes` are negative numbers, one for each visible axis."""
 
-    @staticmethod
-    def kernel(x: Array, axes: tuple[int, ...]) -> Array:
-        hidden = x.ndim - len(axes)
-        return np.transpose(x, (*range(hidden), *(a + x.ndim for a in axes)))
-
-    reference = kernel
+    kernel = reference = staticmethod(lambda x, axes: x.transpose((*range(x.ndim - len(axes)), *axes)))
     domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((2, 3, 4),), {"axes": (-1, -3, -2)}),)
     vjp = lambda g, y, x, axes: bind(permute, g, axes=_inverse(axes))
 
 
@@ -37,65 +36,81 @@ class join(Primitive):
 
     @staticmethod
     def kernel(*xs: Array, axis: int) -> Array:
-        others = np.broadcast_shapes(*[_with(x.shape, axis, 1) for x in xs])
-        return np.concatenate([np.broadcast_to(x, _with(others, axis, x.shape[axis])) for x in xs], axis=axis)
+        others = [_with(x.shape, axis, 1) for x in xs]
+        if others.count(others[0]) < len(others):
+            shape = np.broadcast_shapes(*others)
+            xs = tuple(np.broadcast_to(x, _with(shape, axis, x.shape[axis])) for x in xs)
+        return np.concatenate(xs, axis=axis)
 
     reference = kernel
-    domain, kinks = (reals(-2, 2), reals(-2, 2)), ()
+    domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((2, 1, 2), (2, 3, 2), (2, 2, 2)), {"axis": -2}),)
 
     @staticmethod
     def vjp(g: Tensor, y: Tensor, *xs: Tensor, axis: int) -> Any:
-        ends = np.cumsum([x.shape[axis] for x in xs]).tolist()
+        ends = accumulate(x.shape[axis] for x in xs)
         return tuple(lambda a=end - x.shape[axis], b=end: _between(g, axis, a, b) for x, end in zip(xs, ends))
 
 
 def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
     """The same numbers in row-major order in another shape; one entry may be −1."""
-    x = as_tensor(x)
-    wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
+    if type(x) is not Tensor:
+        x = as_tensor(x)
+    have = x.shape
+    wanted = tuple(map(operator.index, shape)) if isinstance(shape, (tuple, list)) else _sizes(shape)
+    if wanted == have:
+        return x
     if -1 in wanted:
-        rest = -int(np.prod(wanted, dtype=np.int64))
-        if wanted.count(-1) > 1 or rest == 0 or x.size % rest:
-            raise ShapeError(f"reshape can't fit {x.size} elements of shape {x.shape} into {wanted} ({user_site()})")
-        wanted = tuple(x.size // rest if n == -1 else n for n in wanted)
-    if int(np.prod(wanted, dtype=np.int64)) != x.size:
-        raise ShapeError(f"reshape can't fit {x.size} elements of shape {x.shape} into {wanted} ({user_site()})")
-    return x if wanted == x.shape else bind(_reshape, x, shape=wanted, ndim=x.ndim)
+        rest = -prod(wanted)
+        if wanted.count(-1) == 1 and rest > 0 and prod(have) % rest == 0:
+            wanted = tuple(prod(have) // rest if n == -1 else n for n in wanted)
+    if prod(wanted) != prod(have) or min(wanted, default=0) < 0:
+        raise ShapeError(f"reshape can't fit {prod(have)} elements of shape {have} into {wanted} ({user_site()})")
+    return bind(_reshape, x, shape=wanted, ndim=len(have))  # type: ignore[no-any-return]
+
+
+def _sizes(shape: Any) -> tuple[int, ...]:
+    return (operator.index(shape),) if hasattr(shape, "__index__") else tuple(map(operator.index, shape))
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
     """Axis `i` of the result is axis `axes[i]` of `x`."""
     x = as_tensor(x)
-    negative = tuple(int(a) - x.ndim if a >= 0 else int(a) for a in axes)
-    if sorted(negative) != list(range(-x.ndim, 0)):
+    n = x.ndim
+    negative = tuple([int(a) - n if a >= 0 else int(a) for a in axes])
+    if sorted(negative) != list(range(-n, 0)):
         raise ShapeError(f"permute_dims needs each axis of shape {x.shape} once and got {tuple(axes)} ({user_site()})")
-    return x if negative == tuple(range(-x.ndim, 0)) else bind(permute, x, axes=negative)
+    return x if negative == tuple(range(-n, 0)) else bind(permute, x, axes=negative)
 
 
 def matrix_transpose(x: ArrayLike) -> Tensor:
     """The last two axes exchanged."""
     x = as_tensor(x)
-    if x.ndim < 2:
+    n = x.ndim
+    if n < 2:
         raise ShapeError(f"a matrix transpose needs two axes, and the shape is {x.shape} ({user_site()})")
-    return bind(permute, x, axes=(*range(-x.ndim, -2), -1, -2))  # type: ignore[no-any-return]
+    return bind(permute, x, axes=(-1, -2) if n == 2 else (*range(-n, -2), -1, -2))  # type: ignore[no-any-return]
 
 
-def moveaxis(x: ArrayLike, source: int, destination: int) -> Tensor:
-    """Axis `source` moved to position `destination`, the others in their order."""
+def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """The axes `source` moved to the positions `destination`, the others in their order."""
     x = as_tensor(x)
-    (a,) = normalized(source, x.ndim)
-    (b,) = normalized(destination, x.ndim)
-    rest = [i for i in range(-x.ndim, 0) if i != a]
-    rest.insert(b + x.ndim, a)
-    return permute_dims(x, rest)
+    sources, places = ((t,) if isinstance(t, int) else tuple(t) for t in (source, destination))
+    moved = {normalized(b, x.ndim)[0]: normalized(a, x.ndim)[0] for a, b in zip(sources, places)}
+    if len(sources) != len(places) or len(set(moved.values())) < len(sources):
+        raise ShapeError(f"moveaxis needs one place for each of distinct axes, not {source} to {destination}")
+    rest = iter([i for i in range(-x.ndim, 0) if i not in moved.values()])
+    return permute_dims(x, [moved[i] if i in moved else next(rest) for i in range(-x.ndim, 0)])
 
 
 def expand_dims(x: ArrayLike, axis: int = 0) -> Tensor:
     """A new axis of size 1 at position `axis` of the result."""
     x = as_tensor(x)
-    (a,) = normalized(axis, x.ndim + 1)
-    at = a + x.ndim + 1
-    return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+    shape = x.shape
+    at = axis if axis >= 0 else axis + len(shape) + 1
+    if not 0 <= at <= len(shape):
+        raise ShapeError(f"expand_dims can't put a new axis at {axis} into shape {shape} ({user_site()})")
+    return bind(_reshape, x, shape=(*shape[:at], 1, *shape[at:]), ndim=len(shape))  # type: ignore[no-any-return]
 
 
 def squeeze(x: ArrayLike, axis: Axis = None) -> Tensor:
@@ -161,16 +176,16 @@ def _between(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
 
 
 def _of_one_dtype(xs: Sequence[ArrayLike], what: str) -> list[Tensor]:
-    if not xs:
-        raise ShapeError(f"{what} needs at least one array ({user_site()})")
     tensors = [as_tensor(x) for x in xs]
+    if not tensors:
+        raise ShapeError(f"{what} needs at least one array ({user_site()})")
     dtype = np.result_type(*[t.dtype for t in tensors])
     return [astype(t, dtype) for t in tensors]
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     n = len(axes)
-    return tuple(int(i) - n for i in np.argsort([a + n for a in axes]))
+    return tuple(sorted(range(-n, 0), key=lambda i: axes[i]))
 
 
 def _with(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:

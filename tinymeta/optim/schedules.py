@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.elementwise import cos
 from tinymeta.ops.select import minimum
+from tinymeta.ops.trigonometry import cos
 
 Schedule = Callable[[Tensor], Tensor]
 

@@ -45,27 +45,26 @@ in its table (same name, same idea). The whole contract is this example::
 
     recipe = Recipe("characters", "one line: the idea it stands for", Config, train, evaluate)
 
-**Keys** are the fields of the config, each a `key` of type `int`, `float`,
-`bool`, `str` or `tuple[T, ...]`. `--set shots=5` changes one; `--iterations` and `--tasks` are short for
-the keys of these names, so a recipe that trains has `iterations` and one that measures on tasks has `tasks`.
-A key read here is already of its type and within `least` and `choices`; what depends on several keys, the recipe
-checks itself and raises `UserError` with one sentence, and what the data allow is
-told by `user_mistakes` around loading them.
+**Keys** are the fields of the config, each a `key` of type `int`, `float`, `bool`, `str` or `tuple[T, ...]`.
+`--set shots=5` changes one; `--iterations` and `--tasks` are short for the keys of these names, so a recipe that
+trains has `iterations` and one that measures on tasks has `tasks`. A value read here is already of its type and
+within `least` and `choices`; what depends on several keys, the recipe checks itself and raises `UserError` with one
+sentence, and what the data do not allow is told by `user_mistakes` around loading them.
 
-**The run** (`Run`) gives `seed`, `data`, `workers`, `rng(name)`, `checkpoint`,
-`resume`, `progress(total)`, `log(iteration, loss=…)`, `lines()`, `say(text)`, `draw(file, plot, *args)`
-and `write(file, mapping)`. A recipe that trains several things in turn gives each its `run.stage("maml")`: the
-same run with its own checkpoint, its own lines in `metrics.jsonl` and its own streams. A recipe prints nothing and
-opens no file of the folder itself; the table, `config.json` and `result.json` are written for it.
+**The run** (`Run`) gives `seed`, `data`, `workers`, `rng(name)`, `checkpoint`, `resume`, `progress(total)`,
+`log(iteration, loss=…)`, `lines()`, `say(text)`, `draw(file, plot, *args)` and `write(file, mapping)`. A recipe that
+trains several things gives each its `run.stage("maml")`: the same run with its own checkpoint, its own lines in
+`metrics.jsonl` and its own streams. A recipe prints nothing and opens no file of the folder itself; the table,
+`config.json` and `result.json` are written for it.
 
 **A loop of one's own** has `fit`'s duties: on Ctrl-C it saves its state to `run.checkpoint` and lets
 `KeyboardInterrupt` through; with `run.resume` it goes on from that file, if there is one, as if it had never
 stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is.
 
-**The numbers** are `interval` over independent tasks (mean and 95 % half-width) or
-plain numbers. `metrics={"MAML": {"1 step": …, "5 steps": …}}` prints as a grid. `published` has the same names,
-and may hold several figures per name, and names of which this run has no number (`"people"`). The protocol says
-all that a reader needs to compare: split, steps, transduction, budget, number of tasks.
+**The numbers** are `interval` over independent tasks (mean and 95 % half-width) or plain numbers.
+`metrics={"MAML": {"1 step": …, "5 steps": …}}` prints as a grid. `published` has the same names, and may hold several
+figures per name, and names of which this run has no number (`"people"`). The protocol says all that a reader needs
+to compare: split, steps, transduction, budget, number of tasks.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from tinymeta.tasks.autoencode import Autoencoding
 from tinymeta.tasks.bandits import Bandits, regret
 from tinymeta.tasks.challenge import challenge_tasks, load_runs
 from tinymeta.tasks.data import DataError
+from tinymeta.tasks.environment import Environment, Trajectories, rollout
 from tinymeta.tasks.episode import Episode, TaskFamily, stack, unstack
 from tinymeta.tasks.folder import load_folder
 from tinymeta.tasks.glyphs import glyphs
@@ -22,7 +23,6 @@ from tinymeta.tasks.mixture import Mixture
 from tinymeta.tasks.navigation import Navigation
 from tinymeta.tasks.omniglot import download_omniglot, load_omniglot
 from tinymeta.tasks.quadratics import Quadratics
-from tinymeta.tasks.rollout import Environment, Trajectories, rollout
 from tinymeta.tasks.sinusoid import Sinusoids
 from tinymeta.tasks.splits import Split, split
 from tinymeta.tasks.stream import DriftingSinusoids

@@ -35,7 +35,7 @@ class Augment:
     translate, bend : float
         Pixels: shift of the whole, and typical displacement by the smooth field.
     pen : float
-        Lines are blended with their 3 x 3 maximum (thicker) or minimum (thinner) by this share, at most 1.
+        How much of a pixel's width lines grow or shrink at their edges (see `repen`), at most 1.
     shared : int
         How many of the last leading axes share one draw: 0, every image its own; 1, with images given as
         (tasks, classes, instances, height, width), all instances of a class.
@@ -137,8 +137,10 @@ def resample(images: Array, rows: Array, columns: Array) -> Array:
 
 
 def repen(images: Array, amount: Array) -> Array:
-    """Thicken (amount > 0) or thin (amount < 0) lines: a blend with the maximum or minimum over 4
-    neighbours."""
+    """Thicken (amount > 0) or thin (amount < 0) lines.
+
+    A pixel is blended with the maximum, or minimum, of itself and its 4 neighbours.
+    """
     # The minimum is the maximum of the negative, so that one pass serves both.
     share = amount.astype(images.dtype)[..., None, None]
     sign = np.where(share < 0, images.dtype.type(-1), images.dtype.type(1))

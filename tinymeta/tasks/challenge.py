@@ -1,10 +1,9 @@
-"""The Omniglot challenge's one-shot classification: 20 characters of one alphabet, seen once (Lake et al.
-2015).
+"""The Omniglot challenge's one-shot classification: 20 characters of one alphabet, each seen once.
 
-The official test is 20 fixed runs. One person's drawings of 20 characters of one alphabet are the support
-set, another person's drawings of the same characters the query set, in scrambled order. Published error
-rates are the mean over the 400 decisions. `challenge_tasks` draws any number of further tasks of the same
-kind, for training and for a closer estimate.
+The official test (Lake et al. 2015) is 20 fixed runs. One person's drawings of 20 characters of one alphabet
+are the support set, another person's drawings of the same characters the query set, in scrambled order.
+Published error rates are the mean over the 400 decisions. `challenge_tasks` draws any number of further tasks
+of the same kind, for training and for a closer estimate.
 """
 
 from __future__ import annotations
@@ -55,11 +54,15 @@ def load_runs(
     """
     path = runs_path(source)
     images: dict[str, dict[str, Array]] = {}
+    labels: dict[str, str] = {}
     for name, content in read_files(path, ".png"):
-        picture = as_unit_interval(drawing(content, size, f"{path}/{name}"), dtype)
-        shaped = picture.reshape(-1) if flatten else picture[None]
-        images.setdefault(name.parts[-3], {})["/".join(name.parts[-3:])] = shaped
-    labels = {name.parts[-2]: content.decode() for name, content in read_files(path, ".txt") if len(name.parts) > 1}
+        if len(name.parts) > 2:
+            picture = as_unit_interval(drawing(content, size, f"{path}/{name}"), dtype)
+            shaped = picture.reshape(-1) if flatten else picture[None]
+            images.setdefault(name.parts[-3], {})["/".join(name.parts[-3:])] = shaped
+    for name, content in read_files(path, ".txt"):
+        if len(name.parts) > 1:
+            labels[name.parts[-2]] = content.decode(errors="replace")
     if not images:
         raise DataError(f"{path} holds no runs: it needs runNN/training/*.png, runNN/test/*.png and class_labels.txt.")
     return [one_run(f"{path}/{run}", images[run], labels.get(run, "")) for run in sorted(images)]
@@ -75,7 +78,7 @@ def one_run(where: str, images: dict[str, Array], labels: str) -> Episode:
         query = np.stack([images[item] for item, _ in pairs])
         answer = np.array([training.index(target) for _, target in pairs])
     except (KeyError, ValueError) as fault:
-        raise DataError(f"{where}/class_labels.txt names an image that is not there ({fault}).") from fault
+        raise DataError(f"{where}/class_labels.txt does not fit the images: {fault}.") from fault
     support = np.stack([images[name] for name in training])
     return Episode((support, np.arange(len(training))), (query, answer))
 

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,15 @@ def read_files(source: Path, suffix: str) -> Iterator[tuple[PurePosixPath, bytes
                 yield name, archive.read(str(name))
     except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
         raise DataError(f"{source} is not a whole zip archive ({fault}): fetch or copy it again.") from fault
+
+
+def pillow() -> Any:
+    """Pillow's module `Image`: what reading image files needs, and nothing else here does."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as fault:
+        raise DataError("Reading image files needs Pillow: pip install 'tinymeta[images]'.") from fault
+    return Image
 
 
 def fingerprint(source: Path) -> str:

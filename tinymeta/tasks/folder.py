@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from tinymeta.tasks.data import DataError
+from tinymeta.tasks.data import DataError, pillow
 from tinymeta.tasks.episode import Array
 from tinymeta.tasks.images import ImageClasses
 
@@ -76,16 +76,17 @@ def load_folder(
 
 def picture(path: Path, size: int, colour: str, invert: bool) -> Array:
     """Read one image as uint8, (size, size) or (3, size, size). What is transparent becomes white paper."""
-    from PIL import Image, ImageOps
+    image = pillow()
+    from PIL import ImageOps
 
     try:
-        with Image.open(path) as opened:
+        with image.open(path) as opened:
             upright = ImageOps.exif_transpose(opened)
             if upright.has_transparency_data:
                 upright = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+                upright = image.alpha_composite(image.new("RGBA", upright.size, "white"), upright)
             flat = upright.convert("L" if colour == "grey" else "RGB")
-            values = np.asarray(flat.resize((size, size), Image.Resampling.LANCZOS))
+            values = np.asarray(flat.resize((size, size), image.Resampling.LANCZOS))
     except (OSError, ValueError, SyntaxError) as fault:
         raise DataError(f"{path} is not a readable image ({fault}): repair or remove it.") from fault
     values = 255 - values if invert else values

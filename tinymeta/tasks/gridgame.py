@@ -22,10 +22,9 @@ STEP_COST = 0.02
 
 
 class Game(NamedTuple):
-    """The rules of a batch of tasks: the winning colour (tasks,), and what button b does, MOVES[buttons[:,
-    b]]."""
+    """The rules of a batch of tasks: the winning colour, and that button b moves by MOVES[buttons[:, b]]."""
 
-    colour: Array
+    colour: Array  # (tasks,)
     buttons: Array  # (tasks, 4)
 
 
@@ -80,8 +79,10 @@ class GridGame:
         return Board(np.stack(np.divmod(cells[..., 0], self.side), axis=-1), cells[..., 1:])
 
     def observe(self, state: Board) -> Array:
-        """The player's plane and one plane per colour: (tasks, trajectories, (1 + colours) * side^2),
-        one-hot."""
+        """The player's plane and one plane per colour, each one-hot.
+
+        Their shape is (tasks, trajectories, (1 + colours) * side^2).
+        """
         player = state.player @ np.array([self.side, 1])
         shown = np.concatenate([player[..., None], state.cells], axis=-1)
         planes: Array = (shown[..., None] == np.arange(self.side**2)).astype(self.dtype)

@@ -131,7 +131,8 @@ def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, st
     if path.is_dir():
         path = find_source(path, "udhr") or path
     try:
-        texts = {name.stem: content.decode("utf-8") for name, content in read_files(path, ".txt")}
+        files = ((name, content) for name, content in read_files(path, ".txt") if len(name.parts) <= 2)
+        texts = {name.stem: content.decode("utf-8") for name, content in files}
     except UnicodeDecodeError as fault:
         raise DataError(f"{path} holds a .txt file that is not UTF-8 ({fault}): convert it.") from fault
     if not texts:
@@ -142,8 +143,10 @@ def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, st
 def split_languages(
     texts: Texts, rng: np.random.Generator, validation: int, test: int
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Deal languages into training (what remains), validation and test. The same `rng` state gives the same
-    split."""
+    """Deal languages into training (what remains), validation and test.
+
+    The same `rng` state gives the same split.
+    """
     if validation + test >= len(texts):
         raise ValueError(
             f"split_languages was asked for {validation} + {test} of {len(texts)} languages, and training needs some."

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tinymeta.tasks.data import DataError, cached, data_folder, find_source, fingerprint, read_files
+from tinymeta.tasks.data import DataError, cached, data_folder, find_source, fingerprint, pillow, read_files
 from tinymeta.tasks.episode import Array
 from tinymeta.tasks.images import ImageClasses
 
@@ -47,8 +47,9 @@ ARCHIVES = {
 
 
 def load_omniglot(data: str | os.PathLike[str] | None = None, part: Part = "all", size: int = 28) -> ImageClasses:
-    """Load Omniglot as uint8 images with ink 255; groups are alphabets, instances are drawers 1 to 20 in
-    order.
+    """Load Omniglot as uint8 images with ink 255.
+
+    Groups are alphabets, and instances are the drawers 1 to 20 in order.
 
     Parameters
     ----------
@@ -103,11 +104,10 @@ def decode(source: Path, archive: Archive, size: int) -> dict[str, Array]:
 
 def drawing(content: bytes, size: int, where: str) -> Array:
     """Decode one black-on-white drawing to (size, size) uint8 with ink 255."""
-    from PIL import Image
-
+    image = pillow()
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            paper = image.convert("L").resize((size, size), Image.Resampling.LANCZOS)
+        with image.open(io.BytesIO(content)) as opened:
+            paper = opened.convert("L").resize((size, size), image.Resampling.LANCZOS)
     except (OSError, ValueError, SyntaxError) as fault:
         raise DataError(f"{where} is not a readable image: fetch its archive again.") from fault
     return 255 - np.asarray(paper)
@@ -135,13 +135,16 @@ def download_omniglot(
             continue
         url = f"{source}/{archive.name}.zip"
         try:
-            with urllib.request.urlopen(url) as reply:
+            with urllib.request.urlopen(url, timeout=60) as reply:
                 content = reply.read()
         except OSError as fault:
             raise DataError(f"{url} could not be fetched ({fault}); copy the file to {path}.") from fault
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != archive.md5:
             raise DataError(f"{url} is not the official archive, whose md5 is {archive.md5}: nothing was kept.")
         beside = path.with_suffix(".part")
-        beside.write_bytes(content)
-        os.replace(beside, path)
+        try:
+            beside.write_bytes(content)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
     return paths

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tinymeta.view.trace import Trace
 
 WORDS = ("your program", "its gradient", "the gradient’s gradient")
-LEFT, RIGHT, TOP, GAP = 170, 26, 38, 40  # margins, and the space between two tables
+RIGHT, TOP, GAP = 26, 38, 40  # margins, and the space between two tables
 BRACKET, HEAD, NAMES = 20, 13, 64  # heights: a level of calls, an order-0 cell, the operations' names
+CAPTION = "A column is an operation of the program. Below it hang the operations that differentiating it made."
 AIR = 14  # above and below a band's stacks
 LEGIBLE = 9  # columns narrower than this go without names
 
@@ -31,8 +32,10 @@ STYLE = """
 .ground{fill:#fdfcf9;stroke:#e3e0d8}
 text{font-family:"Helvetica Neue",Helvetica,Arial,"Liberation Sans",sans-serif;fill:#25282c;font-size:11px}
 .title{font-size:15px;font-weight:600}
+.under{fill:none}
 .order{font-size:13px;font-weight:600}
 .quiet{fill:#63676d}
+.empty{font-style:italic;font-size:13px}
 .rule{stroke:#dcd8ce}
 .thread{stroke:#e9e5dc}
 .bracket{stroke:#9a9da1;fill:none}
@@ -53,13 +56,13 @@ HATCHES = "".join(
 
 
 class Frame(NamedTuple):
-    """Where everything goes: a column's width, a cell's height, where the heads begin, where each band does."""
+    """Where everything goes."""
 
-    pitch: float
-    cell: float
-    head: float
-    bands: tuple[float, ...]
-    bottom: float
+    pitch: float  # a column's width
+    cell: float  # a cell's height
+    top: float  # of the calls
+    bands: tuple[float, ...]  # of each order
+    compact: bool  # a page has its title elsewhere, and less room
 
 
 def derivative_table(*traces: Trace, width: float = 940) -> str:
@@ -68,10 +71,12 @@ def derivative_table(*traces: Trace, width: float = 940) -> str:
     Each is headed by its trace's `title`. Some 200 columns fit; more make the picture wider, not illegible.
     """
     tables = [table_of(trace) for trace in traces]
-    room = width - LEFT - RIGHT - GAP * (len(tables) - 1)
+    room = width - _left(False) - RIGHT - GAP * (len(tables) - 1)
     pitch = min(24.0, max(4.0, room / sum(max(len(t.columns), 1) for t in tables)))
-    rows = sum(max(t.height(order) for t in tables) for order in range(1, _orders(tables)))
+    rows = sum(max(t.height(order) for t in tables) for order in range(1, max(t.orders for t in tables)))
     body, right, bottom = drawing(tables, pitch, cell=min(9.0, max(2.5, 280 / max(rows, 1))), width=width)
+    body += f'\n<text class="quiet" x="24" y="{bottom + 12:g}">{CAPTION}</text>\n'
+    bottom += 32
     title = escape(" beside ".join(trace.title for trace in traces))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right:g} {bottom:g}" width="{right:g}" '
@@ -81,24 +86,25 @@ def derivative_table(*traces: Trace, width: float = 940) -> str:
     )
 
 
-def drawing(tables: list[Table], pitch: float, cell: float, width: float) -> tuple[str, float, float]:
-    """What is inside the SVG element, and its width and height."""
-    head = TOP + BRACKET * max(len(t.calls) for t in tables) + (NAMES if pitch >= LEGIBLE else 0) + 10
-    bands, y = [], float(head)
-    for order in range(_orders(tables)):
+def drawing(
+    tables: list[Table], pitch: float, cell: float, width: float = 0, compact: bool = False
+) -> tuple[str, float, float]:
+    """What is inside the SVG element, and its width and height. `compact` leaves out the titles and some words."""
+    top = 0 if compact else TOP
+    y = top + BRACKET * max(len(t.calls) for t in tables) + (NAMES if pitch >= LEGIBLE else 0) + 10.0
+    bands = []
+    for order in range(max(t.orders for t in tables)):
         bands.append(y)
-        y += AIR * 2 + (max(t.height(order) for t in tables) * cell if order else HEAD)
-        y = max(y, bands[-1] + 62)  # room for the words at the left
-    frame = Frame(pitch, cell, head, tuple(bands), y + 6)
-    starts, x = [], float(LEFT)
+        height = max(t.height(order) for t in tables) * cell if order else HEAD
+        y += max(height + 2 * AIR, 48 if compact else 64)  # room for the words at the left
+    frame = Frame(pitch, cell, top, tuple(bands), compact)
+    panels, x = [], float(_left(compact))
     for table in tables:
-        starts.append(x)
-        x += max(len(table.columns) * pitch, 9 * len(table.trace.title)) + GAP
+        panels += _panel(table, frame, x)
+        x += max(len(table.columns) * pitch, 0 if compact else 9 * len(table.trace.title)) + GAP
     right = max(x - GAP + RIGHT, width)
-    parts = [f"<defs>{HATCHES}</defs>", *_bands(tables, frame, right)]
-    for table, start in zip(tables, starts):
-        parts += _panel(table, frame, start)
-    return "\n".join(parts), right, frame.bottom
+    parts = [f"<defs>{HATCHES}</defs>", *_bands(tables, frame, right), *panels, *_words(tables, frame, y)]
+    return "\n".join(parts), right, y + 6
 
 
 def described(tables: list[Table]) -> str:
@@ -111,47 +117,63 @@ def described(tables: list[Table]) -> str:
     )
 
 
-def _orders(tables: list[Table]) -> int:
-    return max(t.orders for t in tables)
-
-
 def _bands(tables: list[Table], frame: Frame, right: float) -> Iterator[str]:
-    """The rule above each band and the words at its left."""
+    """The rule above each band."""
+    x = 14 if frame.compact else 24
+    for y in frame.bands:
+        yield f'<line class="rule" x1="{x}" x2="{right - x:g}" y1="{y:g}" y2="{y:g}"/>'
+
+
+def _words(tables: list[Table], frame: Frame, bottom: float) -> Iterator[str]:
+    """The words at the left of each band, on a ground of their own: a page keeps them in place as the rest scrolls."""
+    x, top, width = 14 if frame.compact else 24, frame.bands[0], _left(frame.compact) - 6
+    yield f'<g class="words"><rect class="under" y="{top + 1:g}" width="{width}" height="{bottom - top:g}"/>'
     for order, y in enumerate(frame.bands):
-        words = WORDS[order] if order < len(WORDS) else f"differentiated {order} times"
         counts = " and ".join(str(t.trace.counts().get(order, 0)) for t in tables)
-        yield f'<line class="rule" x1="24" x2="{right - RIGHT:g}" y1="{y:g}" y2="{y:g}"/>'
-        yield f'<text class="order" x="24" y="{y + 21:g}">order {order}</text>'
-        yield f'<text class="quiet" x="24" y="{y + 37:g}">{words}</text>'
-        yield f'<text class="quiet" x="24" y="{y + 52:g}">{counts} operations</text>'
+        lines = [WORDS[order] if order < len(WORDS) else f"differentiated {order} times", f"{counts} operations"]
+        yield f'<line class="rule" x1="{x}" x2="{width}" y1="{y:g}" y2="{y:g}"/>'
+        yield f'<text class="order" x="{x}" y="{y + 21:g}">order {order}</text>'
+        for k, line in enumerate(lines[frame.compact :]):
+            yield f'<text class="quiet" x="{x}" y="{y + 37 + 15 * k:g}">{line}</text>'
+    yield "</g>"
+
+
+def _left(compact: bool) -> int:
+    return 98 if compact else 170
 
 
 def _panel(table: Table, frame: Frame, left: float) -> Iterator[str]:
     """One table: its title, who called what, the operations' names, and all cells."""
-    yield f'<text class="title" x="{left:g}" y="30">{escape(table.trace.title)}</text>'
-    for level, row in enumerate(table.calls):
+    if not frame.compact:
+        yield f'<text class="title" x="{left:g}" y="31">{escape(table.trace.title)}</text>'
+    for level, row in enumerate(table.calls, 1):
         for call in row:
-            yield from _bracket(call, left, TOP + BRACKET * (level + 1), frame.pitch)
+            yield from _bracket(call, left, frame.top + BRACKET * level, frame.pitch)
     for k, column in enumerate(table.columns):
-        x = left + k * frame.pitch
-        middle = x + frame.pitch / 2
-        if frame.pitch >= LEGIBLE:
-            name = f"rotate(-90 {middle + 4:g} {frame.head - 6:g})"
-            text = escape(_short(column.op))
-            yield f'<text x="{middle + 4:g}" y="{frame.head - 6:g}" transform="{name}">{text}</text>'
-        deepest = max((order for order in range(1, table.orders) if (column.id, order) in table.stacks), default=0)
-        if deepest:
-            top = frame.bands[0] + AIR + HEAD
-            yield f'<path class="thread" d="M{middle:g} {top:g}V{frame.bands[deepest] + AIR:g}"/>'
-        if column.order == 0:
-            yield _cell(table.trace, column, x, frame.bands[0] + AIR, frame.pitch, HEAD)
-        for order in range(1, table.orders):
-            for row_, step in enumerate(table.stacks.get((column.id, order), ())):
-                y = frame.bands[order] + AIR + row_ * frame.cell
-                yield _cell(table.trace, step, x, y, frame.pitch, frame.cell - (1.0 if frame.cell > 4 else 0.5))
+        yield from _column(table, column, frame, left + k * frame.pitch)
     for order, y in enumerate(frame.bands):
         if order and not table.height(order):
-            yield f'<text class="quiet" x="{left:g}" y="{y + 37:g}">empty: no operation of order {order}</text>'
+            yield f'<text class="empty" x="{left:g}" y="{y + 21:g}">empty: no operation of order {order}</text>'
+
+
+def _column(table: Table, column: Step, frame: Frame, x: float) -> Iterator[str]:
+    """An operation of the user's code, and the stacks below it."""
+    middle = x + frame.pitch / 2
+    if frame.pitch >= LEGIBLE:
+        turned = f"rotate(-90 {middle + 4:g} {frame.bands[0] - 7:g})"
+        name = escape(_short(column.op))
+        yield f'<text data-column="{column.id}" x="{middle + 4:g}" y="{frame.bands[0] - 7:g}" transform="{turned}">{name}</text>'
+    stacks = {order: table.stacks[column.id, order] for order in range(1, table.orders) if (column.id, order) in table.stacks}
+    if stacks:
+        top, bottom = frame.bands[0] + AIR + HEAD, frame.bands[max(stacks)] + AIR
+        yield f'<path class="thread" d="M{middle:g} {top:g}V{bottom:g}"/>'
+    if column.order == 0:
+        yield _cell(table.trace, column, x, frame.bands[0] + AIR, frame.pitch, HEAD)
+    seam = 1.0 if frame.cell > 4 else 0.5
+    for order, stack in stacks.items():
+        for row, step in enumerate(stack):
+            y = frame.bands[order] + AIR + row * frame.cell
+            yield _cell(table.trace, step, x, y, frame.pitch, frame.cell - seam)
 
 
 def _bracket(call: Call, left: float, y: float, pitch: float) -> Iterator[str]:

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 
 
-def trace() -> Trace:
+def trace(title: str | None = None) -> Trace:
     """Record every operation of the `with` block, in this thread; nothing is paid outside it.
+
+    `title` heads the pictures; by default it is the name of the file that holds the block.
 
     It sees through `vmap`, through the gradient of a gradient, and through `compile` while that
     records (a replay of the recording passes through no `bind`, so there is nothing to see).
@@ -47,14 +49,15 @@ def trace() -> Trace:
     >>> max(t.counts())
     2
     """
-    return Trace()
+    return Trace(title)
 
 
 class Trace:
     """What happened in a `with tm.trace()` block: `steps` in order, and the ways to show them."""
 
-    def __init__(self) -> None:
-        self.title = "Trace"
+    def __init__(self, title: str | None = None) -> None:
+        self.title = title or "trace"
+        self._named = title is not None
         self.recorder = Recorder()
         self._watching: AbstractContextManager[Any] | None = None
         self._names: dict[str, str] = {}
@@ -62,7 +65,10 @@ class Trace:
     def __enter__(self) -> Trace:
         if self.recorder.steps:
             raise RuntimeError("this trace has its steps already: begin another one with tm.trace()")
-        self.recorder = Recorder(sys._getframe(1).f_code)
+        code = sys._getframe(1).f_code
+        if not self._named:
+            self.title = Path(code.co_filename).name
+        self.recorder = Recorder(code)
         self._watching = setting(watchers=(*state.watchers, self.recorder))
         self._watching.__enter__()
         return self

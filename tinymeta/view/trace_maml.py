@@ -29,11 +29,15 @@ def loss(params, batch):
     return tm.mean(error * error)
 
 
+def descend(p, g):
+    return p - 0.1 * g
+
+
 def adapt(params, support):
     grads = tm.grad(loss)(params, support)
     if FIRST_ORDER:
         grads = tm.tree.map(tm.stop_gradient, grads)
-    return tm.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+    return tm.tree.map(descend, params, grads)
 
 
 def objective(params):

@@ -63,6 +63,11 @@ def origin(trace: Trace, step: Step) -> str:
     return "made before the trace" if step.kind == "earlier" else ""
 
 
+def number(value: float | str) -> str:
+    """Four digits of a number; what JSON can't hold is text already."""
+    return value if isinstance(value, str) else f"{value:.4g}".replace("-", "−")
+
+
 def style(step: Step) -> str:
     """The rich style of a step's order."""
     return STYLES[min(step.order, len(STYLES) - 1)]
@@ -77,8 +82,4 @@ def _is_number(step: Step) -> bool:
 
 
 def _named(step: Step) -> str:
-    return f"{step.value['first'][0]:g}" if _is_number(step) and _is_real(step) else f"%{step.id}"
-
-
-def _is_real(step: Step) -> bool:
-    return isinstance(step.value["first"][0], (int, float))
+    return number(step.value["first"][0]) if _is_number(step) else f"%{step.id}"

@@ -30,6 +30,7 @@ class Variant(NamedTuple):
     structure: tree.Structure
     signature: list[Any]
     recording: Recording
+    program: Program  # the recorded one, optimised
     run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
 
 
@@ -68,9 +69,9 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
-    def programs(self) -> list[Program]:
-        """The recorded programs, the latest first."""
-        return [variant.recording.program for variant in self._variants]
+    def programs(self) -> list[tuple[Program, Program]]:
+        """The programs as recorded and as they run, the latest first."""
+        return [(variant.recording.program, variant.program) for variant in self._variants]
 
     def _find(self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any]) -> Variant | None:
         for variant in self._variants:
@@ -88,7 +89,7 @@ class Compiled:
                 recording = record(call, leaves, (self._f, statics, *leaves))
                 program = factored(recording.program) if self._factor else recording.program
                 run = None if recording.followed else Replay(program)
-                variant = Variant(statics, structure, signature, recording, run)
+                variant = Variant(statics, structure, signature, recording, program, run)
                 self._variants = [variant, *self._variants]
         return variant
 

@@ -1,6 +1,304 @@
+"""Products stay factored: the pass that knows that a few-shot update has low rank.
+
+With n examples, one inner step changes the weights of a linear layer by a product of rank n,
+
+    W' = W − α aᵀ d        a: the layer's input (n × in),   d: the cotangent of its output (n × out)
+
+and there is one W' for every task. But nobody needs W' itself, only products with it:
+
+    x W'  =  x W − α (x aᵀ) d              one product with the shared W over all tasks, and two small ones
+    Σ_tasks xᵀ g                            one product with the tasks folded into the sum, instead of a matrix per task
+    d (xᵀ g)ᵀ = (d gᵀ) x                    and so on through the second derivative, whose cotangents are products again
+
+The pass treats a product that is larger than its factors as *virtual*: it is not computed; its readers are given the sum of
+products that it stands for. Linear operations on virtual nodes (sums, multiples, transposes) are virtual too. What reads a
+virtual node is then a sum of networks (`network.py`), each multiplied in its cheapest order, with equal parts joined
+(A B + A C = A (B + C)). A virtual node must be read by linear operations and products alone.
+
+Factoring pays for some nodes and not for others (after many inner steps the sum has many terms and W' itself is
+cheaper), so each virtual node is tried as a real one, and stays real where that costs less. The result is kept only if the
+whole program takes no more operations than before.
+"""
+
 from __future__ import annotations
-from tinymeta.engine.compile.program import Program
+
+import math
+from itertools import count
+
+import numpy as np
+
+from tinymeta.engine.compile.network import FREE, MOVED, Factor, Labels, Term, merged, order
+from tinymeta.engine.compile.operations import (
+    Broadcast,
+    Contract,
+    Operation,
+    Permute,
+    Reduce,
+    Reshape,
+    Scale,
+    Shape,
+    Ufunc,
+)
+from tinymeta.engine.compile.program import Builder, Program, squeezed
+from tinymeta.engine.compile.translate import contract
+
+TERMS = 40  # a sum of more products than this is not considered
 
 
 def factored(program: Program) -> Program:
-    return program
+    """The same results with fewer operations, or the program as it is."""
+    pass_ = _Factoring(program)
+    if not pass_.virtual:
+        return program
+    pass_.search()
+    found = pass_.rewritten()
+    return found if found.flops() <= program.flops() else program
+
+
+class _Factoring:
+    """One program, and the set of its nodes that are virtual."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.nodes = program.nodes
+        self.users = program.users()
+        self.labels = count(FREE)
+        self.size: dict[int, int] = {}
+        linear = [self._is_linear(i) for i in range(len(self.nodes))]
+        absorbed = [
+            linear[i] and i not in program.results and bool(self.users[i]) and all(linear[u] for u in self.users[i])
+            for i in range(len(self.nodes))
+        ]
+        self.virtual: set[int] = set()
+        for i, node in enumerate(self.nodes):
+            if not absorbed[i] or isinstance(node.op, Reduce):
+                continue
+            if isinstance(node.op, Contract):
+                outer = node.size > max(self.nodes[x].size for x in node.inputs)
+            else:
+                outer = any(x in self.virtual for x in node.inputs)
+            if outer:
+                self.virtual.add(i)
+
+    def search(self) -> None:
+        """Make virtual nodes real wherever that costs less."""
+        for _ in range(3):
+            changed = False
+            for i in sorted(self.virtual, reverse=True):
+                affected = self._readers(i)
+                before = sum(self.cost(r) for r in affected)
+                self.virtual.discard(i)
+                if self.cost(i) + sum(self.cost(r) for r in affected) < before:
+                    changed = True
+                else:
+                    self.virtual.add(i)
+            if not changed:
+                return
+
+    def rewritten(self) -> Program:
+        """The program without its virtual nodes."""
+        b = Builder()
+        place: dict[int, int] = {}
+        for i, node in enumerate(self.nodes):
+            if i in self.virtual:
+                continue
+            if any(x in self.virtual for x in node.inputs):
+                place[i] = self._written(b, i, place)
+            else:
+                place[i] = b.copy(node, [place[x] for x in node.inputs])
+        return b.finished([place[i] for i in self.program.results])
+
+    def cost(self, i: int) -> float:
+        """What a real node costs with the virtual ones in front of it expanded."""
+        node = self.nodes[i]
+        if not any(x in self.virtual for x in node.inputs):
+            flops, _ = self.program.cost(node)
+            moved = 0 if node.op.view else node.size + sum(self.nodes[x].size for x in node.inputs)
+            return flops + MOVED * moved
+        terms, result = self._sum(i)
+        total = 0.0
+        for term in terms:
+            inner = tuple(f.labels for f in term.factors)
+            total += order(inner, result, self.size)[1]
+            for f in term.factors:  # one addition for each part beyond the first
+                total += (1 + 3 * MOVED) * (len(f.parts) - 1) * math.prod(self.size[k] for k in f.labels)
+        total += (1 + 3 * MOVED) * (len(terms) - 1) * node.size
+        return total if len(terms) <= TERMS else total + 1e12 * len(terms)
+
+    def _readers(self, i: int) -> list[int]:
+        """The real nodes that read node i, directly or through virtual ones."""
+        found, stack = set(), [i]
+        while stack:
+            for user in self.users[stack.pop()]:
+                if user in self.virtual:
+                    stack.append(user)
+                else:
+                    found.add(user)
+        return sorted(found)
+
+    def _is_linear(self, i: int) -> bool:
+        """Whether `_expanded` knows the operation: a product, or linear in its inputs."""
+        node = self.nodes[i]
+        if node.dtype is None or node.dtype.kind != "f":
+            return False
+        op = node.op
+        if isinstance(op, Reshape):
+            return squeezed(op.to) == squeezed(self.nodes[node.inputs[0]].shape)
+        if isinstance(op, (Contract, Permute, Broadcast)):
+            return True
+        if isinstance(op, Reduce):
+            return op.name == "add"
+        if isinstance(op, Ufunc) and op.name in ("add", "subtract", "negative"):
+            return True
+        return self._number(i) is not None
+
+    def _number(self, i: int) -> tuple[int, int, float | None] | None:
+        """For a multiple by one number: (what is multiplied, the number's node, its weight if it is a constant)."""
+        node = self.nodes[i]
+        times = isinstance(node.op, Scale) or node.op == Ufunc("multiply")
+        if not times and node.op != Ufunc("divide"):
+            return None
+        for k in (1, 0) if times else (1,):
+            value = self.nodes[node.inputs[k]].value
+            if self.nodes[node.inputs[k]].size == 1 and node.shape == self.nodes[node.inputs[1 - k]].shape:
+                number = None if value is None else float(value.reshape(()))
+                if number is not None and not math.isfinite(number if times else 1 / number if number else math.inf):
+                    return None
+                if number is None and (isinstance(node.op, Scale) or not times):
+                    continue  # a number that only the run knows may be 0 or infinite
+                weight = number if times or number is None else 1 / number
+                return node.inputs[1 - k], node.inputs[k], weight
+        return None
+
+    def _sum(self, i: int) -> tuple[list[Term], Labels]:
+        """Node i as a sum of networks over real nodes, and the labels of its axes."""
+        node = self.nodes[i]
+        axes = tuple(range(len(node.shape)))
+        self.size.update(zip(axes, node.shape))
+        terms = merged(self._expanded(i, axes, top=True))
+        for term in terms:  # summed labels were renamed
+            for f in term.factors:
+                self.size.update(zip(f.labels, squeezed(self.nodes[f.parts[0][1]].shape)))
+        return terms, tuple(k for k in axes if node.shape[k] != 1)
+
+    def _expanded(self, i: int, labels: Labels, top: bool = False) -> list[Term]:
+        """Node i, with these labels on its axes, as a sum of networks."""
+        node = self.nodes[i]
+        if not top and i not in self.virtual:
+            own = tuple(k for k, n in zip(labels, node.shape) if n != 1)
+            return [Term(1.0, (Factor(((1.0, i),), own),))]
+        op, inputs = node.op, node.inputs
+        shapes = [self.nodes[x].shape for x in inputs]
+        if isinstance(op, Contract):
+            named = dict(zip(op.out, labels))
+            for letter, n in zip(op.a + op.b, shapes[0] + shapes[1]):
+                named.setdefault(letter, self._fresh(n))
+            left, right = (self._expanded(x, tuple(named[k] for k in ks), False) for x, ks in zip(inputs, (op.a, op.b)))
+            return [
+                Term(s.weight * t.weight, s.factors + t.factors, s.scalars + t.scalars) for s in left for t in right
+            ]
+        if isinstance(op, Ufunc) and op.name in ("add", "subtract"):
+            sign = 1.0 if op.name == "add" else -1.0
+            second = [t._replace(weight=sign * t.weight) for t in self._expanded(inputs[1], labels)]
+            return self._expanded(inputs[0], labels) + second
+        if isinstance(op, Ufunc) and op.name == "negative":
+            return [t._replace(weight=-t.weight) for t in self._expanded(inputs[0], labels)]
+        multiple = self._number(i)
+        if multiple is not None:
+            inner, number, weight = multiple
+            terms = self._expanded(inner, labels)
+            if weight is None:
+                return [t._replace(scalars=(*t.scalars, number)) for t in terms]
+            return [t._replace(weight=weight * t.weight) for t in terms]
+        return self._expanded(inputs[0], self._through(op, labels, node.shape, shapes[0]))
+
+    def _through(self, op: Operation, labels: Labels, shape: Shape, before: Shape) -> Labels:
+        """The labels on the input's axes of a view or a sum."""
+        if isinstance(op, Permute):
+            return tuple(labels[op.axes.index(k)] for k in range(len(labels)))
+        if isinstance(op, Reduce):
+            rest = iter(labels)
+            return tuple(self._fresh(n) if k in op.axes else next(rest) for k, n in enumerate(before))
+        if isinstance(op, Reshape):
+            rest = iter([k for k, n in zip(labels, shape) if n != 1])
+            return tuple(next(rest) if n != 1 else self._fresh(1) for n in before)
+        return labels  # a broadcast: axes of size 1 have no label
+
+    def _fresh(self, n: int) -> int:
+        label = next(self.labels)
+        self.size[label] = n
+        return label
+
+    def _written(self, b: Builder, i: int, place: dict[int, int]) -> int:
+        """Node i, real, written as its sum of networks."""
+        node = self.nodes[i]
+        terms, result = self._sum(i)
+        total: int | None = None
+        for term in sorted(terms, key=lambda t: t.weight < 0):  # begin with one that is not subtracted
+            value = b.reshape(*self._product(b, term, result, node.shape, place))
+            if total is None:
+                total = value if term.weight > 0 else b.add(Ufunc("negative"), value)
+            else:
+                total = b.add(Ufunc("add" if term.weight > 0 else "subtract"), total, value)
+        assert total is not None
+        return b.add(Broadcast(node.shape), total)
+
+    def _product(
+        self, b: Builder, term: Term, result: Labels, shape: Shape, place: dict[int, int]
+    ) -> tuple[int, Shape]:
+        """The network of a term without its sign, and the shape (1 where it lacks an axis) it is to take."""
+        left = [(self._factor(b, f, place), f.labels) for f in term.factors]
+        pairs, _ = order(tuple(labels for _, labels in left), result, self.size)
+        weight = abs(term.weight)
+        used = {k for _, labels in left for k in labels}
+        alone = {k for k in range(len(shape)) if k in used}
+        for step, (i, j) in enumerate(pairs):
+            (x, a), (y, c) = left[i], left[j]
+            left = [f for k, f in enumerate(left) if k not in (i, j)]
+            wanted = {k for _, labels in left for k in labels} | set(result)
+            (x, a), (y, c) = self._presummed(b, x, a, wanted | set(c)), self._presummed(b, y, c, wanted | set(a))
+            out = tuple(k for k in dict.fromkeys((*a, *c)) if k in wanted)
+            if step == len(pairs) - 1:
+                out = tuple(k for k in result if k in a or k in c)
+                if weight != 1:
+                    x, y = self._times(b, x, y, weight)
+            spelled = ["".join(chr(0x100 + k) for k in labels) for labels in (a, c, out)]
+            left.append((contract(b, spelled[0], x, spelled[1], y, spelled[2]), out))
+        x, labels = left[0]
+        if not pairs:
+            x, labels = self._presummed(b, x, labels, set(result))
+            x = b.add(Permute(tuple(labels.index(k) for k in result if k in labels)), x)
+            if weight != 1:
+                x = b.add(Ufunc("multiply"), x, self._constant(b, weight, x))
+        for number in term.scalars:
+            x = b.add(Ufunc("multiply"), x, b.reshape(place[number], (1,) * len(b.nodes[x].shape)))
+        return x, tuple(n if k in alone else 1 for k, n in enumerate(shape))
+
+    def _factor(self, b: Builder, factor: Factor, place: dict[int, int]) -> int:
+        """A factor without axes of size 1: a node, or a weighted sum of nodes."""
+        total: int | None = None
+        for weight, node in sorted(factor.parts, key=lambda part: part[0] < 0):
+            x = b.reshape(place[node], squeezed(self.nodes[node].shape))
+            if abs(weight) != 1:
+                x = b.add(Ufunc("multiply"), x, self._constant(b, abs(weight), x))
+            if total is None:
+                total = x if weight > 0 else b.add(Ufunc("negative"), x)
+            else:
+                total = b.add(Ufunc("add" if weight > 0 else "subtract"), total, x)
+        assert total is not None
+        return total
+
+    def _presummed(self, b: Builder, x: int, labels: Labels, wanted: set[int]) -> tuple[int, Labels]:
+        """`x` summed over the labels that nothing else has."""
+        axes = tuple(k for k, label in enumerate(labels) if label not in wanted)
+        return (b.add(Reduce("add", axes), x) if axes else x), tuple(k for k in labels if k in wanted)
+
+    def _times(self, b: Builder, x: int, y: int, weight: float) -> tuple[int, int]:
+        """The smaller of two factors multiplied by a number."""
+        small = x if b.nodes[x].size <= b.nodes[y].size else y
+        scaled = b.add(Ufunc("multiply"), small, self._constant(b, weight, small))
+        return (scaled, y) if small == x else (x, scaled)
+
+    def _constant(self, b: Builder, value: float, like: int) -> int:
+        node = b.nodes[like]
+        return b.constant(np.full((1,) * len(node.shape), value, node.dtype))

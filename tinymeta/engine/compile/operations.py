@@ -6,7 +6,7 @@ is the plain replay, and the oracle of the tests), the shape of its result, and 
 operations it takes. They are values: equal ones are the same operation, which is how common subexpressions meet.
 
     Input, Constant                      where numbers come from
-    Ufunc, Scale, Where                  element by element, broadcasting
+    Ufunc, Scale, Where, Cast            element by element, broadcasting
     Reduce                               sum or maximum over axes
     Contract                             a product of two arrays, summed over the axes that the result lacks
     Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (views)
@@ -99,6 +99,19 @@ class Where(Operation):
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         return math.prod(shape)
+
+
+@dataclass(frozen=True)
+class Cast(Operation):
+    """The same numbers in another dtype."""
+
+    to: Any
+
+    def __call__(self, x: Array) -> Array:
+        return x.astype(self.to)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 from tinymeta.engine.compile.operations import (
     Broadcast,
     Call,
+    Cast,
     Constant,
     Contract,
     Input,
@@ -184,6 +185,8 @@ def _result_dtype(op: Operation, dtypes: list[Any]) -> Any:
         return np.result_type(*dtypes[1:])
     if isinstance(op, (Reduce, Reshape, Permute, Broadcast, Slice)):
         return dtypes[0]
+    if isinstance(op, Cast):
+        return op.to
     if isinstance(op, (Call, Part)):
         return None
     raise TypeError(f"{type(op).__name__} has no inputs")

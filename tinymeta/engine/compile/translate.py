@@ -14,6 +14,7 @@ import numpy as np
 from tinymeta.engine.compile.operations import (
     Broadcast,
     Call,
+    Cast,
     Contract,
     Part,
     Permute,
@@ -27,7 +28,6 @@ from tinymeta.engine.compile.operations import (
 )
 from tinymeta.engine.compile.program import Builder, squeezed
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.tensor import Array
 
 Rule: TypeAlias = Callable[..., int]
 
@@ -86,8 +86,25 @@ def _positive(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
     return tuple(a % rank for a in axes)
 
 
-def _sum(b: Builder, x: int, axes: tuple[int, ...]) -> int:
-    return b.add(Reduce("add", _positive(axes, len(b.nodes[x].shape))), x)
+def _sum(b: Builder, x: int, axes: tuple[int, ...], keepdims: bool = False, count: float = 1) -> int:
+    shape = b.nodes[x].shape
+    gone = _positive(axes, len(shape))
+    total = b.add(Reduce("add", gone), x)
+    if keepdims:
+        total = b.reshape(total, tuple(1 if i in gone else n for i, n in enumerate(shape)))
+    return _divided(b, total, count)
+
+
+def _divided(b: Builder, x: int, count: float) -> int:
+    return x if count == 1 else b.add(Ufunc("divide"), x, _number(b, count, x))
+
+
+def _repeat(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, keepdims: bool, count: float) -> int:
+    before = b.nodes[x].shape
+    hidden = before[: len(before) - (len(shape) if keepdims else len(shape) - len(axes))]
+    gone = _positive(axes, len(shape))
+    single = b.reshape(_divided(b, x, count), (*hidden, *(1 if i in gone else n for i, n in enumerate(shape))))
+    return b.add(Broadcast((*hidden, *shape)), single)
 
 
 def _sum_to(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, ndim: int) -> int:
@@ -211,16 +228,12 @@ def _index(b: Builder, x: int, key: tuple[Any, ...]) -> int:
     return b.add(Slice((*((None, None, None),) * hidden, *plain)), x)
 
 
-def _astype(b: Builder, x: int, dtype: Any) -> int | None:
-    node = b.nodes[x]
-    if node.dtype == np.bool_ and np.dtype(dtype).kind == "f":
-        number: Callable[[float], Array] = lambda value: np.full((1,) * len(node.shape), value, dtype)
-        return b.add(Where(), x, b.constant(number(1)), b.constant(number(0)))
-    return x if node.dtype == dtype else None
+def _astype(b: Builder, x: int, dtype: Any) -> int:
+    return x if b.nodes[x].dtype == dtype else b.add(Cast(np.dtype(dtype)), x)
 
 
 _RULES: dict[str, Rule] = {
-    "astype": _astype,  # type: ignore[dict-item]
+    "astype": _astype,
     "broadcast_to": _broadcast,
     "enter": _enter,
     "index": _index,
@@ -230,6 +243,7 @@ _RULES: dict[str, Rule] = {
     "matmul_matrices": _matmul,
     "permute": _permute,
     "relu": _relu,
+    "repeat_axes": _repeat,
     "reshape": _reshape,
     "scale": _elementwise(Scale()),
     "sigmoid": _sigmoid,

@@ -1,9 +1,7 @@
-"""Acting in many tasks at once: environments as arrays over (tasks, trajectories), and the one loop that
-runs them.
+"""Acting in many tasks at once: environments, and the one loop that runs them.
 
-An environment's tasks are arrays with a leading task axis, its state arrays over (tasks, trajectories). A
-policy is any function from observations to actions; what it needs besides (parameters, randomness, memory)
-it brings along.
+An environment's tasks are arrays with a leading task axis, its states arrays over (tasks, trajectories). A policy is
+any function from observations to actions; what it needs besides (parameters, randomness, memory) it brings along.
 """
 
 from __future__ import annotations

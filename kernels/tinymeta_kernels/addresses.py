@@ -1,0 +1,87 @@
+"""Where NumPy's own machine code lies: the inner loops of its ufuncs, and the BLAS that it brings along.
+
+A ufunc is a table of C loops, one for each combination of dtypes, all called alike:
+
+    loop(char **args, npy_intp *count, npy_intp *strides, void *data)
+
+The table is in the documented struct ``PyUFuncObject`` (numpy.org, "Python types and C-structures"). A
+kernel that calls these loops computes what NumPy computes, bit by bit, with NumPy's SIMD, and without
+Python. Every address is tried on a few numbers before it is given out; where anything is not as expected
+(another Python, another BLAS) the functions below return None, and the caller does without.
+"""
+
+import ctypes
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Loop", "gemm", "loop"]
+
+
+class Loop(NamedTuple):
+    """A loop's address, and its fourth argument."""
+
+    address: int
+    data: int
+
+
+class _Ufunc(ctypes.Structure):
+    """The head of ``PyUFuncObject``."""
+
+    _fields_ = [
+        ("refcount", ctypes.c_ssize_t),
+        ("type", ctypes.c_void_p),
+        ("nin", ctypes.c_int),
+        ("nout", ctypes.c_int),
+        ("nargs", ctypes.c_int),
+        ("identity", ctypes.c_int),
+        ("functions", ctypes.POINTER(ctypes.c_void_p)),
+        ("data", ctypes.POINTER(ctypes.c_void_p)),
+        ("ntypes", ctypes.c_int),
+        ("reserved1", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+        ("types", ctypes.POINTER(ctypes.c_byte)),
+    ]
+
+
+_SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
+
+
+@lru_cache(maxsize=None)
+def loop(name: str, dtypes: tuple[Any, ...]) -> Loop | None:
+    """The loop of the NumPy ufunc ``name`` for these dtypes (inputs, then output), or None."""
+    ufunc: np.ufunc = getattr(np, name)
+    head = _Ufunc.from_address(id(ufunc))
+    same = (head.nin, head.nout, head.nargs, head.ntypes) == (ufunc.nin, ufunc.nout, ufunc.nargs, ufunc.ntypes)
+    if not same or head.name != name.encode():
+        return None
+    wanted = [np.dtype(d).num for d in dtypes]
+    for i in range(head.ntypes):
+        if [head.types[i * head.nargs + k] for k in range(head.nargs)] == wanted and head.functions[i]:
+            found = Loop(head.functions[i], head.data[i] or 0)
+            return found if _agrees(found, ufunc, dtypes) else None
+    return None
+
+
+def _agrees(found: Loop, ufunc: np.ufunc, dtypes: tuple[Any, ...]) -> bool:
+    """Whether the loop gives what the ufunc gives on five numbers."""
+    given = [np.arange(1, 6).astype(d) for d in dtypes[:-1]]
+    out = np.zeros(5, dtypes[-1])
+    arrays = [*given, out]
+    args = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+    strides = (ctypes.c_ssize_t * len(arrays))(*(a.itemsize for a in arrays))
+    count = ctypes.c_ssize_t(5)
+    _SIGNATURE(found.address)(args, ctypes.addressof(count), strides, found.data)
+    with np.errstate(all="ignore"):
+        return bool(np.array_equal(out, ufunc(*given)))
+
+
+@lru_cache(maxsize=None)
+def gemm(dtype: Any) -> int | None:
+    """The address of ``cblas_sgemm`` or ``cblas_dgemm`` with 64-bit sizes in NumPy's OpenBLAS, or None."""
+    letter = {"f": "s", "d": "d"}[np.dtype(dtype).char]
+    library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
+    function = getattr(library, f"scipy_cblas_{letter}gemm64_", None)
+    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value

@@ -1,0 +1,207 @@
+"""A machine for programs of array operations: one compiled loop that reads instructions and does what they say.
+
+A program is a table of 64-bit integers. The machine does next to no arithmetic of its own: elementwise
+operations and sums are NumPy's own inner loops, products are NumPy's own BLAS, both called by address
+(``addresses.py``). What it saves is everything around them, which for small arrays is nearly all the time:
+Python, the checks of each call, and memory that is allocated and paged in for every result. Nothing is
+compiled for a new program.
+
+    for each block of tasks:                 a block's arrays are small, and stay in the core's cache
+        for each instruction:
+            addresses of its operands        base[slot] + offset + first task · step
+            for each row: loop(addresses, count, strides)
+
+An instruction is laid out as
+
+    opcode, length, address, data, operands, axes, size of each axis,
+    then for each operand (the result last): slot, offset, step, stride along each axis
+
+with offsets, steps and strides in bytes. A negative size stands for that many elements *per task*: it is
+multiplied by the number of tasks in the block. The last axis is the one that a loop runs along.
+"""
+
+import numpy as np
+from numba import carray, njit, types
+from numba.extending import intrinsic
+
+from ._jit import jit
+
+__all__ = ["CAST", "GEMM", "LOOP", "SCALE", "WHERE", "run"]
+
+LOOP = 0  # a ufunc's inner loop at `address`
+SCALE = 1  # out = x·y, but 0 where x is 0 and y has no number
+WHERE = 2  # out = y where x, else z
+CAST = 3  # out = x, float32 to float64 or back
+GEMM = 4  # out = alpha x y + beta out; after the operands: transposed x, y; m, n, k; leading sizes; alpha, beta
+
+
+@intrinsic
+def _call_loop(typingctx, address, args, count, strides, data):  # type: ignore[no-untyped-def]
+    """Call a ufunc's inner loop."""
+    from llvmlite import ir
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        pointer = ir.IntType(8).as_pointer()
+        function = ir.FunctionType(ir.VoidType(), [pointer] * 4).as_pointer()
+        given = [builder.inttoptr(v, pointer) for v in values[1:]]
+        builder.call(builder.inttoptr(values[0], function), given)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), codegen
+
+
+@intrinsic
+def _call_gemm(typingctx, address, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):  # type: ignore[no-untyped-def]
+    """Call a BLAS product of row-major matrices, in the dtype of `alpha` and `beta`."""
+    from llvmlite import ir
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        i32, i64, pointer = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
+        real = context.get_value_type(alpha)
+        forms = [i32, i32, i32, i64, i64, i64, real, pointer, i64, pointer, i64, real, pointer, i64]
+        function = builder.inttoptr(values[0], ir.FunctionType(ir.VoidType(), forms).as_pointer())
+        given = [ir.Constant(i32, 101)]
+        for form, value in zip(forms[1:], values[1:], strict=True):
+            if form == i32:
+                value = builder.trunc(value, i32)
+            elif form == pointer:
+                value = builder.inttoptr(value, pointer)
+            given.append(value)
+        builder.call(function, given)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(i, i, i, i, i, i, alpha, i, i, i, i, alpha, i, i), codegen
+
+
+@intrinsic
+def _pointer(typingctx, address, like):  # type: ignore[no-untyped-def]
+    """An address as a pointer to numbers of the type of `like`."""
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like)(types.int64, like), codegen
+
+
+@njit(error_model="numpy")
+def _scale(n, address, stride, zero):  # type: ignore[no-untyped-def]
+    w = stride[3]  # bytes of a number
+    sx, sy, so = stride[0] // w, stride[1] // w, stride[2] // w
+    x = carray(_pointer(address[0], zero), (1 + (n - 1) * sx,))
+    y = carray(_pointer(address[1], zero), (1 + (n - 1) * sy,))
+    out = carray(_pointer(address[2], zero), (1 + (n - 1) * so,))
+    if sx == 1 and sy == 1 and so == 1:
+        for i in range(n):
+            p = x[i] * y[i]
+            out[i] = zero if p != p and x[i] == zero else p
+    else:
+        for i in range(n):
+            p = x[i * sx] * y[i * sy]
+            out[i * so] = zero if p != p and x[i * sx] == zero else p
+
+
+@njit(error_model="numpy")
+def _where(n, address, stride, zero):  # type: ignore[no-untyped-def]
+    w = stride[4]
+    sc, sx, sy, so = stride[0], stride[1] // w, stride[2] // w, stride[3] // w
+    c = carray(_pointer(address[0], types.uint8(0)), (1 + (n - 1) * sc,))
+    x = carray(_pointer(address[1], zero), (1 + (n - 1) * sx,))
+    y = carray(_pointer(address[2], zero), (1 + (n - 1) * sy,))
+    out = carray(_pointer(address[3], zero), (1 + (n - 1) * so,))
+    if sc == 1 and sx == 1 and sy == 0 and so == 1:
+        other = y[0]
+        for i in range(n):
+            out[i] = x[i] if c[i] != 0 else other
+    else:
+        for i in range(n):
+            out[i * so] = x[i * sx] if c[i * sc] != 0 else y[i * sy]
+
+
+@njit(error_model="numpy")
+def _cast(n, address, stride, before, after):  # type: ignore[no-untyped-def]
+    sx, so = stride[0] // stride[2], stride[1] // (12 - stride[2])
+    x = carray(_pointer(address[0], before), (1 + (n - 1) * sx,))
+    out = carray(_pointer(address[1], after), (1 + (n - 1) * so,))
+    for i in range(n):
+        out[i * so] = x[i * sx]
+
+
+@njit
+def _sized(n, tasks):  # type: ignore[no-untyped-def]
+    return n if n >= 0 else -n * tasks
+
+
+@jit
+def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-untyped-def]
+    """Run the instructions in ``code`` for tasks ``first`` to ``last``, ``block`` of them at a time.
+
+    Parameters
+    ----------
+    code : int64 array
+        Instructions, one after the other.
+    numbers : float64 array
+        The factors alpha and beta of products.
+    base : int64 array
+        The address of each slot.
+    out_work : int64 array of 32
+        Room for the addresses, strides and sizes of one instruction.
+    """
+    address, stride, size, index = out_work[:8], out_work[8:16], out_work[16:24], out_work[24:32]
+    for task in range(first, last, block):
+        tasks = min(block, last - task)
+        at = 0
+        while at < code.size:
+            opcode, fn, data, operands, axes = code[at], code[at + 2], code[at + 3], code[at + 4], code[at + 5]
+            width = 3 + axes
+            operand = at + 6 + axes
+            rows = 1
+            for d in range(axes):
+                size[d] = _sized(code[at + 6 + d], tasks)
+                index[d] = 0
+                if d < axes - 1:
+                    rows *= size[d]
+            n = size[axes - 1]
+            for k in range(operands):
+                o = operand + k * width
+                address[k] = base[code[o]] + code[o + 1] + task * code[o + 2]
+                stride[k] = code[o + 2 + axes]
+            stride[operands] = data
+            more = operand + operands * width
+            for _ in range(rows):
+                if opcode == LOOP:
+                    _call_loop(fn, address.ctypes.data, size[axes - 1 :].ctypes.data, stride.ctypes.data, data)
+                elif opcode == GEMM:
+                    rows_of_x, columns_of_y, inner = code[more + 2], code[more + 3], code[more + 4]
+                    m, c, s = _sized(rows_of_x, tasks), _sized(columns_of_y, tasks), _sized(inner, tasks)
+                    ta, tb, lda, ldb, ldc = code[more], code[more + 1], code[more + 5], code[more + 6], code[more + 7]
+                    alpha, beta = numbers[code[more + 8]], numbers[code[more + 9]]
+                    x, y, out = address[0], address[1], address[2]
+                    if data == 4:
+                        _call_gemm(fn, ta, tb, m, c, s, np.float32(alpha), x, lda, y, ldb, np.float32(beta), out, ldc)
+                    else:
+                        _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
+                elif opcode == SCALE:
+                    if data == 4:
+                        _scale(n, address, stride, np.float32(0))
+                    else:
+                        _scale(n, address, stride, np.float64(0))
+                elif opcode == WHERE:
+                    if data == 4:
+                        _where(n, address, stride, np.float32(0))
+                    else:
+                        _where(n, address, stride, np.float64(0))
+                elif data == 4:
+                    _cast(n, address, stride, np.float32(0), np.float64(0))
+                else:
+                    _cast(n, address, stride, np.float64(0), np.float32(0))
+                for d in range(axes - 2, -1, -1):
+                    index[d] += 1
+                    full = index[d] == size[d]
+                    for k in range(operands):
+                        step = code[operand + k * width + 3 + d]
+                        address[k] += step * (1 - size[d]) if full else step
+                    if not full:
+                        break
+                    index[d] = 0
+            at += code[at + 1]

@@ -1,0 +1,117 @@
+"""Picking elements along one axis by an index for each position, and what that gives: sorting."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from tinymeta_kernels.scatter import scatter_add
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.domain import Domain, Sample, reals
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.index import getitem, integers
+from tinymeta.ops.reduce import normalized
+
+_any = reals(-2, 2)
+
+
+class take_along(Primitive):
+    """y[…, k, …] = x[…, indices[…, k, …], …] along one axis; the other axes broadcast."""
+
+    @staticmethod
+    def kernel(x: Array, indices: Array, axis: int) -> Array:
+        x, indices = np.moveaxis(x, axis, -1), np.moveaxis(indices, axis, -1)
+        lead = np.broadcast_shapes(x.shape[:-1], indices.shape[:-1])
+        n, k, rows = x.shape[-1], indices.shape[-1], math.prod(lead)
+        x = np.broadcast_to(x, (*lead, n)).reshape(rows, n)
+        y: Array = x[np.arange(rows)[:, None], np.broadcast_to(indices, (*lead, k)).reshape(rows, k)]
+        return np.moveaxis(y.reshape(*lead, k), -1, axis)
+
+    reference = staticmethod(np.take_along_axis)
+    domain, kinks = (_any, Domain(0, 2, "index")), ()
+    samples = (Sample(((2, 3), (2, 4)), {"axis": -1}), Sample(((3, 2), (2, 1)), {"axis": -2}))
+    vjp = lambda g, y, x, indices, axis: (
+        lambda: bind(put_along, g, indices, axis=axis, size=x.shape[axis]),
+        None,
+    )
+
+
+class put_along(Primitive):
+    """y[…, indices[…, k, …], …] += x[…, k, …] into zeros of `size` along the axis: the adjoint of `take_along`."""
+
+    @staticmethod
+    def kernel(x: Array, indices: Array, axis: int, size: int) -> Array:
+        return np.moveaxis(scatter_add(np.moveaxis(x, axis, -1), np.moveaxis(indices, axis, -1), size), -1, axis)
+
+    @staticmethod
+    def reference(x: Array, indices: Array, axis: int, size: int) -> Array:
+        x, indices = np.broadcast_arrays(np.moveaxis(x, axis, -1), np.moveaxis(indices, axis, -1))
+        y = np.zeros((*x.shape[:-1], size), x.dtype)
+        for at in np.ndindex(x.shape):
+            y[(*at[:-1], indices[at])] += x[at]
+        return np.moveaxis(y, -1, axis)
+
+    domain, kinks = (_any, Domain(0, 2, "index")), ()
+    samples = (
+        Sample(((2, 4), (2, 4)), {"axis": -1, "size": 3}),
+        Sample(((2, 2), (2, 1)), {"axis": -2, "size": 3}),
+    )
+    vjp = lambda g, y, x, indices, axis, size: (lambda: bind(take_along, g, indices, axis=axis), None)
+
+
+class argsort_axis(Primitive):
+    """The indices that sort along one axis; equal elements keep their order, in both directions."""
+
+    @staticmethod
+    def kernel(x: Array, axis: int, descending: bool) -> Array:
+        if not descending:
+            return np.argsort(x.real, axis=axis, kind="stable")
+        backwards = np.flip(np.argsort(np.flip(x.real, axis), axis=axis, kind="stable"), axis)
+        return x.shape[axis] - 1 - backwards
+
+    reference = kernel
+    domain, kinks, vjp = (_any,), (), None
+    samples = (
+        Sample(((2, 3),), {"axis": -1, "descending": False}),
+        Sample(((3, 2),), {"axis": -2, "descending": True}),
+    )
+
+
+def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
+    """For each position, the entry of `x` that `indices` names along `axis`; the other axes broadcast."""
+    x, indices = as_tensor(x), integers(indices, "take_along_axis")
+    (a,) = normalized(axis, x.ndim)
+    other = [
+        (n, m) for i, (n, m) in enumerate(zip(x.shape, indices.shape)) if i != a + x.ndim and n != m and 1 not in (n, m)
+    ]
+    if x.ndim != indices.ndim or other:
+        raise ShapeError(
+            f"take_along_axis along axis {axis} needs shapes that agree elsewhere, not {x.shape} and "
+            f"{indices.shape} ({user_site()}): see tm.take for indices of another shape"
+        )
+    return bind(take_along, x, indices, axis=a)  # type: ignore[no-any-return]
+
+
+def argsort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
+    """The indices that sort `x` along `axis`; equal elements keep their order. No gradient."""
+    x = as_tensor(x)
+    return bind(argsort_axis, x, axis=normalized(axis, x.ndim)[0], descending=descending)  # type: ignore[no-any-return]
+
+
+def sort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
+    """The elements along `axis` in ascending order. Each gradient returns to where its element was."""
+    x = as_tensor(x)
+    return bind(take_along, x, argsort(x, axis, descending), axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
+
+
+def topk(x: ArrayLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
+    """The `k` largest elements along `axis`, the largest first, and their indices; of equal ones the first count."""
+    x = as_tensor(x)
+    (a,) = normalized(axis, x.ndim)
+    if not 0 <= k <= x.shape[a]:
+        raise ShapeError(f"topk: axis {axis} of shape {x.shape} has no {k} elements ({user_site()})")
+    indices = getitem(argsort(x, a, descending=True), (..., slice(k), *(slice(None),) * (-1 - a)))
+    return bind(take_along, x, indices, axis=a), indices

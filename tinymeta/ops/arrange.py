@@ -1,0 +1,105 @@
+"""Turning, rolling, repeating and padding: shapes and slices put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.primitive import bind
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.ops.index import getitem, place, take
+from tinymeta.ops.reduce import Axis, normalized
+from tinymeta.ops.shape import broadcast_to, concat, reshape
+
+
+def flip(x: ArrayLike, axis: Axis = None) -> Tensor:
+    """The elements in reverse order along `axis` (an int, a tuple of ints, or all axes if None)."""
+    x = as_tensor(x)
+    axes = normalized(axis, x.ndim)
+    return getitem(x, tuple(slice(None, None, -1 if a in axes else None) for a in range(-x.ndim, 0)))
+
+
+def roll(x: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
+    """Each element `shift` places further along `axis`, from the end round to the start.
+
+    Several axes take a shift each, or one for all. Without `axis` the array is rolled as if it were flat.
+    """
+    x = as_tensor(x)
+    if axis is None:
+        return reshape(roll(reshape(x, (x.size,)), shift, 0), x.shape)
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    if len(shifts) != len(axes):
+        raise ShapeError(f"roll needs a shift for each axis and got {shift} for axis {axis} ({user_site()})")
+    for one, by in zip(axes, shifts):
+        (a,) = normalized(one, x.ndim)
+        if x.shape[a] and (cut := -by % x.shape[a]):
+            tail = (slice(None),) * (-1 - a)
+            x = concat([getitem(x, (..., slice(cut, None), *tail)), getitem(x, (..., slice(cut), *tail))], a)
+    return x
+
+
+def tile(x: ArrayLike, repetitions: int | Sequence[int]) -> Tensor:
+    """Copies of the whole array side by side, so many along each axis; new axes come in front."""
+    x = as_tensor(x)
+    times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
+    rank = max(x.ndim, len(times))
+    times = (1,) * (rank - len(times)) + times
+    shape = (1,) * (rank - x.ndim) + x.shape
+    copies = broadcast_to(
+        reshape(x, [m for n in shape for m in (1, n)]), [m for n, t in zip(shape, times) for m in (t, n)]
+    )
+    return reshape(copies, [n * t for n, t in zip(shape, times)])
+
+
+def repeat(x: ArrayLike, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
+    """Each element so many times in a row along `axis` (of the flattened array if None); a count for all, or each."""
+    x = as_tensor(x)
+    if axis is None:
+        return repeat(reshape(x, (x.size,)), repeats, 0)
+    (a,) = normalized(axis, x.ndim)
+    n, at = x.shape[a], a + x.ndim
+    if isinstance(repeats, int):
+        before, after = x.shape[: at + 1], x.shape[at + 1 :]
+        copies = broadcast_to(reshape(x, (*before, 1, *after)), (*before, repeats, *after))
+        return reshape(copies, (*x.shape[:at], n * repeats, *x.shape[at + 1 :]))
+    counts = np.asarray(repeats)
+    if counts.shape != (n,):
+        raise ShapeError(f"repeat needs a count for each of {n} elements and got {counts.shape} ({user_site()})")
+    return take(x, np.repeat(np.arange(n), counts), a)
+
+
+def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], value: float = 0) -> Tensor:
+    """The array with `value` around it.
+
+    Parameters
+    ----------
+    width
+        How many before and after: one number for all sides, (before, after) for all axes, or such a pair for
+        each axis.
+    """
+    x = as_tensor(x)
+    try:
+        pairs = np.broadcast_to(np.asarray(width, dtype=np.int64), (x.ndim, 2)).tolist()
+    except ValueError:
+        raise ShapeError(f"pad can't give each axis of shape {x.shape} a width from {width} ({user_site()})") from None
+    if any(n < 0 for sides in pairs for n in sides):
+        raise ShapeError(f"pad adds elements, so no width is negative, and got {width} ({user_site()})")
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pairs))
+    key = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, pairs))
+    y: Tensor = bind(place, x, key=key, shape=shape, ndim=x.ndim)
+    if value == 0:
+        return y
+    border = np.full(shape, value, x.dtype)
+    border[key] = 0
+    return y + border
+
+
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices along `axis`, each without it: the inverse of `stack`."""
+    x = as_tensor(x)
+    (a,) = normalized(axis, x.ndim)
+    return tuple(getitem(x, (..., i, *(slice(None),) * (-1 - a))) for i in range(x.shape[a]))

@@ -1,0 +1,80 @@
+"""New Tensors from sizes and ranges, with NumPy's meanings and default dtypes; the triangles of a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.ops.select import where
+
+Shape = int | Sequence[int]
+
+
+def zeros(shape: Shape, dtype: Any = None) -> Tensor:
+    """All 0; float64 unless `dtype` says otherwise."""
+    return Tensor(np.zeros(shape, dtype or float))
+
+
+def ones(shape: Shape, dtype: Any = None) -> Tensor:
+    """All 1; float64 unless `dtype` says otherwise."""
+    return Tensor(np.ones(shape, dtype or float))
+
+
+def full(shape: Shape, value: complex, dtype: Any = None) -> Tensor:
+    """All `value`, in the value's own dtype unless `dtype` says otherwise."""
+    return Tensor(np.full(shape, value, dtype))
+
+
+def zeros_like(x: ArrayLike, dtype: Any = None) -> Tensor:
+    """All 0, in the shape and dtype of `x`: a constant, not a function of `x`."""
+    x = as_tensor(x)
+    return Tensor(np.zeros(x.shape, dtype or x.dtype))
+
+
+def ones_like(x: ArrayLike, dtype: Any = None) -> Tensor:
+    """All 1, in the shape and dtype of `x`: a constant, not a function of `x`."""
+    x = as_tensor(x)
+    return Tensor(np.ones(x.shape, dtype or x.dtype))
+
+
+def full_like(x: ArrayLike, value: complex, dtype: Any = None) -> Tensor:
+    """All `value`, in the shape and dtype of `x`: a constant, not a function of `x`."""
+    x = as_tensor(x)
+    return Tensor(np.full(x.shape, value, dtype or x.dtype))
+
+
+def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
+    """start, start + step, … up to but without `stop`; with one argument from 0 up to it."""
+    return Tensor(np.arange(0, start, step, dtype) if stop is None else np.arange(start, stop, step, dtype))
+
+
+def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
+    """`num` numbers, evenly apart, from `start` to `stop`, which is the last of them if `endpoint`."""
+    return Tensor(np.linspace(start, stop, num, endpoint, dtype=dtype))
+
+
+def eye(rows: int, columns: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
+    """1 on diagonal `k` (0 the main one, above it positive), 0 elsewhere; square unless `columns` is given."""
+    return Tensor(np.eye(rows, columns, k, dtype or float))
+
+
+def tril(x: ArrayLike, k: int = 0) -> Tensor:
+    """The lower triangle of matrices (the last two axes), up to and with diagonal `k`; 0 above it."""
+    return where(_triangle(x, k, "tril"), x, 0)
+
+
+def triu(x: ArrayLike, k: int = 0) -> Tensor:
+    """The upper triangle of matrices (the last two axes), from diagonal `k` on; 0 below it."""
+    return where(_triangle(x, k - 1, "triu"), 0, x)
+
+
+def _triangle(x: ArrayLike, k: int, what: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    shape = as_tensor(x).shape
+    if len(shape) < 2:
+        raise ShapeError(f"{what} needs matrices, and the shape is {shape} ({user_site()})")
+    return np.tri(*shape[-2:], k, dtype=np.bool_)

@@ -1,0 +1,44 @@
+"""Whole numbers as vectors: rows of a table, or a 1 among zeros."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.domain import Domain, Sample
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.index import integers, take
+
+
+class one_hot_labels(Primitive):
+    """y[…, k] = 1 where k is the label, else 0. Labels carry no gradient."""
+
+    @staticmethod
+    def kernel(labels: Array, classes: int, dtype: Any) -> Array:
+        if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+            raise IndexError(f"labels from {labels.min()} to {labels.max()} for {classes} classes")
+        return (labels[..., None] == np.arange(classes)).astype(dtype)
+
+    reference = kernel
+    domain, kinks, vjp = (Domain(0, 2, "index"),), (), None
+    samples = (Sample(((2, 3),), {"classes": 3, "dtype": np.dtype(float)}),)
+
+
+def one_hot(labels: ArrayLike, classes: int, dtype: Any = float) -> Tensor:
+    """Labels 0 … classes − 1 of any shape as vectors, (…) to (…, classes): 1 at the label, else 0."""
+    return bind(one_hot_labels, integers(labels, "one_hot"), classes=int(classes), dtype=np.dtype(dtype))  # type: ignore[no-any-return]
+
+
+def embedding(table: ArrayLike, ids: ArrayLike) -> Tensor:
+    """Rows of `table`, (entries, width), by their numbers: ids of shape (…) give (…, width).
+
+    The gradients of a row that is read several times add up.
+    """
+    table = as_tensor(table)
+    if table.ndim != 2:
+        raise ShapeError(f"embedding needs a table (entries, width), not shape {table.shape} ({user_site()})")
+    return take(table, integers(ids, "embedding"), 0)

@@ -1,0 +1,108 @@
+"""Sums and products along an axis that keep every partial result, and the product of all.
+
+The derivative of a product is the product of all the other factors. To divide it out of the whole
+would fail at a zero; here it is the product of those before times the product of those after, so
+zeros, one or several, are exact at every order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.domain import Sample, reals
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.arrange import flip
+from tinymeta.ops.elementwise import scale
+from tinymeta.ops.index import getitem
+from tinymeta.ops.reduce import Axis, keep_axes, normalized
+from tinymeta.ops.shape import concat, expand_dims, permute_dims, reshape
+
+_any = (reals(-2, 2),)
+
+
+class prod_last(Primitive):
+    """y = Π x over the last axis,   dy = Σₖ dxₖ Π_{i≠k} xᵢ."""
+
+    kernel = reference = staticmethod(lambda x: np.multiply.reduce(x, axis=-1))
+    domain, kinks = _any, ()
+    samples = (Sample(((2, 3),), {}), Sample(((5,),), {}))
+    vjp = lambda g, y, x: scale(expand_dims(g, -1), _others(x))
+
+
+class cumulative_sum_axis(Primitive):
+    """yₖ = Σ_{i≤k} xᵢ along one axis, or Σ_{i≥k} if reversed; each is the adjoint of the other."""
+
+    @staticmethod
+    def kernel(x: Array, axis: int, reverse: bool) -> Array:
+        return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
+
+    reference = kernel
+    domain, kinks = _any, ()
+    samples = (Sample(((2, 3),), {"axis": -2, "reverse": False}), Sample(((2, 3),), {"axis": -1, "reverse": True}))
+    vjp = lambda g, y, x, axis, reverse: bind(cumulative_sum_axis, g, axis=axis, reverse=not reverse)
+
+
+def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Π x over `axis` (an int, a tuple of ints, or all axes if None); zeros are exact at every order."""
+    x = as_tensor(x)
+    axes = normalized(axis, x.ndim)
+    kept = [a for a in range(-x.ndim, 0) if a not in axes]
+    rows = reshape(permute_dims(x, [*kept, *axes]), [*(x.shape[a] for a in kept), math.prod(x.shape[a] for a in axes)])
+    y: Tensor = bind(prod_last, rows)
+    return keep_axes(y, axes, x.ndim) if keepdims else y
+
+
+def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The partial sums along `axis`, each with its own element; `include_initial` puts a 0 in front.
+
+    `axis` may be left out for one-dimensional arrays.
+    """
+    x, a = _along(x, axis)
+    y: Tensor = bind(cumulative_sum_axis, x, axis=a, reverse=False)
+    return _after(y, a, 0) if include_initial else y
+
+
+def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The partial products along `axis`, each with its own element; `include_initial` puts a 1 in front.
+
+    By doubling: after step s each entry is the product of the last 2ˢ factors up to its own. So zeros are
+    exact at every order, and the rule is that of a product of two.
+    """
+    x, a = _along(x, axis)
+    y, reach, n = x, 1, x.shape[a]
+    while reach < n:
+        earlier = _slice(y, a, 0, n - reach)
+        y = concat([_slice(y, a, 0, reach), _slice(y, a, reach, n) * earlier], a)
+        reach *= 2
+    return _after(y, a, 1) if include_initial else y
+
+
+def _others(x: Tensor) -> Tensor:
+    """For each entry along the last axis, the product of all the others."""
+    n = x.shape[-1]
+    before = _slice(cumulative_prod(x, -1, include_initial=True), -1, 0, n)
+    after = flip(_slice(cumulative_prod(flip(x, -1), -1, include_initial=True), -1, 0, n), -1)
+    return before * after
+
+
+def _along(x: ArrayLike, axis: int | None) -> tuple[Tensor, int]:
+    x = as_tensor(x)
+    if axis is None and x.ndim != 1:
+        raise ShapeError(f"a running sum or product of shape {x.shape} needs an axis ({user_site()})")
+    return x, normalized(axis, x.ndim)[0]
+
+
+def _slice(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    return getitem(x, (..., slice(start, stop), *(slice(None),) * (-1 - axis)))
+
+
+def _after(y: Tensor, axis: int, first: int) -> Tensor:
+    """`y` with a `first` in front along the axis."""
+    shape = list(y.shape)
+    shape[axis] = 1
+    return concat([np.full(shape, first, y.dtype), y], axis)

@@ -1,0 +1,126 @@
+"""Circular and hyperbolic functions and their inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymeta.engine.domain import reals
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.tensor import Array
+from tinymeta.ops.elementwise import scale, sqrt, square
+
+
+class sin(Primitive):
+    """y = sin x,   dy = cos x dx."""
+
+    kernel = reference = np.sin
+    domain, kinks = (reals(-4, 4),), ()
+    vjp = lambda g, y, x: scale(g, cos(x))
+
+
+class cos(Primitive):
+    """y = cos x,   dy = −sin x dx."""
+
+    kernel = reference = np.cos
+    domain, kinks = (reals(-4, 4),), ()
+    vjp = lambda g, y, x: scale(g, -sin(x))
+
+
+class tan(Primitive):
+    """y = tan x,   dy = (1 + y²) dx."""
+
+    kernel = reference = np.tan
+    domain, kinks = (reals(-1.2, 1.2),), ()
+    vjp = lambda g, y, x: scale(g, 1 + square(y))
+
+
+class asin(Primitive):
+    """y = arcsin x,   dy = dx/√(1 − x²)."""
+
+    kernel = reference = np.arcsin
+    domain, kinks = (reals(-0.9, 0.9),), ()
+    vjp = lambda g, y, x: scale(g, 1 / sqrt(1 - square(x)))
+
+
+class acos(Primitive):
+    """y = arccos x,   dy = −dx/√(1 − x²)."""
+
+    kernel = reference = np.arccos
+    domain, kinks = (reals(-0.9, 0.9),), ()
+    vjp = lambda g, y, x: scale(g, -1 / sqrt(1 - square(x)))
+
+
+class atan(Primitive):
+    """y = arctan x,   dy = dx/(1 + x²)."""
+
+    kernel = reference = np.arctan
+    domain, kinks = (reals(-4, 4),), ()
+    vjp = lambda g, y, x: scale(g, 1 / (1 + square(x)))
+
+
+class atan2(Primitive):
+    """θ = the angle of the point (b, a), with tan θ = a/b;   dθ = (b da − a db)/(a² + b²)."""
+
+    kernel = np.arctan2
+
+    @staticmethod
+    def reference(a: Array, b: Array) -> Array:
+        if not np.iscomplexobj(a) and not np.iscomplexobj(b):
+            return np.arctan2(a, b)
+        # θ = Im log(b + ia) for real a, b, continued to complex ones: −i log((b + ia)/√(a² + b²)).
+        y: Array = -1j * np.log((b + 1j * a) / np.sqrt(a * a + b * b))
+        return y
+
+    domain, kinks = (reals(-2, 2), reals(0.5, 2)), ()
+    vjp = lambda g, y, a, b: (
+        lambda: scale(g, b / (square(a) + square(b))),
+        lambda: scale(g, -a / (square(a) + square(b))),
+    )
+
+
+class sinh(Primitive):
+    """y = sinh x,   dy = cosh x dx."""
+
+    kernel = reference = np.sinh
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x: scale(g, cosh(x))
+
+
+class cosh(Primitive):
+    """y = cosh x,   dy = sinh x dx."""
+
+    kernel = reference = np.cosh
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x: scale(g, sinh(x))
+
+
+class tanh(Primitive):
+    """y = tanh x,   dy = (1 − y²) dx."""
+
+    kernel = reference = np.tanh
+    domain, kinks = (reals(-4, 4),), ()
+    vjp = lambda g, y, x: scale(g, 1 - square(y))
+
+
+class asinh(Primitive):
+    """y = arsinh x,   dy = dx/√(x² + 1)."""
+
+    kernel = reference = np.arcsinh
+    domain, kinks = (reals(-4, 4),), ()
+    vjp = lambda g, y, x: scale(g, 1 / sqrt(square(x) + 1))
+
+
+class acosh(Primitive):
+    """y = arcosh x,   dy = dx/√(x² − 1)."""
+
+    kernel = reference = np.arccosh
+    domain, kinks = (reals(1.2, 4),), ()
+    vjp = lambda g, y, x: scale(g, 1 / sqrt(square(x) - 1))
+
+
+class atanh(Primitive):
+    """y = artanh x,   dy = dx/(1 − x²)."""
+
+    kernel = reference = np.arctanh
+    domain, kinks = (reals(-0.8, 0.8),), ()
+    vjp = lambda g, y, x: scale(g, 1 / (1 - square(x)))

@@ -1,0 +1,129 @@
+"""PV: `vmap` is a loop, for the values, for gradients inside it and through it, and nested."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.primitive import bind
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.transforms import vjp
+from tinymeta.engine.vmap import vmap
+from tinymeta.testing.case import Case, drawn
+from tinymeta.testing.report import agree
+
+SIZE = 3
+
+
+def vmap_is_a_loop(case: Case) -> None:
+    """PV: for every choice of which inputs are batched, and along which axis."""
+    if case.batch or "rise" in case.static or not case.arrays:
+        return  # the operations that move hidden axes are below `vmap`; P1 to P9 cover them
+    rng = case.rng
+    cases = [_sibling(case, k) for k in range(SIZE)]
+    gs = [one.cotangents(rng) for one in cases]
+    for batched in itertools.product((False, True), repeat=len(case.arrays)):
+        if any(batched):
+            axes = tuple((-1 if rng.random() < 0.3 else 0) if b else None for b in batched)
+            _compare(case, cases, gs, axes)
+    _nested(case, cases)
+
+
+def _sibling(case: Case, k: int) -> Case:
+    """Another case of the same shapes and static arguments."""
+    other = drawn(case.primitive, None, [x.shape for x in case.arrays], case.seed + k)
+    return Case(case.primitive, other.arrays, case.static, case.batch, case.seed + k)
+
+
+def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], axes: tuple[int | None, ...]) -> None:
+    what = f"{case}: vmap(in_axes={axes})"
+    stacked = _stacked([one.arrays for one in cases], axes)
+    rows = [[x if a is None else np.take(x, k, axis=a) for x, a in zip(stacked, axes)] for k in range(SIZE)]
+    f = _function(case)
+    _agree(vmap(f, in_axes=axes)(*stacked), _loop(f, rows), what)
+    variables = case.variables
+    if case.primitive.vjp is None or not variables or not gs[0]:
+        return
+    g = [np.stack(column) for column in zip(*gs)]
+
+    def pulled(arrays: Sequence[Any], cotangent: Sequence[Any]) -> tuple[Any, ...]:
+        return vjp(_floats(f, arrays, variables), *[arrays[i] for i in variables])[1](list(cotangent))
+
+    def second(arrays: Sequence[Any], cotangent: Sequence[Any]) -> tuple[Any, ...]:
+        def first(*xs: Any) -> Any:
+            return list(pulled(_with(arrays, variables, xs), cotangent))
+
+        return vjp(first, *[arrays[i] for i in variables])[1]([np.ones(np.shape(arrays[i])) for i in variables])
+
+    inside = [pulled(row, [h[k] for h in g]) for k, row in enumerate(rows)]
+    mapped = vmap(lambda arrays, h: pulled(arrays, h), in_axes=(list(axes), 0))(list(stacked), g)
+    _agree(mapped, _stack(inside), f"{what}, gradient inside")
+    twice = [second(row, [h[k] for h in g]) for k, row in enumerate(rows)]
+    mapped = vmap(lambda arrays, h: second(arrays, h), in_axes=(list(axes), 0))(list(stacked), g)
+    _agree(mapped, _stack(twice), f"{what}, second order inside")
+
+    outside = vjp(
+        _floats(lambda *xs: vmap(f, in_axes=axes)(*xs), stacked, variables), *[stacked[i] for i in variables]
+    )[1](g)
+    for j, i in enumerate(variables):
+        column = [row[j].numpy() for row in inside]
+        axis = axes[i]
+        expected = np.sum(column, axis=0) if axis is None else np.stack(column, axis=axis)
+        _agree(outside[j], expected, f"{what}, gradient through it")
+
+
+def _nested(case: Case, cases: Sequence[Case]) -> None:
+    """vmap of vmap against two loops: the first input in both, the others in the inner one (or the outer) alone."""
+    f = _function(case)
+    n = len(case.arrays)
+    inner, outer = (0,) * n, (0, *(None for _ in range(n - 1)))
+    stacked = list(_stacked([one.arrays for one in cases], inner))
+    stacked[0] = np.stack([stacked[0], stacked[0][::-1]])
+    both = vmap(vmap(f, in_axes=inner), in_axes=outer)(*stacked)
+    rows = [_loop(f, [[stacked[0][o, k], *(x[k] for x in stacked[1:])] for k in range(SIZE)]) for o in range(2)]
+    _agree(both, _stack(rows), f"{case}: vmap of vmap")
+
+
+def _function(case: Case) -> Callable[..., Any]:
+    def f(*xs: Any) -> Any:
+        inputs = [x if isinstance(x, Tensor) else Tensor(np.asarray(x)) for x in xs]
+        output = bind(case.primitive, *inputs, **case.static)
+        return list(output) if isinstance(output, tuple) else [output]
+
+    return f
+
+
+def _floats(f: Callable[..., Any], arrays: Sequence[Any], variables: Sequence[int]) -> Callable[..., Any]:
+    """`f` as a function of its floating-point inputs, with only its floating-point outputs."""
+    return lambda *xs: [y for y in f(*_with(arrays, variables, xs)) if y.dtype.kind == "f"]
+
+
+def _with(arrays: Sequence[Any], places: Sequence[int], xs: Sequence[Any]) -> list[Any]:
+    changed = list(arrays)
+    for i, x in zip(places, xs):
+        changed[i] = x
+    return changed
+
+
+def _stacked(rows: Sequence[Sequence[Array]], axes: Sequence[int | None]) -> list[Array]:
+    return [x[0] if a is None else np.stack(x, axis=a) for x, a in zip(zip(*rows), axes)]
+
+
+def _loop(f: Callable[..., Any], rows: Sequence[Sequence[Any]]) -> Any:
+    return _stack([f(*row) for row in rows])
+
+
+def _stack(results: Sequence[Any]) -> Any:
+    return tree.map(lambda *ys: np.stack([np.asarray(y) for y in ys]), *results)
+
+
+def _agree(found: Any, expected: Any, what: str) -> None:
+    """Equal up to the order of sums, which differs where one matrix product does the work of many."""
+    for a, b in zip(tree.leaves(found), tree.leaves(expected)):
+        b = np.asarray(b)
+        eps = 400 * float(np.finfo(b.dtype).eps) if b.dtype.kind == "f" else 0.0
+        agree(np.asarray(a), b, eps * max(1.0, float(np.abs(b).max(initial=0))) if eps else 0.0, what)

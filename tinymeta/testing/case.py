@@ -1,0 +1,178 @@
+"""A case: one primitive with inputs drawn from its declaration, and the ways to run and differentiate it.
+
+Everything here happens on the level of `bind` and the sweep, below the user's functions: hidden axes are
+given as they are, and each derivative is a sweep over the record of the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.domain import Domain, Sample
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.state import USER
+from tinymeta.engine.sweep import sweep, zeros_like
+from tinymeta.engine.tensor import Array, Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs for a primitive: arrays with `batch` hidden leading axes, static arguments, and the seed of all draws."""
+
+    primitive: type[Primitive]
+    arrays: tuple[Array, ...]
+    static: dict[str, Any]
+    batch: int
+    seed: int
+
+    def __str__(self) -> str:
+        given = [f"{x.dtype}{list(x.shape)}" for x in self.arrays]
+        given += [f"{name}={value!r}" for name, value in self.static.items() if not callable(value)]
+        return f"{self.primitive.__name__}({', '.join(given)}), seed {self.seed}"
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A stream of its own for every property, the same in each run."""
+        return np.random.default_rng([self.seed, 1])
+
+    @cached_property
+    def variables(self) -> tuple[int, ...]:
+        """Which inputs can be differentiated."""
+        return tuple(i for i, x in enumerate(self.arrays) if x.dtype.kind in "fc")
+
+    @property
+    def points(self) -> list[Array]:
+        return [self.arrays[i] for i in self.variables]
+
+    def domain(self, i: int) -> Domain:
+        """The domain of input `i`: the last one declared stands for all that follow."""
+        return self.primitive.domain[min(i, len(self.primitive.domain) - 1)]
+
+    def at(self, points: Sequence[Array]) -> Case:
+        """The same case with other values for its variables."""
+        arrays = list(self.arrays)
+        for i, x in zip(self.variables, points):
+            arrays[i] = x
+        return replace(self, arrays=tuple(arrays))
+
+    def values(self, kernel: Any = None) -> list[Array]:
+        """The outputs of the kernel (or of another function of its signature), aligned as `bind` aligns them."""
+        if kernel is None:
+            return [y.data for y in self.run([Tensor(x, self.batch) for x in self.arrays])]
+        b = self.batch
+        given = [x.reshape(x.shape[:b] + (1,) * n + x.shape[b:]) for x, n in zip(self.arrays, self._lacks)]
+        return [np.asarray(y) for y in _listed(kernel(*given, **self.static))]
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        return _listed(bind(self.primitive, *inputs, **self.static))
+
+    def leaves(self) -> list[Tensor]:
+        """The inputs as Tensors, the variables marked for differentiation."""
+        return [Tensor(x, self.batch, USER if x.dtype.kind in "fc" else 0) for x in self.arrays]
+
+    def cotangents(self, rng: np.random.Generator) -> list[Array]:
+        """One random cotangent for each floating-point output, of order 1."""
+        return [_signs(rng, y.shape).astype(y.dtype) for y in self.values() if y.dtype.kind == "f"]
+
+    def directions(self, rng: np.random.Generator) -> list[Array]:
+        """A random direction in the space of the variables, of order 1; symmetric where a variable is."""
+        drawn = [_signs(rng, x.shape).astype(x.dtype) for x in self.points]
+        return self.projected(drawn)
+
+    def projected(self, points: Sequence[Array]) -> list[Array]:
+        """The symmetric part for variables that are symmetric matrices: only there does the primitive live."""
+        kinds = [self.domain(i).kind for i in self.variables]
+        return [(x + np.swapaxes(x, -1, -2)) / 2 if kind == "spd" else x for x, kind in zip(points, kinds)]
+
+    @property
+    def _lacks(self) -> list[int]:
+        """How many visible axes each input lacks, for a primitive whose inputs line up at the right."""
+        ranks = [x.ndim for x in self.arrays]
+        return [max(ranks, default=0) - rank if self.primitive.broadcasts and self.batch else 0 for rank in ranks]
+
+
+def drawn(primitive: type[Primitive], sample: Sample | None, shapes: Sequence[tuple[int, ...]], seed: int) -> Case:
+    """A case with these shapes, its values drawn from the primitive's domain."""
+    rng = np.random.default_rng(seed)
+    last = len(primitive.domain) - 1
+    arrays = tuple(value(rng, primitive.domain[min(i, last)], shape) for i, shape in enumerate(shapes))
+    return Case(primitive, arrays, sample.static if sample else {}, sample.batch if sample else 0, seed)
+
+
+def random_case(primitive: type[Primitive], seed: int) -> Case:
+    """A case of one of the primitive's samples, or of random shapes that broadcast."""
+    rng = np.random.default_rng([seed, 2])
+    if primitive.samples:
+        sample = primitive.samples[seed % len(primitive.samples)]
+        return drawn(primitive, sample, sample.shapes, seed)
+    whole = [int(n) for n in rng.choice(4, size=rng.integers(4), p=(0.05, 0.15, 0.4, 0.4))]
+    shapes = []
+    for _ in primitive.domain:
+        mine = [1 if rng.random() < 0.25 else n for n in whole]
+        shapes.append(tuple(mine[rng.integers(len(mine) + 1) if rng.random() < 0.25 else 0 :]))
+    return drawn(primitive, None, shapes, seed)
+
+
+def value(rng: np.random.Generator, domain: Domain, shape: tuple[int, ...]) -> Array:
+    """An array of this shape from a domain."""
+    low, high, kind = domain
+    if kind == "bool":
+        return rng.random(shape) < 0.5
+    if kind == "index":
+        return rng.integers(int(low), int(high) + 1, size=shape)
+    if kind == "real":
+        return rng.uniform(low, high, size=shape)
+    left, right = (np.linalg.qr(rng.normal(size=shape))[0] for _ in range(2))
+    spectrum = rng.uniform(low, high, size=(*shape[:-2], 1, shape[-1]))
+    other: Array = np.swapaxes(left if kind == "spd" else right, -1, -2)
+    product: Array = (left * spectrum) @ other
+    return (product + np.swapaxes(product, -1, -2)) / 2 if kind == "spd" else product
+
+
+def pull(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor]:
+    """Cotangents of `xs` from those of `ys`, zeros where nothing depends on one."""
+    return [zeros_like(x) if g is None else g for g, x in zip(sweep(ys, gs, xs), xs)]
+
+
+def ladder(case: Case, gs: Sequence[Array], ws: Sequence[Sequence[Array]]) -> list[list[Tensor]]:
+    """Derivatives of every order up to `len(ws) + 1`, by sweeping over sweeps.
+
+    The first rung is Jᵀg for the variables `x`. Each further rung is the gradient, for all the variables
+    and all the cotangents `g`, of the rung below contracted with the next of `ws`.
+    """
+    inputs = case.leaves()
+    xs = [inputs[i] for i in case.variables]
+    ys = [y for y in case.run(inputs) if y.dtype.kind in "fc"]
+    cotangents = [Tensor(g, y.batch, USER) for g, y in zip(gs, ys)]
+    rungs = [pull(ys, cotangents, xs)]
+    for w in ws:
+        directions = [Tensor(a, t.batch) for a, t in zip(w, [*xs, *cotangents])]
+        rungs.append(pull(rungs[-1], directions[: len(rungs[-1])], [*xs, *cotangents]))
+    return rungs
+
+
+def settled(found: Sequence[Tensor], like: Sequence[Array]) -> list[Array]:
+    """Cotangents as arrays like the values they belong to: summed over hidden axes that those share.
+
+    Inside `vmap` each example keeps its own cotangent for a value that all examples share; their sum is the gradient.
+    """
+    arrays = []
+    for g, x in zip(found, like):
+        axes = tuple(i for i, (n, m) in enumerate(zip(g.data.shape, x.shape)) if n != m and m == 1)
+        arrays.append(np.sum(g.data, axis=axes, keepdims=True) if axes else g.data)
+    return arrays
+
+
+def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Numbers of size 0.5 to 1.5 and random sign: none is so small that an error in its term could hide."""
+    signed: Array = rng.uniform(0.5, 1.5, size=shape) * rng.choice((-1.0, 1.0), size=shape)
+    return signed
+
+
+def _listed(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple) else [result]

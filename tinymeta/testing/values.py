@@ -1,0 +1,131 @@
+"""Properties of the values: P1 the reference, P8 memory layouts, P9 purity. (The numbers are those of the protocol.)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinymeta.engine.tensor import Array
+from tinymeta.testing.case import Case, ladder, settled
+from tinymeta.testing.report import agree, identical
+
+SPECIAL = (-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan)
+
+
+def kernel_is_reference(case: Case) -> None:
+    """P1: the kernel computes what the reference computes, to the rounding of its sums; other outputs exactly."""
+    found, expected = case.values(), case.values(case.primitive.reference)
+    if len(found) != len(expected):
+        raise AssertionError(f"{case}: {len(found)} outputs, and the reference has {len(expected)}")
+    for y, r, tolerance in zip(found, expected, rounding(case, expected)):
+        if y.dtype != r.dtype:
+            raise AssertionError(f"{case}: the kernel gives {y.dtype}, the reference {r.dtype}")
+        agree(y, r, tolerance, f"{case}: kernel against reference")
+
+
+def rounding(case: Case, outputs: list[Array]) -> list[Array | float]:
+    """How far two right ways to compute the outputs may be apart.
+
+    An elementwise function is right to 4 ulps (of 1, where it cancels). A sum of n terms is right to
+    4 ε (1 + log₂ n) Σ|terms|, and the reference of the inputs' absolute values gives Σ|terms|. A matrix
+    function multiplies its inputs' rounding by their condition number, once for the matrix and once
+    for its inverse.
+    """
+    if not case.variables:
+        return [0.0] * len(outputs)
+    kinds = [case.domain(i) for i in case.variables]
+    factor = 1.0 if not case.primitive.samples else 1 + np.log2(max(2, sum(x.size for x in case.points)))
+    condition = max([d.high / d.low for d in kinds if d.kind in ("spd", "invertible")], default=0.0)
+    with np.errstate(all="ignore"):
+        bounds = outputs if condition else case.at([np.abs(x) for x in case.points]).values(case.primitive.reference)
+    found: list[Array | float] = []
+    for y, bound in zip(outputs, bounds):
+        if y.dtype.kind not in "fc":
+            found.append(0.0)
+            continue
+        size = np.fmax(np.fmax(1.0, np.abs(y)), np.where(np.isfinite(bound), np.abs(bound), 0))
+        found.append(4 * float(np.finfo(y.dtype).eps) * factor * size * max(1.0, condition**2))
+    return found
+
+
+def layout_does_not_matter(case: Case) -> None:
+    """P8: C, Fortran, strided, reversed, stride-0 and read-only inputs give the same values and gradients.
+
+    Bit for bit where numbers are moved or treated one by one; to rounding where they are summed, for
+    NumPy and BLAS add in the order of the memory.
+    """
+    gs = case.cotangents(case.rng)
+    for i, x in enumerate(case.arrays):
+        for name, view, copy in layouts(x, constant=case.domain(i).kind in ("real", "bool", "index")):
+            what = f"{case}: input {i} {name}"
+            runs = []
+            for array in (view, copy):
+                arrays = [*case.arrays[:i], array, *case.arrays[i + 1 :]]
+                runs.append(Case(case.primitive, tuple(arrays), case.static, case.batch, case.seed))
+            found, expected = runs[0].values(), runs[1].values()
+            tolerances = [0.0] * len(found) if _moves(runs[1], expected) else rounding(runs[1], expected)
+            for y, r, tolerance in zip(found, expected, tolerances):
+                agree(y, r, tolerance, what)
+            if gs and case.variables and case.primitive.vjp is not None:
+                for g, h in zip(*(settled(ladder(run, gs, [])[0], run.points) for run in runs)):
+                    agree(g, h, gradient_rounding(case, h), f"{what}, gradient")
+
+
+def gradient_rounding(case: Case, gradient: Array) -> float:
+    """How far a gradient may move when the order of its sums changes: not at all where it holds no sum."""
+    sums = case.primitive.samples or len({x.shape for x in case.arrays}) > 1
+    return 400 * float(np.finfo(gradient.dtype).eps) * max(1.0, float(np.abs(gradient).max(initial=0))) if sums else 0.0
+
+
+def layouts(x: Array, constant: bool = True) -> Iterator[tuple[str, Array, Array]]:
+    """Name, an array in that memory layout, and a C-contiguous one of the same values."""
+    copy = np.array(x, order="C")
+    yield "in Fortran order", np.array(x, order="F"), copy
+    wide = np.repeat(x, 2, axis=-1) if x.ndim else x
+    yield "strided", wide[..., ::2] if x.ndim else x, copy
+    turned = np.array(np.flip(x), order="C")
+    yield "reversed", np.flip(turned), copy
+    frozen = copy.copy()
+    frozen.flags.writeable = False
+    yield "read-only", frozen, copy
+    if constant and x.ndim and x.size:
+        row = np.broadcast_to(copy[..., :1], x.shape)
+        yield "with stride 0", row, row.copy()
+
+
+def nothing_is_written_to(case: Case) -> None:
+    """P9: inputs and cotangents keep their bits, and a second run gives the same bits as the first."""
+    gs = case.cotangents(case.rng)
+    ws = [case.directions(case.rng), [*case.directions(case.rng), *gs]]
+    given = [*case.arrays, *gs, *(w for row in ws for w in row)]
+    before = [x.copy() for x in given]
+    orders = ws if gs and case.variables and case.primitive.vjp is not None else None
+    runs = []
+    for _ in range(2):
+        values = case.values()
+        rungs = ladder(case, gs, orders) if orders else []
+        runs.append([*values, *(g.data for rung in rungs for g in rung)])
+        for x, saved in zip(given, before):
+            identical(x, saved, f"{case}: an input or cotangent was written to")
+    for first, second in zip(*runs):
+        identical(second, first, f"{case}: a second run differs")
+
+
+def special_values(case: Case) -> None:
+    """P1 at ±∞, ±1, ±0 and NaN, for elementwise primitives of one input: exactly the reference's values."""
+    if case.primitive.samples or len(case.primitive.domain) != 1 or not case.variables:
+        return
+    run = case.at([np.array(SPECIAL)])
+    with np.errstate(all="ignore"):
+        found, expected = run.values(), run.values(case.primitive.reference)
+    for y, r in zip(found, expected):
+        near = 4 * np.finfo(float).eps * np.fmax(1, np.abs(r)) if r.dtype.kind == "f" else 0.0
+        agree(y, r, near, f"{case} at {SPECIAL}")
+
+
+def _moves(case: Case, outputs: list[Array]) -> bool:
+    """Whether the primitive computes element by element, or only moves numbers about."""
+    inputs = np.concatenate([np.ravel(x).astype(float) for x in case.arrays] or [np.empty(0)])
+    known = np.concatenate([inputs, [0.0]])
+    return not case.primitive.samples or all(bool(np.isin(y, known).all()) for y in outputs)

@@ -1,0 +1,49 @@
+"""The page: one HTML file with everything in it, opened from disk, that steps through a trace.
+
+The parts are `page.html` (the panes), `page.css` and `page.js`; the derivative table is drawn here,
+once, and the trace's JSON is all that the script knows.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from tinymeta.view.table_svg import described, drawing
+from tinymeta.view.trace_json import to_json
+from tinymeta.view.trace_table import table_of
+
+if TYPE_CHECKING:
+    from tinymeta.view.trace import Trace
+
+WIDTH = 1160  # of the columns together where they fit
+CELL = 9.0  # a cell's height
+
+
+def page(trace: Trace) -> str:
+    """The text of the page."""
+    parts = {
+        "title": escape(trace.title),
+        "css": _part("page.css"),
+        "script": _part("page.js"),
+        "table": _table(trace),
+        "trace": to_json(trace).replace("<", "\\u003c"),  # so that no text of the user's can end the script element
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda slot: parts[slot[1]], _part("page.html"))
+
+
+def _part(name: str) -> str:
+    return files("tinymeta.view").joinpath(name).read_text(encoding="utf-8")
+
+
+def _table(trace: Trace) -> str:
+    tables = [table_of(trace)]
+    pitch = min(42.0, max(17.0, WIDTH / max(len(tables[0].columns), 1)))
+    body, width, height = drawing(tables, pitch, CELL, compact=True)
+    label = escape(described(tables))
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
+        f'aria-label="{label}">\n{body}\n</svg>'
+    )

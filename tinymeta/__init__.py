@@ -37,5 +37,8 @@ from tinymeta import meta as meta
 from tinymeta import nn as nn
 from tinymeta import optim as optim
 from tinymeta import tasks as tasks
+from tinymeta import testing as testing
+from tinymeta.meta.explain import explain as explain
+from tinymeta.view.trace import trace as trace
 
 __version__ = "0.1.0"

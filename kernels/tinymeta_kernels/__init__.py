@@ -25,6 +25,7 @@ from .softmax import (
     softmax_cross_entropy_grad,
     softmax_input,
 )
+from .special import erf
 from .warmup import warmup
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
+    "erf",
     "im2col",
     "linear_relu",
     "log_softmax",

@@ -7,11 +7,12 @@ to the end, so that the inner loop runs over neighbours in memory: for images (.
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ._layout import Array, c_order
+from ._layout import Array, broadcast_to, c_order
 from ._threads import run
 
 __all__ = ["Axes", "Blocks"]
@@ -21,6 +22,7 @@ Axes: TypeAlias = tuple[int, ...]
 BLOCK_SIZE = 1 << 17
 
 
+@lru_cache(maxsize=1024)
 class Blocks:
     """The way from arrays of ``shape`` to blocks reduced over ``axes``, and back.
 
@@ -41,12 +43,12 @@ class Blocks:
         )
 
     def pack(self, x: Array) -> Array:
-        x = np.broadcast_to(x, self.shape).transpose(self.order)
+        x = broadcast_to(x, self.shape).transpose(self.order)
         return c_order(x).reshape(self.tasks, self.m, self.channels)
 
     def pack_statistic(self, s: Array) -> Array:
         s = s.reshape((1,) * (len(self.shape) - s.ndim) + s.shape).transpose(self.order)
-        return c_order(np.broadcast_to(s, self.ordered_statistic)).reshape(self.tasks, self.channels)
+        return c_order(broadcast_to(s, self.ordered_statistic)).reshape(self.tasks, self.channels)
 
     def unpack(self, y: Array) -> Array:
         return y.reshape(self.ordered).transpose(self.back)

@@ -6,18 +6,34 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Array", "c_order", "common", "deliver", "destination", "in_memory_order"]
+__all__ = ["Array", "broadcast_shapes", "broadcast_to", "c_order", "common", "deliver", "destination", "in_memory_order"]
 
 Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
 
 
 def common(*arrays: ArrayLike) -> tuple[Array, ...]:
     """The arrays in the dtype that NumPy promotes them to; nothing is copied that has it already."""
-    given = [np.asarray(a) for a in arrays]
+    given = tuple(a if isinstance(a, np.ndarray) else np.asarray(a) for a in arrays)
     dtype = given[0].dtype
-    if any(a.dtype != dtype for a in given) or not dtype.isnative:
-        dtype = np.result_type(*given)
-    return tuple(a if a.dtype == dtype else a.astype(dtype) for a in given)
+    for a in given:
+        if a.dtype is not dtype or not dtype.isnative:
+            dtype = np.result_type(*given)
+            return tuple(a if a.dtype == dtype else a.astype(dtype) for a in given)
+    return given
+
+
+def broadcast_shapes(first: Shape, *others: Shape) -> Shape:
+    """``np.broadcast_shapes``, but quick for shapes that are the same or empty."""
+    for shape in others:
+        if shape != first and shape != ():
+            return np.broadcast_shapes(first, *others)
+    return first
+
+
+def broadcast_to(x: Array, shape: Shape) -> Array:
+    """``np.broadcast_to``, but quick for an array that has the shape."""
+    return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
 def c_order(x: Array) -> Array:
@@ -42,7 +58,7 @@ def in_memory_order(*arrays: Array) -> tuple[list[Array], Callable[[Array], Arra
     return vectors, lambda vector: vector.reshape(shape).transpose(back)
 
 
-def destination(out: Array | None, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+def destination(out: Array | None, shape: Shape, dtype: DTypeLike) -> Array:
     """An array that a loop can fill: ``out`` itself if its memory is right, else a fresh one."""
     if out is not None and out.shape == shape and out.dtype == dtype and out.flags.carray:
         return out

@@ -24,7 +24,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ._layout import Array, c_order, common, deliver
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver
 from ._threads import run
 from .im2col import Pair, col2im, im2col, output_size
 
@@ -63,7 +63,7 @@ def conv2d(
     if groups > 1:
         y = conv2d(_split(x, -3, groups), _split(w, -4, groups), stride, padding, dilation)
         return deliver(_merge(y, -3), out)
-    lead = np.broadcast_shapes(x.shape[:-4], w.shape[:-4])
+    lead = broadcast_shapes(x.shape[:-4], w.shape[:-4])
     o, c, kh, kw = w.shape[-4:]
     oh, ow = output_size(x.shape[-2:], (kh, kw), stride, padding, dilation)
     filters = _filters(w, lead)
@@ -103,7 +103,7 @@ def conv2d_input(
     if groups > 1:
         x = conv2d_input(_split(g, -3, groups), _split(w, -4, groups), size, stride, padding, dilation)
         return deliver(_merge(x, -3), out)
-    lead = np.broadcast_shapes(g.shape[:-4], w.shape[:-4])
+    lead = broadcast_shapes(g.shape[:-4], w.shape[:-4])
     c, kh, kw = w.shape[-3:]
     oh, ow = g.shape[-2:]
     filters = _filters(w, lead)
@@ -144,7 +144,7 @@ def conv2d_weight(
     if groups > 1:
         w = conv2d_weight(_split(x, -3, groups), _split(g, -3, groups), size, stride, padding, dilation)
         return deliver(_merge(w, -4), out)
-    lead = np.broadcast_shapes(x.shape[:-4], g.shape[:-4])
+    lead = broadcast_shapes(x.shape[:-4], g.shape[:-4])
     (kh, kw), c = size, x.shape[-3]
     o, oh, ow = g.shape[-3:]
     tasks = math.prod(lead)
@@ -168,7 +168,7 @@ def _filters(w: Array, lead: Lead) -> Array:
     """(tasks, O, kh, kw, C); one task if all share their filters."""
     shared = math.prod(w.shape[:-4]) == 1
     tasks = 1 if shared else math.prod(lead)
-    w = w.reshape(w.shape[-4:]) if shared else np.broadcast_to(w, (*lead, *w.shape[-4:]))
+    w = w.reshape(w.shape[-4:]) if shared else broadcast_to(w, (*lead, *w.shape[-4:]))
     w = np.moveaxis(w, -3, -1)
     filters = w.reshape(tasks, *w.shape[-4:])
     return c_order(filters) if shared else filters
@@ -176,7 +176,7 @@ def _filters(w: Array, lead: Lead) -> Array:
 
 def _images(x: Array, lead: Lead, tasks: int) -> Array:
     """(tasks, N, H, W, C); with one set of filters for all tasks, all images are one task's."""
-    x = np.moveaxis(np.broadcast_to(x, (*lead, *x.shape[-4:])), -3, -1)
+    x = np.moveaxis(broadcast_to(x, (*lead, *x.shape[-4:])), -3, -1)
     n = math.prod(lead) * x.shape[-4] // tasks if tasks else x.shape[-4]
     return x.reshape(tasks, n, *x.shape[-3:])
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, common, deliver, in_memory_order
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver, in_memory_order
 from .matmul import matmul
 
 __all__ = ["linear_relu", "relu_input"]
@@ -26,11 +26,11 @@ def linear_relu(x: Array, w: Array, b: Array, out: Array | None = None) -> Array
         z = y + b[..., None, :]
         return deliver(np.where(z.real <= 0, 0, z), out)
     m, n = y.shape[-2:]
-    lead = np.broadcast_shapes(y.shape[:-2], b.shape[:-1])
+    lead = broadcast_shapes(y.shape[:-2], b.shape[:-1])
     if y.shape[:-2] != lead or not y.flags.carray:
-        y = np.broadcast_to(y, (*lead, m, n)).copy(order="C")
+        y = broadcast_to(y, (*lead, m, n)).copy(order="C")
     shared = b.size == n
-    b = b.reshape(1, n) if shared else c_order(np.broadcast_to(b, (*lead, n))).reshape(math.prod(lead), n)
+    b = b.reshape(1, n) if shared else c_order(broadcast_to(b, (*lead, n))).reshape(math.prod(lead), n)
     _add_and_clip(c_order(b), y.reshape(math.prod(lead), m, n))
     return deliver(y, out)
 

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from ._layout import Array, common, deliver
+from ._layout import Array, broadcast_shapes, broadcast_to, common, deliver
 from ._threads import run
 
 __all__ = ["matmul"]
@@ -41,7 +41,7 @@ def matmul(
     a, b = _for_blas(a), _for_blas(b)
     if a.ndim == b.ndim == 2:
         return np.matmul(a, b, out=out)
-    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     tasks = math.prod(lead)
     if b.size == k * n and a.size == tasks * m * k and (m == 1 or a.strides[-1] == a.itemsize):
         y = np.matmul(a.reshape(tasks * m, k), b.reshape(b.shape[-2:]))
@@ -49,8 +49,8 @@ def matmul(
     work = m * k * n
     if tasks < 2 or tasks * work < SHARED_WORK:
         return np.matmul(a, b, out=out)
-    a = np.broadcast_to(a, (*lead, m, k)).reshape(tasks, m, k)
-    b = np.broadcast_to(b, (*lead, *b.shape[-2:])).reshape(tasks, *b.shape[-2:])
+    a = broadcast_to(a, (*lead, m, k)).reshape(tasks, m, k)
+    b = broadcast_to(b, (*lead, *b.shape[-2:])).reshape(tasks, *b.shape[-2:])
     y = np.empty((tasks, m, n), a.dtype)
     step = max(1, SHARED_WORK // (4 * work))
 

@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, common
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
 from .im2col import Pair, output_size
 
 __all__ = ["avg_pool2d", "avg_pool2d_input", "max_pool2d_index", "scatter_flat", "take_flat"]
@@ -41,7 +41,7 @@ def max_pool2d_index(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0
         entry = np.where(pixel < 0, -np.inf, _windows(x.real, window, stride, padding, 0))
         largest = entry.max(axis=-1, keepdims=True)
         hit = (pixel >= 0) & ((entry == largest) | (np.isnan(entry) & np.isnan(largest)))
-        pixel = np.broadcast_to(pixel, entry.shape)
+        pixel = broadcast_to(pixel, entry.shape)
         return np.take_along_axis(pixel, hit.argmax(axis=-1)[..., None], -1)[..., 0]
     lead, last = x.shape[:-2], _is_channels_last(x)
     images = _pack(x, lead, last)
@@ -57,7 +57,7 @@ def take_flat(x: Array, index: Array) -> Array:
     """
     (x,) = common(x)
     index = _checked(index, math.prod(x.shape[-2:]))
-    lead, last = np.broadcast_shapes(x.shape[:-2], index.shape[:-2]), _is_channels_last(x)
+    lead, last = broadcast_shapes(x.shape[:-2], index.shape[:-2]), _is_channels_last(x)
     images, at = _pack(x, lead, last), _pack(index, lead, last)
     y = np.empty(at.shape, x.dtype)
     if has_kernel(x.dtype):
@@ -71,7 +71,7 @@ def scatter_flat(g: Array, index: Array, size: Pair) -> Array:
     """Adjoint of :func:`take_flat`: (..., OH, OW) added up in (..., H, W), size = (H, W), zero elsewhere."""
     (g,) = common(g)
     index = _checked(index, math.prod(size))
-    lead, last = np.broadcast_shapes(g.shape[:-2], index.shape[:-2]), _is_channels_last(g)
+    lead, last = broadcast_shapes(g.shape[:-2], index.shape[:-2]), _is_channels_last(g)
     values, at = _pack(g, lead, last), _pack(index, lead, last)
     x = np.zeros((len(values), *size, values.shape[-1]), g.dtype)
     if has_kernel(g.dtype):
@@ -120,7 +120,7 @@ def _is_channels_last(x: Array) -> bool:
 
 def _pack(x: Array, lead: tuple[int, ...], last: bool) -> Array:
     """(images, H, W, channels), with all leading axes as images unless the channels go last."""
-    x = np.broadcast_to(x, (*lead, *x.shape[-2:]))
+    x = broadcast_to(x, (*lead, *x.shape[-2:]))
     if last:
         return c_order(np.moveaxis(x, -3, -1)).reshape(math.prod(lead[:-1]), *x.shape[-2:], lead[-1])
     return c_order(x).reshape(math.prod(lead), *x.shape[-2:], 1)

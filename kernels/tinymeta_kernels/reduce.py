@@ -34,9 +34,9 @@ def sum_to(x: Array, shape: tuple[int, ...], out: Array | None = None) -> Array:
         return deliver(x, out) if out is not None else x.copy()
     if has_kernel(x.dtype):
         blocks = Blocks(x.shape, axes)
-        if blocks.channels > 1 or blocks.m <= LONG_ROW:
+        if blocks.channels != 1 or blocks.m <= LONG_ROW:
             x_block, sums = blocks.pack(x), blocks.empty_statistic(x.dtype)
-            kernel = _sum_columns if blocks.channels > 1 else _sum_rows
+            kernel = _sum_rows if blocks.channels == 1 else _sum_columns
             blocks.run(lambda t: kernel(x_block[t], sums[t]))
             return deliver(blocks.unpack_statistic(sums).reshape(shape), out)
     return deliver(x.sum(axis=axes, keepdims=True).reshape(shape), out)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, common, deliver, destination
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver, destination
 
 __all__ = ["scatter_add"]
 
@@ -39,10 +39,10 @@ def scatter_add(values: Array, index: Array, size: int, axis: int = -1, out: Arr
     axis = axis % values.ndim
     n, rest = values.shape[axis], values.shape[axis + 1 :]
     slots = _slots(index, size)
-    lead = np.broadcast_shapes(values.shape[:axis], slots.shape[:-1])
+    lead = broadcast_shapes(values.shape[:axis], slots.shape[:-1])
     tasks, width = math.prod(lead), math.prod(rest)
-    slots = c_order(np.broadcast_to(slots, (*lead, n))).reshape(tasks, n)
-    values = c_order(np.broadcast_to(values, (*lead, n, *rest))).reshape(tasks, n, width)
+    slots = c_order(broadcast_to(slots, (*lead, n))).reshape(tasks, n)
+    values = c_order(broadcast_to(values, (*lead, n, *rest))).reshape(tasks, n, width)
     if not has_kernel(values.dtype):
         sums = np.zeros((tasks, size, width), values.dtype)
         np.add.at(sums, (np.arange(tasks)[:, None], slots), values)

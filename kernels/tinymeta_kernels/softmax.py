@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, common, deliver, destination
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver, destination
 
 __all__ = [
     "log_softmax",
@@ -86,8 +86,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, out: Array | None = None
     """
     (x,) = common(logits)
     k = _labels(labels, x.shape[-1])
-    lead = np.broadcast_shapes(x.shape[:-1], k.shape)
-    x, k = np.broadcast_to(x, (*lead, x.shape[-1])), np.broadcast_to(k, lead)
+    lead = broadcast_shapes(x.shape[:-1], k.shape)
+    x, k = broadcast_to(x, (*lead, x.shape[-1])), broadcast_to(k, lead)
     if not has_kernel(x.dtype):
         return deliver(logsumexp(x) - np.take_along_axis(x, k[..., None], -1)[..., 0], out)
     rows, _ = _shifted(x, np.empty(x.shape, x.dtype))
@@ -100,8 +100,8 @@ def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Arra
     """``(softmax(logits) - onehot(labels)) * g``: (..., K), whole numbers (...) and (...) to (..., K)."""
     x, g = common(logits, g)
     k = _labels(labels, x.shape[-1])
-    lead = np.broadcast_shapes(x.shape[:-1], k.shape, g.shape)
-    x, k, g = np.broadcast_to(x, (*lead, x.shape[-1])), np.broadcast_to(k, lead), np.broadcast_to(g, lead)
+    lead = broadcast_shapes(x.shape[:-1], k.shape, g.shape)
+    x, k, g = broadcast_to(x, (*lead, x.shape[-1])), broadcast_to(k, lead), broadcast_to(g, lead)
     if not has_kernel(x.dtype):
         onehot = k[..., None] == np.arange(x.shape[-1])
         return deliver((softmax(x) - onehot) * g[..., None], out)

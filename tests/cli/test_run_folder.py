@@ -15,11 +15,11 @@ from toy_console import Command
 
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.files import whole, write_text
 from tinymeta.recipes.journal import Journal, plain
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Interval, Result
 from tinymeta.recipes.run import Run, claim
-from tinymeta.view.files import whole, write_text
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -17,13 +17,13 @@ import numpy as np
 
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.files import whole
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Published, Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.tasks import FewShotImages, glyphs, load_omniglot
 from tinymeta.view import plots
-from tinymeta.view.files import whole
 
 IDEA = "one number, pulled towards the mean of many"
 

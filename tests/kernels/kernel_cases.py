@@ -73,8 +73,7 @@ def windows(draw: st.DrawFn, min_size: int = 0, dilated: bool = True) -> Windows
     padding = tuple(draw(st.integers(0, 2 if dilated else k - 1)) for k in window)
     dilation = draw(pairs) if dilated else (1, 1)
     size = tuple(
-        max(min_size, d * (k - 1) + 1 - 2 * p) + draw(st.integers(0, 3))
-        for k, p, d in zip(window, padding, dilation)
+        max(min_size, d * (k - 1) + 1 - 2 * p) + draw(st.integers(0, 3)) for k, p, d in zip(window, padding, dilation)
     )
     return Windows(size, window, draw(pairs), padding, dilation)
 
@@ -88,7 +87,7 @@ def _convolution(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, W
     x = random(draw, *first, n, groups * c, *at.size)
     w = random(draw, *second, o, c, *at.window)
     g = random(draw, *draw(st.sampled_from([first, lead])), n, o, *at.output)
-    return x, w, g, at, dict(stride=at.stride, padding=at.padding, dilation=at.dilation, groups=groups)
+    return x, w, g, at, {"stride": at.stride, "padding": at.padding, "dilation": at.dilation, "groups": groups}
 
 
 @st.composite
@@ -115,21 +114,23 @@ def conv2d_weight(draw: st.DrawFn) -> Case:
 def im2col(draw: st.DrawFn) -> Case:
     at = windows(draw)
     x = random(draw, *broadcastable(draw, 1)[0], *at.size, draw(sizes))
-    return Case(tk.im2col, [x], dict(window=at.window, stride=at.stride, padding=at.padding, dilation=at.dilation))
+    return Case(
+        tk.im2col, [x], {"window": at.window, "stride": at.stride, "padding": at.padding, "dilation": at.dilation}
+    )
 
 
 @st.composite
 def col2im(draw: st.DrawFn) -> Case:
     at = windows(draw)
     col = random(draw, *broadcastable(draw, 1)[0], *at.output, *at.window, draw(sizes))
-    rest = dict(size=at.size, stride=at.stride, padding=at.padding, dilation=at.dilation)
+    rest = {"size": at.size, "stride": at.stride, "padding": at.padding, "dilation": at.dilation}
     return Case(tk.col2im, [col], rest, terms=math.prod(at.window))
 
 
 def _pooling(draw: st.DrawFn) -> tuple[np.ndarray, Windows, dict[str, Any]]:
     at = windows(draw, min_size=1, dilated=False)
     x = random(draw, *broadcastable(draw, 1)[0], draw(sizes), *at.size)
-    return x, at, dict(window=at.window, stride=at.stride, padding=at.padding)
+    return x, at, {"window": at.window, "stride": at.stride, "padding": at.padding}
 
 
 @st.composite
@@ -141,14 +142,14 @@ def max_pool2d_index(draw: st.DrawFn) -> Case:
 @st.composite
 def take_flat(draw: st.DrawFn) -> Case:
     x, _, rest = _pooling(draw)
-    return Case(tk.take_flat, [x], dict(index=tk.max_pool2d_index(x, **rest)))
+    return Case(tk.take_flat, [x], {"index": tk.max_pool2d_index(x, **rest)})
 
 
 @st.composite
 def scatter_flat(draw: st.DrawFn) -> Case:
     x, at, rest = _pooling(draw)
     index = tk.max_pool2d_index(x, **rest)
-    return Case(tk.scatter_flat, [random(draw, *index.shape)], dict(index=index, size=at.size), terms=9)
+    return Case(tk.scatter_flat, [random(draw, *index.shape)], {"index": index, "size": at.size}, terms=9)
 
 
 @st.composite
@@ -185,7 +186,7 @@ def softmax_cross_entropy(draw: st.DrawFn) -> Case:
     k = draw(st.integers(1, 9))
     first, second = broadcastable(draw, 2)
     labels = np.random.default_rng(draw(st.integers(0, 99))).integers(0, k, second)
-    return Case(tk.softmax_cross_entropy, [random(draw, *first, k)], dict(labels=labels), terms=k)
+    return Case(tk.softmax_cross_entropy, [random(draw, *first, k)], {"labels": labels}, terms=k)
 
 
 @st.composite
@@ -213,7 +214,7 @@ def _normalisation(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def normalize(draw: st.DrawFn) -> Case:
     shape, axes = _normalisation(draw)
     eps = 0.1
-    return Case(tk.normalize, [random(draw, *shape)], dict(axes=axes, eps=eps), terms=math.prod(shape), scale=1 / eps)
+    return Case(tk.normalize, [random(draw, *shape)], {"axes": axes, "eps": eps}, terms=math.prod(shape), scale=1 / eps)
 
 
 def _with_statistics(draw: st.DrawFn, n: int) -> tuple[list[np.ndarray], tuple[int, ...]]:
@@ -225,13 +226,13 @@ def _with_statistics(draw: st.DrawFn, n: int) -> tuple[list[np.ndarray], tuple[i
 @st.composite
 def normalize_input(draw: st.DrawFn) -> Case:
     arrays, axes = _with_statistics(draw, 2)
-    return Case(tk.normalize_input, arrays, dict(axes=axes), terms=arrays[0].size, scale=10)
+    return Case(tk.normalize_input, arrays, {"axes": axes}, terms=arrays[0].size, scale=10)
 
 
 @st.composite
 def normalize_input_grad(draw: st.DrawFn) -> Case:
     arrays, axes = _with_statistics(draw, 3)
-    return Case(tk.normalize_input_grad, arrays, dict(axes=axes), terms=arrays[0].size, scale=10)
+    return Case(tk.normalize_input_grad, arrays, {"axes": axes}, terms=arrays[0].size, scale=10)
 
 
 @st.composite
@@ -241,7 +242,7 @@ def matmul(draw: st.DrawFn) -> Case:
     ta, tb = draw(st.booleans()), draw(st.booleans())
     a = random(draw, *first, *((k, m) if ta else (m, k)))
     b = random(draw, *second, *((n, k) if tb else (k, n)))
-    return Case(tk.matmul, [a, b], dict(transpose_a=ta, transpose_b=tb), terms=k)
+    return Case(tk.matmul, [a, b], {"transpose_a": ta, "transpose_b": tb}, terms=k)
 
 
 @st.composite
@@ -250,6 +251,14 @@ def linear_relu(draw: st.DrawFn) -> Case:
     x, w, b = broadcastable(draw, 3)
     arrays = [random(draw, *x, m, k), random(draw, *w, k, n), random(draw, *b, n)]
     return Case(tk.linear_relu, arrays, terms=k + 1)
+
+
+def elementwise(function: Callable[..., Any]) -> st.SearchStrategy[Case]:
+    @st.composite
+    def case(draw: st.DrawFn) -> Case:
+        return Case(function, [random(draw, *broadcastable(draw, 1)[0])])
+
+    return case()
 
 
 @st.composite
@@ -265,20 +274,25 @@ def scatter_add(draw: st.DrawFn) -> Case:
     rest = draw(st.lists(sizes, max_size=2).map(tuple))
     index = np.random.default_rng(draw(st.integers(0, 99))).integers(-size, size, (*second, n))
     values = random(draw, *first, n, *rest)
-    return Case(tk.scatter_add, [values], dict(index=index, size=size, axis=-1 - len(rest)), terms=n)
+    return Case(tk.scatter_add, [values], {"index": index, "size": size, "axis": -1 - len(rest)}, terms=n)
 
 
 @st.composite
 def sum_to(draw: st.DrawFn) -> Case:
     shape = draw(st.lists(st.integers(0, 5), max_size=5).map(tuple))
     kept = tuple(draw(st.sampled_from([1, n])) for n in shape[draw(st.integers(0, len(shape))) :])
-    return Case(tk.sum_to, [random(draw, *shape)], dict(shape=kept), terms=math.prod(shape))
+    return Case(tk.sum_to, [random(draw, *shape)], {"shape": kept}, terms=math.prod(shape))
 
 
 @st.composite
 def sgd_update(draw: st.DrawFn) -> Case:
     shape = broadcastable(draw, 1)[0]
-    rest = dict(lr=0.1, momentum=0.9, nesterov=draw(st.booleans()), weight_decay=draw(st.sampled_from([0.0, 0.1])))
+    rest = {
+        "lr": 0.1,
+        "momentum": 0.9,
+        "nesterov": draw(st.booleans()),
+        "weight_decay": draw(st.sampled_from([0.0, 0.1])),
+    }
     return Case(tk.sgd_update, [random(draw, *shape) for _ in range(3)], rest, terms=4)
 
 
@@ -286,7 +300,7 @@ def sgd_update(draw: st.DrawFn) -> Case:
 def adam_update(draw: st.DrawFn) -> Case:
     shape = broadcastable(draw, 1)[0]
     p, g, m, v = (random(draw, *shape) for _ in range(4))
-    rest = dict(step=draw(st.integers(1, 9)), lr=0.1, weight_decay=0.1, decoupled=draw(st.booleans()))
+    rest = {"step": draw(st.integers(1, 9)), "lr": 0.1, "weight_decay": 0.1, "decoupled": draw(st.booleans())}
     return Case(tk.adam_update, [p, g, m, v * v], rest, terms=4, scale=10)
 
 
@@ -298,6 +312,7 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "conv2d": conv2d(),
     "conv2d_input": conv2d_input(),
     "conv2d_weight": conv2d_weight(),
+    "erf": elementwise(tk.erf),
     "im2col": im2col(),
     "linear_relu": linear_relu(),
     "log_softmax": _row(tk.log_softmax),

@@ -9,6 +9,7 @@ The rule that recomputes is itself checkpointed, so a second derivative keeps as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce, wraps
 from typing import Any
@@ -86,7 +87,7 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
     before = [y.data for y in ys]
 
     def pull(gs: tuple[Tensor | None, ...], *xs: Tensor) -> list[Tensor | None]:
-        with setting(order=order, maker=maker, level=level), differentiating() as mark:
+        with setting(order=order, maker=maker, level=level, highest=math.inf), differentiating() as mark:
             leaves = [_leaf(x, mark) for x in xs]
             with setting(mask=reduce(int.__or__, [c.tracked for c in captured], state.mask)):
                 again = floats(run(leaves)[0])

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 
 from tinymeta.engine import tree as trees
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.files import whole
 from tinymeta.engine.state import USER
 from tinymeta.engine.tensor import Array, Tensor
 
@@ -63,18 +63,8 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | 
     texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise UserError(f"metadata holds strings by name, not {texts!r}: convert its values with str() or json.dumps()")
-    # Beside its place first, then renamed over it: a reader meets the old file or the new one.
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        with open(beside, "wb") as file:
-            write(file, arrays, texts)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as file:
+        write(file, arrays, texts)
 
 
 def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:

@@ -6,6 +6,7 @@ meet and an exception leaves nothing behind.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class State(threading.local):
     order = 0  # derivative order of the operations made now
     maker: int | None = None  # id of the node that is being differentiated
     level = 0  # how many `vmap`s we are inside of
+    highest = math.inf  # nodes of a higher order than this are constants to a sweep: see `meta/explain.py`
     mask = USER  # the marks of the differentiations that record what happens now
     watchers: tuple[Watcher, ...] = ()
 

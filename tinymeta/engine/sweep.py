@@ -11,7 +11,6 @@ order 2, however many inner steps it takes, and that of first-order MAML holds n
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -41,14 +40,9 @@ def gradient(y: Tensor, xs: Any) -> Any:
     return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)
 
 
-def sweep(
-    ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor], order: float = math.inf
-) -> list[Tensor | None]:
-    """Cotangents of `xs`, given those (`gs`) of `ys`; None where no path leads from `ys` back to an `x`.
-
-    Nodes of a higher order than `order` count as constants: no path leads through them.
-    """
-    nodes = _between(ys, xs, order)
+def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor | None]:
+    """Cotangents of `xs`, given those (`gs`) of `ys`; None where no path leads from `ys` back to an `x`."""
+    nodes = _between(ys, xs)
     for watcher in state.watchers:
         watcher.sweeping(nodes)
     cotangents: dict[int, Any] = {}
@@ -76,14 +70,14 @@ def sweep(
     return [found.get(x.id) for x in xs]
 
 
-def _between(ys: Sequence[Tensor], xs: Sequence[Tensor], order: float) -> dict[int, Tensor]:
+def _between(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> dict[int, Tensor]:
     """The nodes on a path from `xs` to `ys`, by id. No recursion: a record may be 20 000 deep."""
     oldest = min((x.id for x in xs), default=0)
     seen: dict[int, Tensor] = {}
     stack = list(ys)
     while stack:
         node = stack.pop()
-        if node.id >= oldest and node.id not in seen and node.order <= order:
+        if node.id >= oldest and node.id not in seen and node.order <= state.highest:
             seen[node.id] = node
             stack.extend(node.inputs)
     on_path = {x.id for x in xs}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import reprlib
 import sys
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ class Cotangent(NamedTuple):
 
 @dataclass
 class Sweep:
-    """One sweep: how many differentiations around it were still recording, and the steps in the order it visits them."""
+    """One sweep: how many differentiations around it were recording, and the steps in the order it visits them."""
 
     depth: int
     visits: dict[int, int]  # step number → position, from 1
@@ -66,24 +66,21 @@ class Step:
 class Recorder(Watcher):
     """Keeps what it sees as `steps`, `sweeps` and `rules` (operation name → primitive).
 
-    Parameters
-    ----------
-    entered
-        The code that began the recording: user's lines are kept from there inwards.
+    `entered` is the code that began the recording: the user's call paths are kept from there inwards.
     """
 
-    def __init__(self, entered: CodeType | None = None) -> None:
+    def __init__(self) -> None:
+        self.entered: CodeType | None = None
         self.steps: list[Step] = []
         self.sweeps: list[Sweep] = []
         self.rules: dict[str, type[Primitive]] = {}
-        self._entered = entered
         self._number: dict[int, int] = {}  # a Tensor's id → its step's number
 
     def saw(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
         numbers = tuple(self._known(x) for x in inputs)
-        self._add(output, "step", primitive, numbers, static, _path(self._entered))
+        self._add(output, "step", primitive, numbers, static, _path(self.entered))
 
     def sweeping(self, nodes: dict[int, Tensor]) -> None:
         numbers = [self._known(nodes[i]) for i in sorted(nodes)]
@@ -178,12 +175,13 @@ def _digits(values: Array) -> list[Any]:
 
 def _path(entered: CodeType | None) -> tuple[Site, ...]:
     """The lines outside the package that led to the current `bind`, from where the trace was entered inwards."""
-    frame, path = sys._getframe(2), []
+    frame: FrameType | None = sys._getframe(2)
+    path: list[Site] = []
     while frame is not None and len(path) < DEPTH:
         code = frame.f_code
         if not code.co_filename.startswith(_PACKAGE):
             path.append(Site(code.co_filename, frame.f_lineno, code.co_qualname))
             if code is entered or code.co_name == "<module>":
                 break
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return tuple(reversed(path))

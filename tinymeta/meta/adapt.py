@@ -69,7 +69,7 @@ def adapt(
         Return the list of parameters after 0, 1, …, `steps` steps instead of the last ones (MAML++).
     """
     how = Implicit() if differentiate == "implicit" else differentiate
-    if not isinstance(how, Implicit) and how not in ("exact", "first_order", "reptile"):
+    if isinstance(how, str) and how not in ("exact", "first_order", "reptile"):
         raise ValueError(
             "differentiate is 'exact', 'first_order', 'implicit', 'reptile' or tm.meta.Implicit(lam, cg), "
             f"not {differentiate!r} ({user_site()})"
@@ -80,22 +80,23 @@ def adapt(
     def inner(m: Any, batch: Any) -> Any:
         return loss(whole(m), batch)
 
-    if how == "exact":
-        trail = _descend(inner, moving, examples, rule, steps)
-    elif how == "first_order":
-        trail = _descend(inner, moving, examples, rule, steps, _constant_gradient)
+    if isinstance(how, Implicit):
+        regularised = proximal(inner, moving, how.lam)
+        trail = _descend(regularised, _constant(moving), examples, rule, steps, _constant_slope)
+        ends = trail if path else trail[-1:]
+        trail = [implicit_dependence(lambda m: inner(m, support), moving, m, how) for m in ends]
     elif how == "reptile":
-        trail = _descend(inner, tree.map(stop_gradient, moving), examples, rule, steps, _constant_gradient)
+        trail = _descend(inner, _constant(moving), examples, rule, steps, _constant_slope)
         trail = [constant_of_phi(m, moving) for m in trail]
     else:
-        regularised = proximal(inner, moving, how.lam)
-        trail = _descend(regularised, tree.map(stop_gradient, moving), examples, rule, steps, _constant_gradient)
-        trail = [implicit_dependence(lambda m: inner(m, support), moving, m, how) for m in trail[not path and -1 :]]
+        trail = _descend(inner, moving, examples, rule, steps, grad if how == "exact" else _constant_slope)
     return [whole(m) for m in trail] if path else whole(trail[-1])
 
 
-def _descend(inner: Loss, moving: Any, examples: list[Any], rule: Optimizer, steps: int, slope: Any = grad) -> list[Any]:
-    """`moving` after 0, 1, …, `steps` steps; `slope(inner)` gives the gradient that a step follows."""
+def _descend(
+    inner: Loss, moving: Any, examples: list[Any], rule: Optimizer, steps: int, slope: Callable[[Loss], Loss]
+) -> list[Any]:
+    """`moving` after 0, 1, …, `steps` steps of `rule` along `slope(inner)`."""
     state, trail = rule.init(moving), [moving]
     for k in range(steps):
         moving, state = rule.update(slope(inner)(moving, examples[k % len(examples)]), state, moving)
@@ -103,9 +104,13 @@ def _descend(inner: Loss, moving: Any, examples: list[Any], rule: Optimizer, ste
     return trail
 
 
-def _constant_gradient(inner: Loss) -> Loss:
-    """The gradient of `inner` in its first argument, as a constant."""
-    return lambda m, batch: tree.map(stop_gradient, grad(inner)(tree.map(stop_gradient, m), batch))
+def _constant_slope(inner: Loss) -> Loss:
+    """`grad(inner)`, whose result is a constant."""
+    return lambda m, batch: _constant(grad(inner)(_constant(m), batch))
+
+
+def _constant(params: Any) -> Any:
+    return tree.map(stop_gradient, params)
 
 
 def _parts(params: Any, only: Only) -> tuple[Callable[[Any], Any], Any]:

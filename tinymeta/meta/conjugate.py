@@ -49,4 +49,4 @@ def _dot(a: Any, b: Any) -> Tensor:
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:
     """a/b, and 0 where b is 0: the system is solved, and stays so."""
-    return where(b == 0, 0, a / where(b == 0, 1, b))  # type: ignore[return-value]
+    return where(b == 0, 0, a / where(b == 0, 1, b))

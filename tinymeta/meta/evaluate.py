@@ -11,10 +11,32 @@ from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.vmap import vmap
 from tinymeta.meta.adapt import Loss, adapt
+from tinymeta.meta.learner import Learner, Model
 from tinymeta.ops.shape import concat, stack
 from tinymeta.optim.optimizer import Optimizer
 
 Measure = Callable[[Any, Any, Any], Tensor]  # (model, support, query) → scalar
+Score = Callable[[Tensor, Tensor], Tensor]  # (outputs, y) → scalar
+
+
+def evaluate(learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_once: int = 100) -> Array:
+    """`measure(model, support, query)` for every task and every model that the learner makes of its support set.
+
+    Parameters
+    ----------
+    measure
+        Such as `on_query(loss)`, `transductive(score)` or `inductive(score)`.
+    episodes
+        A batch of tasks (arrays with a leading task axis).
+    at_once
+        How many tasks to learn together: bounds the memory.
+
+    Returns
+    -------
+    Array
+        Shape (tasks, stages): for a `GradientLearner` after 0, 1, …, `test_steps` steps, for others one.
+    """
+    return _measured(learner.models, measure, phi, episodes, at_once)
 
 
 def adaptation_curve(
@@ -28,35 +50,26 @@ def adaptation_curve(
     at_once: int = 100,
     **options: Any,
 ) -> Array:
-    """`measure(model, support, query)` for every task after 0, 1, …, `steps` inner steps.
+    """`evaluate` for a loss and parameters of your own: shape (tasks, steps + 1). `options` go to `adapt`."""
 
-    Parameters
-    ----------
-    episodes
-        A batch of tasks (arrays with a leading task axis).
-    at_once
-        How many tasks to adapt together: bounds the memory.
-    options
-        Go to `adapt`.
+    def models(params: Any, support: Any) -> list[Any]:
+        return adapt(loss, params, support, rule=rule, steps=steps, path=True, **options)  # type: ignore[no-any-return]
 
-    Returns
-    -------
-    Array
-        Shape (tasks, steps + 1).
-    """
+    return _measured(models, measure, params, episodes, at_once)
 
-    constant = {"differentiate": "first_order"}  # nothing differentiates the result
 
-    def one(params: Any, episode: Any) -> Tensor:
-        trail = adapt(loss, params, episode.support, rule=rule, steps=steps, path=True, **constant, **options)
-        return stack([measure(model, episode.support, episode.query) for model in trail])
+def _measured(
+    models: Callable[[Any, Any], list[Any]], measure: Measure, phi: Any, episodes: Any, at_once: int
+) -> Array:
+    def one(phi: Any, episode: Any) -> Tensor:
+        return stack([measure(model, episode.support, episode.query) for model in models(phi, episode.support)])
 
     count = len(tree.leaves(episodes)[0])
     rows = []
     with np.errstate(all="ignore"):  # a step size may be too large for a method; the table then says inf or nan
         for start in range(0, count, at_once):
             part = tree.map(lambda a, start=start: a[start : start + at_once], episodes)
-            rows.append(vmap(one, in_axes=(None, 0))(params, part).numpy())
+            rows.append(vmap(one, in_axes=(None, 0))(phi, part).numpy())
     return np.concatenate(rows)
 
 
@@ -65,22 +78,23 @@ def on_query(loss: Loss) -> Measure:
     return lambda model, support, query: loss(model, query)
 
 
-def transductive(score: Callable[[Tensor, Tensor], Tensor]) -> Measure:
-    """`score(logits, labels)` of the query set, its examples normalised together: they see each other."""
+def transductive(score: Score) -> Measure:
+    """`score(outputs, y)` of the query set, its examples normalised together: they see each other."""
     return lambda model, support, query: score(model(query[0]), query[1])
 
 
-def inductive(score: Callable[[Tensor, Tensor], Tensor]) -> Measure:
-    """`score(logits, labels)` of the query set, each example normalised with the support set alone.
+def inductive(score: Score) -> Measure:
+    """`score(outputs, y)` of the query set, each example on its own: what a user with one new image has.
 
-    This is what a user with one new image has. Batch statistics are those of the support set and the
-    one example (Nichol et al. 2018, § 6.1, call the other way transductive).
+    (Nichol et al. 2018, § 6.1, call the other way transductive.)
     """
+    return lambda model, support, query: score(one_by_one(model, support[0])(query[0]), query[1])
 
-    def measure(model: Any, support: Any, query: Any) -> Tensor:
-        def alone(x: Tensor) -> Any:
-            return model(concat([support[0], x.expand_dims(0)]))[-1]
 
-        return score(vmap(alone)(query[0]), query[1])
+def one_by_one(model: Model, company: Any) -> Model:
+    """`model` for examples that do not see each other: each is normalised together with `company`, the support x."""
 
-    return measure
+    def alone(x: Tensor) -> Any:
+        return model(concat([company, x.expand_dims(0)]))[-1]
+
+    return lambda x: vmap(alone)(x)

@@ -122,6 +122,11 @@ class Steps(NamedTuple):
     advantages: Any  # (steps,), 0 on average, with standard deviation 1
     share: Any  # (steps,): 1/(steps taken) for each, 0 after a trajectory's end; its sum is 1
 
+    def sampled(self, some: Any) -> Steps:
+        """The steps `some` (indices) of each of many tasks."""
+        few = Steps(*(a[:, some] for a in self))
+        return few._replace(share=few.share / few.share.sum(1, keepdims=True))
+
 
 def steps(seen: Trajectories, discount: float) -> Steps:
     """Trajectories as steps with advantages: returns minus a baseline that is fitted to each task.

@@ -14,39 +14,39 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.transforms import value_and_grad, grad, vjp
-
-Vector = Any  # a pytree of arrays
-Scalar = Callable[[Any], Tensor]
+from tinymeta.engine.transforms import grad, value_and_grad, vjp
+from tinymeta.meta.conjugate import conjugate_gradients
 
 
 class Report(NamedTuple):
-    """What a step did."""
+    """What a step did: the loss before it, how much lower it is now (0 where no step was accepted), and the KL."""
 
-    loss: float  # before
-    gain: float  # how much lower the loss is now; 0 if no step was accepted
+    loss: float
+    gain: float
     kl: float
 
 
 def trpo(
-    loss: Scalar,
-    kl: Scalar,
+    objective: Callable[[Any], tuple[Tensor, Tensor]],
     params: Any,
     *,
+    curvature: Callable[[Any], Tensor] | None = None,
     radius: float = 0.01,
     iterations: int = 10,
     damping: float = 1e-5,
     shrink: float = 0.8,
     backtracks: int = 15,
 ) -> tuple[Any, Report]:
-    """One step down `loss` that keeps `kl` below `radius`.
+    """One step down a surrogate loss that stays within a radius of the policies which gathered the data.
 
     Parameters
     ----------
-    loss
-        The surrogate, −mean of (π_new/π_old) · advantage, as a function of the parameters.
-    kl
-        The mean divergence from the policies that gathered the data; its minimum, 0, is at `params`.
+    objective
+        From parameters to `(loss, kl)`: the surrogate, −mean of (π_new/π_old) · advantage, and the mean divergence
+        from the old policies, whose minimum, 0, is at `params`.
+    curvature
+        A cheaper estimate of `kl` for the products with its Hessian, as of a tenth of the steps; `kl` by default.
+        The line search measures the true one.
     radius
         The largest `kl` after the step.
     iterations, damping
@@ -55,39 +55,20 @@ def trpo(
         The line search tries 1, shrink, shrink², … of the step, and leaves `params` where none lowers the loss
         within the radius.
     """
-    before, g = value_and_grad(loss)(params)
-    # The recorded gradient of the KL is swept once per product: tm.hvp without recording it anew each time.
-    _, pullback = vjp(grad(kl), params)
+    (before, _), g = value_and_grad(objective, has_aux=True)(params)
+    # tm.hvp(kl, params, v) records the gradient of the KL and sweeps it; here one record serves all products.
+    _, pullback = vjp(grad(curvature or (lambda params: objective(params)[1])), params)
     product = lambda v: tree.map(lambda hv, v: hv + damping * v, pullback(v)[0], v)
     s = conjugate_gradients(product, g, iterations)
     length = math.sqrt(2 * radius / max(dot(s, product(s)), 1e-30))
     for k in range(backtracks):
-        t = length * shrink**k
-        new = tree.map(lambda p, s, t=t: p - t * s, params, s)
-        gain, moved = float(before - loss(new)), float(kl(new))
-        if gain > 0 and moved <= radius:
-            return new, Report(float(before), gain, moved)
+        new = tree.map(lambda p, s, t=length * shrink**k: p - t * s, params, s)
+        loss, kl = objective(new)
+        if loss < before and kl <= radius:
+            return new, Report(float(before), float(before - loss), float(kl))
     return params, Report(float(before), 0.0, 0.0)
 
 
-def conjugate_gradients(
-    product: Callable[[Vector], Vector], b: Vector, iterations: int, tolerance: float = 1e-10
-) -> Vector:
-    """Solve A x = b for a symmetric positive definite A that is known by its products (Hestenes & Stiefel 1952)."""
-    x, r, p = tree.map(lambda b: 0.0 * b, b), b, b
-    rr = dot(r, r)
-    for _ in range(iterations):
-        if rr < tolerance:
-            break
-        ap = product(p)
-        a = rr / dot(p, ap)
-        x = tree.map(lambda x, p, a=a: x + a * p, x, p)
-        r = tree.map(lambda r, ap, a=a: r - a * ap, r, ap)
-        rr, last = dot(r, r), rr
-        p = tree.map(lambda r, p, c=rr / last: r + c * p, r, p)
-    return x
-
-
-def dot(a: Vector, b: Vector) -> float:
+def dot(a: Any, b: Any) -> float:
     """Σ a b over all leaves."""
     return math.fsum(float((x * y).sum()) for x, y in zip(tree.leaves(a), tree.leaves(b)))

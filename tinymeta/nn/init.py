@@ -1,4 +1,8 @@
-"""Initial weights: random Tensors whose scale keeps signals from growing or dying through layers."""
+"""Initial weights: random Tensors whose scale keeps signals from growing or dying through layers.
+
+An initializer is called `(rng, shape, fan_in, fan_out, dtype)`; the fans are how many inputs one output
+sums over, and the other way round.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,68 @@ from typing import Any
 
 import numpy as np
 
+from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.tensor import Tensor
 
-Initializer = Callable[[np.random.Generator, tuple[int, ...], int, int, Any], Tensor]
+Shape = tuple[int, ...]
+Initializer = Callable[[np.random.Generator, Shape, int, int, Any], Tensor]
 
 
-def he_normal(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """N(0, 2/fan_in), for ReLU (He et al. 2015, eq. 10)."""
     return Tensor((rng.standard_normal(shape) * math.sqrt(2.0 / fan_in)).astype(dtype))
 
 
-def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+    """U(−a, a) with a² = 6/fan_in: the variance of `he_normal`."""
+    a = math.sqrt(6.0 / fan_in)
+    return Tensor(rng.uniform(-a, a, shape).astype(dtype))
+
+
+def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+    """N(0, 2/(fan_in + fan_out)), for tanh and sigmoid (Glorot & Bengio 2010, eq. 12)."""
+    return Tensor((rng.standard_normal(shape) * math.sqrt(2.0 / (fan_in + fan_out))).astype(dtype))
+
+
+def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """U(−a, a) with a² = 6/(fan_in + fan_out), for tanh and sigmoid (Glorot & Bengio 2010, eq. 16)."""
     a = math.sqrt(6.0 / (fan_in + fan_out))
     return Tensor(rng.uniform(-a, a, shape).astype(dtype))
 
 
+def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+    """N(0, 1/fan_in), for linear outputs (LeCun et al. 1998, § 4.6)."""
+    return Tensor((rng.standard_normal(shape) * math.sqrt(1.0 / fan_in)).astype(dtype))
+
+
+def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+    """A random matrix with orthonormal rows or columns, for recurrent weights (Saxe et al. 2014).
+
+    A wide matrix of several square blocks side by side (the gates of a cell) gets one such block each.
+    """
+    if len(shape) != 2:
+        raise ShapeError(f"orthogonal weights are matrices, not of shape {shape} ({user_site()})")
+    rows, columns = shape
+    if columns > rows and columns % rows == 0:
+        return Tensor(np.hstack([_rotation(rng, rows, rows) for _ in range(columns // rows)]).astype(dtype))
+    return Tensor(_rotation(rng, rows, columns).astype(dtype))
+
+
+def _rotation(rng: np.random.Generator, rows: int, columns: int) -> Any:
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    q = q * np.sign(np.diag(r))  # makes the decomposition unique, hence the distribution uniform
+    return q if rows >= columns else q.T
+
+
+def normal(std: float) -> Initializer:
+    """N(0, std²)."""
+    return lambda rng, shape, fan_in, fan_out, dtype: Tensor((std * rng.standard_normal(shape)).astype(dtype))
+
+
 def truncated_normal(std: float) -> Initializer:
     """N(0, std²) redrawn until within two standard deviations: the MAML paper's fully connected networks use 0.01."""
 
-    def draw(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+    def draw(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
         x = rng.standard_normal(shape)
         while (far := np.abs(x) > 2).any():
             x[far] = rng.standard_normal(int(far.sum()))
@@ -36,11 +82,11 @@ def truncated_normal(std: float) -> Initializer:
     return draw
 
 
-def zeros(shape: tuple[int, ...], dtype: Any) -> Tensor:
+def zeros(shape: Shape, dtype: Any) -> Tensor:
     """All 0: biases and shifts."""
     return Tensor(np.zeros(shape, dtype))
 
 
-def ones(shape: tuple[int, ...], dtype: Any) -> Tensor:
+def ones(shape: Shape, dtype: Any) -> Tensor:
     """All 1: scales."""
     return Tensor(np.ones(shape, dtype))

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
-from tinymeta.ops.norm import batch_norm
-from tinymeta.ops.select import relu
+from tinymeta.nn.normalization import BatchNorm
+from tinymeta.ops.embedding import embedding
+from tinymeta.ops.select import relu, where
 
 
 class Linear(Module):
@@ -42,41 +45,71 @@ class Linear(Module):
         self.weight = weight_init(rng, (inputs, outputs), inputs, outputs, dtype)
         self.bias = init.zeros((outputs,), dtype) if bias else None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        y = x @ self.weight
+    def __call__(self, x: ArrayLike) -> Tensor:
+        x = as_tensor(x)
+        inputs, outputs = self.weight.shape
+        if x.ndim == 0 or x.shape[-1] != inputs:
+            raise ShapeError(
+                f"Linear({inputs}, {outputs}) needs x of shape (…, {inputs}) and got {x.shape} ({user_site()}): "
+                "to flatten examples, x.reshape((len(x), -1))"
+            )
+        y: Tensor = x @ self.weight
         return y if self.bias is None else y + self.bias
 
 
-class BatchNorm(Module):
-    """y = weight (x − mean)/√(var + eps) + bias per channel, with the statistics of the batch at hand.
+class Embedding(Module):
+    """Rows of a learned table: ids of shape (…), integers from 0 to entries − 1, give (…, width)."""
 
-    There is no running average: a few-shot task normalises with its own examples, and a hidden state
-    would leak from task to task. Channels are axis 1 for x of three axes or more, else the last.
+    def __init__(
+        self,
+        entries: int,
+        width: int,
+        *,
+        rng: np.random.Generator,
+        weight_init: init.Initializer = init.normal(1.0),
+        dtype: Any = np.float32,
+    ) -> None:
+        self.weight = weight_init(rng, (entries, width), entries, width, dtype)
+
+    def __call__(self, ids: ArrayLike) -> Tensor:
+        return embedding(self.weight, ids)
+
+
+class Dropout(Module):
+    """Each entry is 0 with probability `rate`, and the others divided by 1 − rate (Srivastava et al. 2014, § 10).
+
+    It acts only where a call passes `rng`, so a model has no mode to be switched. Inside `vmap` each
+    example drops its own entries.
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
-        self.weight = init.ones((channels,), dtype)
-        self.bias = init.zeros((channels,), dtype)
-        self.eps = eps
+    def __init__(self, rate: float) -> None:
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout needs a rate from 0 to just below 1, not {rate} ({user_site()})")
+        self.rate = rate
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return batch_norm(x, self.weight, self.bias, self.eps)
+    def __call__(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        if rng is None or not self.rate:
+            return x
+        kept = Tensor(rng.random(x.data.shape) >= self.rate, x.batch)
+        return where(kept, x * (1 / (1 - self.rate)), 0)
 
 
 class Sequential(Module):
-    """Modules and functions one after the other."""
+    """Modules and functions one after the other; `rng`, if passed, goes to those that drop."""
 
-    def __init__(self, *layers: Callable[[Any], Any]) -> None:
+    def __init__(self, *layers: Callable[..., Any]) -> None:
         self.layers = list(layers)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, rng) if rng is not None and isinstance(layer, (Dropout, Sequential)) else layer(x)
         return x
 
 
 class MLP(Module):
     """Linear layers of the given sizes with an activation between them, and batch norm before it if asked.
+
+    The last layer is called `head`, so that ANIL can adapt it alone (`only="head.*"`).
 
     Parameters
     ----------
@@ -96,13 +129,21 @@ class MLP(Module):
         weight_init: init.Initializer = init.he_normal,
         dtype: Any = np.float32,
     ) -> None:
-        pairs = zip(sizes, sizes[1:])
-        self.layers = [Linear(i, o, rng=rng, weight_init=weight_init, dtype=dtype) for i, o in pairs]
+        if len(sizes) < 2:
+            raise ValueError(f"MLP needs at least the sizes [inputs, outputs], not {list(sizes)} ({user_site()})")
+        *hidden, head = [
+            Linear(i, o, rng=rng, weight_init=weight_init, dtype=dtype) for i, o in zip(sizes, sizes[1:])
+        ]
+        self.layers, self.head = hidden, head
         self.norms = [BatchNorm(n, dtype=dtype) for n in sizes[1:-1]] if norm else None
         self.activation = activation
 
-    def __call__(self, x: Tensor) -> Tensor:
-        for k, layer in enumerate(self.layers[:-1]):
-            x = layer(x)
-            x = self.activation(x if self.norms is None else self.norms[k](x))
-        return self.layers[-1](x)
+    def __call__(self, x: ArrayLike) -> Tensor:
+        return self.head(self.features(x))
+
+    def features(self, x: ArrayLike) -> Tensor:
+        """What the head sees: the last hidden layer."""
+        for k, layer in enumerate(self.layers):
+            y = layer(x)
+            x = self.activation(y if self.norms is None else self.norms[k](y))
+        return as_tensor(x)

@@ -44,7 +44,13 @@ def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
         raise ShapeError(
             f"cross_entropy needs logits (…, classes) and labels (…): {logits.shape} and {labels.shape} ({user_site()})"
         )
-    picked = labels.expand_dims(-1) == np.arange(logits.shape[-1])
+    classes = logits.shape[-1]
+    if labels.data.size and not (labels.data.min() >= 0 and labels.data.max() < classes):
+        raise ShapeError(
+            f"cross_entropy with {classes} classes needs labels from 0 to {classes - 1} and got some from "
+            f"{labels.data.min()} to {labels.data.max()} ({user_site()})"
+        )
+    picked = labels.expand_dims(-1) == np.arange(classes)
     return -sum(where(picked, log_softmax(logits), 0), -1)
 
 

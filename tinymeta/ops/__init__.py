@@ -6,6 +6,7 @@ from tinymeta.ops.along import argsort, sort, take_along_axis, topk
 from tinymeta.ops.arrange import flip, pad, repeat, roll, tile, unstack
 from tinymeta.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinymeta.ops.creation import arange, eye, full, full_like, linspace, ones, ones_like, tril, triu, zeros, zeros_like
+from tinymeta.ops.einsum import einsum
 from tinymeta.ops.elementwise import (
     add,
     divide,
@@ -48,7 +49,7 @@ from tinymeta.ops.logic import (
     logical_xor,
     not_equal,
 )
-from tinymeta.ops.matrix import cholesky, det, diagonal, inv, slogdet, solve, trace
+from tinymeta.ops.matrix import cholesky, det, diagonal, inv, matrix_trace, slogdet, solve
 from tinymeta.ops.norm import batch_norm, group_norm, layer_norm
 from tinymeta.ops.pool import (
     adaptive_avg_pool1d,
@@ -119,6 +120,7 @@ __all__ = [
     "det",
     "diagonal",
     "divide",
+    "einsum",
     "embedding",
     "equal",
     "erf",
@@ -158,6 +160,7 @@ __all__ = [
     "logical_xor",
     "logsumexp",
     "matmul",
+    "matrix_trace",
     "matrix_transpose",
     "max",
     "max_pool1d",
@@ -211,7 +214,6 @@ __all__ = [
     "tensordot",
     "tile",
     "topk",
-    "trace",
     "tril",
     "triu",
     "trunc",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from tinymeta_kernels.scatter import scatter_add
+import tinymeta_kernels as kernels
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
@@ -44,7 +44,8 @@ class put_along(Primitive):
 
     @staticmethod
     def kernel(x: Array, indices: Array, axis: int, size: int) -> Array:
-        return np.moveaxis(scatter_add(np.moveaxis(x, axis, -1), np.moveaxis(indices, axis, -1), size), -1, axis)
+        x, indices = np.moveaxis(x, axis, -1), np.moveaxis(indices, axis, -1)
+        return np.moveaxis(kernels.scatter_add(x, indices, size), -1, axis)
 
     @staticmethod
     def reference(x: Array, indices: Array, axis: int, size: int) -> Array:
@@ -69,8 +70,9 @@ class argsort_axis(Primitive):
     def kernel(x: Array, axis: int, descending: bool) -> Array:
         if not descending:
             return np.argsort(x.real, axis=axis, kind="stable")
-        backwards = np.flip(np.argsort(np.flip(x.real, axis), axis=axis, kind="stable"), axis)
-        return x.shape[axis] - 1 - backwards
+        backwards = np.argsort(np.flip(x.real, axis), axis=axis, kind="stable")
+        y: Array = x.shape[axis] - 1 - np.flip(backwards, axis)
+        return y
 
     reference = kernel
     domain, kinks, vjp = (_any,), (), None
@@ -84,10 +86,8 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
     """For each position, the entry of `x` that `indices` names along `axis`; the other axes broadcast."""
     x, indices = as_tensor(x), integers(indices, "take_along_axis")
     (a,) = normalized(axis, x.ndim)
-    other = [
-        (n, m) for i, (n, m) in enumerate(zip(x.shape, indices.shape)) if i != a + x.ndim and n != m and 1 not in (n, m)
-    ]
-    if x.ndim != indices.ndim or other:
+    sizes = [{n, m} - {1} for i, (n, m) in enumerate(zip(x.shape, indices.shape), -x.ndim) if i != a]
+    if x.ndim != indices.ndim or any(len(s) > 1 for s in sizes):
         raise ShapeError(
             f"take_along_axis along axis {axis} needs shapes that agree elsewhere, not {x.shape} and "
             f"{indices.shape} ({user_site()}): see tm.take for indices of another shape"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tinymeta_kernels.conv as kernels
+import tinymeta_kernels as kernels
 
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive, bind

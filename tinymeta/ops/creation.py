@@ -9,7 +9,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
-from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.select import where
 
 Shape = int | Sequence[int]
@@ -50,7 +50,8 @@ def full_like(x: ArrayLike, value: complex, dtype: Any = None) -> Tensor:
 
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
     """start, start + step, … up to but without `stop`; with one argument from 0 up to it."""
-    return Tensor(np.arange(0, start, step, dtype) if stop is None else np.arange(start, stop, step, dtype))
+    bounds: Any = (0, start, step) if stop is None else (start, stop, step)
+    return Tensor(np.arange(*bounds, dtype=dtype))
 
 
 def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
@@ -73,8 +74,8 @@ def triu(x: ArrayLike, k: int = 0) -> Tensor:
     return where(_triangle(x, k - 1, "triu"), 0, x)
 
 
-def _triangle(x: ArrayLike, k: int, what: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _triangle(x: ArrayLike, k: int, what: str) -> Array:
     shape = as_tensor(x).shape
     if len(shape) < 2:
         raise ShapeError(f"{what} needs matrices, and the shape is {shape} ({user_site()})")
-    return np.tri(*shape[-2:], k, dtype=np.bool_)
+    return np.tri(shape[-2], shape[-1], k, dtype=np.bool_)

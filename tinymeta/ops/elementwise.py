@@ -21,16 +21,18 @@ _two = (reals(-2, 2), reals(-2, 2))
 
 
 class scale(Primitive):
-    """y = g·d,   except that 0·d = 0 for every d. Linear in g; equal to the product wherever d is finite."""
+    """y = g·d,   except that 0 times anything is 0, on either side. Equal to the product where both are finite.
+
+    Both sides, for from the third order on the NaN that a zero must stop can come as the cotangent.
+    """
 
     @staticmethod
     def kernel(g: Array, d: Array) -> Array:
         y = np.multiply(g, d)
-        # A NaN anywhere makes this inner product NaN: one BLAS call instead of a pass that allocates.
-        flat = np.ravel(y)
+        flat = y.ravel()
         total = flat.dot(flat)
-        if total != total:
-            y = np.where(g == 0, np.zeros_like(y), y)
+        if total != total:  # a NaN anywhere, found by one call of BLAS instead of a pass that allocates
+            y = np.where((g == 0) | (d == 0), np.zeros((), y.dtype), y)
         return y
 
     reference = kernel

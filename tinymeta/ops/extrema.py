@@ -26,13 +26,14 @@ def _first(x: Array, axes: Axes, arg: Any) -> Array:
     n = len(axes)
     rows = np.moveaxis(x.real, axes, range(-n, 0))
     flat = rows.reshape(*rows.shape[: rows.ndim - n], math.prod(rows.shape[rows.ndim - n :]))
-    mask = np.arange(flat.shape[-1]) == np.expand_dims(arg(flat, axis=-1), -1)
+    mask: Array = np.arange(flat.shape[-1]) == np.expand_dims(arg(flat, axis=-1), -1)
     return np.moveaxis(mask.reshape(rows.shape), range(-n, 0), axes)
 
 
 def _value(x: Array, axes: Axes, arg: Any) -> Array:
     """The first extremum, picked by its place: unlike a comparison, this follows a complex step."""
-    return np.sum(np.where(_first(x, axes, arg), x, 0), axis=axes)
+    y: Array = np.sum(np.where(_first(x, axes, arg), x, 0), axis=axes)
+    return y
 
 
 class first_max(Primitive):

@@ -12,7 +12,7 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from tinymeta_kernels.scatter import scatter_add
+import tinymeta_kernels as kernels
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
@@ -98,7 +98,7 @@ class scatter(Primitive):
         first = x.ndim + axis + 1 - ndim  # where the axes of the indices begin
         n = math.prod(x.shape[first : first + ndim])
         rows = x.reshape(*x.shape[:first], n, *x.shape[first + ndim :])
-        return scatter_add(rows, indices.reshape(*hidden, *(1,) * (first - len(hidden)), n), size, first)
+        return kernels.scatter_add(rows, indices.reshape(*hidden, *(1,) * (first - len(hidden)), n), size, first)
 
     @staticmethod
     def reference(x: Array, indices: Array, axis: int, ndim: int, size: int) -> Array:
@@ -108,7 +108,8 @@ class scatter(Primitive):
         indices = np.broadcast_to(indices, (*x.shape[:h], *indices.shape[h:]))
         y = np.zeros((*x.shape[:first], size, *x.shape[first + ndim :]), x.dtype)
         for at in np.ndindex(x.shape[:h]):
-            np.add.at(y[at], (*[_all] * (first - h), indices[at]), x[at])
+            key: Any = (*[_all] * (first - h), indices[at])
+            np.add.at(y[at], key, x[at])
         return y
 
     domain, kinks, broadcasts = (reals(-2, 2), Domain(0, 2, "index")), (), False
@@ -178,8 +179,10 @@ def _plain(k: Any) -> Any:
     """An entry of a key as an int, a slice, None or `...`, a Tensor of integers, or a boolean NumPy array."""
     if type(k) in _basic:
         return k
-    if isinstance(k, (Tensor, np.ndarray, list, range)):
-        found = as_tensor(list(k) if isinstance(k, range) else k)
+    if isinstance(k, range):
+        k = list(k)
+    if isinstance(k, (Tensor, np.ndarray, list)):
+        found = as_tensor(k)
         if found.dtype.kind != "b" or not found.ndim:
             return integers(k, "an index")
         if found.batch:
@@ -223,7 +226,7 @@ def _spelled_out(x: Tensor, key: list[Any]) -> list[Any]:
 def _sliced(x: Tensor, key: list[Any]) -> Tensor:
     """x[key] for a key without Tensors."""
     plain = tuple([k for k in key if k is not None])
-    y: Tensor = x if all([k == _all for k in plain]) else bind(index, x, key=plain)
+    y: Tensor = x if plain.count(_all) == x.ndim else bind(index, x, key=plain)
     if len(plain) == len(key):
         return y
     sizes = iter(y.shape)
@@ -259,7 +262,8 @@ def _merged(indices: list[Tensor], sizes: tuple[int, ...]) -> Tensor:
     try:
         np.broadcast_shapes(*[i.shape for i in indices])
     except ValueError:
-        raise ShapeError(f"index arrays of shapes {[i.shape for i in indices]} don't broadcast ({user_site()})") from None
+        shapes = [i.shape for i in indices]
+        raise ShapeError(f"index arrays of shapes {shapes} don't broadcast ({user_site()})") from None
     total = bind(wrap, indices[0], size=sizes[0])
     for i, size in zip(indices[1:], sizes[1:]):
         total = total * size + bind(wrap, i, size=size)

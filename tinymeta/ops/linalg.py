@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import tinymeta_kernels.matmul as kernels
+import tinymeta_kernels as kernels
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
@@ -24,9 +24,8 @@ class matmul_matrices(Primitive):
 
     @staticmethod
     def kernel(a: Array, b: Array) -> Array:
-        if a.ndim == 2 == b.ndim:
-            return np.matmul(a, b)
-        return kernels.matmul(a, b)
+        y: Array = np.matmul(a, b) if a.ndim == 2 == b.ndim else kernels.matmul(a, b)
+        return y
 
     reference = staticmethod(np.matmul)
     domain, kinks = (reals(-1, 1), reals(-1, 1)), ()

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
@@ -64,7 +63,7 @@ class log_abs_det(Primitive):
 
     @staticmethod
     def reference(a: Array) -> Array:
-        y = np.linalg.det(a)
+        y: Array = np.linalg.det(a)
         return np.log(np.where(np.real(y) < 0, -y, y))
 
     domain, kinks = (_square,), ()
@@ -164,8 +163,8 @@ def diagonal(x: ArrayLike, offset: int = 0, axes: tuple[int, int] = (-2, -1)) ->
     return getitem(x, (..., at, at + offset))
 
 
-def trace(x: ArrayLike, offset: int = 0) -> Tensor:
-    """Σ x[…, i, i + offset] over the last two axes."""
+def matrix_trace(x: ArrayLike, offset: int = 0) -> Tensor:
+    """Σ x[…, i, i + offset] over the last two axes. (`tm.trace` steps through a program.)"""
     return sum(diagonal(x, offset), -1)
 
 

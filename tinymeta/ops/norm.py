@@ -12,13 +12,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import tinymeta_kernels.norm as kernels
+import tinymeta_kernels as kernels
 
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.conv import floats
+from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.shape import reshape
 
@@ -50,9 +51,11 @@ class normalize(Primitive):
     def vjp(g: Cotangents, out: tuple[Tensor, Tensor], x: Tensor, axes: Axes, eps: float) -> Tensor:
         (gy, gs), (y, s) = g, out
         count = math.prod(x.shape[a] for a in axes)
-        from_y: Any = 0 if gy is None else bind(normalize_input, gy, y, s, axes=axes)
-        from_s: Any = 0 if gs is None else gs * s * s * y * (-1 / count)
-        return from_y if gs is None else from_y + from_s  # type: ignore[no-any-return]
+        gx: Any = None if gy is None else bind(normalize_input, gy, y, s, axes=axes)
+        if gs is None:
+            return gx  # type: ignore[no-any-return]
+        from_s = gs * square(s) * y * (-1 / count)
+        return from_s if gx is None else gx + from_s
 
 
 class normalize_input(Primitive):
@@ -63,7 +66,8 @@ class normalize_input(Primitive):
     @staticmethod
     def reference(g: Array, y: Array, s: Array, axes: Axes) -> Array:
         mean_g, mean_gy = _means(axes, g, g * y)
-        return s * (g - mean_g - y * mean_gy)
+        x: Array = s * (g - mean_g - y * mean_gy)
+        return x
 
     domain, kinks = (_any, _any, reals(0.5, 2)), ()
     samples = (
@@ -189,7 +193,8 @@ def _check(what: str, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, 
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.shape != shape:
             raise ShapeError(
-                f"{what}: the {name} of shape {t.shape} does not fit x of shape {x.shape}: it needs {shape} ({user_site()})"
+                f"{what}: the {name} of shape {t.shape} does not fit x of shape {x.shape}, which needs {shape} "
+                f"({user_site()})"
             )
 
 

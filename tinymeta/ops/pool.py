@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tinymeta_kernels.pool as kernels
+import tinymeta_kernels as kernels
 
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site

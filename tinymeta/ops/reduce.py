@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +18,19 @@ from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.select import where
 
-Axis = int | tuple[int, ...] | None
+Axis = int | Sequence[int] | None
 
+_add_up: Any = np.add.reduce
 VIEW_SIZE = 4096  # elements up to which NumPy fills an array faster than it makes a stride-0 view
 
 
-@lru_cache(maxsize=4096)
 def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes as sorted negative numbers; None means all of them."""
+    return _normalized(tuple(axis) if isinstance(axis, list) else axis, ndim)
+
+
+@lru_cache(maxsize=4096)
+def _normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(-ndim, 0))
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
@@ -49,7 +56,7 @@ class sum_axes(Primitive):
 
     @staticmethod
     def kernel(x: Array, axes: tuple[int, ...], keepdims: bool, count: float) -> Array:
-        total: Array = np.add.reduce(x, axis=axes, keepdims=keepdims)
+        total: Array = _add_up(x, axis=axes, keepdims=keepdims)
         return total if count == 1 else total / count
 
     reference = kernel
@@ -97,8 +104,8 @@ class norm_axes(Primitive):
 
     @staticmethod
     def kernel(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-        squares: Array = np.add.reduce(x * x, axis=axes, keepdims=keepdims)
-        return np.sqrt(squares)
+        length: Array = np.sqrt(_add_up(x * x, axis=axes, keepdims=keepdims))
+        return length
 
     reference = kernel
     domain, kinks = (reals(-2, 2),), ()
@@ -109,8 +116,8 @@ class norm_axes(Primitive):
 
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-        slope: Tensor = where(y == 0, 0, g / where(y == 0, 1, y))
-        return x * bind(repeat_axes, slope, axes=axes, shape=x.shape, keepdims=keepdims, count=1)
+        slope = where(y == 0, 0, g / where(y == 0, 1, y))
+        return x * bind(repeat_axes, slope, axes=axes, shape=x.shape, keepdims=keepdims, count=1)  # type: ignore[no-any-return]
 
 
 def sum(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -127,7 +134,7 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
     if type(x) is not Tensor:
         x = as_tensor(x)
     shape = x.shape
-    axes = normalized(tuple(axis) if type(axis) is list else axis, len(shape))
+    axes = normalized(axis, len(shape))
     count = (math.prod([shape[a] for a in axes]) or math.nan) if divided else 1
     if not axes and not divided:
         return x

@@ -67,8 +67,7 @@ class atan2(Primitive):
     def reference(a: Array, b: Array) -> Array:
         if not np.iscomplexobj(a) and not np.iscomplexobj(b):
             return np.arctan2(a, b)
-        # θ = Im log(b + ia) for real a, b, continued to complex ones: −i log((b + ia)/√(a² + b²)).
-        y: Array = -1j * np.log((b + 1j * a) / np.sqrt(a * a + b * b))
+        y: Array = 2 * np.arctan(a / (np.sqrt(a * a + b * b) + b))  # half the angle, for b > 0
         return y
 
     domain, kinks = (reals(-2, 2), reals(0.5, 2)), ()

@@ -196,8 +196,10 @@ function visit(id) {
   at("last").disabled = at("next").disabled = place === shown.length - 1;
   for (const show of [showStep, showSource, showValue, showRules, showGraph, showTable]) show(s);
   clearTimeout(announcement);
-  announcement = setTimeout(() => { at("live").textContent = `Step ${s.id}: ${words}`; }, 250);
-  history.replaceState(null, "", "#" + id);
+  announcement = setTimeout(() => {
+    at("live").textContent = `Step ${s.id}: ${words}`;
+    history.replaceState(null, "", "#" + id);
+  }, 250);
 }
 function move(by) {
   const place = shown.indexOf(current);
@@ -235,7 +237,7 @@ at("find").addEventListener("keydown", e => { if (e.key === "Enter") find(e.targ
 document.addEventListener("click", e => { const to = e.target.closest("[data-go], #table [data-id]"); if (to) visit(+(to.dataset.go || to.dataset.id)); });
 document.addEventListener("keydown", e => {
   if (e.ctrlKey || e.metaKey || e.altKey || e.target === at("find")) return;
-  const link = e.target.closest("g[role=link]");
+  const link = e.target.closest?.("g[role=link]");
   const act = {
     ArrowRight: () => move(1), ArrowLeft: () => move(-1), Home: () => move(-Infinity), End: () => move(Infinity),
     u: () => current.made_by && visit(current.made_by), d: () => made.has(current.id) && visit(made.get(current.id)[0]),

@@ -9,9 +9,11 @@ import linecache
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tinymeta.view.trace_json import rule
+from tinymeta.view.trace_program import trace_file, trace_program
 from tinymeta.view.trace_text import expression, number, origin, style, type_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,24 @@ HELP = """\
   b      the step before                     2      the next step of order 2 (any order)
   u      up: the step whose VJP made this    s      more of the source around the line
   d      down: the first step its VJP made   q      quit"""
+
+
+def main(target: str, html: Path | None = None) -> None:
+    """`tinymeta step TARGET`: step through a script (a file's name) or a built-in program, or write its page.
+
+    Raises
+    ------
+    UserError
+        There is no such target; or the script failed, after its steps until then have been shown.
+    """
+    trace, failure = trace_file(Path(target)) if Path(target).suffix == ".py" else (trace_program(target), None)
+    if html is not None:
+        trace.html(html)
+        print(f"wrote {html}")
+    else:
+        Stepper(trace).run()
+    if failure is not None:
+        raise failure
 
 
 class Stepper:
@@ -70,7 +90,7 @@ class Stepper:
         elif answer == "b":
             self._go(self.place - 1, "this is the first step")
         elif answer == "u":
-            self._to(step.made_by, "no rule made this step: it is an operation of your program")
+            self._to(step.made_by, "no step of this trace made it: it is an operation of your program")
         elif answer == "d":
             made = next((s.id for s in self.steps if s.made_by == step.id), None)
             self._to(made, "its VJP rule made nothing: no differentiation passed through it, or it only handed g on")
@@ -139,7 +159,8 @@ class Stepper:
         return lines
 
     def _cotangents(self, step: Step) -> list[str]:
-        lines, before = [], {}
+        lines = []
+        before: dict[int, int] = {}
         for sweep, came, total in step.cotangents:
             sum_ = f"%{before[sweep]} + %{came} = %{total}" if sweep in before else f"%{total}"
             lines.append(f"  g      {sum_}, {self.trace.sweep_name(sweep)}")
@@ -158,8 +179,9 @@ class Stepper:
         site = next((s.path[-1] for s in (self.trace.column(step), step) if s.path), None)
         if site is None:
             return ["  made before the trace began, so there is no line to show"]
-        numbered = list(enumerate(linecache.getlines(site.file), 1))[max(site.line - 1 - around, 0) : site.line + around]
-        lines = [f"  {'▸' if n == site.line else ' '} {n:4}  {line.rstrip()}" for n, line in numbered]
+        here = range(site.line - around, site.line + around + 1)
+        numbered = [(n, line.rstrip()) for n, line in enumerate(linecache.getlines(site.file), 1) if n in here]
+        lines = [f"  {'▸' if n == site.line else ' '} {n:4}  {line}" for n, line in numbered]
         verb = "differentiates " if step.order else ""
         return [f"  {verb}{self.trace.file(site)}:{site.line}, in {site.function}", *lines]
 

@@ -98,7 +98,8 @@ def drawing(
         height = max(t.height(order) for t in tables) * cell if order else HEAD
         y += max(height + 2 * AIR, 48 if compact else 64)  # room for the words at the left
     frame = Frame(pitch, cell, top, tuple(bands), compact)
-    panels, x = [], float(_left(compact))
+    panels: list[str] = []
+    x = float(_left(compact))
     for table in tables:
         panels += _panel(table, frame, x)
         x += max(len(table.columns) * pitch, 0 if compact else 9 * len(table.trace.title)) + GAP
@@ -129,8 +130,9 @@ def _words(tables: list[Table], frame: Frame, bottom: float) -> Iterator[str]:
     x, top, width = 14 if frame.compact else 24, frame.bands[0], _left(frame.compact) - 6
     yield f'<g class="words"><rect class="under" y="{top + 1:g}" width="{width}" height="{bottom - top:g}"/>'
     for order, y in enumerate(frame.bands):
-        counts = " and ".join(str(t.trace.counts().get(order, 0)) for t in tables)
-        lines = [WORDS[order] if order < len(WORDS) else f"differentiated {order} times", f"{counts} operations"]
+        counts = [t.trace.counts().get(order, 0) if order else len(t.columns) for t in tables]
+        amount = f"{' and '.join(map(str, counts))} {'operations' if order else 'columns'}"
+        lines = [WORDS[order] if order < len(WORDS) else f"differentiated {order} times", amount]
         yield f'<line class="rule" x1="{x}" x2="{width}" y1="{y:g}" y2="{y:g}"/>'
         yield f'<text class="order" x="{x}" y="{y + 21:g}">order {order}</text>'
         for k, line in enumerate(lines[frame.compact :]):
@@ -139,7 +141,7 @@ def _words(tables: list[Table], frame: Frame, bottom: float) -> Iterator[str]:
 
 
 def _left(compact: bool) -> int:
-    return 98 if compact else 170
+    return 112 if compact else 170
 
 
 def _panel(table: Table, frame: Frame, left: float) -> Iterator[str]:
@@ -160,10 +162,11 @@ def _column(table: Table, column: Step, frame: Frame, x: float) -> Iterator[str]
     """An operation of the user's code, and the stacks below it."""
     middle = x + frame.pitch / 2
     if frame.pitch >= LEGIBLE:
-        turned = f"rotate(-90 {middle + 4:g} {frame.bands[0] - 7:g})"
+        foot = f"{middle + 4:g} {frame.bands[0] - 7:g}"
         name = escape(_short(column.op))
-        yield f'<text data-column="{column.id}" x="{middle + 4:g}" y="{frame.bands[0] - 7:g}" transform="{turned}">{name}</text>'
-    stacks = {order: table.stacks[column.id, order] for order in range(1, table.orders) if (column.id, order) in table.stacks}
+        yield f'<text data-column="{column.id}" transform="translate({foot}) rotate(-90)">{name}</text>'
+    stacks = {order: table.stacks.get((column.id, order), []) for order in range(1, table.orders)}
+    stacks = {order: stack for order, stack in stacks.items() if stack}
     if stacks:
         top, bottom = frame.bands[0] + AIR + HEAD, frame.bands[max(stacks)] + AIR
         yield f'<path class="thread" d="M{middle:g} {top:g}V{bottom:g}"/>'

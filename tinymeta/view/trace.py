@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-
-def trace(title: str | None = None) -> Trace:
+def trace(title: str = "") -> Trace:
     """Record every operation of the `with` block, in this thread; nothing is paid outside it.
 
     `title` heads the pictures; by default it is the name of the file that holds the block.
 
-    It sees through `vmap`, through the gradient of a gradient, and through `compile` while that
-    records (a replay of the recording passes through no `bind`, so there is nothing to see).
+    It sees through `vmap`, through the gradient of a gradient, and through `compile`, whose functions
+    run operation by operation while somebody watches.
 
     Examples
     --------
@@ -55,9 +54,8 @@ def trace(title: str | None = None) -> Trace:
 class Trace:
     """What happened in a `with tm.trace()` block: `steps` in order, and the ways to show them."""
 
-    def __init__(self, title: str | None = None) -> None:
-        self.title = title or "trace"
-        self._named = title is not None
+    def __init__(self, title: str = "") -> None:
+        self.title = title
         self.recorder = Recorder()
         self._watching: AbstractContextManager[Any] | None = None
         self._names: dict[str, str] = {}
@@ -65,10 +63,8 @@ class Trace:
     def __enter__(self) -> Trace:
         if self.recorder.steps:
             raise RuntimeError("this trace has its steps already: begin another one with tm.trace()")
-        code = sys._getframe(1).f_code
-        if not self._named:
-            self.title = Path(code.co_filename).name
-        self.recorder = Recorder(code)
+        self.recorder.entered = sys._getframe(1).f_code
+        self.title = self.title or Path(self.recorder.entered.co_filename).name
         self._watching = setting(watchers=(*state.watchers, self.recorder))
         self._watching.__enter__()
         return self
@@ -144,14 +140,14 @@ class Trace:
 
     def svg(self, path: str | Path) -> None:
         """Write the derivative table as an SVG file."""
-        from tinymeta.view.files import write_text
+        from tinymeta.engine.files import write_text
         from tinymeta.view.table_svg import derivative_table
 
         write_text(Path(path), derivative_table(self))
 
     def html(self, path: str | Path) -> None:
         """Write the page: one file that shows every step, needs no network and no server."""
-        from tinymeta.view.files import write_text
+        from tinymeta.engine.files import write_text
         from tinymeta.view.page import page
 
         write_text(Path(path), page(self))

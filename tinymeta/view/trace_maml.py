@@ -45,3 +45,5 @@ def objective(params):
 
 
 value, meta_gradient = tm.value_and_grad(objective)(params)
+
+# mypy: allow-untyped-defs, allow-untyped-calls

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import TracebackType
 
 from tinymeta.engine.errors import UserError
+from tinymeta.view.table_svg import derivative_table
 from tinymeta.view.trace import Trace
 
 # Each is `trace_maml.py` with one line changed: what the stepper shows is what ran.
 PROGRAMS = {"sine": ("MAML", "False"), "sine-first-order": ("First-order MAML", "True")}
 
 
-def trace_recipe(name: str) -> Trace:
+def trace_program(name: str) -> Trace:
     """The trace of a built-in program: one inner step of MAML, or of first-order MAML, on one sinusoid.
 
     Raises
@@ -75,3 +76,12 @@ def _told(error: Exception, path: str) -> UserError:
     traceback.print_exception(type(error), error, place or error.__traceback__)
     line = f" in line {place.tb_lineno}" if place else ""
     return UserError(f"{Path(path).name} stopped{line} with {type(error).__name__}: {error}")
+
+
+def side_by_side() -> str:
+    """The README's picture: MAML beside first-order MAML, which has no order 2."""
+    return derivative_table(*map(trace_program, PROGRAMS))
+
+
+if __name__ == "__main__":
+    print(side_by_side(), end="")

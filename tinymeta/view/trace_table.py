@@ -59,16 +59,22 @@ def table_of(trace: Trace, levels: int = 3) -> Table:
 
 def _calls(columns: list[Step]) -> list[list[Call]]:
     """Runs of columns with the same caller, level by level, without the levels that all columns share."""
-    found = []
-    for level in range(max((len(step.path) for step in columns), default=0)):
-        start, row = 0, []
-        for key, run in groupby(columns, lambda step: _caller(step.path, level)):
-            stop = start + len(list(run))
-            if key:
-                row.append(Call(_short(key[-1]), start, stop))
-            start = stop
-        if found or row != [Call(row[0].name, 0, len(columns))]:
-            found.append(row)
+    deepest = max((len(step.path) for step in columns), default=0)
+    rows = [_level(columns, level) for level in range(deepest)]
+    shared = 0
+    while shared < deepest and [(call.start, call.stop) for call in rows[shared]] == [(0, len(columns))]:
+        shared += 1
+    return rows[shared:]
+
+
+def _level(columns: list[Step], level: int) -> list[Call]:
+    callers = [_caller(step.path, level) for step in columns]
+    found, start = [], 0
+    for caller, run in groupby(callers):
+        stop = start + len(list(run))
+        if caller:
+            found.append(Call(_short(caller[-1]), start, stop))
+        start = stop
     return found
 
 

@@ -18,6 +18,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.compile.factor import factored
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.compile.record import NUMBERS, Recording, dynamic, record
+from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, Tensor
@@ -88,7 +89,7 @@ class Compiled:
                 call = lambda given: self._call(statics, tree.unflatten(structure, given))
                 recording = record(call, leaves, (self._f, statics, *leaves))
                 program = factored(recording.program) if self._factor else recording.program
-                run = None if recording.followed else Replay(program)
+                run = None if recording.followed else Machine(program)
                 variant = Variant(statics, structure, signature, recording, program, run)
                 self._variants = [variant, *self._variants]
         return variant

@@ -34,6 +34,7 @@ from tinymeta.engine.compile.operations import (
 )
 from tinymeta.engine.tensor import Array
 
+ELEMENTWISE = (Ufunc, Scale, Where, Cast)
 FOLDED = 1 << 16  # constants of more elements are not made ahead of time, unless from one as large
 
 

@@ -62,11 +62,11 @@ def told(path: Path) -> Iterator[None]:
 
 def _reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; free some space or choose another folder with --out"
+        return "the disk is full: free some space or choose another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "the folder may not be written to; choose another one with --out"
+        return "the folder may not be written to: choose another one"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return "a file stands where a folder is needed (or the other way round); choose another path with --out"
+        return "a file stands where a folder is needed (or the other way round): choose another path"
     return error.strerror or str(error)
 
 

@@ -1,0 +1,74 @@
+"""Softmax and cross-entropy: extreme values, derivatives, labels."""
+
+import numpy as np
+import pytest
+import tinymeta_kernels as tk
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.standard_normal((3, 4, 7))
+LABELS = RNG.integers(0, 7, (3, 4))
+inf, nan = np.inf, np.nan
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_beyond_the_range_of_exp_neither_overflow_nor_vanish(dtype: type) -> None:
+    x = np.array([[1e4, 1e4 - 1, -1e4], [-1e4, -1e4 - 1, -2e4]], dtype)
+    p = 1 / (1 + np.exp(-1))
+    np.testing.assert_allclose(tk.softmax(x), [[p, 1 - p, 0]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(tk.log_softmax(x)[:, :2], np.log([[p, 1 - p]] * 2), rtol=1e-6)
+    np.testing.assert_allclose(tk.logsumexp(x), np.array([1e4, -1e4]) - np.log(p), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "softmax", "logsumexp"),
+    [
+        ([-inf, 0.0], [0, 1], 0),
+        ([-inf, -inf], [nan, nan], -inf),
+        ([inf, 0.0], [nan, 0], inf),
+        ([nan, 0.0], [nan, nan], nan),
+        ([0.0, 0.0, 0.0, 0.0, nan], [nan] * 5, nan),
+        ([nan, 0.0, 0.0, 0.0, 0.0], [nan] * 5, nan),
+        ([-0.0, 0.0], [0.5, 0.5], np.log(2)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinities_and_nan_follow_the_table(dtype: type, row: list, softmax: list, logsumexp: float) -> None:
+    x = np.array([row], dtype)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(tk.softmax(x), [softmax], rtol=1e-7)
+        np.testing.assert_allclose(tk.logsumexp(x), [logsumexp], rtol=1e-7)
+
+
+def test_the_sum_of_a_long_float32_row_is_as_good_as_float64() -> None:
+    # A float32 sum of 2e7 ones sticks at 2^24.
+    x = np.zeros((1, 20_000_000), np.float32)
+    np.testing.assert_allclose(tk.logsumexp(x), np.log(2e7), rtol=1e-7)
+
+
+def test_cross_entropy_gradient_is_its_complex_step() -> None:
+    g, direction = RNG.standard_normal((3, 4)), RNG.standard_normal(LOGITS.shape)
+    by_step = np.vdot(g, tk.softmax_cross_entropy(LOGITS + 1e-30j * direction, LABELS).imag) / 1e-30
+    np.testing.assert_allclose(
+        np.vdot(tk.softmax_cross_entropy_grad(LOGITS, LABELS, g), direction), by_step, rtol=1e-12
+    )
+
+
+def test_softmax_input_is_the_complex_step_of_softmax_both_ways() -> None:
+    u, v = RNG.standard_normal((2, *LOGITS.shape))
+    by_step = np.vdot(u, tk.softmax(LOGITS + 1e-30j * v).imag) / 1e-30
+    y = tk.softmax(LOGITS)
+    np.testing.assert_allclose(np.vdot(tk.softmax_input(u, y), v), by_step, rtol=1e-12)
+    np.testing.assert_allclose(np.vdot(tk.softmax_input(v, y), u), by_step, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("label", [-1, 7])
+def test_a_label_outside_of_the_classes_is_an_error_that_says_so(dtype: type, label: int) -> None:
+    labels = LABELS.copy()
+    labels[1, 2] = label
+    for function in (
+        lambda x: tk.softmax_cross_entropy(x, labels),
+        lambda x: tk.softmax_cross_entropy_grad(x, labels, np.ones((3, 4))),
+    ):
+        with pytest.raises(IndexError, match="for 7 classes: labels are whole numbers from 0 to 6"):
+            function(LOGITS.astype(dtype))

@@ -1,0 +1,151 @@
+"""From a schedule to the machine's instructions, with every buffer's place planned.
+
+Memory comes in pieces, called slots: ARENA holds what outlives its loop, SCRATCH (one for each core) what a block of
+tasks needs, PARTIAL (one for each core) its share of the sums over tasks; each argument, constant and result is a slot
+of its own. Within ARENA and SCRATCH a buffer's place is free again after its last reader.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from tinymeta.engine.compile.block import Block
+from tinymeta.engine.compile.layout import Layout, packed, seen
+from tinymeta.engine.compile.operations import Cast, Constant, Contract, Input, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.parallel import Tasks, tasks_of
+from tinymeta.engine.compile.program import Node, Program
+from tinymeta.engine.compile.room import Room
+from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
+from tinymeta_kernels import addresses
+
+ARENA, SCRATCH, PARTIAL, ZERO, FIRST = 0, 1, 2, 3, 4
+CACHE = 1 << 19  # bytes that a block's buffers may take: half of a core's second-level cache
+TILE = 1 << 12  # elements of a tile
+
+
+@dataclass
+class Step:
+    """A loop ready to run: instructions before it, in it (for each block), and after it; or a Python call."""
+
+    loop: Loop
+    before: list[int] = field(default_factory=list)  # by every core, for its own sums
+    body: list[int] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)  # the first core's sums become the result's first part,
+    rest: list[int] = field(default_factory=list)  # and the others' are added to it
+    block: int = 1
+    work: int = 0  # floating-point operations and elements moved: whether a second core pays
+
+
+@dataclass
+class Assembly:
+    """What the machine needs to run a program."""
+
+    steps: list[Step]
+    layouts: dict[int, Layout]  # of all nodes that outlive their loop
+    slots: dict[int, int]  # node → slot, for arguments, constants, results, and what Python makes
+    sizes: tuple[int, int, int]  # bytes of ARENA, SCRATCH, PARTIAL
+
+
+def can_call(program: Program, node: Node) -> bool:
+    """Whether the machine has an instruction for the node."""
+    dtypes = [program.nodes[x].dtype for x in node.inputs]
+    op = node.op
+    if node.dtype is None or 0 in node.shape:
+        return False
+    if isinstance(op, Ufunc):
+        return addresses.loop(op.name, (*dtypes, node.dtype)) is not None
+    if node.dtype.char not in "fd":
+        return False
+    if isinstance(op, Cast):
+        return dtypes[0].char in "fd"
+    if isinstance(op, Reduce):
+        return addresses.loop(op.name, (node.dtype,) * 3) is not None
+    same = all(d == node.dtype for d in (dtypes[1:] if isinstance(op, Where) else dtypes))
+    if isinstance(op, Contract):
+        return same and addresses.gemm(node.dtype) is not None
+    return same and isinstance(op, (Scale, Where))
+
+
+class Assembler:
+    """Assembles one program for a number of cores."""
+
+    def __init__(self, program: Program, cores: int) -> None:
+        self.program = program
+        self.nodes = program.nodes
+        self.cores = cores
+        self.roots = roots_of(program)
+        self.tasks: Tasks | None = tasks_of(program)
+        self.loops = schedule(program, self.tasks, [can_call(program, node) for node in program.nodes])
+        self.home = {i: k for k, loop in enumerate(self.loops) for i in loop.nodes}
+        self.layouts: dict[int, Layout] = {}
+        self.slots: dict[int, int] = {}
+        self.partial = 0
+        self.scratch = 0
+        self.readers: dict[int, list[int]] = defaultdict(list)  # memory → the nodes that read it
+        for i, node in enumerate(self.nodes):
+            for x in node.inputs:
+                if not node.op.view:
+                    self.readers[self.roots[x]].append(i)
+
+    def assemble(self) -> Assembly:
+        self._place_globals()
+        steps = [self._step(k, loop) for k, loop in enumerate(self.loops)]
+        return Assembly(steps, self.layouts, self.slots, (self.arena, self.scratch, self.partial))
+
+    # Where everything lies
+
+    def _place_globals(self) -> None:
+        """Places for what is read outside of the loop that makes it."""
+        room = Room()
+        ends: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        fresh = {i for i in self.program.results if self._is_fresh(i)}
+        for i, node in enumerate(self.nodes):
+            if isinstance(node.op, (Input, Constant)) or i in fresh or (i in self.home and self._by_python(i)):
+                self.slots[i] = FIRST + len(self.slots)
+                self.layouts[i] = self._global(i, self.slots[i], 0)
+        results = {self.roots[i] for i in self.program.results}
+        for k, loop in enumerate(self.loops):
+            for i in loop.nodes:
+                if i in self.slots:
+                    continue
+                homes = [self.home[r] for r in self.readers[i]]
+                sums = loop.kind == "tasks" and self.tasks is not None and self.tasks.sums[i]
+                if i in results or sums or any(h != k for h in homes):
+                    size = self.nodes[i].size * self.nodes[i].dtype.itemsize
+                    offset = room.take(size)
+                    self.layouts[i] = self._global(i, ARENA, offset)
+                    last = len(self.loops) if i in results else max(homes, default=k)
+                    ends[last].append((offset, size))
+            for offset, size in ends.pop(k, ()):
+                room.give(offset, size)
+        self.arena = room.size
+
+    def _is_fresh(self, i: int) -> bool:
+        """Whether the operation can write its result straight into the array that the user gets."""
+        return i in self.home and not self._by_python(i)
+
+    def _by_python(self, i: int) -> bool:
+        return self.loops[self.home[i]].kind == "python"
+
+    def _global(self, i: int, slot: int, offset: int) -> Layout:
+        node = self.nodes[i]
+        strides = packed(node.shape, node.dtype.itemsize) if node.dtype is not None else ()
+        return Layout(slot, offset, 0, strides)
+
+    def _step(self, k: int, loop: Loop) -> Step:
+        """A loop's instructions: written once to see how much room a task takes, and again for blocks that fit."""
+        if loop.kind == "python":
+            return Step(loop)
+        block = 1
+        if loop.kind != "whole":
+            trial = Block(self, k, 1)
+            trial.write(Step(loop))
+            block = TILE if loop.kind == "tiles" else max(1, min(loop.count, CACHE // max(1, trial.room.size)))
+        start = self.partial
+        step = Step(loop, block=block)
+        written = Block(self, k, block)
+        written.write(step)
+        self.scratch = max(self.scratch, written.room.size * block)
+        self.partial = max(start, self.partial)
+        return step

@@ -1,0 +1,205 @@
+"""One loop's instructions, and the places of what lives within a block of its tasks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tinymeta.engine.compile import instructions
+from tinymeta.engine.compile.layout import Layout, packed, seen
+from tinymeta.engine.compile.operations import Contract, Operation, Reduce, Scale, Shape, Ufunc, Where
+from tinymeta.engine.compile.room import Room
+
+if TYPE_CHECKING:
+    from tinymeta.engine.compile.assemble import Assembler, Step
+
+SCRATCH, PARTIAL, ZERO = 1, 2, 3
+
+
+class Block:
+    """Writes the instructions of one loop for blocks of `size` tasks (or elements, or 1)."""
+
+    def __init__(self, whole: Assembler, number: int, size: int) -> None:
+        self.program, self.nodes, self.roots = whole.program, whole.nodes, whole.roots
+        self.loop = whole.loops[number]
+        self.whole = whole
+        self.size = size
+        self.room = Room(16)  # offsets are per task
+        self.local: dict[int, Layout] = {}
+        self.taken: dict[int, tuple[int, int]] = {}  # node → its place in the room
+        self.partial = 0
+        self.ends: dict[int, list[int]] = defaultdict(list)
+        for i in self.loop.nodes:
+            if i not in whole.layouts:
+                self.ends[max(whole.readers[i], default=i)].append(i)
+
+    def write(self, step: Step) -> None:
+        """All instructions of the loop."""
+        for i in self.loop.nodes:
+            node = self.nodes[i]
+            step.work += self.program.cost(node)[0] + node.size
+            out = self._sum(step, i) if self._sums(i) else self._place(i)
+            self._write(step, i, out)
+            for j in self.ends.pop(i, ()):
+                if j in self.taken:
+                    self.room.give(*self.taken.pop(j))
+        self.whole.partial = max(self.whole.partial, self.partial)
+
+    def _write(self, step: Step, i: int, out: Layout) -> None:
+        node = self.nodes[i]
+        op, dtype = node.op, node.dtype
+        given = [self._operand(step, x) for x in node.inputs]
+        if isinstance(op, Contract):
+            self._product(step, op, i, given, out)
+        elif isinstance(op, Reduce):
+            x = node.inputs[0]
+            shape, tasks = self.nodes[x].shape, self._axis(x)
+            if not self._sums(i):  # the first entries begin the reduction, where adding nothing doesn't
+                step.body += self._begun(op, i, given[0], out)
+            step.body += instructions.reduction(op, dtype, given[0], out, shape, tasks, self.size)
+        else:
+            shape = self._shape(i)
+            dtypes = [self.nodes[x].dtype for x in node.inputs] + [dtype]
+            step.body += instructions.elementwise(op, dtypes, given, out, shape, self._axis(i), self.size)
+
+    def _begun(self, op: Reduce, i: int, x: Layout, out: Layout) -> list[int]:
+        """Write what a reduction starts from: 0, or for a maximum the first entries."""
+        node = self.nodes[i]
+        if op.name == "add":
+            start = Layout(ZERO, 0, 0, (0,) * len(node.shape))
+        else:
+            kept = tuple(s for k, s in enumerate(x.strides) if k not in op.axes)
+            start = x._replace(strides=kept)
+        return instructions.copy(node.dtype, start, out, node.shape, self._axis(i), self.size)
+
+    def _product(self, step: Step, op: Contract, i: int, given: list[Layout], out: Layout) -> None:
+        node = self.nodes[i]
+        a, b = node.inputs
+        size = dict(zip(op.a + op.b, self.nodes[a].shape + self.nodes[b].shape))
+        letter = next((k for k in size if self._letter_is_tasks(op, i, k)), None)
+        if letter is not None:
+            size[letter] = 1
+        sums = self._sums(i)
+        code = instructions.product(op, node.dtype, *given, out, size, letter, sums)
+        if code is None:  # copy the operands into the order that a product likes
+            batch, m, n, k = op.groups()
+            copies = [self._copied(step, x, y, order) for x, y, order in (
+                (a, given[0], [op.a.index(c) for c in batch + m + k]),
+                (b, given[1], [op.b.index(c) for c in batch + k + n]),
+            )]
+            code = instructions.product(op, node.dtype, *copies, out, size, letter, sums)
+        assert code is not None, f"{op} has no form that the machine can multiply"
+        step.body += code
+
+    def _letter_is_tasks(self, op: Contract, i: int, letter: str) -> bool:
+        a, b = self.nodes[i].inputs
+        for letters, x in ((op.a, a), (op.b, b)):
+            axis = self._axis(x)
+            if axis is not None and letters[axis] == letter:
+                return True
+        return False
+
+    # What lies where
+
+    def _axis(self, x: int) -> int | None:
+        """The axis of node x that this loop cuts."""
+        if self.loop.kind == "tiles":
+            return 0 if self.nodes[x].size > 1 else None
+        if self.loop.kind == "whole" or self.whole.tasks is None:
+            return None
+        return self.whole.tasks.axis[x]
+
+    def _sums(self, i: int) -> bool:
+        return self.loop.kind == "tasks" and self.whole.tasks is not None and self.whole.tasks.sums[i]
+
+    def _shape(self, x: int) -> Shape:
+        """The shape of node x as the loop sees it: in tiles, all axes are one."""
+        return (self.nodes[x].size,) if self.loop.kind == "tiles" else self.nodes[x].shape
+
+    def _sum(self, step: Step, i: int) -> Layout:
+        """Where a core adds up its part of a sum over tasks, with the instructions that begin and end it."""
+        node, whole = self.nodes[i], self.whole.layouts[i]
+        zero = Layout(ZERO, 0, 0, (0,) * len(node.shape))
+        part = Layout(PARTIAL, self.partial, 0, whole.strides)
+        self.partial += -(-node.size * node.dtype.itemsize // 64) * 64
+        step.before += instructions.copy(node.dtype, zero, part, node.shape, None, 1)
+        step.first += instructions.copy(node.dtype, part, whole, node.shape, None, 1)
+        add, dtypes = Ufunc("add"), [node.dtype] * 3
+        step.rest += instructions.elementwise(add, dtypes, [whole, part], whole, node.shape, None, 1)
+        return part
+
+    def _place(self, i: int) -> Layout:
+        """Where node i is written."""
+        if i in self.whole.layouts:
+            return self._stepping(i, self.whole.layouts[i])
+        node = self.nodes[i]
+        for x in node.inputs if isinstance(node.op, (Ufunc, Scale, Where)) else ():
+            kept = self.local.get(x)
+            if x in self.taken and x in self.ends.get(i, ()) and self.nodes[x].shape == node.shape:
+                if kept is not None and self.nodes[x].dtype == node.dtype:
+                    self.taken[i] = self.taken.pop(x)
+                    self.local[i] = kept
+                    return kept
+        return self._new(i, self._memory_order(i))
+
+    def _new(self, i: int, order: list[int], keep: bool = True) -> Layout:
+        """A fresh place for the values of node i, with its axes in this order in memory, the tasks outermost."""
+        node = self.nodes[i]
+        shape, axis = list(self._shape(i)), self._axis(i)
+        if axis is not None:
+            shape[axis] = 1
+        each = node.dtype.itemsize
+        for n in shape:
+            each *= n
+        place = self.room.take(each)
+        strides = list(packed(tuple(shape), node.dtype.itemsize, tuple(order)))
+        if axis is not None:
+            strides[axis] = each
+        layout = Layout(SCRATCH, place * self.size, 0, tuple(strides))
+        if keep:
+            self.taken[i] = (place, each)
+            self.local[i] = layout
+        return layout
+
+    def _memory_order(self, i: int) -> list[int]:
+        """An order of axes in memory that suits the operation: a product's own, or that of the first input."""
+        node = self.nodes[i]
+        if isinstance(node.op, Contract):
+            batch, m, n, _ = node.op.groups()
+            return [node.op.out.index(c) for c in batch + m + n]
+        return list(range(len(self._shape(i))))
+
+    def _operand(self, step: Step, x: int) -> Layout:
+        """Where node x can be read, a view or not."""
+        return self._stepping(x, self._seen(step, x))
+
+    def _seen(self, step: Step, x: int) -> Layout:
+        if x in self.local:
+            return self.local[x]
+        if x in self.whole.layouts:
+            layout = self.whole.layouts[x]
+            if self.loop.kind == "tiles":
+                layout = layout._replace(strides=(self.nodes[x].dtype.itemsize if self.nodes[x].size > 1 else 0,))
+            return layout
+        node = self.nodes[x]
+        inner = node.inputs[0]
+        if self.loop.kind == "tiles":
+            return self._seen(step, inner)
+        source = self._seen(step, inner)
+        view = seen(node.op, source, self.nodes[inner].shape, node.shape)
+        if view is None:
+            copied = self._copied(step, inner, self._stepping(inner, source), list(range(len(self.nodes[inner].shape))))
+            view = seen(node.op, copied, self.nodes[inner].shape, node.shape)
+            assert view is not None
+        return view
+
+    def _copied(self, step: Step, x: int, layout: Layout, order: list[int]) -> Layout:
+        """A copy of node x with its axes in this order in memory."""
+        copy = self._new(x, order, keep=False)
+        step.body += instructions.copy(self.nodes[x].dtype, layout, copy, self.nodes[x].shape, self._axis(x), self.size)
+        return copy
+
+    def _stepping(self, x: int, layout: Layout) -> Layout:
+        """The layout with its step from one task to the next, if it lies where all tasks do."""
+        axis = self._axis(x)
+        return layout if layout.slot == SCRATCH or axis is None else layout._replace(step=layout.strides[axis])

@@ -1,0 +1,126 @@
+"""The machine's instructions, as lists of integers (their form is told in `tinymeta_kernels/machine.py`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinymeta.engine.compile.layout import Dim, Layout, nested, with_long_inner
+from tinymeta.engine.compile.operations import Cast, Contract, Operation, Reduce, Scale, Shape, Ufunc
+from tinymeta_kernels import addresses, machine
+
+ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words
+
+
+def elementwise(op: Operation, dtypes: list[Any], given: list[Layout], out: Layout, shape: Shape, tasks: int | None,
+                block: int) -> list[int]:
+    """`out = op(*given)`, with every operand broadcast to `shape`; dtypes are those of the inputs and the result."""
+    data = dtypes[-1].itemsize
+    address = 0
+    if isinstance(op, Ufunc):
+        found = addresses.loop(op.name, tuple(dtypes))
+        assert found is not None
+        opcode, (address, data) = machine.LOOP, found
+    else:
+        opcode = machine.SCALE if isinstance(op, Scale) else machine.CAST if isinstance(op, Cast) else machine.WHERE
+        if isinstance(op, Cast):
+            data = dtypes[0].itemsize
+    layouts = [*given, out]
+    dims = with_long_inner(nested(shape, [x.strides for x in layouts], tasks), block)
+    return _instruction(opcode, address, data, layouts, dims)
+
+
+def copy(dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
+    """`out = x`."""
+    op, given = (Ufunc("bitwise_or"), [x, x]) if dtype.kind == "b" else (Ufunc("positive"), [x])
+    return elementwise(op, [dtype] * (len(given) + 1), given, out, shape, tasks, block)
+
+
+def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
+    """`out = op(out, x)` along the axes of `shape` that `out` lacks."""
+    found = addresses.loop(op.name, (dtype,) * 3)
+    assert found is not None
+    kept = iter(out.strides)
+    strides = tuple(0 if k in op.axes else next(kept) for k in range(len(shape)))
+    layouts = [out._replace(strides=strides), x, out._replace(strides=strides)]
+    dims = nested(shape, [y.strides for y in layouts], tasks, lead=1)
+    return _instruction(machine.LOOP, found.address, found.data, layouts, with_long_inner(dims, block))
+
+
+def _instruction(opcode: int, address: int, data: int, layouts: list[Layout], dims: list[Dim]) -> list[int]:
+    dims = dims or [Dim(1, False, (0,) * len(layouts))]
+    code = [opcode, 0, address, data, len(layouts), len(dims), *(-d.size if d.tasks else d.size for d in dims)]
+    for k, x in enumerate(layouts):
+        code += [x.slot, x.offset, x.step, *(d.strides[k] for d in dims)]
+    code[1] = len(code)
+    return code
+
+
+def product(op: Contract, dtype: Any, a: Layout, b: Layout, out: Layout, size: dict[str, int], tasks: str | None,
+            accumulate: bool) -> list[int] | None:
+    """`out = a b` (`out += a b` with `accumulate`), or None where an operand doesn't lie as the BLAS wants it.
+
+    `size` gives each letter's length (1 for that of the tasks).
+    """
+    item = dtype.itemsize
+    sa, sb, so = dict(zip(op.a, a.strides)), dict(zip(op.b, b.strides)), dict(zip(op.out, out.strides))
+    batch, m, n, k = op.groups()
+
+    def dims(letters: str) -> list[Dim]:
+        table = [tuple(s.get(i, 0) for i in letters) for s in (sa, sb, so)]
+        where = next((j for j, i in enumerate(letters) if i == tasks), None)
+        return nested(tuple(size[i] for i in letters), table, where, lead=0 if letters == k else 2)
+
+    loops = dims(batch)
+    ms, ns, ks = dims(m), dims(n), dims(k)
+    (m_dim, more_m), (n_dim, more_n), (k_dim, more_k) = _main(ms), _main(ns), _main(ks)
+    if more_k and not accumulate:
+        return None
+    loops += more_m + more_n + more_k
+    a_form = _form(m_dim, k_dim, 0, item)
+    b_form = _form(k_dim, n_dim, 1, item)
+    out_form = _form(m_dim, n_dim, 2, item)
+    if a_form is None or b_form is None or out_form is None:
+        return None
+    layouts, sizes = [a, b, out], [m_dim, n_dim, k_dim]
+    places = (0, 1, 2)
+    if out_form[0] == TRANSPOSED:  # outᵀ = bᵀ aᵀ
+        swap = {ORDINARY: TRANSPOSED, TRANSPOSED: ORDINARY}
+        a_form, b_form = (swap[b_form[0]], b_form[1]), (swap[a_form[0]], a_form[1])
+        layouts, sizes, places = [b, a, out], [n_dim, m_dim, k_dim], (1, 0, 2)
+    address = addresses.gemm(dtype)
+    assert address is not None
+    loops = [Dim(d.size, d.tasks, tuple(d.strides[p] for p in places)) for d in loops]
+    code = _instruction(machine.GEMM, address, item, layouts, [*loops, Dim(1, False, (0, 0, 0))])
+    code += [a_form[0], b_form[0], *(-d.size if d.tasks else d.size for d in sizes)]
+    code += [a_form[1], b_form[1], out_form[1], 1, int(accumulate)]
+    code[1] = len(code)
+    return code
+
+
+def _main(dims: list[Dim]) -> tuple[Dim, list[Dim]]:
+    """The loop that goes into the product, and those around it."""
+    if not dims:
+        return Dim(1, False, (0, 0, 0)), []
+    best = max(range(len(dims)), key=lambda i: (dims[i].size, i))
+    return dims[best], dims[:best] + dims[best + 1 :]
+
+
+def _form(rows: Dim, columns: Dim, operand: int, item: int) -> tuple[int, int] | None:
+    """How a matrix lies: (ordinary or transposed, distance between its rows), or None if neither way."""
+    r, c = rows.strides[operand], columns.strides[operand]
+    one_row, one_column = _single(rows), _single(columns)
+    for form, inner, outer, few, many, width in (
+        (ORDINARY, c, r, one_column, one_row, columns),
+        (TRANSPOSED, r, c, one_row, one_column, rows),
+    ):
+        if inner != item and not few:
+            continue
+        if many:  # the distance between rows doesn't matter, but the BLAS wants it to be long enough
+            return form, 1 << 40 if width.tasks else max(1, width.size)
+        if outer % item == 0 and outer >= width.size * item:
+            return form, outer // item
+    return None
+
+
+def _single(dim: Dim) -> bool:
+    return dim.size == 1 and not dim.tasks

@@ -1,0 +1,118 @@
+"""The axis that a program can be cut along: in meta-learning, the tasks.
+
+Axes that must be cut together form a class: those that an elementwise operation lines up, those that a product names
+with one letter. Among the classes the pass takes the one along which most of the program's operations run. Whatever
+runs along it can be done a few tasks at a time, on any core, until a sum over the tasks brings the results together.
+Nothing here knows of `vmap`: in a program without tasks the same pass finds, say, the examples of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import NamedTuple
+
+from tinymeta.engine.compile.operations import Broadcast, Contract, Permute, Reduce, Reshape, Shape, Slice
+from tinymeta.engine.compile.program import ELEMENTWISE, Node, Program
+
+
+class Tasks(NamedTuple):
+    """The chosen class of axes."""
+
+    count: int  # how many tasks
+    axis: list[int | None]  # which axis of each node is the tasks'
+    along: list[bool]  # whether each operation runs along the tasks
+    sums: list[bool]  # whether it sums over them
+
+
+def tasks_of(program: Program) -> Tasks | None:
+    """The class of axes that most operations run along; None if no axis is longer than 1."""
+    nodes = program.nodes
+    axes = _Classes()
+    spaces: list[list[tuple[int, int]]] = []  # for each node, one axis of each class that it runs along
+    for i, node in enumerate(nodes):
+        spaces.append(_joined(axes, nodes, i, node))
+    work: dict[tuple[int, int], int] = defaultdict(int)
+    for node, space in zip(nodes, spaces):
+        for root in {axes.root(a) for a in space}:
+            work[root] += program.cost(node)[0]
+    for i, node in enumerate(nodes):
+        roots = [axes.root((i, k)) for k, n in enumerate(node.shape) if n != 1]
+        for root in roots:
+            if roots.count(root) > 1:  # x xᵀ: cutting one axis would cut the other
+                work.pop(root, None)
+    if not work:
+        return None
+    best = max(work, key=lambda root: work[root])
+    count = nodes[best[0]].shape[best[1]]
+    axis: list[int | None] = []
+    for i, node in enumerate(nodes):
+        axis.append(next((k for k, n in enumerate(node.shape) if n == count and axes.root((i, k)) == best), None))
+    along = [any(axes.root(a) == best for a in space) for space in spaces]
+    sums = [runs and axis[i] is None and not nodes[i].op.view for i, runs in enumerate(along)]
+    return Tasks(count, axis, along, sums)
+
+
+class _Classes:
+    """Disjoint sets of axes (node, axis)."""
+
+    def __init__(self) -> None:
+        self._parent: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def root(self, a: tuple[int, int]) -> tuple[int, int]:
+        while a in self._parent:
+            a = self._parent[a]
+        return a
+
+    def join(self, a: tuple[int, int], b: tuple[int, int]) -> None:
+        a, b = self.root(a), self.root(b)
+        if a != b:
+            self._parent[max(a, b)] = min(a, b)
+
+
+def _joined(axes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tuple[int, int]]:
+    """Join the axes of a node with those of its inputs; the axes that it runs along."""
+    op = node.op
+    mine = [(i, k) for k, n in enumerate(node.shape) if n != 1]
+    if isinstance(op, ELEMENTWISE):
+        for x in node.inputs:
+            for k, n in enumerate(node.shape):
+                if n == nodes[x].shape[k] != 1:
+                    axes.join((i, k), (x, k))
+        return mine
+    if isinstance(op, Contract):
+        found: dict[str, tuple[int, int]] = {}
+        for place, letters in zip((*node.inputs, i), (op.a, op.b, op.out)):
+            for k, letter in enumerate(letters):
+                if nodes[place].shape[k] != 1:
+                    axes.join(found.setdefault(letter, (place, k)), (place, k))
+        return list(found.values())
+    x = node.inputs[0] if node.inputs else i
+    shape = nodes[x].shape
+    if isinstance(op, Reduce):
+        kept = [k for k in range(len(shape)) if k not in op.axes]
+        _pairs(axes, i, x, list(enumerate(kept)), node.shape)
+        return [(x, k) for k, n in enumerate(shape) if n != 1 and (k in kept or op.name == "add")]
+    if isinstance(op, Permute):
+        _pairs(axes, i, x, list(enumerate(op.axes)), node.shape)
+    elif isinstance(op, Broadcast):
+        _pairs(axes, i, x, [(k, k) for k, n in enumerate(shape) if n == node.shape[k]], node.shape)
+    elif isinstance(op, Slice):
+        kept = [k for k, key in enumerate(op.key) if not isinstance(key, int)]
+        whole = [(k, j) for k, j in enumerate(kept) if _is_whole(op.key[j])]
+        _pairs(axes, i, x, whole, node.shape)
+    elif isinstance(op, Reshape):
+        places = {(math.prod(shape[:k]), n): k for k, n in enumerate(shape)}
+        same = [(k, places.get((math.prod(node.shape[:k]), n))) for k, n in enumerate(node.shape) if n != 1]
+        _pairs(axes, i, x, [(k, j) for k, j in same if j is not None], node.shape)
+    return []
+
+
+def _pairs(axes: _Classes, i: int, x: int, pairs: list[tuple[int, int]], shape: Shape) -> None:
+    for k, j in pairs:
+        if shape[k] != 1:
+            axes.join((i, k), (x, j))
+
+
+def _is_whole(key: tuple[int | None, int | None, int | None]) -> bool:
+    return key == (None, None, None)

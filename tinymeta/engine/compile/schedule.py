@@ -1,0 +1,88 @@
+"""Which operations run together: a program as a sequence of loops.
+
+    tasks    once for each block of tasks; what a block computes stays in the cache, and blocks are shared between cores
+    tiles    elementwise operations on long arrays, a tile of a few thousand elements at a time
+    whole    once, on whole arrays
+    python   a kernel that the machine can't call
+
+A value is *local* if only its own loop reads it: then one block's worth of it is all that ever exists. A sum over
+tasks is complete only after its loop, so its readers stand in a later one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tinymeta.engine.compile.operations import Constant, Input, Operation, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.parallel import Tasks
+from tinymeta.engine.compile.program import ELEMENTWISE, Program
+
+LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
+
+
+@dataclass
+class Loop:
+    """Operations that run in one go, and over what."""
+
+    kind: str
+    count: int  # tasks, elements, or 1
+    nodes: list[int] = field(default_factory=list)
+
+
+def roots_of(program: Program) -> list[int]:
+    """For every node, the node whose memory it is a view of."""
+    roots: list[int] = []
+    for i, node in enumerate(program.nodes):
+        roots.append(roots[node.inputs[0]] if node.op.view else i)
+    return roots
+
+
+def schedule(program: Program, tasks: Tasks | None, callable_: list[bool]) -> list[Loop]:
+    """The loops, in order. `callable_` tells what the machine can do."""
+    roots = roots_of(program)
+    loops: list[Loop] = []
+    at: dict[int, int] = {}
+    for i, node in enumerate(program.nodes):
+        if node.op.view or isinstance(node.op, (Input, Constant)):
+            continue
+        kind, count = _kind(program, tasks, callable_, i)
+        first = 0
+        for x in node.inputs:
+            made = at.get(roots[x])
+            if made is not None:
+                together = loops[made].kind == kind and loops[made].count == count
+                if kind == "tasks":
+                    assert tasks is not None
+                    together = together and tasks.axis[x] is not None and not tasks.sums[roots[x]]
+                elif kind == "tiles":
+                    together = together and (program.nodes[x].size == count or program.nodes[x].size == 1 != count)
+                    together = together and x == roots[x]
+                first = max(first, made if together else made + 1)
+        place = next((k for k in range(first, len(loops)) if (loops[k].kind, loops[k].count) == (kind, count)), None)
+        if place is None:
+            place = len(loops)
+            loops.append(Loop(kind, count))
+        loops[place].nodes.append(i)
+        at[i] = place
+    return loops
+
+
+def _kind(program: Program, tasks: Tasks | None, callable_: list[bool], i: int) -> tuple[str, int]:
+    node = program.nodes[i]
+    if not callable_[i]:
+        return "python", 1
+    if tasks is not None and tasks.along[i]:
+        return "tasks", tasks.count
+    sizes = {program.nodes[x].size for x in node.inputs}
+    if isinstance(node.op, ELEMENTWISE) and node.size >= LONG and sizes <= {1, node.size}:
+        return "tiles", node.size
+    return "whole", 1
+
+
+def is_reduction(op: Operation) -> bool:
+    return isinstance(op, Reduce)
+
+
+def in_place(op: Operation) -> bool:
+    """Whether the operation may write over an input that lies as its result does."""
+    return isinstance(op, (Ufunc, Scale, Where))

@@ -1,0 +1,137 @@
+"""Convolution layers, and the small network that few-shot papers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.nn import init
+from tinymeta.nn.layers import Linear
+from tinymeta.nn.module import Module
+from tinymeta.nn.normalization import BatchNorm
+from tinymeta.ops.conv import conv2d, pair
+from tinymeta.ops.pool import max_pool2d
+from tinymeta.ops.reduce import mean
+from tinymeta.ops.select import relu
+
+
+class Conv2d(Module):
+    """Filters slid over images, (…, inputs, H, W) to (…, outputs, OH, OW); see `tm.nn.conv2d`.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Channels before and after; `weight` has shape (outputs, inputs / groups, window, window).
+    window
+        The filters' size: one number, or (vertical, horizontal).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        window: int | tuple[int, int],
+        *,
+        rng: np.random.Generator,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init: init.Initializer = init.he_normal,
+        dtype: Any = np.float32,
+    ) -> None:
+        if groups < 1 or inputs % groups or outputs % groups:
+            raise ValueError(f"Conv2d: groups={groups} must divide {inputs} and {outputs} channels ({user_site()})")
+        size = pair(window, "window")
+        fan_in, fan_out = inputs // groups * math.prod(size), outputs // groups * math.prod(size)
+        self.weight = weight_init(rng, (outputs, inputs // groups, *size), fan_in, fan_out, dtype)
+        self.bias = init.zeros((outputs,), dtype) if bias else None
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class ConvNet4(Module):
+    """Four times convolution 3×3, normalisation and ReLU; then a linear head, or none: an embedding.
+
+    With stride 2 it is the Omniglot network of Finn et al. (2017, § 5.2), whose features are the mean over
+    the remaining pixels. With `pool=True` the stride is 1, a 2×2 maximum follows each ReLU, and the
+    features are all that remains: the embedding of Snell et al. (2017, § 3) and Vinyals et al. (2016).
+    Either way a 28×28 image has `channels` features. Convolutions have no bias where a normalisation,
+    which would take it off again, follows.
+
+    Parameters
+    ----------
+    outputs
+        Size of the linear head; None gives the features.
+    image
+        (channels, height, width) of an example.
+    pool
+        Halve the size by pooling instead of by the stride.
+    norm
+        A normalisation layer, called `norm(channels, dtype=dtype)`; None leaves it out.
+    """
+
+    def __init__(
+        self,
+        outputs: int | None = None,
+        *,
+        rng: np.random.Generator,
+        image: tuple[int, int, int] = (1, 28, 28),
+        channels: int = 64,
+        pool: bool = False,
+        norm: Callable[..., Module] | None = BatchNorm,
+        weight_init: init.Initializer = init.he_normal,
+        dtype: Any = np.float32,
+    ) -> None:
+        sides: tuple[int, ...] = image[1:]
+        for _ in range(4):
+            sides = tuple(n // 2 if pool else (n + 1) // 2 for n in sides)
+        if min(sides) < 1:
+            raise ShapeError(f"ConvNet4 halves images four times, and {image[1:]} is too small ({user_site()})")
+        self.image, self.pool = image, pool
+        self.convs = [
+            Conv2d(
+                image[0] if k == 0 else channels,
+                channels,
+                3,
+                rng=rng,
+                stride=1 if pool else 2,
+                padding=1,
+                bias=norm is None,
+                weight_init=weight_init,
+                dtype=dtype,
+            )
+            for k in range(4)
+        ]
+        self.norms = None if norm is None else [norm(channels, dtype=dtype) for _ in range(4)]
+        width = channels * math.prod(sides) if pool else channels
+        head_init = init.glorot_uniform
+        self.head = None if outputs is None else Linear(width, outputs, rng=rng, weight_init=head_init, dtype=dtype)
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        z = self.features(x)
+        return z if self.head is None else self.head(z)
+
+    def features(self, x: ArrayLike) -> Tensor:
+        """(n, channels, height, width) to (n, features)."""
+        x = as_tensor(x)
+        if x.ndim != 4 or x.shape[1:] != self.image:
+            raise ShapeError(
+                f"this ConvNet4 needs images (n, {', '.join(map(str, self.image))}) and got {x.shape} ({user_site()}): "
+                "x.reshape((-1, *image)) brings flattened ones into shape, and image= says what it is built for"
+            )
+        for k, conv in enumerate(self.convs):
+            x = conv(x)
+            x = relu(x if self.norms is None else self.norms[k](x))
+            if self.pool:
+                x = max_pool2d(x, 2)
+        return x.reshape((len(x), -1)) if self.pool else mean(x, (-2, -1))

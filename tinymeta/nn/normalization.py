@@ -1,0 +1,55 @@
+"""Normalisation layers: a learned scale and shift around `batch_norm`, `layer_norm` and `group_norm`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.errors import user_site
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.nn import init
+from tinymeta.nn.module import Module
+from tinymeta.ops.norm import batch_norm, group_norm, layer_norm
+
+
+class BatchNorm(Module):
+    """y = weight (x − mean)/√(var + eps) + bias per channel, with the statistics of the batch at hand.
+
+    There is no running average: a few-shot task normalises with its own examples, and a hidden state
+    would leak from task to task. Channels are axis 1 for x of three axes or more, else the last.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+        self.weight = init.ones((channels,), dtype)
+        self.bias = init.zeros((channels,), dtype)
+        self.eps = eps
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        return batch_norm(x, self.weight, self.bias, self.eps)
+
+
+class LayerNorm(Module):
+    """The same over the last axis of every example: no example sees another one."""
+
+    def __init__(self, width: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+        self.weight = init.ones((width,), dtype)
+        self.bias = init.zeros((width,), dtype)
+        self.eps = eps
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        return layer_norm(x, self.weight, self.bias, self.eps)
+
+
+class GroupNorm(Module):
+    """The same over each of `groups` groups of channels (axis 1) of every example: no example sees another one."""
+
+    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+        if groups < 1 or channels % groups:
+            raise ValueError(f"GroupNorm can't divide {channels} channels into {groups} equal groups ({user_site()})")
+        self.groups, self.eps = groups, eps
+        self.weight = init.ones((channels,), dtype)
+        self.bias = init.zeros((channels,), dtype)
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        return group_norm(x, self.groups, self.weight, self.bias, self.eps)

@@ -1,0 +1,88 @@
+"""Recurrent cells: one step of time each; a sequence is a Python loop, which `tm.grad` follows and `vmap` batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.nn import init
+from tinymeta.nn.module import Module
+from tinymeta.ops.elementwise import sigmoid
+from tinymeta.ops.shape import split
+from tinymeta.ops.trigonometry import tanh
+
+
+class LSTMCell(Module):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+
+        i, f, o = σ(x Wᵢ + h Uᵢ + bᵢ), …         input, forget and output gates
+        c ← f ∘ c + i ∘ tanh(x W_g + h U_g + b_g)
+        h ← o ∘ tanh(c)
+
+    x has shape (…, inputs), the state is the pair (h, c) of (…, width); the result is the new state, whose
+    first entry is also the output. The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
+    """
+
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        self.from_input = init.glorot_uniform(rng, (inputs, 4 * width), inputs, width, dtype)
+        self.from_state = init.orthogonal(rng, (width, 4 * width), width, width, dtype)
+        bias = np.zeros(4 * width, dtype)
+        bias[width : 2 * width] = 1
+        self.bias = Tensor(bias)
+
+    def start(self, *leading: int) -> tuple[Tensor, Tensor]:
+        """The state before the first step: zeros of shape (*leading, width)."""
+        shape = (*leading, self.from_state.shape[0])
+        return init.zeros(shape, self.bias.dtype), init.zeros(shape, self.bias.dtype)
+
+    def __call__(self, x: ArrayLike, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        h, c = state
+        x = _checked(self, x, h)
+        i, f, g, o = split(x @ self.from_input + h @ self.from_state + self.bias, 4, -1)
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c
+
+
+class GRUCell(Module):
+    """Gated recurrent unit (Cho et al. 2014), in the form that libraries compute:
+
+        r, z = σ(x W_r + h U_r + b_r), …         reset and update gates
+        n = tanh(x W_n + b_n + r ∘ (h U_n + d_n))
+        h ← (1 − z) ∘ n + z ∘ h
+
+    x has shape (…, inputs), the state h (…, width); the result is the new state, which is also the output.
+    """
+
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        self.from_input = init.glorot_uniform(rng, (inputs, 3 * width), inputs, width, dtype)
+        self.from_state = init.orthogonal(rng, (width, 3 * width), width, width, dtype)
+        self.bias = init.zeros((3 * width,), dtype)
+        self.state_bias = init.zeros((width,), dtype)
+
+    def start(self, *leading: int) -> Tensor:
+        """The state before the first step: zeros of shape (*leading, width)."""
+        return init.zeros((*leading, self.from_state.shape[0]), self.bias.dtype)
+
+    def __call__(self, x: ArrayLike, state: Tensor) -> Tensor:
+        x = _checked(self, x, state)
+        xr, xz, xn = split(x @ self.from_input + self.bias, 3, -1)
+        hr, hz, hn = split(state @ self.from_state, 3, -1)
+        z = sigmoid(xz + hz)
+        n = tanh(xn + sigmoid(xr + hr) * (hn + self.state_bias))
+        return (1 - z) * n + z * state
+
+
+def _checked(cell: LSTMCell | GRUCell, x: ArrayLike, h: Tensor) -> Tensor:
+    x = as_tensor(x)
+    inputs, width = cell.from_input.shape[0], cell.from_state.shape[0]
+    if x.ndim == 0 or x.shape[-1] != inputs or h.shape != (*x.shape[:-1], width):
+        name = type(cell).__name__
+        raise ShapeError(
+            f"{name}({inputs}, {width}) needs x (…, {inputs}) and a state (…, {width}) with equal leading axes, not "
+            f"{x.shape} and {h.shape} ({user_site()}): cell.start(*x.shape[:-1]) makes the first state"
+        )
+    return x

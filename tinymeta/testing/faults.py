@@ -1,0 +1,204 @@
+"""P15: plant faults in a primitive's rule, and see which property notices.
+
+A test that can't fail proves nothing. Each fault here is one that has been shipped by some engine: a wrong
+factor, a gradient forgotten, a sum over broadcast axes forgotten, a value cut off from the record (right
+at first order, wrong at second), arguments mixed up, a constant in single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.structure import add, astype, stop_gradient
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.testing.case import random_case
+from tinymeta.testing.check import properties
+
+Entries = list[Tensor | None]
+
+
+class Verdict(NamedTuple):
+    """What became of one planted fault."""
+
+    primitive: str
+    fault: str
+    entry: int  # the input whose gradient is wrong
+    caught: str  # the number of the property that noticed first; "" if none did, "–" if the fault changes nothing
+
+
+class _Planted:
+    """A rule with a fault in it, which notes whether the fault has made any difference."""
+
+    def __init__(self, primitive: type[Primitive], fault: Callable[..., Entries], entry: int) -> None:
+        self.rule, self.fault, self.entry = primitive.vjp, fault, entry
+        self.effective = False
+
+    def __call__(self, g: Any, y: Any, *inputs: Tensor, **static: Any) -> tuple[Tensor | None, ...]:
+        right = _entries(self.rule, g, y, inputs, static)
+        wrong = self.fault(self, right, g, y, inputs, static)
+        self.effective = self.effective or any(_differs(a, b) for a, b in zip(right, wrong))
+        return tuple(wrong)
+
+
+def plant_faults(primitive: type[Primitive], examples: int = 12) -> list[Verdict]:
+    """Plant every fault in every entry of a primitive's rule, and one in its kernel; say which property noticed."""
+    verdicts = []
+    for name, fault in FAULTS.items():
+        floats = {i for seed in range(2) for i in random_case(primitive, seed).variables}
+        entries = sorted(floats) if primitive.vjp is not None else []
+        if name in ("values detached", "a term dropped", "arguments swapped"):
+            entries = entries[:1]  # these concern the rule as a whole
+        for i in entries:
+            planted = _Planted(primitive, fault, i)
+            with _replaced(primitive, "vjp", planted):
+                verdicts.append(Verdict(primitive.__name__, name, i, _first_to_notice(primitive, examples, planted)))
+    if any(y.dtype.kind == "f" for y in random_case(primitive, 0).values()):
+        with _replaced(primitive, "kernel", _off(primitive.kernel)):
+            verdicts.append(Verdict(primitive.__name__, "kernel × 1.001", 0, _first_to_notice(primitive, examples)))
+    return verdicts
+
+
+def _first_to_notice(primitive: type[Primitive], examples: int, planted: _Planted | None = None) -> str:
+    for name, holds in properties(primitive).items():
+        if planted and name == "P1":
+            continue  # it runs the kernel alone
+        for seed in range(examples):
+            try:
+                holds(random_case(primitive, seed))
+            except (AssertionError, ValueError, TypeError):  # shapes that no longer fit are noticed too
+                return name
+        if planted and not planted.effective:
+            return "–"
+    return ""
+
+
+def _scaled(planted: _Planted, right: Entries, *_: Any) -> Entries:
+    return _changed(right, planted.entry, lambda h: h * 1.001)
+
+
+def _missing(planted: _Planted, right: Entries, *_: Any) -> Entries:
+    return [None if i == planted.entry else h for i, h in enumerate(right)]
+
+
+def _unsummed(planted: _Planted, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], _: Any) -> Entries:
+    """The shape is put right by taking the first of the entries that belong together, in place of their sum."""
+    x = inputs[planted.entry]
+
+    def first(h: Tensor) -> Tensor:
+        lead = h.ndim - x.ndim
+        key = [0] * lead + [slice(0, 1) if m == 1 else slice(None) for m in x.shape]
+        return h[tuple(key)] if h.shape != x.shape else h
+
+    return _changed(right, planted.entry, first)
+
+
+def _cut_off(planted: _Planted, right: Entries, *_: Any) -> Entries:
+    return _changed(right, planted.entry, lambda h: stop_gradient(h))
+
+
+def _values_cut_off(
+    planted: _Planted, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
+) -> Entries:
+    """Right at first order by construction: only a property of the second order can notice."""
+    values = tuple(stop_gradient(v) for v in y) if isinstance(y, tuple) else stop_gradient(y)
+    return _entries(planted.rule, g, values, tuple(stop_gradient(x) for x in inputs), static)
+
+
+def _without_a_term(
+    planted: _Planted, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
+) -> Entries:
+    """Every sum of two terms inside the rule keeps only its first."""
+
+    def first(a: Array, b: Array) -> Array:
+        return np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)).astype(np.result_type(a, b))
+
+    with _replaced(add, "kernel", first), _replaced(Primitive.registry["subtract"], "kernel", first):
+        return _entries(planted.rule, g, y, inputs, static)
+
+
+def _swapped(planted: _Planted, right: Entries, *_: Any) -> Entries:
+    given = [i for i, h in enumerate(right) if h is not None]
+    if len(given) < 2:
+        return right
+    wrong = list(right)
+    wrong[given[0]], wrong[given[1]] = right[given[1]], right[given[0]]
+    return wrong
+
+
+def _single(planted: _Planted, right: Entries, *_: Any) -> Entries:
+    def rounded(h: Tensor) -> Tensor:
+        if h.dtype != np.float64:
+            return h
+        return bind(astype, bind(astype, h, dtype=np.dtype("f4")), dtype=h.dtype)  # type: ignore[no-any-return]
+
+    return _changed(right, planted.entry, rounded)
+
+
+FAULTS: dict[str, Callable[..., Entries]] = {
+    "× 1.001": _scaled,
+    "entry missing": _missing,
+    "a term dropped": _without_a_term,
+    "broadcast not summed": _unsummed,
+    "result detached": _cut_off,
+    "values detached": _values_cut_off,
+    "arguments swapped": _swapped,
+    "float32 constant": _single,
+}
+
+
+def _entries(rule: Any, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]) -> Entries:
+    """What a rule gives, with every entry computed."""
+    given = rule(g, y, *inputs, **static)
+    given = given if isinstance(given, tuple) else (given,)
+    return [h if h is None or isinstance(h, Tensor) else h() for h in given]
+
+
+def _changed(right: Entries, i: int, change: Callable[[Tensor], Tensor]) -> Entries:
+    return [change(h) if j == i and h is not None else h for j, h in enumerate(right)]
+
+
+def _differs(a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two entries differ in a number, or in what they depend on."""
+    if a is None or b is None:
+        return a is not b
+    if a.shape != b.shape or not np.array_equal(a.data, b.data, equal_nan=True):
+        return True
+    return a.requires_grad and not _leaves(a) <= _leaves(b)
+
+
+def _leaves(t: Tensor) -> set[int]:
+    """The recorded Tensors without inputs that `t` was made from."""
+    found, seen, stack = set(), set(), [t]
+    while stack:
+        node = stack.pop()
+        if node.id not in seen:
+            seen.add(node.id)
+            stack.extend(node.inputs)
+            if not node.inputs and node.requires_grad:
+                found.add(node.id)
+    return found
+
+
+def _off(kernel: Any) -> Callable[..., Any]:
+    def wrong(*arrays: Array, **static: Any) -> Any:
+        y = kernel(*arrays, **static)
+        many = y if isinstance(y, tuple) else (y,)
+        off = tuple(np.asarray(v) * 1.001 if np.asarray(v).dtype.kind == "f" else v for v in many)
+        return off if isinstance(y, tuple) else off[0]
+
+    return wrong
+
+
+@contextmanager
+def _replaced(primitive: type[Primitive], part: str, new: Any) -> Iterator[None]:
+    before = vars(primitive)[part]
+    setattr(primitive, part, staticmethod(new))
+    try:
+        yield
+    finally:
+        setattr(primitive, part, before)

@@ -33,6 +33,7 @@ VERBS = {
     "list": Verb("tinymeta.cli:list_recipes", "every recipe and the idea it stands for"),
     "run": Verb("tinymeta.cli:run_recipe", "train a recipe, measure it, write a folder"),
     "eval": Verb("tinymeta.cli:evaluate_run", "measure a trained run on fresh tasks"),
+    "learn": Verb("tinymeta.view.classroom:learn", "the lessons, cell by cell"),
     "warmup": Verb("tinymeta.cli:warm_up", "compile the kernels now, and keep them for later runs"),
 }
 

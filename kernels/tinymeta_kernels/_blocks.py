@@ -19,10 +19,10 @@ __all__ = ["Axes", "Blocks"]
 
 Axes: TypeAlias = tuple[int, ...]
 
-BLOCK_SIZE = 1 << 17
+BLOCK_SIZE = 1 << 18
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # a run meets few shapes, and working one out takes longer than a small loop
 class Blocks:
     """The way from arrays of ``shape`` to blocks reduced over ``axes``, and back.
 
@@ -65,4 +65,7 @@ class Blocks:
     def run(self, work: Callable[[slice], None]) -> None:
         """Call ``work`` on ranges of tasks that hold about BLOCK_SIZE numbers, on all threads."""
         step = max(1, BLOCK_SIZE // max(1, self.m * self.channels))
-        run(work, [slice(t, t + step) for t in range(0, self.tasks, step)])
+        if step >= self.tasks:
+            work(slice(0, self.tasks))
+        else:
+            run(work, [slice(t, t + step) for t in range(0, self.tasks, step)])

@@ -6,7 +6,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Array", "broadcast_shapes", "broadcast_to", "c_order", "common", "deliver", "destination", "in_memory_order"]
+__all__ = [
+    "Array",
+    "broadcast_shapes",
+    "broadcast_to",
+    "c_order",
+    "common",
+    "deliver",
+    "destination",
+    "in_memory_order",
+]
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -46,9 +55,11 @@ def in_memory_order(*arrays: Array) -> tuple[list[Array], Callable[[Array], Arra
     """Arrays of one shape as vectors, for elementwise loops, in the order of the first one's memory.
 
     The second answer turns such a vector into an array of the shape and the memory order of the first, so
-    that channels-last images stay so.
+    that channels-last images stay so. ValueError where the shapes differ.
     """
     first = arrays[0]
+    if any(a.shape != first.shape for a in arrays):
+        raise ValueError(f"arrays must have one shape, got {', '.join(str(a.shape) for a in arrays)}")
     if all(a.flags.c_contiguous for a in arrays):
         return [c_order(a).reshape(-1) for a in arrays], lambda vector: vector.reshape(first.shape)
     order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))

@@ -64,7 +64,7 @@ def normalize_input(g: Array, y: Array, s: Array, axes: Axes) -> Array:
         mean_g, mean_gy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y))
         gx: Array = s * (g - mean_g - y * mean_gy)
         return gx
-    blocks = Blocks(broadcast_shapes(g.shape, y.shape), axes)
+    blocks = Blocks(broadcast_shapes(g.shape, y.shape, s.shape), axes)
     g_block, y_block, s_block = blocks.pack(g), blocks.pack(y), blocks.pack_statistic(s)
     block = blocks.empty(y.dtype)
     kernel = _normalize_input_rows if blocks.channels == 1 else _normalize_input_columns
@@ -79,7 +79,7 @@ def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> 
         sum_h, sum_hy, sum_hg = (v.sum(axis=axes, keepdims=True) for v in (h, h * y, h * g))
         mean_g, mean_gy, mean_hy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y, h * y))
         return -s * (h * mean_gy + g * mean_hy), sum_hg - sum_h * mean_g - sum_hy * mean_gy
-    blocks = Blocks(broadcast_shapes(h.shape, g.shape, y.shape), axes)
+    blocks = Blocks(broadcast_shapes(h.shape, g.shape, y.shape, s.shape), axes)
     h_block, g_block, y_block = blocks.pack(h), blocks.pack(g), blocks.pack(y)
     s_block = blocks.pack_statistic(s)
     gy, gs = blocks.empty(y.dtype), blocks.empty_statistic(y.dtype)

@@ -8,8 +8,9 @@ gradient and every further derivative are then a gather or a scatter with that i
 Of equal entries the first in reading order is taken, and the first NaN before all else. Padding is never the
 maximum; the mean counts it as zeros, as the field does.
 
-Inner loops run over channels. Channels-last images are taken as they lie, others one channel at a time, and
-the answer has the memory order of the first argument.
+Inner loops run over channels, and answers leave in channels-last memory under their own shape, as those of
+convolutions do. Gather and scatter have no use for neighbours: they take images as they lie in memory, and
+answer in the memory order of their first argument.
 """
 
 import math
@@ -43,7 +44,7 @@ def max_pool2d_index(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0
         hit = (pixel >= 0) & ((entry == largest) | (np.isnan(entry) & np.isnan(largest)))
         pixel = broadcast_to(pixel, entry.shape)
         return np.take_along_axis(pixel, hit.argmax(axis=-1)[..., None], -1)[..., 0]
-    lead, last = x.shape[:-2], _is_channels_last(x)
+    lead, last = x.shape[:-2], x.ndim > 2
     images = _pack(x, lead, last)
     index = np.empty((len(images), oh, ow, images.shape[-1]), np.int64)
     _max_index(images, *window, *stride, *padding, index)
@@ -89,7 +90,7 @@ def avg_pool2d(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> 
     if not has_kernel(x.dtype):
         means: Array = _windows(x, window, stride, padding, 0).mean(axis=-1)
         return means
-    lead, last = x.shape[:-2], _is_channels_last(x)
+    lead, last = x.shape[:-2], x.ndim > 2
     images = _pack(x, lead, last)
     y = np.empty((len(images), oh, ow, images.shape[-1]), x.dtype)
     _mean(images, *window, *stride, *padding, y)
@@ -99,7 +100,7 @@ def avg_pool2d(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> 
 def avg_pool2d_input(g: Array, size: Pair, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
     """Adjoint of :func:`avg_pool2d`: (..., OH, OW) spread over (..., H, W), size = (H, W)."""
     (g,) = common(g)
-    lead, last = g.shape[:-2], _is_channels_last(g)
+    lead, last = g.shape[:-2], g.ndim > 2
     values = _pack(g, lead, last)
     (h, w), (ph, pw) = size, padding
     if not has_kernel(g.dtype):
@@ -156,20 +157,23 @@ def _windows(x: Array, window: Pair, stride: Pair, padding: Pair, fill: float) -
 def _max_index(x: Array, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Array) -> None:
     images, height, width, channels = x.shape
     _, oh, ow, _ = out.shape
+    largest = np.empty(channels, x.dtype)
     for n in range(images):
         for a in range(oh):
             top, bottom = max(a * sh - ph, 0), min(a * sh - ph + kh, height)
             for b in range(ow):
                 left, right = max(b * sw - pw, 0), min(b * sw - pw + kw, width)
                 for c in range(channels):
-                    at = top * width + left
-                    largest = x[n, top, left, c]
-                    for h in range(top, bottom):
-                        for w in range(left, right):
+                    largest[c] = x[n, top, left, c]
+                    out[n, a, b, c] = top * width + left
+                for h in range(top, bottom):
+                    for w in range(left, right):
+                        for c in range(channels):
                             v = x[n, h, w, c]
-                            if v > largest or (np.isnan(v) and not np.isnan(largest)):
-                                at, largest = h * width + w, v
-                    out[n, a, b, c] = at
+                            # `|` and `&`, not `or` and `and`: without a branch the loop uses SIMD.
+                            wins = (v > largest[c]) | (np.isnan(v) & ~np.isnan(largest[c]))
+                            largest[c] = v if wins else largest[c]
+                            out[n, a, b, c] = h * width + w if wins else out[n, a, b, c]
 
 
 @jit
@@ -194,17 +198,19 @@ def _scatter(g: Array, index: Array, out: Array) -> None:
 def _mean(x: Array, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Array) -> None:
     images, height, width, channels = x.shape
     _, oh, ow, _ = out.shape
+    total = np.empty(channels)
     for n in range(images):
         for a in range(oh):
             top, bottom = max(a * sh - ph, 0), min(a * sh - ph + kh, height)
             for b in range(ow):
                 left, right = max(b * sw - pw, 0), min(b * sw - pw + kw, width)
+                total[:] = 0
+                for h in range(top, bottom):
+                    for w in range(left, right):
+                        for c in range(channels):
+                            total[c] += x[n, h, w, c]
                 for c in range(channels):
-                    total = np.float64(0)
-                    for h in range(top, bottom):
-                        for w in range(left, right):
-                            total += x[n, h, w, c]
-                    out[n, a, b, c] = total / (kh * kw)
+                    out[n, a, b, c] = total[c] / (kh * kw)
 
 
 @jit

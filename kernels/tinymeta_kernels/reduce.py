@@ -48,13 +48,14 @@ def _sum_columns(x: Array, out: Array) -> None:
     sums = np.empty(512)
     for t in range(tasks):
         for start in range(0, channels, 512):
-            stop = min(start + 512, channels)
+            length = min(512, channels - start)
             sums[:] = 0
             for i in range(m):
-                for c in range(start, stop):
-                    sums[c - start] += x[t, i, c]
-            for c in range(start, stop):
-                out[t, c] = sums[c - start]
+                run = x[t, i, start : start + length]
+                for c in range(length):
+                    sums[c] += run[c]
+            for c in range(length):
+                out[t, start + c] = sums[c]
 
 
 @jit

@@ -62,7 +62,9 @@ def log_softmax(x: Array, out: Array | None = None) -> Array:
             return deliver(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out)
     y = destination(out, x.shape, x.dtype)
     rows, _ = _shifted(x, y)
-    _subtract_log_sum(np.exp(rows), rows)
+    log_sum = np.empty(len(rows), x.dtype)
+    _log_sum(np.exp(rows), log_sum)
+    _subtract_rows(log_sum, rows)
     return deliver(y, out)
 
 
@@ -75,7 +77,9 @@ def logsumexp(x: Array, out: Array | None = None) -> Array:
             return deliver(np.log(np.exp(x - m).sum(axis=-1)) + m[..., 0], out)
     rows, m = _shifted(x, np.empty(x.shape, x.dtype))
     y = destination(out, x.shape[:-1], x.dtype)
-    _log_sum(np.exp(rows, out=rows), m, y.reshape(-1))
+    log_sum = y.reshape(-1)
+    _log_sum(np.exp(rows, out=rows), log_sum)
+    log_sum += m
     return deliver(y, out)
 
 
@@ -92,7 +96,9 @@ def softmax_cross_entropy(logits: Array, labels: Array, out: Array | None = None
         return deliver(logsumexp(x) - np.take_along_axis(x, k[..., None], -1)[..., 0], out)
     rows, _ = _shifted(x, np.empty(x.shape, x.dtype))
     y = destination(out, lead, x.dtype)
-    _cross_entropy(np.exp(rows), rows, c_order(k).reshape(-1), y.reshape(-1))
+    log_sum = y.reshape(-1)
+    _log_sum(np.exp(rows), log_sum)
+    log_sum -= rows[np.arange(len(rows)), k.reshape(-1)]
     return deliver(y, out)
 
 
@@ -107,7 +113,8 @@ def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Arra
         return deliver((softmax(x) - onehot) * g[..., None], out)
     gx = destination(out, x.shape, x.dtype)
     rows, _ = _shifted(x, gx)
-    _cross_entropy_grad(c_order(g).reshape(-1), c_order(k).reshape(-1), np.exp(rows, out=rows))
+    _divide_by_sum(np.exp(rows, out=rows))
+    _cross_entropy_grad(c_order(g).reshape(-1), c_order(k).reshape(-1), rows)
     return deliver(gx, out)
 
 
@@ -202,45 +209,33 @@ def _softmax_input(g: Array, y: Array, out: Array) -> None:
 
 
 @jit
-def _subtract_log_sum(e: Array, out: Array) -> None:
+def _log_sum(e: Array, out: Array) -> None:
     rows, classes = e.shape
+    by_four = classes - classes % 4
     for r in range(rows):
-        total = np.float64(0)
-        for k in range(classes):
-            total += e[r, k]
-        log_total = e.dtype.type(np.log(total))
-        for k in range(classes):
-            out[r, k] -= log_total
+        s0 = s1 = s2 = s3 = np.float64(0)
+        for k in range(0, by_four, 4):
+            s0 += e[r, k]
+            s1 += e[r, k + 1]
+            s2 += e[r, k + 2]
+            s3 += e[r, k + 3]
+        for k in range(by_four, classes):
+            s0 += e[r, k]
+        out[r] = np.log((s0 + s1) + (s2 + s3))
 
 
 @jit
-def _log_sum(e: Array, m: Array, out: Array) -> None:
-    rows, classes = e.shape
+def _subtract_rows(s: Array, out: Array) -> None:
+    rows, classes = out.shape
     for r in range(rows):
-        total = np.float64(0)
         for k in range(classes):
-            total += e[r, k]
-        out[r] = np.log(total) + m[r]
-
-
-@jit
-def _cross_entropy(e: Array, shifted: Array, labels: Array, out: Array) -> None:
-    rows, classes = e.shape
-    for r in range(rows):
-        total = np.float64(0)
-        for k in range(classes):
-            total += e[r, k]
-        out[r] = np.log(total) - shifted[r, labels[r]]
+            out[r, k] -= s[r]
 
 
 @jit
 def _cross_entropy_grad(g: Array, labels: Array, out: Array) -> None:
     rows, classes = out.shape
     for r in range(rows):
-        total = np.float64(0)
         for k in range(classes):
-            total += out[r, k]
-        scale = g[r] / total
-        for k in range(classes):
-            out[r, k] *= scale
+            out[r, k] *= g[r]
         out[r, labels[r]] -= g[r]

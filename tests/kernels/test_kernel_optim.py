@@ -47,6 +47,14 @@ def test_ten_steps_of_sgd_follow_the_formula(dtype: type, nesterov: bool) -> Non
     np.testing.assert_allclose(ours, p, rtol=1e-12)
 
 
+def test_arrays_of_different_shapes_are_an_error() -> None:
+    p, g = np.ones(5), np.ones(4)
+    with pytest.raises(ValueError, match=r"one shape, got \(5,\), \(4,\)"):
+        tk.sgd_update(p, g, p, 0.1)
+    with pytest.raises(ValueError, match="one shape"):
+        tk.adam_update(p, p, g, p, 1, 0.1)
+
+
 def test_parameters_keep_their_memory_order() -> None:
     p = np.moveaxis(RNG.standard_normal((4, 3, 3, 2)), -1, -3)
     new_p, _ = tk.sgd_update(p, p, p, 0.1)

@@ -15,7 +15,7 @@ def test_scatter_add_is_the_adjoint_of_taking(case: cases.Case, seed: int) -> No
     index, axis = case.rest["index"], case.rest["axis"]
     x = np.random.default_rng(seed).standard_normal(sums.shape)
     lead = sums.shape[: sums.ndim + axis]
-    at = np.broadcast_to(index, (*lead, index.shape[-1])).reshape(*lead, -1, *[1] * (-axis - 1))
+    at = np.broadcast_to(index, (*lead, index.shape[-1])).reshape(*lead, index.shape[-1], *[1] * (-axis - 1))
     taken = np.take_along_axis(x, at, axis) if at.size and x.size else np.zeros((*lead, *values.shape[axis:]))
     assert abs(np.sum(taken * values) - np.vdot(x, sums)) <= 1e-12 * np.sum(np.abs(taken * values))
 

@@ -6,6 +6,7 @@ state needs saving, and a run that was killed goes on exactly as if it had not b
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable
@@ -14,17 +15,19 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.compile import compile
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.save import load, save
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.optim.optimizer import Optimizer
 
-Objective = Callable[[Any, Any], Tensor]
+Objective = Callable[..., Tensor]
 Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
 
 
@@ -51,6 +54,7 @@ def fit(
     run: Record | None = None,
     executor: Executor | None = None,
     chunks: int = 1,
+    compiled: bool = False,
     save_every: float = 30.0,
 ) -> Any:
     """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
@@ -58,7 +62,8 @@ def fit(
     Parameters
     ----------
     objective
-        A scalar for a batch of episodes, a mean over tasks (see `tm.meta.maml`).
+        A scalar for a batch of episodes, a mean over tasks: any `Learner`, or see `tm.meta.maml`. If it has a
+        third parameter called `iteration`, it is told the number of the iteration, as a Tensor.
     phi
         The meta-parameters to start from: any pytree.
     tasks
@@ -72,8 +77,12 @@ def fit(
     run
         Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing.
     executor, chunks
-        Split each batch of tasks into `chunks` equal parts and compute their gradients with
-        `executor.map`; they are added in order, so the result does not depend on the executor.
+        Split each batch of tasks into `chunks` equal parts and compute their gradients with `executor.map`
+        (one after the other if it is None). They are added in order, so the result depends on `chunks`, by
+        rounding, but not on the executor. For processes the objective must be importable: no lambda.
+    compiled
+        Record the step once and replay it (`tm.compile`). An objective whose Python decisions depend on values,
+        or that draws random numbers, needs False.
     save_every
         Seconds between checkpoints.
 
@@ -87,13 +96,18 @@ def fit(
     UserError
         The loss is no longer a finite number, or the checkpoint does not fit.
     """
-    if meta_batch % chunks:
+    if chunks < 1 or meta_batch % chunks:
         raise UserError(f"a meta-batch of {meta_batch} tasks does not split into {chunks} equal parts")
     state = optimizer.init(phi)
     done = 0
     if run is not None and run.resume and run.checkpoint.exists():
         done, phi, state = _restored(run.checkpoint, phi, state)
-    step = partial(_step, objective, optimizer) if executor is None else _spread(objective, optimizer, executor, chunks)
+    told = "iteration" in inspect.signature(objective).parameters
+    step: Callable[..., Any] = partial(_step, objective, optimizer)
+    if executor is not None or chunks > 1:
+        step = _spread(objective, optimizer, executor, chunks, compiled)
+    elif compiled:
+        step = compile(step)
     every = max(1, iterations // 500)
     window: list[float] = []
     saved = time.monotonic()
@@ -102,7 +116,8 @@ def fit(
         try:
             for i in range(done, iterations):
                 episodes = tasks.sample(np.random.default_rng((seed, i)), meta_batch)
-                phi_next, state_next, value = step(phi, state, episodes)
+                iteration = [Tensor(np.array(float(i)))] if told else []
+                phi_next, state_next, value = step(phi, state, episodes, *iteration)
                 loss = float(value)
                 if not math.isfinite(loss):
                     raise UserError(_diverged(loss, i, run is not None and done > 0))
@@ -128,27 +143,46 @@ def trained(checkpoint: Path, like: Any) -> Any:
     return load(checkpoint, like, within="phi")
 
 
-def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, episodes: Any) -> tuple[Any, Any, Tensor]:
-    value, grads = value_and_grad(objective)(phi, episodes)
+def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, *batch: Any) -> tuple[Any, Any, Tensor]:
+    """One outer step on a batch: the episodes and, if the objective asks for it, the iteration."""
+    value, grads = value_and_grad(objective)(phi, *batch)
     phi, state = optimizer.update(grads, state, phi)
     return phi, state, value
 
 
-def _spread(objective: Objective, optimizer: Optimizer, executor: Executor, chunks: int) -> Callable[..., Any]:
-    def step(phi: Any, state: Any, episodes: Any) -> tuple[Any, Any, Tensor]:
+def _spread(
+    objective: Objective, optimizer: Optimizer, executor: Executor | None, chunks: int, compiled: bool
+) -> Callable[..., Any]:
+    """`_step` by parts of the batch, whose gradients are independent of one another."""
+    map_ = map if executor is None else executor.map
+    job = uuid4().hex
+
+    def step(phi: Any, state: Any, episodes: Any, *iteration: Any) -> tuple[Any, Any, Tensor]:
         parts = [tree.map(lambda a, k=k: np.array_split(a, chunks)[k], episodes) for k in range(chunks)]
-        results = list(executor.map(partial(_gradient, objective, phi), parts))
-        value, grads = results[0]
-        for more_value, more_grads in results[1:]:
-            value, grads = value + more_value, tree.map(lambda a, b: a + b, grads, more_grads)
+        one = partial(_gradient, job, objective, compiled, phi)
+        value, grads = _sum(list(map_(one, parts, *([x] * chunks for x in iteration))))
         phi, state = optimizer.update(tree.map(lambda g: g * (1.0 / chunks), grads), state, phi)
         return phi, state, value * (1.0 / chunks)
 
     return step
 
 
-def _gradient(objective: Objective, phi: Any, episodes: Any) -> Any:
-    return value_and_grad(objective)(phi, episodes)
+def _sum(trees: list[Any]) -> Any:
+    total = trees[0]
+    for other in trees[1:]:
+        total = tree.map(lambda a, b: a + b, total, other)
+    return total
+
+
+_gradients: dict[str, Callable[..., Any]] = {}  # the latest job's, kept in every worker process
+
+
+def _gradient(job: str, objective: Objective, compiled: bool, phi: Any, *batch: Any) -> Any:
+    """Value and gradient of one part. A worker process records the program of a job once, however often it is asked."""
+    if job not in _gradients:
+        _gradients.clear()
+        _gradients[job] = compile(value_and_grad(objective)) if compiled else value_and_grad(objective)
+    return _gradients[job](phi, *batch)
 
 
 def _save(path: Path, done: int, phi: Any, state: Any) -> None:

@@ -104,7 +104,9 @@ def conv_transpose2d(
         )
     )
     if min(size) < 1:
-        raise ShapeError(f"conv_transpose2d of {x.shape} with filters {w.shape} leaves no image: less padding")
+        raise ShapeError(
+            f"conv_transpose2d of {x.shape} with filters {w.shape} leaves no image ({user_site()}): use less padding"
+        )
     y = over_images(x, lambda images: bind(conv2d_input, images, w, size=size, **how))
     return y if b is None else y + reshape(b, (-1, 1, 1))
 
@@ -174,7 +176,9 @@ def _geometry(window: Sequence[int], stride: Any, padding: Any, dilation: Any, g
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     if padding == "same":
         if stride != (1, 1) or any(d * (k - 1) % 2 for k, d in zip(window, dilation)):
-            raise ShapeError(f'padding="same" needs stride 1 and odd windows, not stride {stride} and {tuple(window)}')
+            raise ShapeError(
+                f'padding="same" needs stride 1 and odd windows, not stride {stride} and {tuple(window)} ({user_site()})'
+            )
         padding = tuple(d * (k - 1) // 2 for k, d in zip(window, dilation))
     padding = (0, 0) if padding == "valid" else pair(padding, "padding")
     if min(*stride, *dilation, groups) < 1 or min(padding) < 0:

@@ -67,6 +67,7 @@ _methods: dict[str, Any] = {
     "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1])),
     "mT": property(shape.matrix_transpose),
     "detach": lambda self: stop_gradient(self),
+    "__reduce__": lambda self: (Tensor, (self.numpy(),)),  # to worker processes and copies: the numbers alone
     "reshape": _reshape,
     "astype": shape.astype,
     "permute_dims": shape.permute_dims,

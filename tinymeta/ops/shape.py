@@ -98,7 +98,9 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
     sources, places = ((t,) if isinstance(t, int) else tuple(t) for t in (source, destination))
     moved = {normalized(b, x.ndim)[0]: normalized(a, x.ndim)[0] for a, b in zip(sources, places)}
     if len(sources) != len(places) or len(set(moved.values())) < len(sources):
-        raise ShapeError(f"moveaxis needs one place for each of distinct axes, not {source} to {destination}")
+        raise ShapeError(
+            f"moveaxis needs one place for each of distinct axes, not {source} to {destination} ({user_site()})"
+        )
     rest = iter([i for i in range(-x.ndim, 0) if i not in moved.values()])
     return permute_dims(x, [moved[i] if i in moved else next(rest) for i in range(-x.ndim, 0)])
 

@@ -21,8 +21,10 @@ class erf(Primitive):
 
     @staticmethod
     def reference(x: Array) -> Array:
+        if not np.iscomplexobj(x):
+            return np.vectorize(math.erf, otypes=[float])(x)  # type: ignore[no-any-return]
         # 2/√π e^(−x²) Σ 2ⁿ x^(2n+1)/(2n+1)!!  (Abramowitz & Stegun 7.1.6): all terms of one sign, for |x| ≤ 3.
-        term = total = np.asarray(x)
+        term = total = x
         for n in range(1, 80):
             term = term * (2 * x * x / (2 * n + 1))
             total = total + term

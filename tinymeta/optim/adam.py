@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.elementwise import sqrt, square
-from tinymeta.optim.optimizer import LearningRate, powers, rates, start, zeros_like
+from tinymeta.ops.elementwise import square
+from tinymeta.optim.fused import adam_step
+from tinymeta.optim.optimizer import LearningRate, bias, each_leaf, is_number, plain, rates, root, start, zeros_like
 
 
 class AdamState(NamedTuple):
@@ -20,33 +20,59 @@ class AdamState(NamedTuple):
 class Adam:
     """m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − lr m̂/(√v̂ + ε).
 
-    It may be differentiated through. Where v = 0 the square root has an infinite derivative, but m is 0
-    there too and so is its cotangent: the product is 0, and the meta-gradient stays finite.
+    m̂ and v̂ are m/(1 − β₁ᵗ) and v/(1 − β₂ᵗ). It may be differentiated through, also where a gradient is 0.
+
+    Parameters
+    ----------
+    lr
+        Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
+    b1, b2
+        β₁ and β₂.
+    weight_decay
+        Adds this times θ to the gradient (`AdamW` takes it from θ itself).
     """
 
-    decay = 0.0
+    decoupled = False
 
-    def __init__(self, lr: LearningRate = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> None:
-        self.lr, self.b1, self.b2, self.eps = lr, b1, b2, eps
+    def __init__(
+        self,
+        lr: LearningRate = 1e-3,
+        b1: float = 0.9,
+        b2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.lr, self.b1, self.b2, self.eps, self.weight_decay = lr, b1, b2, eps, weight_decay
 
     def init(self, params: Any) -> AdamState:
         return AdamState(start(), zeros_like(params), zeros_like(params))
 
     def update(self, grads: Any, state: AdamState, params: Any) -> tuple[Any, AdamState]:
-        count = state.taken + 1
-        mean = tree.map(lambda m, g: self.b1 * m + (1 - self.b1) * g, state.mean, grads)
-        second = tree.map(lambda v, g: self.b2 * v + (1 - self.b2) * square(g), state.square, grads)
-        leaves, structure = tree.flatten(params)
-        stepped = []
-        for p, m, v, lr in zip(leaves, tree.leaves(mean), tree.leaves(second), rates(self.lr, state.taken, params)):
-            dtype = as_tensor(p).dtype
-            direction = (m / powers(self.b1, count, dtype)) / (sqrt(v / powers(self.b2, count, dtype)) + self.eps)
-            stepped.append(p - lr * (direction + self.decay * p if self.decay else direction))
-        return tree.unflatten(structure, stepped), AdamState(count, mean, second)
+        lrs = rates(self.lr, state.taken, params)
+        fused, count = plain(grads, state, params, lrs), state.taken + 1
+
+        def step(p: Any, g: Any, m: Any, v: Any, lr: Any) -> Any:
+            if fused and is_number(lr):
+                decay = {"decay": self.weight_decay, "decoupled": self.decoupled}
+                return adam_step(p, g, m, v, count, lr, b1=self.b1, b2=self.b2, eps=self.eps, **decay)
+            if self.weight_decay and not self.decoupled:
+                g = g + self.weight_decay * p
+            m = self.b1 * m + (1 - self.b1) * g
+            v = self.b2 * v + (1 - self.b2) * square(g)
+            seen = bias(self.b1, count, as_tensor(p).dtype), bias(self.b2, count, as_tensor(p).dtype)
+            direction = (m / seen[0]) / (root(v / seen[1]) + self.eps)
+            if self.weight_decay and self.decoupled:
+                direction = direction + self.weight_decay * p
+            return p - lr * direction, m, v
+
+        params, mean, second = each_leaf(step, params, grads, state.mean, state.square, lrs)
+        return params, AdamState(count, mean, second)
 
 
 class AdamW(Adam):
     """Adam whose weight decay acts on θ itself: θ ← θ − lr (m̂/(√v̂ + ε) + λ θ)."""
+
+    decoupled = True
 
     def __init__(
         self,
@@ -56,5 +82,4 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        super().__init__(lr, b1, b2, eps)
-        self.decay = weight_decay
+        super().__init__(lr, b1, b2, eps, weight_decay)

@@ -1,4 +1,4 @@
-"""Clipping: gradients no longer than a given length."""
+"""Clipping: gradients no longer than a given length, or within given limits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.elementwise import sqrt, square
+from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import sum
-from tinymeta.ops.select import where
+from tinymeta.ops.select import clip, where
+from tinymeta.optim.optimizer import root
 
 
 def global_norm(grads: Any) -> Tensor:
@@ -17,8 +18,7 @@ def global_norm(grads: Any) -> Tensor:
     total = as_tensor(0.0)
     for g in tree.leaves(grads):
         total = total + sum(square(as_tensor(g)))
-    positive = total > 0
-    return where(positive, sqrt(where(positive, total, 1.0)), 0.0)
+    return root(total)
 
 
 def clip_by_global_norm(grads: Any, limit: float) -> Any:
@@ -26,3 +26,21 @@ def clip_by_global_norm(grads: Any, limit: float) -> Any:
     norm = global_norm(grads)
     factor = where(norm > limit, limit / where(norm > limit, norm, 1.0), 1.0)
     return tree.map(lambda g: g * factor.astype(g.dtype), grads)
+
+
+def clip_by_value(grads: Any, limit: float) -> Any:
+    """Every entry of the gradients brought into [−limit, limit]."""
+    return tree.map(lambda g: clip(g, -limit, limit), grads)
+
+
+class Clipped:
+    """An optimizer that sees clipped gradients, as in `Clipped(Adam(1e-3), partial(clip_by_global_norm, limit=10))`."""
+
+    def __init__(self, optimizer: Any, clip: Any) -> None:
+        self.optimizer, self.clip = optimizer, clip
+
+    def init(self, params: Any) -> Any:
+        return self.optimizer.init(params)
+
+    def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        return self.optimizer.update(self.clip(grads), state, params)  # type: ignore[no-any-return]

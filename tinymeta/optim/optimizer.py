@@ -4,6 +4,8 @@
 operations, so an inner loop that uses one is differentiable through its steps, its state and its
 learning rate. The learning rate may be a number, a Tensor, a tree like the parameters (one step
 size per weight: Meta-SGD), or a schedule: a function from the number of steps taken to a number.
+
+The update rules are PyTorch's, equation by equation.
 """
 
 from __future__ import annotations
@@ -15,9 +17,14 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import user_site
+from tinymeta.engine.state import state
 from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.elementwise import sqrt
+from tinymeta.ops.select import where
 
 LearningRate = float | Tensor | Callable[[Tensor], Any] | Any
+Row = tuple[Any, ...]
 
 
 class Optimizer(Protocol):
@@ -35,25 +42,81 @@ def start() -> Tensor:
     return Tensor(np.zeros((), np.float64))
 
 
-def rates(lr: LearningRate, count: Tensor, params: Any) -> list[Any]:
-    """The learning rate of each leaf of `params`, in its dtype."""
-    leaves = [as_tensor(p) for p in tree.leaves(params)]
-    value = lr(count) if callable(lr) and not isinstance(lr, Tensor) and not hasattr(lr, "tree_flatten") else lr
-    if isinstance(value, (int, float)):
-        return [value] * len(leaves)
-    each = tree.leaves(value)
-    if len(each) == 1:
-        each = each * len(leaves)
-    if len(each) != len(leaves):
-        raise ValueError(f"give one learning rate or one for each of {len(leaves)} parameters, not {len(each)}")
-    return [as_tensor(r).astype(p.dtype) for r, p in zip(each, leaves)]
-
-
-def powers(beta: float, count: Tensor, dtype: Any) -> Tensor:
-    """1 − β^count, the bias of an exponential average that started at 0."""
-    bias: Tensor = (1.0 - beta**count).astype(dtype)
-    return bias
-
-
 def zeros_like(params: Any) -> Any:
-    return tree.map(lambda p: Tensor(np.zeros(as_tensor(p).shape, as_tensor(p).dtype)), params)
+    return full_like(params, 0.0)
+
+
+def full_like(params: Any, value: float) -> Any:
+    return tree.map(lambda p: Tensor(np.full(as_tensor(p).shape, value, as_tensor(p).dtype)), params)
+
+
+def each_leaf(step: Callable[..., Row], params: Any, *others: Any) -> list[Any]:
+    """Apply `step(p, *leaves of others)` to every parameter; its results, put together as trees like `params`.
+
+    An entry of `others` is a tree like `params`, or `Leaves`, or None for a part of the state that a setting does
+    not have: `step` gets and returns None for it, and so does the caller.
+    """
+    leaves, structure = tree.flatten(params)
+    rows = [step(*row) for row in zip(leaves, *[_column(other, structure, len(leaves)) for other in others])]
+    return [None if column[0] is None else tree.unflatten(structure, column) for column in zip(*rows)]
+
+
+class Leaves(list[Any]):
+    """One entry per leaf of the parameters."""
+
+
+def _column(other: Any, structure: tree.Structure, size: int) -> list[Any]:
+    if other is None or isinstance(other, Leaves):
+        return [None] * size if other is None else other
+    leaves, found = tree.flatten(other)
+    if found != structure:
+        raise ValueError(
+            f"the gradients and the state must have the structure of the parameters ({user_site()}): take the gradient "
+            "with respect to these parameters, and the state from optimizer.init(params)"
+        )
+    return leaves
+
+
+def rates(lr: LearningRate, taken: Tensor, params: Any) -> Leaves:
+    """The learning rate of each leaf of `params`: a number, or a Tensor in its dtype."""
+    leaves, structure = tree.flatten(params)
+    if callable(lr) and not isinstance(lr, Tensor) and not hasattr(lr, "tree_flatten"):
+        lr = lr(taken)
+    if isinstance(lr, (int, float)):
+        return Leaves([lr] * len(leaves))
+    each, found = tree.flatten(lr)
+    if found == tree.LEAF:
+        each = each * len(leaves)
+    elif found != structure:
+        raise ValueError(
+            f"a learning rate is a number, a Tensor, a schedule, or a tree with the structure of the parameters; "
+            f"this one has {len(each)} leaves of another structure than their {len(leaves)} ({user_site()})"
+        )
+    return Leaves([as_tensor(r).astype(as_tensor(p).dtype) for r, p in zip(each, leaves)])
+
+
+def bias(beta: float, count: Tensor, dtype: Any) -> Tensor:
+    """1 − β^count, how much an exponential average that started at 0 has seen so far."""
+    seen: Tensor = (1.0 - beta**count).astype(dtype)
+    return seen
+
+
+def root(v: Tensor) -> Tensor:
+    """√v with derivative 0 at v = 0, where the true one is infinite.
+
+    v is an average of squares g² there, so √v is like |g| near 0: its derivative is one-sided, and 0 lies
+    between the sides. In a quotient m/(√v + ε) the choice does not even matter, as m is 0 where v is.
+    """
+    positive = v > 0
+    return where(positive, sqrt(where(positive, v, 1)), 0)
+
+
+def plain(*trees: Any) -> bool:
+    """Whether nothing differentiates what is computed from these trees, and nobody looks on."""
+    leaves = [leaf for each in trees for leaf in tree.leaves(each)]
+    return not state.watchers and not any(isinstance(x, Tensor) and x.requires_grad for x in leaves)
+
+
+def is_number(lr: Any) -> bool:
+    """Whether a learning rate of `rates` is a single number."""
+    return isinstance(lr, (int, float)) or lr.data.size == 1

@@ -1,39 +1,67 @@
-"""RMSProp (Hinton 2012, lecture 6e) and Adagrad (Duchi et al. 2011): steps divided by the gradients' size so far."""
+"""RMSProp (Hinton 2012, lecture 6e): steps divided by the recent size of the gradients."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.elementwise import sqrt, square
-from tinymeta.optim.optimizer import LearningRate, rates, start, zeros_like
+from tinymeta.ops.elementwise import square
+from tinymeta.optim.optimizer import LearningRate, each_leaf, rates, root, start, zeros_like
 
 
-class ScaledState(NamedTuple):
+class RMSPropState(NamedTuple):
     taken: Tensor  # steps so far
-    square: Any  # average, or sum, of the squared gradients
+    square: Any  # v: average of the squared gradients
+    mean: Any  # average of the gradients; None unless centered
+    velocity: Any  # None without momentum
 
 
 class RMSProp:
-    """v ← ρ v + (1 − ρ) g²,   θ ← θ − lr g/(√v + ε)."""
+    """v ← ρ v + (1 − ρ) g²,   u ← μ u + g/(√v + ε),   θ ← θ − lr u.
 
-    def __init__(self, lr: LearningRate = 1e-2, decay: float = 0.99, eps: float = 1e-8) -> None:
-        self.lr, self.keep, self.add, self.eps = lr, decay, 1 - decay, eps
+    Parameters
+    ----------
+    lr
+        Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
+    decay
+        ρ.
+    weight_decay
+        Adds this times θ to the gradient.
+    momentum
+        μ; 0 keeps no velocity.
+    centered
+        Divide by the standard deviation, √(v − mean²), instead (Graves 2013, eq. 38–45).
+    """
 
-    def init(self, params: Any) -> ScaledState:
-        return ScaledState(start(), zeros_like(params))
+    def __init__(
+        self,
+        lr: LearningRate = 1e-2,
+        decay: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        self.lr, self.decay, self.eps = lr, decay, eps
+        self.weight_decay, self.momentum, self.centered = weight_decay, momentum, centered
 
-    def update(self, grads: Any, state: ScaledState, params: Any) -> tuple[Any, ScaledState]:
-        second = tree.map(lambda v, g: self.keep * v + self.add * square(g), state.square, grads)
-        leaves, structure = tree.flatten(params)
-        parts = zip(leaves, tree.leaves(grads), tree.leaves(second), rates(self.lr, state.taken, params))
-        stepped = [p - lr * g / (sqrt(v) + self.eps) for p, g, v, lr in parts]
-        return tree.unflatten(structure, stepped), ScaledState(state.taken + 1, second)
+    def init(self, params: Any) -> RMSPropState:
+        mean = zeros_like(params) if self.centered else None
+        return RMSPropState(start(), zeros_like(params), mean, zeros_like(params) if self.momentum else None)
 
+    def update(self, grads: Any, state: RMSPropState, params: Any) -> tuple[Any, RMSPropState]:
+        def step(p: Any, g: Any, v: Any, mean: Any, u: Any, lr: Any) -> Any:
+            if self.weight_decay:
+                g = g + self.weight_decay * p
+            spread = v = self.decay * v + (1 - self.decay) * square(g)
+            if self.centered:
+                mean = self.decay * mean + (1 - self.decay) * g
+                spread = v - square(mean)
+            direction = g / (root(spread) + self.eps)
+            if self.momentum:
+                u = direction = self.momentum * u + direction
+            return p - lr * direction, v, mean, u
 
-class Adagrad(RMSProp):
-    """v ← v + g²,   θ ← θ − lr g/(√v + ε)."""
-
-    def __init__(self, lr: LearningRate = 1e-2, eps: float = 1e-10) -> None:
-        self.lr, self.keep, self.add, self.eps = lr, 1.0, 1.0, eps
+        _, *averages = state
+        params, *averages = each_leaf(step, params, grads, *averages, rates(self.lr, state.taken, params))
+        return params, RMSPropState(state.taken + 1, *averages)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.select import minimum
+from tinymeta.ops.rounding import floor
+from tinymeta.ops.select import maximum, minimum, where
 from tinymeta.ops.trigonometry import cos
 
 Schedule = Callable[[Tensor], Tensor]
@@ -14,19 +16,38 @@ Schedule = Callable[[Tensor], Tensor]
 
 def cosine(peak: float, steps: int, end: float = 0.0) -> Schedule:
     """From `peak` to `end` along half a cosine in `steps` steps, then constant (Loshchilov & Hutter 2017, eq. 5)."""
-    return lambda count: end + (peak - end) * 0.5 * (1 + cos(minimum(count / steps, 1.0) * math.pi))
+    return lambda taken: end + (peak - end) * 0.5 * (1 + cos(minimum(taken / steps, 1.0) * math.pi))
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
     """From `start` to `end` on a straight line in `steps` steps, then constant."""
-    return lambda count: start + (end - start) * minimum(count / steps, 1.0)
+    return lambda taken: start + (end - start) * minimum(taken / steps, 1.0)
 
 
 def exponential(start: float, decay: float, every: int) -> Schedule:
     """`start` times `decay` for every `every` steps, smoothly."""
-    return lambda count: start * decay ** (count / every)
+    return lambda taken: start * decay ** (taken / every)
+
+
+def staircase(start: float, decay: float, every: int) -> Schedule:
+    """`start`, multiplied by `decay` after each `every` steps (ProtoNet: 0.5 after each 2,000)."""
+    return lambda taken: start * decay ** floor(taken / every)
+
+
+def piecewise(values: Sequence[float], ends: Sequence[int]) -> Schedule:
+    """`values[0]` until step `ends[0]`, then `values[1]` until step `ends[1]`, …; the last one for ever."""
+    if len(values) != len(ends) + 1:
+        raise ValueError(f"piecewise needs one value more than ends, not {len(values)} and {len(ends)} ({user_site()})")
+
+    def schedule(taken: Tensor) -> Tensor:
+        rate: Tensor = taken * 0 + values[-1]
+        for value, end in zip(reversed(values[:-1]), reversed(ends)):
+            rate = where(taken < end, value, rate)
+        return rate
+
+    return schedule
 
 
 def warmup(steps: int, then: Schedule) -> Schedule:
     """`then`, scaled up on a straight line from 0 during the first `steps` steps."""
-    return lambda count: then(count) * minimum((count + 1) / steps, 1.0)
+    return lambda taken: then(taken) * minimum((taken + 1) / maximum(steps, 1), 1.0)

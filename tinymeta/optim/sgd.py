@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinymeta.engine import tree
+from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
-from tinymeta.optim.optimizer import LearningRate, rates, start, zeros_like
+from tinymeta.optim.fused import sgd_step
+from tinymeta.optim.optimizer import LearningRate, each_leaf, is_number, plain, rates, start, zeros_like
 
 
 class SGDState(NamedTuple):
@@ -31,21 +32,26 @@ class SGD:
         self, lr: LearningRate, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
     ) -> None:
         if nesterov and not momentum:
-            raise ValueError("nesterov=True needs momentum > 0")
+            raise ValueError(f"nesterov=True needs momentum > 0 ({user_site()})")
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
 
     def init(self, params: Any) -> SGDState:
         return SGDState(start(), zeros_like(params) if self.momentum else None)
 
     def update(self, grads: Any, state: SGDState, params: Any) -> tuple[Any, SGDState]:
-        if self.weight_decay:
-            grads = tree.map(lambda g, p: g + self.weight_decay * p, grads, params)
-        velocity, direction = state.velocity, grads
-        if self.momentum:
-            velocity = tree.map(lambda v, g: self.momentum * v + g, state.velocity, grads)
-            direction = velocity
-            if self.nesterov:
-                direction = tree.map(lambda v, g: g + self.momentum * v, velocity, grads)
-        leaves, structure = tree.flatten(params)
-        steps = zip(leaves, tree.leaves(direction), rates(self.lr, state.taken, params))
-        return tree.unflatten(structure, [p - r * d for p, d, r in steps]), SGDState(state.taken + 1, velocity)
+        lrs = rates(self.lr, state.taken, params)
+        fused = self.momentum and plain(grads, state, params, lrs)
+
+        def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
+            if fused and is_number(lr):
+                how = {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
+                return sgd_step(p, g, v, lr, **how)
+            if self.weight_decay:
+                g = g + self.weight_decay * p
+            if self.momentum:
+                v = self.momentum * v + g
+                g = g + self.momentum * v if self.nesterov else v
+            return p - lr * g, v
+
+        params, velocity = each_leaf(step, params, grads, state.velocity, lrs)
+        return params, SGDState(state.taken + 1, velocity)

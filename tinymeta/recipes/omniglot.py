@@ -68,9 +68,19 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
         )
 
 
-def network(config: Config, run: Run) -> tm.nn.MLP:
-    rng = np.random.default_rng([run.seed, 1])
-    return tm.nn.MLP([784, 256, 128, 64, 64, config.ways], rng=rng, norm=True)
+def learner(config: Config) -> tm.meta.MAML:
+    return tm.meta.MAML(
+        loss,
+        network=lambda rng: tm.nn.MLP([784, 256, 128, 64, 64, config.ways], rng=rng, norm=True),
+        rule=inner_rule(config),
+        steps=config.steps,
+        test_steps=config.test_steps,
+        differentiate="first_order" if config.first_order else "exact",
+    )
+
+
+def start(config: Config, run: Run) -> Any:
+    return learner(config).init(np.random.default_rng([run.seed, 1]))
 
 
 def loss(model: tm.nn.MLP, batch: Any) -> tm.Tensor:
@@ -84,10 +94,9 @@ def inner_rule(config: Config) -> Any:
 
 def train(config: Config, run: Run) -> Result:
     training, _ = families(config, run)
-    mode = "first_order" if config.first_order else "exact"
     model = tm.meta.fit(
-        tm.meta.maml(loss, rule=inner_rule(config), steps=config.steps, differentiate=mode),
-        network(config, run),
+        learner(config),
+        start(config, run),
         training,
         optimizer=RULES[config.outer](config.outer_lr or OUTER_LR[config.outer]),
         iterations=config.iterations,
@@ -100,7 +109,7 @@ def train(config: Config, run: Run) -> Result:
 
 
 def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, network(config, run)))
+    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
 
 
 def nearest_neighbour(episodes: tm.tasks.Episode) -> Any:
@@ -119,9 +128,7 @@ def measure(config: Config, run: Run, model: tm.nn.MLP) -> Result:
     name = "first-order MAML" if config.first_order else "MAML"
     shown = sorted({0, config.steps, config.test_steps})
     for kind in (tm.meta.transductive, tm.meta.inductive):
-        curve = tm.meta.adaptation_curve(
-            loss, kind(tm.nn.accuracy), model, episodes, rule=inner_rule(config), steps=config.test_steps
-        )
+        curve = tm.meta.evaluate(learner(config), kind(tm.nn.accuracy), model, episodes)
         metrics[f"{name}, {kind.__name__}"] = {
             f"{k} step{'s' * (k != 1)}": interval(100 * curve[:, k], "%") for k in shown
         }

@@ -37,9 +37,8 @@ class Config:
     outer_lr: float = key(0.001, "Adam's step size outside")
 
 
-def network(run: Run) -> tm.nn.MLP:
-    """1-40-40-1 with ReLU and the paper's small first weights, the same for every algorithm of a run."""
-    rng = np.random.default_rng([run.seed, 1])
+def network(rng: np.random.Generator) -> tm.nn.MLP:
+    """1-40-40-1 with ReLU and the paper's small first weights."""
     return tm.nn.MLP([1, 40, 40, 1], rng=rng, weight_init=tm.nn.init.truncated_normal(INIT_STD))
 
 
@@ -54,17 +53,27 @@ def curves(config: Config, query: int) -> tm.tasks.Sinusoids:
     return tm.tasks.Sinusoids(config.shots, query)
 
 
-def objective(config: Config) -> Any:
-    if config.algorithm == "joint":
-        return tm.meta.joint(loss)
-    mode = "first_order" if config.algorithm == "first-order" else "exact"
-    return tm.meta.maml(loss, rule=tm.optim.SGD(config.inner_lr), steps=config.steps, differentiate=mode)
+def learner(config: Config) -> tm.meta.MAML:
+    kind = tm.meta.Joint if config.algorithm == "joint" else tm.meta.MAML
+    return kind(
+        loss,
+        network=network,
+        rule=tm.optim.SGD(config.inner_lr),
+        steps=config.steps,
+        test_steps=max(SHOWN),
+        differentiate="first_order" if config.algorithm == "first-order" else "exact",
+    )
+
+
+def start(config: Config, run: Run) -> Any:
+    """Where training begins, the same for every algorithm of a run."""
+    return learner(config).init(np.random.default_rng([run.seed, 1]))
 
 
 def meta_train(config: Config, run: Run) -> tm.nn.MLP:
     model: tm.nn.MLP = tm.meta.fit(
-        objective(config),
-        network(run),
+        learner(config),
+        start(config, run),
         curves(config, config.query),
         optimizer=tm.optim.Adam(config.outer_lr),
         iterations=config.iterations,
@@ -78,13 +87,12 @@ def meta_train(config: Config, run: Run) -> tm.nn.MLP:
 def errors(config: Config, run: Run, model: tm.nn.MLP) -> Any:
     """Mean squared error on 100 fresh points of each test task after 0 to 10 steps: shape (tasks, 11)."""
     episodes = curves(config, 100).sample(run.rng("test"), config.tasks)
-    rule = tm.optim.SGD(config.inner_lr)
-    return tm.meta.adaptation_curve(loss, tm.meta.on_query(loss), model, episodes, rule=rule, steps=max(SHOWN))
+    return tm.meta.evaluate(learner(config), tm.meta.on_query(loss), model, episodes)
 
 
 def predictions(config: Config, model: tm.nn.MLP, support: Any, x: Any) -> dict[int, Any]:
     """What the network says at `x` after 0, 1 and 10 steps on one support set."""
-    trail = tm.meta.adapt(loss, model, support, rule=tm.optim.SGD(config.inner_lr), steps=10, path=True)
+    trail = learner(config).models(model, support)
     return {k: trail[k](x).numpy()[:, 0] for k in (0, 1, 10)}
 
 
@@ -128,7 +136,7 @@ def train(config: Config, run: Run) -> Result:
 
 
 def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, network(run)))
+    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
 
 
 def measure(config: Config, run: Run, model: tm.nn.MLP) -> Result:

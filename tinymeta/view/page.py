@@ -1,7 +1,8 @@
 """The page: one HTML file with everything in it, opened from disk, that steps through a trace.
 
-The parts are `page.html` (the panes), `page.css` and `page.js`; the derivative table is drawn here,
-once, and the trace's JSON is all that the script knows.
+The parts are `page.html`, `page.css` and three scripts: `page_panes.js` and `page_graph.js` show a
+step, `page.js` moves between steps. The derivative table is drawn here, once; the trace's JSON is all
+that the scripts know.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tinymeta.view.trace_table import table_of
 if TYPE_CHECKING:
     from tinymeta.view.trace import Trace
 
+SCRIPTS = ("page_panes.js", "page_graph.js", "page.js")
 WIDTH = 1160  # of the columns together where they fit
 CELL = 9.0  # a cell's height
 
@@ -27,7 +29,7 @@ def page(trace: Trace) -> str:
     parts = {
         "title": escape(trace.title),
         "css": _part("page.css"),
-        "script": _part("page.js"),
+        "script": "".join(map(_part, SCRIPTS)),
         "table": _table(trace),
         "trace": to_json(trace).replace("<", "\\u003c"),  # so that no text of the user's can end the script element
     }

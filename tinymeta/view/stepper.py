@@ -54,16 +54,16 @@ class Stepper:
     trace
         What to walk through.
     ask
-        Called with the prompt, gives the answer; it raises `EOFError` when there are no more.
+        Called with the prompt, gives the answer (`input` does); it raises `EOFError` when there are no more.
     out
         Where to write; with rich if that is a terminal and rich is installed, else plain text.
     """
 
-    def __init__(self, trace: Trace, ask: Callable[[str], str] = input, out: TextIO | None = None) -> None:
+    def __init__(self, trace: Trace, ask: Callable[[str], str] | None = None, out: TextIO | None = None) -> None:
         self.trace = trace
         self.steps = [step for step in trace.steps if step.kind == "step"]
         self.place = 0
-        self._ask = ask
+        self._ask = ask or input
         self._out = out or sys.stdout
 
     def run(self) -> None:
@@ -99,8 +99,10 @@ class Stepper:
         elif answer.isdecimal():
             self._find(lambda s: s.order == int(answer), f"there is no step of order {answer}")
         elif answer.startswith(("/", "%")):
-            wanted = answer.removeprefix("/").strip().lower()
-            self._find(lambda s: self._matches(s, wanted), f"nothing matches '{wanted}'")
+            wanted = answer.removeprefix("/").strip()
+            named = [step.id for step in self.steps if wanted == f"%{step.id}" or wanted in step.op]
+            found = named or [step.id for step in self.steps if wanted in _line(step)]
+            self._find(lambda step: step.id in found, f"nothing matches '{wanted}'")
         else:
             self._write(HELP)
 
@@ -120,12 +122,6 @@ class Stepper:
         n = len(self.steps)
         after = [k % n for k in range(self.place + 1, self.place + n + 1)]
         self._go(next((k for k in after if wanted(self.steps[k])), -1), otherwise)
-
-    def _matches(self, step: Step, wanted: str) -> bool:
-        if wanted.startswith("%"):
-            return wanted == f"%{step.id}"
-        line = linecache.getline(step.path[-1].file, step.path[-1].line) if step.path else ""
-        return wanted in step.op.lower() or wanted in line.lower()
 
     # What is shown of a step.
 
@@ -193,3 +189,7 @@ class Stepper:
             Console(file=self._out, highlight=False).print(Text(text, style=style))
         else:
             print(text, file=self._out)
+
+
+def _line(step: Step) -> str:
+    return linecache.getline(step.path[-1].file, step.path[-1].line) if step.path else ""

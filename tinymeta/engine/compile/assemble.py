@@ -61,7 +61,9 @@ def can_call(program: Program, node: Node) -> bool:
         return dtypes[0].char in "fd"
     if isinstance(op, Reduce):
         return addresses.loop(op.name, (node.dtype,) * 3) is not None
-    same = all(d == node.dtype for d in (dtypes[1:] if isinstance(op, Where) else dtypes))
+    if isinstance(op, Where) and dtypes.pop(0).kind != "b":
+        return False
+    same = all(d == node.dtype for d in dtypes)
     if isinstance(op, Contract):
         return same and addresses.gemm(node.dtype) is not None
     return same and isinstance(op, (Scale, Where))

@@ -131,12 +131,13 @@ class Block:
     def _place(self, i: int) -> Layout:
         """Where node i is written."""
         if i in self.whole.layouts:
-            return self._stepping(i, self.whole.layouts[i])
+            return self._stepping(i, self._flat(i, self.whole.layouts[i]))
         node = self.nodes[i]
         for x in node.inputs if isinstance(node.op, (Ufunc, Scale, Where)) else ():
             kept = self.local.get(x)
+            alone = [self.roots[y] for y in node.inputs].count(x) == 1
             if x in self.taken and x in self.ends.get(i, ()) and self.nodes[x].shape == node.shape:
-                if kept is not None and self.nodes[x].dtype == node.dtype:
+                if alone and kept is not None and self.nodes[x].dtype == node.dtype:
                     self.taken[i] = self.taken.pop(x)
                     self.local[i] = kept
                     return kept
@@ -177,10 +178,7 @@ class Block:
         if x in self.local:
             return self.local[x]
         if x in self.whole.layouts:
-            layout = self.whole.layouts[x]
-            if self.loop.kind == "tiles":
-                layout = layout._replace(strides=(self.nodes[x].dtype.itemsize if self.nodes[x].size > 1 else 0,))
-            return layout
+            return self._flat(x, self.whole.layouts[x])
         node = self.nodes[x]
         inner = node.inputs[0]
         if self.loop.kind == "tiles":
@@ -198,6 +196,12 @@ class Block:
         copy = self._new(x, order, keep=False)
         step.body += instructions.copy(self.nodes[x].dtype, layout, copy, self.nodes[x].shape, self._axis(x), self.size)
         return copy
+
+    def _flat(self, x: int, layout: Layout) -> Layout:
+        """The layout of a whole array as the loop sees it: in tiles, all axes are one."""
+        if self.loop.kind != "tiles":
+            return layout
+        return layout._replace(strides=(self.nodes[x].dtype.itemsize if self.nodes[x].size > 1 else 0,))
 
     def _stepping(self, x: int, layout: Layout) -> Layout:
         """The layout with its step from one task to the next, if it lies where all tasks do."""

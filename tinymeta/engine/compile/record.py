@@ -61,7 +61,7 @@ class Recorder(Watcher):
     ) -> None:
         batch = max((x.batch for x in inputs), default=0)
         places = [self.place(x) for x in inputs]
-        if batch:
+        if batch and type(inputs[0].data) is not tuple:  # `part` picks from a tuple, whatever its axes
             shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
             places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
         self.places[output.id] = translate(self.builder, primitive, tuple(places), static, output.data)

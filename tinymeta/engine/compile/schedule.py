@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tinymeta.engine.compile.operations import Constant, Input, Operation, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.operations import Constant, Input, Reshape
 from tinymeta.engine.compile.parallel import Tasks
 from tinymeta.engine.compile.program import ELEMENTWISE, Program
 
@@ -55,8 +55,7 @@ def schedule(program: Program, tasks: Tasks | None, callable_: list[bool]) -> li
                     assert tasks is not None
                     together = together and tasks.axis[x] is not None and not tasks.sums[roots[x]]
                 elif kind == "tiles":
-                    together = together and (program.nodes[x].size == count or program.nodes[x].size == 1 != count)
-                    together = together and x == roots[x]
+                    together = together and program.nodes[x].size == count
                 first = max(first, made if together else made + 1)
         place = next((k for k in range(first, len(loops)) if (loops[k].kind, loops[k].count) == (kind, count)), None)
         if place is None:
@@ -73,16 +72,13 @@ def _kind(program: Program, tasks: Tasks | None, callable_: list[bool], i: int) 
         return "python", 1
     if tasks is not None and tasks.along[i]:
         return "tasks", tasks.count
-    sizes = {program.nodes[x].size for x in node.inputs}
-    if isinstance(node.op, ELEMENTWISE) and node.size >= LONG and sizes <= {1, node.size}:
+    even = all(program.nodes[x].size in (1, node.size) and _in_order(program, x) for x in node.inputs)
+    if isinstance(node.op, ELEMENTWISE) and node.size >= LONG and even:
         return "tiles", node.size
     return "whole", 1
 
 
-def is_reduction(op: Operation) -> bool:
-    return isinstance(op, Reduce)
-
-
-def in_place(op: Operation) -> bool:
-    """Whether the operation may write over an input that lies as its result does."""
-    return isinstance(op, (Ufunc, Scale, Where))
+def _in_order(program: Program, x: int) -> bool:
+    """Whether node x lies in memory in row-major order: it is no view, or a reshape of one that does."""
+    node = program.nodes[x]
+    return not node.op.view or (isinstance(node.op, Reshape) and _in_order(program, node.inputs[0]))

@@ -1,0 +1,117 @@
+"""Every lesson runs as it is, grades its own solution as right, and meets planted mistakes with a sentence that helps."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.tutorials.mistakes import MISTAKES
+from tinymeta.cli import main
+from tinymeta.view import lessons
+
+LESSONS = lessons.lessons()
+SOLUTION = re.compile(r"^ *# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)
+
+
+def exercises(path: Path) -> list[str]:
+    return [cell.name for cell in lessons.cells(path) if cell.kind == "exercise"]
+
+
+def with_solution(path: Path, exercise: str, body: str) -> str:
+    """The lesson's text with another solution in the cell of this exercise."""
+    text = path.read_text(encoding="utf-8")
+    start = text.index(f"# %% exercise {exercise}\n")
+    return text[:start] + SOLUTION.sub(lambda _: body, text[start:], count=1)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_lesson_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    runpy.run_path(str(path))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_lesson_keeps_to_its_form(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = lessons.cells(path)
+    assert text.count("\n") < 250
+    assert re.match(rf"{path.name[:2]} · ", lessons.title(path)), "a title with its number"
+    assert re.search(r"[\u4e00-\u9fff]{10}", found[0].text), "the first paragraph in Chinese too"
+    assert "try " in found[1].text, "a number to change, with a suggestion"
+    assert "**Predict" in text
+    assert exercises(path) and set(exercises(path)) == {cell.name for cell in found if cell.kind == "check"}
+    assert re.search(r"^page\(", text, re.M), "a trace page at the end"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_blank_copy_is_not_solved_and_says_so(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mine = tmp_path / "mine.py"
+    lessons.blank(path, mine)
+    assert "BEGIN SOLUTION" not in mine.read_text(encoding="utf-8")
+    unsolved = {grade.exercise for grade in lessons.grade(path, mine) if grade.problem}
+    assert set(exercises(path)) <= unsolved
+
+
+def test_each_exercise_has_three_planted_mistakes() -> None:
+    wanted = {(path.stem[:2], exercise) for path in LESSONS for exercise in exercises(path)}
+    assert wanted == set(MISTAKES)
+    assert all(len(wrong) >= 3 for wrong in MISTAKES.values())
+
+
+@pytest.mark.parametrize(
+    ("number", "exercise", "body"),
+    [(*key, body) for key, bodies in MISTAKES.items() for body in bodies],
+    ids=[f"{n}-{e}-{i}" for (n, e), bodies in MISTAKES.items() for i, _ in enumerate(bodies)],
+)
+def test_a_mistake_gets_a_sentence_that_helps(
+    number: str, exercise: str, body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = lessons.find(int(number))
+    mine = tmp_path / "mine.py"
+    mine.write_text(with_solution(path, exercise, body), encoding="utf-8")
+    (grade,) = [grade for grade in lessons.grade(path, mine) if grade.exercise == exercise]
+    assert grade.problem, "the mistake was taken for a solution"
+    assert not grade.problem.startswith("it stops with"), grade.problem
+    assert len(grade.problem.split()) >= 6, grade.problem
+
+
+def test_the_solved_lesson_passes_its_own_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learn", "1", "--check", str(lessons.find(1))]) == 0
+    assert "All solved" in capsys.readouterr().out
+
+
+def test_learn_runs_through_a_lesson_and_shows_new_variables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["learn", "1", "--no-input"]) == 0
+    shown = capsys.readouterr().out
+    assert "gx = " in shown and "of order 1" in shown
+
+
+def test_a_lesson_becomes_a_notebook(tmp_path: Path) -> None:
+    pytest.importorskip("jupytext", reason='notebooks need jupytext: pip install "tinymeta[tutorials]"')
+    assert main(["learn", "1", "--notebook", str(tmp_path / "one.ipynb")]) == 0
+    assert '"cell_type": "markdown"' in (tmp_path / "one.ipynb").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["learn", "99"], "there is no lesson 99"),
+        (["learn", "--blank", "x.py"], "say which lesson"),
+        (["learn", "1", "--check", "nothing.py"], "can't read nothing.py"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,56 @@
+"""Adagrad (Duchi, Hazan & Singer 2011): steps divided by the size of all gradients so far."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.elementwise import square
+from tinymeta.optim.optimizer import LearningRate, each_leaf, full_like, rates, root, start
+
+
+class AdagradState(NamedTuple):
+    taken: Tensor  # steps so far
+    square: Any  # v: sum of the squared gradients
+
+
+class Adagrad:
+    """v ← v + g²,   θ ← θ − lr/(1 + taken·lr_decay) · g/(√v + ε).
+
+    Parameters
+    ----------
+    lr
+        Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
+    lr_decay
+        How fast the learning rate itself goes down.
+    weight_decay
+        Adds this times θ to the gradient.
+    initial
+        v before the first step.
+    """
+
+    def __init__(
+        self,
+        lr: LearningRate = 1e-2,
+        lr_decay: float = 0.0,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+        initial: float = 0.0,
+    ) -> None:
+        self.lr, self.lr_decay, self.eps, self.weight_decay, self.initial = lr, lr_decay, eps, weight_decay, initial
+
+    def init(self, params: Any) -> AdagradState:
+        return AdagradState(start(), full_like(params, self.initial))
+
+    def update(self, grads: Any, state: AdagradState, params: Any) -> tuple[Any, AdagradState]:
+        def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
+            if self.weight_decay:
+                g = g + self.weight_decay * p
+            v = v + square(g)
+            direction = g / (root(v) + self.eps)
+            if self.lr_decay:
+                direction = direction / (1 + state.taken * self.lr_decay).astype(direction.dtype)
+            return p - lr * direction, v
+
+        params, second = each_leaf(step, params, grads, state.square, rates(self.lr, state.taken, params))
+        return params, AdagradState(state.taken + 1, second)

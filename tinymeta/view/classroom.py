@@ -1,0 +1,149 @@
+"""`tinymeta learn`: a lesson in the terminal, cell by cell.
+
+Prose, then a panel of code; Enter runs it, and what it made appears below: new and changed variables
+with their shapes, and how many operations of each derivative order passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.state import Watcher, setting, state
+from tinymeta.engine.tensor import Tensor
+from tinymeta.view import lessons
+from tinymeta.view.lessons import Cell
+
+Show = Callable[[Any], None]
+
+
+def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    """`tinymeta learn [N]`."""
+    parser.add_argument("number", nargs="?", type=int, metavar="N", help="the lesson; without it, the list of lessons")
+    job = parser.add_mutually_exclusive_group()
+    job.add_argument("--blank", type=Path, metavar="FILE", help="write the student's copy, solutions cut out")
+    job.add_argument("--check", type=Path, metavar="FILE", help="grade a student's copy")
+    job.add_argument("--notebook", type=Path, metavar="FILE", help="write the lesson as a Jupyter notebook")
+    parser.add_argument("--no-input", action="store_true", help="run through without waiting for Enter")
+    options = parser.parse_args(arguments)
+    if options.number is None:
+        if options.blank or options.check or options.notebook:
+            raise UserError("say which lesson, as in `tinymeta learn 3 --blank mine.py`")
+        for path in lessons.lessons():
+            print(lessons.title(path))
+        return
+    path = lessons.find(options.number)
+    if options.blank:
+        lessons.blank(path, options.blank)
+        print(f"wrote {options.blank}: fill it in, then `tinymeta learn {options.number} --check {options.blank}`")
+    elif options.notebook:
+        lessons.notebook(path, options.notebook)
+        print(f"wrote {options.notebook}")
+    elif options.check:
+        report(lessons.grade(path, options.check))
+    else:
+        attend(path, ask=None if options.no_input else input)
+
+
+def report(grades: list[lessons.Grade]) -> None:
+    """Print how each exercise went; a mistake is told as the user's."""
+    for exercise, problem in grades:
+        print(f"✗ {exercise}: {problem}" if problem else f"✓ {exercise}")
+    wrong = [grade.exercise for grade in grades if grade.problem]
+    if wrong:
+        raise UserError(
+            f"{len(wrong)} of {len(grades)} not there yet ({', '.join(wrong)}): the sentences above say why"
+        )
+    print("All solved. Well done!")
+
+
+def attend(path: Path, ask: Callable[[str], str] | None) -> None:
+    """Go through a lesson; `ask` waits for Enter before each cell of code (None: don't wait)."""
+    prose, code, say = _surface()
+    namespace: dict[str, Any] = {"__name__": "lesson"}
+    for cell in lessons.cells(path):
+        if cell.kind == "prose":
+            prose(cell.text)
+            continue
+        code(cell)
+        if ask is not None:
+            try:
+                if ask("  Enter runs it, q leaves: ").strip().lower() == "q":
+                    return
+            except EOFError:
+                return
+        before = {name: id(value) for name, value in namespace.items()}
+        printed, count = io.StringIO(), Orders()
+        # A compiled function runs eagerly while somebody watches, so cells that compile are not counted.
+        watching = () if "tm.compile" in cell.text or "fit(" in cell.text else (count,)
+        with contextlib.redirect_stdout(printed), setting(watchers=(*state.watchers, *watching)):
+            lessons.run(cell, path, namespace)
+        if printed.getvalue():
+            say(printed.getvalue().rstrip())
+        for line in _news(namespace, before):
+            say(line)
+        if count.seen:
+            say("operations: " + ", ".join(f"{n} of order {order}" for order, n in sorted(count.seen.items())))
+
+
+class Orders(Watcher):
+    """Counts the operations that pass, by derivative order."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[int] = Counter()
+
+    def saw(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
+    ) -> None:
+        self.seen[output.order] += 1
+
+
+def _news(namespace: dict[str, Any], before: dict[str, int]) -> list[str]:
+    """The variables that a cell made or changed, with shape and value."""
+    lines = []
+    for name, value in namespace.items():
+        if name.startswith("_") or before.get(name) == id(value) or callable(value) or hasattr(value, "__path__"):
+            continue
+        shape = getattr(value, "shape", None)
+        if shape is None and not isinstance(value, (int, float, str, list, tuple, dict)):
+            continue
+        text = " ".join(repr(value).split())
+        size = f" {tuple(shape)}" if shape else ""
+        lines.append(f"{name}{size} = {text if len(text) <= 70 else text[:67] + '…'}")
+    return lines
+
+
+def _surface() -> tuple[Show, Callable[[Cell], None], Show]:
+    """How to show prose, code and results: with rich if it is there, else plainly."""
+    try:
+        from rich.console import Console
+        from rich.markdown import Markdown
+        from rich.padding import Padding
+        from rich.syntax import Syntax
+        from rich.text import Text
+    except ImportError:
+        return (
+            lambda text: print(f"\n{text}\n"),
+            lambda cell: print("\n".join(f"  │ {line}" for line in cell.text.rstrip().splitlines())),
+            lambda line: print(f"  → {line}"),
+        )
+    console = Console()
+
+    def code(cell: Cell) -> None:
+        heading = f"{cell.kind} {cell.name}" if cell.name else ""
+        if heading:
+            console.print(Text(heading, style="bold magenta"))
+        console.print(Padding(Syntax(cell.text.rstrip(), "python", background_color="default"), (0, 2)))
+
+    return (
+        lambda text: console.print(Padding(Markdown(text), (1, 0))),
+        code,
+        lambda line: console.print(Padding(Text(str(line), style="cyan"), (0, 4))),
+    )

@@ -1,4 +1,4 @@
-"""Convolution against its definition, a sum over windows; its transpose against the adjoint identity; vmap and orders."""
+"""Convolution against its definition, a sum over windows, and its transpose against the adjoint identity."""
 
 import itertools
 

@@ -1,6 +1,7 @@
 """Elementwise functions against NumPy's, and how they treat dtypes and special values."""
 
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -127,3 +128,30 @@ def test_step_functions_have_no_gradient(name):
     x = np.array([0.25, -1.5])
     g = tm.grad(lambda t: (t * getattr(tm, name)(t).astype(float)).sum())(x)
     assert np.array_equal(g.numpy(), getattr(tm, name)(x).numpy().astype(float))
+
+
+def test_operators_work_with_numbers_and_arrays_on_either_side():
+    a, b = np.array([3.5, -2.0]), np.array([2.0, 3.0])
+    operators = (operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod)
+    for op in (*operators, operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
+        for left, right in ((tm.tensor(a), b), (a, tm.tensor(b)), (tm.tensor(a), 2.0), (3.0, tm.tensor(b))):
+            plain = [x.numpy() if isinstance(x, tm.Tensor) else x for x in (left, right)]
+            same(op(left, right), op(*plain))
+    same(2.0 ** tm.tensor(b), 2.0**b)
+    same(+tm.tensor(a), a)
+    same(abs(-tm.tensor(a)), abs(a))
+
+
+def test_booleans_and_integers_combine_bit_by_bit():
+    a, b = np.array([True, True, False]), np.array([True, False, False])
+    for op in (operator.and_, operator.or_, operator.xor):
+        same(op(tm.tensor(a), b), op(a, b))
+        same(op(6, tm.tensor(b.astype(int))), op(6, b.astype(int)))
+    same(~tm.tensor(a), ~a)
+    with pytest.raises(TypeError, match="bitwise_and"):
+        tm.tensor([0.5]) & True
+
+
+def test_assigning_to_an_element_names_the_function_that_does_it():
+    with pytest.raises(TypeError, match="index_set"):
+        tm.tensor([1.0, 2.0])[0] = 3.0

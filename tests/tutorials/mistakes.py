@@ -21,6 +21,19 @@ MISTAKES: dict[tuple[str, str], list[str]] = {
         "    for _ in range(steps):\n        x = x + slope(x) / tm.grad(slope)(x)\n    return float(x)\n",
         "    return float(x - slope(x) / tm.grad(slope)(x))\n",
     ],
+    ("04", "checker"): [
+        "    right = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6\n    return abs(slope(x) - right) <= 1e-6 * abs(right)\n",
+        "    right = (f(x + 1e-30j) / 1e-30).imag\n    return abs(slope(x) - right) <= 1e-10\n",
+        "    right = (f(x + 1e-30j) / 1e-30).imag\n    return abs(slope(x) - right) <= 1e-2 * abs(right)\n",
+        "    right = (f(x + 1e-30j) / 1e-30).real\n    return abs(slope(x) - right) <= 1e-10 * abs(right)\n",
+    ],
+    ("05", "scatter"): [
+        "    for k in range(g.shape[0]):\n        out[index[k]] = g[k]\n    return out\n",
+        "    for k in range(g.shape[0]):\n        out[index[k]] += g[k]\n",
+        "    for k in range(g.shape[0]):\n        for j in range(g.shape[1]):\n            out[k % 4, j] += g[k, j]\n"
+        "    return out\n",
+        "    out[index] += g\n    return out\n",
+    ],
     ("06", "k_steps"): [
         "    return 2 / len(xq) * xq.T @ (xq @ w - yq)\n",
         "    w_k = w\n    for _ in range(k):\n        w_k = w_k - alpha * 2 / n * xs.T @ (xs @ w_k - ys)\n"
@@ -28,5 +41,27 @@ MISTAKES: dict[tuple[str, str], list[str]] = {
         "    q = 2 / len(xq) * xq.T @ (xq @ w - yq)\n    return np.linalg.matrix_power(np.eye(2) - alpha * H, k) @ q\n",
         "    w_k = w\n    for _ in range(k):\n        w_k = w_k - alpha * 2 / n * xs.T @ (xs @ w_k - ys)\n"
         "    return (np.eye(2) - alpha * H) @ (2 / len(xq) * xq.T @ (xq @ w_k - yq))\n",
+    ],
+    ("07", "reptile"): [
+        "    adapted = model\n    for _ in range(steps):\n        adapted = adapt(adapted, support)\n"
+        "    return tm.tree.map(lambda p, q: q - p, model, adapted)\n",
+        "    return tm.tree.map(lambda p, q: p - q, model, adapt(model, support))\n",
+        "    adapted = model\n    for _ in range(steps):\n        adapted = adapt(adapted, support)\n    return adapted\n",
+        "    return tm.grad(loss)(model, support)\n",
+    ],
+    ("08", "norms"): [
+        "    one = lambda xi, yi: tm.grad(loss)(w, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y)\n"
+        "    return (grads * grads).sum(axis=-1)\n",
+        "    one = lambda xi, yi: tm.grad(loss)(w, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y)\n"
+        "    return tm.sqrt((grads * grads).sum())\n",
+        "    return tm.abs(2 * (tm.tensor(x) @ w - y))\n",
+        "    one = lambda xi, yi: tm.grad(loss)(w, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y) / len(y)\n"
+        "    return tm.sqrt((grads * grads).sum(axis=-1))\n",
+    ],
+    ("09", "factored"): [
+        "    return x @ (W - alpha * (a.mT @ delta))\n",
+        "    return x @ W + alpha * ((x @ a.mT) @ delta)\n",
+        "    return x @ W - (x @ a.mT) @ delta\n",
+        "    return x @ W - alpha * (x @ (a.mT @ delta))\n",
     ],
 }

@@ -66,8 +66,8 @@ class Primitive:
                 break
         else:
             return bind(cls, *inputs, **static)  # type: ignore[arg-type, no-any-return]
-        arrays = [x for x in inputs if isinstance(x, (Tensor, np.ndarray))]
-        like = next((x.dtype for x in arrays if x.dtype.kind != "b"), None)  # a mask says nothing about numbers
+        # A mask says nothing about the dtype of the numbers beside it.
+        like = next((x.dtype for x in inputs if isinstance(x, (Tensor, ndarray)) and x.dtype.kind != "b"), None)
         return bind(cls, *[as_tensor(x, like) for x in inputs], **static)  # type: ignore[no-any-return]
 
 

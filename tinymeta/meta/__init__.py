@@ -11,6 +11,7 @@ from tinymeta.meta.conjugate import conjugate_gradients
 from tinymeta.meta.evaluate import adaptation_curve, evaluate, inductive, on_query, one_by_one, transductive
 from tinymeta.meta.fit import fit, trained
 from tinymeta.meta.implicit import Implicit
+from tinymeta.meta.implicit_error import meta_gradient_errors
 from tinymeta.meta.incontext import InContext, Reader
 from tinymeta.meta.learner import GradientLearner, Learner, classification, regression
 from tinymeta.meta.maml import MAML, Joint
@@ -46,6 +47,7 @@ __all__ = [
     "inductive",
     "joint",
     "maml",
+    "meta_gradient_errors",
     "on_query",
     "one_by_one",
     "over_tasks",

@@ -81,7 +81,7 @@ def adapt(
         return loss(whole(m), batch)
 
     if isinstance(how, Implicit):
-        regularised = proximal(inner, moving, how.lam)
+        regularised = proximal(inner, _constant(moving), how.lam)
         trail = _descend(regularised, _constant(moving), examples, rule, steps, _constant_slope)
         ends = trail if path else trail[-1:]
         trail = [implicit_dependence(lambda m: inner(m, support), moving, m, how) for m in ends]

@@ -38,8 +38,7 @@ class Implicit(NamedTuple):
 
 
 def proximal(inner: Inner, phi: Any, lam: float) -> Inner:
-    """L(θ) + λ/2 ‖θ − φ‖², the inner objective of eq. 3; `phi` is a constant of it."""
-    phi = tree.map(stop_gradient, phi)
+    """L(θ) + λ/2 ‖θ − φ‖², the inner objective of eq. 3."""
 
     def regularised(theta: Any, batch: Any) -> Any:
         distance: Any = 0.0

@@ -177,7 +177,8 @@ def _geometry(window: Sequence[int], stride: Any, padding: Any, dilation: Any, g
     if padding == "same":
         if stride != (1, 1) or any(d * (k - 1) % 2 for k, d in zip(window, dilation)):
             raise ShapeError(
-                f'padding="same" needs stride 1 and odd windows, not stride {stride} and {tuple(window)} ({user_site()})'
+                f'padding="same" needs stride 1 and odd windows, not stride {stride} and windows of {tuple(window)} '
+                f"({user_site()})"
             )
         padding = tuple(d * (k - 1) // 2 for k, d in zip(window, dilation))
     padding = (0, 0) if padding == "valid" else pair(padding, "padding")

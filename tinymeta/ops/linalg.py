@@ -12,11 +12,12 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.structure import reshape as _reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops import extrema
 from tinymeta.ops.reduce import Axis, norm_axes, normalized, sum
 from tinymeta.ops.select import abs
-from tinymeta.ops.shape import expand_dims, permute_dims, reshape, squeeze
+from tinymeta.ops.shape import expand_dims, permute_dims, reshape
 
 
 class matmul_matrices(Primitive):
@@ -47,10 +48,11 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
     if len(left) == 2 == len(right):
         return bind(matmul_matrices, a, b)  # type: ignore[no-any-return]
     if len(left) == 1:
-        y = matmul(expand_dims(a, 0), b)
-        return squeeze(y, -2 if len(right) > 1 else -1)
+        y = matmul(bind(_reshape, a, shape=(1, *left), ndim=1), b)
+        return bind(_reshape, y, shape=right[:-2] + right[-1:] if len(right) > 1 else (), ndim=y.ndim)  # type: ignore[no-any-return]
     if len(right) == 1:
-        return squeeze(matmul(a, expand_dims(b, -1)), -1)
+        y = matmul(a, bind(_reshape, b, shape=(*right, 1), ndim=1))
+        return bind(_reshape, y, shape=left[:-1], ndim=y.ndim)  # type: ignore[no-any-return]
     if len(right) == 2:  # one matrix for all: their rows together make one large product, and so do the gradients
         rows = reshape(a, (math.prod(left[:-1]), left[-1]))
         return reshape(bind(matmul_matrices, rows, b), (*left[:-1], right[-1]))

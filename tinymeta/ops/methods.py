@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops import elementwise as e
-from tinymeta.ops import extrema, index, linalg, logic, reduce, select, shape
+from tinymeta.ops import extrema, index, linalg, logic, products, reduce, rounding, select, shape
 
 
 def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -23,25 +24,32 @@ def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..
     return forward, reflected
 
 
-for _name, _primitive in {
+_arithmetic: dict[str, type[Primitive]] = {
     "add": e.add,
     "sub": e.subtract,
     "mul": e.multiply,
     "truediv": e.divide,
+    "floordiv": rounding.floor_divide,
+    "mod": rounding.remainder,
     "pow": e.pow,
-}.items():
+    "and": logic.bitwise_and,
+    "or": logic.bitwise_or,
+    "xor": logic.bitwise_xor,
+}
+for _name, _primitive in _arithmetic.items():
     _forward, _reflected = _binary(_primitive)
     setattr(Tensor, f"__{_name}__", _forward)
     setattr(Tensor, f"__r{_name}__", _reflected)
 
-for _name, _primitive in {
+_comparisons: dict[str, type[Primitive]] = {
     "lt": logic.less,
     "le": logic.less_equal,
     "gt": logic.greater,
     "ge": logic.greater_equal,
     "eq": logic.equal,
     "ne": logic.not_equal,
-}.items():
+}
+for _name, _primitive in _comparisons.items():
     setattr(Tensor, f"__{_name}__", _binary(_primitive)[0])
 
 
@@ -51,6 +59,13 @@ def _power(self: Tensor, exponent: Any) -> Tensor:
     return bind(e.pow, self, as_tensor(exponent, self.dtype))  # type: ignore[no-any-return]
 
 
+def _setitem(self: Tensor, key: Any, value: Any) -> None:
+    raise TypeError(
+        f"a Tensor never changes in place, for a record may hold it ({user_site()}): "
+        "write x = tm.index_set(x, key, value) for x[key] = value, or tm.index_add for x[key] += value"
+    )
+
+
 def _reshape(self: Tensor, *shape_: Any) -> Tensor:
     return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
 
@@ -58,11 +73,14 @@ def _reshape(self: Tensor, *shape_: Any) -> Tensor:
 _methods: dict[str, Any] = {
     "__hash__": object.__hash__,
     "__neg__": lambda self: bind(e.negative, self),
+    "__pos__": lambda self: self,
     "__abs__": lambda self: bind(select.abs, self),
+    "__invert__": lambda self: bind(logic.bitwise_invert, self),
     "__pow__": _power,
     "__matmul__": linalg.matmul,
     "__rmatmul__": lambda self, other: linalg.matmul(as_tensor(other), self),
     "__getitem__": index.getitem,
+    "__setitem__": _setitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),
     "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1])),
     "mT": property(shape.matrix_transpose),
@@ -76,6 +94,7 @@ _methods: dict[str, Any] = {
     "broadcast_to": shape.broadcast_to,
     "sum": reduce.sum,
     "mean": reduce.mean,
+    "prod": products.prod,
     "all": logic.all,
     "any": logic.any,
     "var": reduce.var,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tinymeta.engine.compile.block import Block
 from tinymeta.engine.compile.layout import Layout, packed, seen
 from tinymeta.engine.compile.operations import Cast, Constant, Contract, Input, Reduce, Scale, Ufunc, Where
-from tinymeta.engine.compile.parallel import Tasks, tasks_of
+from tinymeta.engine.compile.parallel import axes_of
 from tinymeta.engine.compile.program import Node, Program
 from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
@@ -77,8 +77,8 @@ class Assembler:
         self.nodes = program.nodes
         self.cores = cores
         self.roots = roots_of(program)
-        self.tasks: Tasks | None = tasks_of(program)
-        self.loops = schedule(program, self.tasks, [can_call(program, node) for node in program.nodes])
+        self.axes = axes_of(program)
+        self.loops = schedule(program, self.axes, [can_call(program, node) for node in program.nodes])
         self.home = {i: k for k, loop in enumerate(self.loops) for i in loop.nodes}
         self.layouts: dict[int, Layout] = {}
         self.slots: dict[int, int] = {}
@@ -112,7 +112,7 @@ class Assembler:
                 if i in self.slots:
                     continue
                 homes = [self.home[r] for r in self.readers[i]]
-                sums = loop.kind == "tasks" and self.tasks is not None and self.tasks.sums[i]
+                sums = loop.kind == "tasks" and self.axes.sums[i]
                 if i in results or sums or any(h != k for h in homes):
                     size = self.nodes[i].size * self.nodes[i].dtype.itemsize
                     offset = room.take(size)

@@ -105,12 +105,12 @@ class Block:
         """The axis of node x that this loop cuts."""
         if self.loop.kind == "tiles":
             return 0 if self.nodes[x].size > 1 else None
-        if self.loop.kind == "whole" or self.whole.tasks is None:
+        if self.loop.kind == "whole":
             return None
-        return self.whole.tasks.axis[x]
+        return self.whole.axes.axis[x]
 
     def _sums(self, i: int) -> bool:
-        return self.loop.kind == "tasks" and self.whole.tasks is not None and self.whole.tasks.sums[i]
+        return self.loop.kind == "tasks" and self.whole.axes.sums[i]
 
     def _shape(self, x: int) -> Shape:
         """The shape of node x as the loop sees it: in tiles, all axes are one."""
@@ -163,12 +163,9 @@ class Block:
         return layout
 
     def _memory_order(self, i: int) -> list[int]:
-        """An order of axes in memory that suits the operation: a product's own, or that of the first input."""
-        node = self.nodes[i]
-        if isinstance(node.op, Contract):
-            batch, m, n, _ = node.op.groups()
-            return [node.op.out.index(c) for c in batch + m + n]
-        return list(range(len(self._shape(i))))
+        """The common order of axes, so that arrays that meet lie alike."""
+        rank = self.whole.axes.rank[i]
+        return [0] if self.loop.kind == "tiles" else sorted(range(len(rank)), key=lambda k: rank[k])
 
     def _operand(self, step: Step, x: int) -> Layout:
         """Where node x can be read, a view or not."""

@@ -1,9 +1,12 @@
-"""The axis that a program can be cut along: in meta-learning, the tasks.
+"""What a program's axes mean: which of them are the same, which one is the tasks', and their best order in memory.
 
 Axes that must be cut together form a class: those that an elementwise operation lines up, those that a product names
 with one letter. Among the classes the pass takes the one along which most of the program's operations run. Whatever
 runs along it can be done a few tasks at a time, on any core, until a sum over the tasks brings the results together.
 Nothing here knows of `vmap`: in a program without tasks the same pass finds, say, the examples of a batch.
+
+Arrays that meet should lie in memory alike. The arguments' own axes say how: examples come before features, a layer's inputs
+before its outputs. `Axes.rank` extends this to one order of all classes, in which every intermediate result is laid out.
 """
 
 from __future__ import annotations
@@ -12,45 +15,68 @@ import math
 from collections import defaultdict
 from typing import NamedTuple
 
-from tinymeta.engine.compile.operations import Broadcast, Contract, Permute, Reduce, Reshape, Shape, Slice
+from tinymeta.engine.compile.operations import Broadcast, Contract, Input, Permute, Reduce, Reshape, Shape, Slice
 from tinymeta.engine.compile.program import ELEMENTWISE, Node, Program
 
 
-class Tasks(NamedTuple):
-    """The chosen class of axes."""
+class Axes(NamedTuple):
+    """The chosen class of axes, called the tasks, and the order of all."""
 
-    count: int  # how many tasks
+    count: int  # how many tasks there are
     axis: list[int | None]  # which axis of each node is the tasks'
     along: list[bool]  # whether each operation runs along the tasks
     sums: list[bool]  # whether it sums over them
+    rank: list[list[int]]  # for each node's axes, where they come in the common order
 
 
-def tasks_of(program: Program) -> Tasks | None:
-    """The class of axes that most operations run along; None if no axis is longer than 1."""
+def axes_of(program: Program) -> Axes:
+    """The classes of axes; the tasks are the one that most operations run along."""
     nodes = program.nodes
-    axes = _Classes()
+    classes = _Classes()
     spaces: list[list[tuple[int, int]]] = []  # for each node, one axis of each class that it runs along
     for i, node in enumerate(nodes):
-        spaces.append(_joined(axes, nodes, i, node))
+        spaces.append(_joined(classes, nodes, i, node))
     work: dict[tuple[int, int], int] = defaultdict(int)
     for node, space in zip(nodes, spaces):
-        for root in {axes.root(a) for a in space}:
+        for root in {classes.root(a) for a in space}:
             work[root] += program.cost(node)[0]
-    for i, node in enumerate(nodes):
-        roots = [axes.root((i, k)) for k, n in enumerate(node.shape) if n != 1]
-        for root in roots:
-            if roots.count(root) > 1:  # x xᵀ: cutting one axis would cut the other
+    own = [[classes.root((i, k)) for k in range(len(node.shape))] for i, node in enumerate(nodes)]
+    for node, roots in zip(nodes, own):
+        long = [root for root, n in zip(roots, node.shape) if n != 1]
+        for root in long:
+            if long.count(root) > 1:  # x xᵀ: cutting one axis would cut the other
                 work.pop(root, None)
-    if not work:
-        return None
-    best = max(work, key=lambda root: work[root])
-    count = nodes[best[0]].shape[best[1]]
+    best = max(work, key=lambda root: work[root], default=None)
+    count = 1 if best is None else nodes[best[0]].shape[best[1]]
     axis: list[int | None] = []
-    for i, node in enumerate(nodes):
-        axis.append(next((k for k, n in enumerate(node.shape) if n == count and axes.root((i, k)) == best), None))
-    along = [any(axes.root(a) == best for a in space) for space in spaces]
+    for node, roots in zip(nodes, own):
+        axis.append(next((k for k, n in enumerate(node.shape) if n != 1 and roots[k] == best), None))
+    along = [any(classes.root(a) == best for a in space) for space in spaces]
     sums = [runs and axis[i] is None and not nodes[i].op.view for i, runs in enumerate(along)]
-    return Tasks(count, axis, along, sums)
+    arguments = [
+        [root for root, n in zip(roots, node.shape) if n != 1]
+        for node, roots in zip(nodes, own)
+        if isinstance(node.op, Input)
+    ]
+    order = {root: place for place, root in enumerate(_common_order(arguments))}
+    rank = [[order.get(root, len(order)) for root in roots] for roots in own]
+    return Axes(count, axis, along, sums, rank)
+
+
+def _common_order(sequences: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
+    """One order of all items that keeps the order within each sequence, as far as they don't contradict each other."""
+    before: dict[tuple[int, int], set[tuple[int, int]]] = {}
+    for sequence in sequences:
+        for k, item in enumerate(sequence):
+            before.setdefault(item, set()).update(other for other in sequence[:k] if other != item)
+    order: list[tuple[int, int]] = []
+    while before:
+        item = min(before, key=lambda item: len(before[item]))
+        order.append(item)
+        del before[item]
+        for others in before.values():
+            others.discard(item)
+    return order
 
 
 class _Classes:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tinymeta.engine.compile.operations import Constant, Input, Reshape
-from tinymeta.engine.compile.parallel import Tasks
+from tinymeta.engine.compile.parallel import Axes
 from tinymeta.engine.compile.program import ELEMENTWISE, Program
 
 LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
@@ -37,7 +37,7 @@ def roots_of(program: Program) -> list[int]:
     return roots
 
 
-def schedule(program: Program, tasks: Tasks | None, callable_: list[bool]) -> list[Loop]:
+def schedule(program: Program, axes: Axes, callable_: list[bool]) -> list[Loop]:
     """The loops, in order. `callable_` tells what the machine can do."""
     roots = roots_of(program)
     loops: list[Loop] = []
@@ -45,15 +45,14 @@ def schedule(program: Program, tasks: Tasks | None, callable_: list[bool]) -> li
     for i, node in enumerate(program.nodes):
         if node.op.view or isinstance(node.op, (Input, Constant)):
             continue
-        kind, count = _kind(program, tasks, callable_, i)
+        kind, count = _kind(program, axes, callable_, i)
         first = 0
         for x in node.inputs:
             made = at.get(roots[x])
             if made is not None:
                 together = loops[made].kind == kind and loops[made].count == count
                 if kind == "tasks":
-                    assert tasks is not None
-                    together = together and tasks.axis[x] is not None and not tasks.sums[roots[x]]
+                    together = together and axes.axis[x] is not None and not axes.sums[roots[x]]
                 elif kind == "tiles":
                     together = together and program.nodes[x].size == count
                 first = max(first, made if together else made + 1)
@@ -66,12 +65,12 @@ def schedule(program: Program, tasks: Tasks | None, callable_: list[bool]) -> li
     return loops
 
 
-def _kind(program: Program, tasks: Tasks | None, callable_: list[bool], i: int) -> tuple[str, int]:
+def _kind(program: Program, axes: Axes, callable_: list[bool], i: int) -> tuple[str, int]:
     node = program.nodes[i]
     if not callable_[i]:
         return "python", 1
-    if tasks is not None and tasks.along[i]:
-        return "tasks", tasks.count
+    if axes.along[i]:
+        return "tasks", axes.count
     even = all(program.nodes[x].size in (1, node.size) and _in_order(program, x) for x in node.inputs)
     if isinstance(node.op, ELEMENTWISE) and node.size >= LONG and even:
         return "tiles", node.size

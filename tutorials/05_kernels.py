@@ -1,0 +1,136 @@
+# %% [markdown]
+# # 05 · Kernels: why Numba, and when not
+#
+# NumPy runs one loop per operation, and each loop reads and writes whole arrays. Numba compiles a loop that you
+# write, so several operations can share one pass, and loops that NumPy has no name for become possible. But
+# where NumPy already calls a tuned routine, a loop of one's own loses. This lesson measures both.
+#
+# NumPy 对每个运算各跑一个循环，每个循环都要读写整个数组。Numba 把你写的循环编译成机器码，于是几个运算可以共用一趟，
+# 也能写出 NumPy 没有的循环。但 NumPy 已有精调例程的地方，自己写的循环只会更慢。本课把两者都测量一遍。
+
+# %%
+import timeit
+
+import numpy as np
+import tinymeta_kernels as kernels
+from tinymeta_kernels import softmax as softmax_kernels
+
+import tinymeta as tm
+from tinymeta.view.lessons import page
+
+size = 2000  # rows; try 20, then 20_000
+rng = np.random.default_rng(0)
+
+
+def microseconds(f):
+    f()  # the first call may compile
+    return 1e6 * min(timeit.repeat(f, number=3, repeat=15)) / 3
+
+
+# %% [markdown]
+# ## Fusion: one pass instead of six
+#
+# Softmax cross-entropy with NumPy: a maximum, a difference, an exponential, a sum, a logarithm, a lookup; each
+# a pass over memory with a fresh array. The kernel walks each row once while it is in the cache:
+#
+#     for each row:  top ← max;  s ← Σ exp(x − top);  loss ← log s − (x[label] − top)
+
+# %%
+logits, labels = rng.normal(size=(size, 10)).astype(np.float32), rng.integers(0, 10, size)
+
+
+def with_numpy():
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(size), labels]
+
+
+def with_kernel():
+    return kernels.softmax_cross_entropy(logits, labels)
+
+
+assert np.allclose(with_numpy(), with_kernel(), atol=1e-5)
+print(f"NumPy {microseconds(with_numpy):7.0f} µs   kernel {microseconds(with_kernel):7.0f} µs")
+print("the kernel's own words:", softmax_kernels.__doc__.split("\n")[0])
+
+# %% [markdown]
+# ## Where NumPy wins
+#
+# A large product is BLAS's business. **Predict, then run:** by what factor does the plain triple loop lose?
+
+# %%
+square = rng.normal(size=(120, 120))
+
+
+def triple_loop(a, b):
+    out = np.zeros((a.shape[0], b.shape[1]))
+    for i in range(a.shape[0]):
+        for k in range(a.shape[1]):
+            for j in range(b.shape[1]):
+                out[i, j] += a[i, k] * b[k, j]
+    return out
+
+
+try:
+    import numba
+
+    compiled = numba.njit(triple_loop)
+except ImportError:
+    compiled = triple_loop
+assert np.allclose(compiled(square, square), square @ square)
+ratio = microseconds(lambda: compiled(square, square)) / microseconds(lambda: square @ square)
+print(f"the compiled triple loop takes {ratio:.1f} times as long as BLAS")
+
+# %% [markdown]
+# ## Loops with no name: scattering
+#
+# Reading rows by index, `x[i]`, has the adjoint "add each row back where it came from". A row that was read
+# twice must get both cotangents. `x[i] += g` in NumPy keeps only the last of them, silently.
+
+# %%
+index, g = np.array([0, 2, 0]), np.ones((3, 2))
+silently_wrong = np.zeros((3, 2))
+silently_wrong[index] += g
+print("x[i] += g     ", silently_wrong[:, 0], " scatter_add", kernels.scatter_add(g, index, 3, axis=0)[:, 0])
+
+# %% [markdown]
+# ## Exercise: a loop of your own
+#
+# Write the adjoint of taking rows as plain loops, the way a kernel is written: `out` is given, and is zero.
+
+
+# %% exercise scatter
+def scatter_rows(g, index, out):
+    """out[index[k], :] += g[k, :] for every k, with loops over numbers; returns out."""
+    # BEGIN SOLUTION
+    for k in range(g.shape[0]):
+        for j in range(g.shape[1]):
+            out[index[k], j] += g[k, j]
+    return out
+    # END SOLUTION
+
+
+# %% check scatter
+g, index = rng.normal(size=(5, 3)), np.array([1, 1, 0, 3, 1])
+kept = g.copy()
+found = scatter_rows(g, index, np.zeros((4, 3)))
+right = kernels.scatter_add(kept, index, 4, axis=0)
+assert found is not None, "the function returns nothing: end it with return out"
+assert np.array_equal(g, kept), "the kernel wrote into its input g: a kernel writes only into out"
+assert found.shape == (4, 3), f"the result has the shape of out, (4, 3), and yours has {found.shape}"
+assert not np.allclose(found[1], kept[4]) or np.allclose(found, right), "row 1 was read three times: add, don't assign"
+assert np.allclose(found[2], 0), "nothing was read from row 2, so it stays 0"
+assert np.allclose(found, right), f"row 1 should be {right[1].round(3)} and is {found[1].round(3)}"
+print("Solved: that is a kernel; @jit in kernels/tinymeta_kernels/_jit.py would compile it as it stands.")
+
+# %% [markdown]
+# ## What to take along
+#
+# - Write a kernel where several passes become one, or where NumPy has no loop at all; measure before and after.
+# - `kernels/README.md` holds the measured table of every kernel here, with where each one loses.
+#
+# The trace page shows what the engine makes of `cross_entropy`: one column, one operation.
+
+# %%
+with tm.trace() as trace:
+    tm.grad(lambda z: tm.nn.cross_entropy(z, labels[:4]))(logits[:4])
+page(trace, 5)

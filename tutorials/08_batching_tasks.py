@@ -1,0 +1,121 @@
+# %% [markdown]
+# # 08 · Batching tasks: vmap
+#
+# Meta-learning runs the same small program for many tasks. A Python loop pays Python's price for each of
+# them; `vmap` runs them all at once, and you still write the program for one. Its trick fits into one
+# sentence: the task axis is hidden in front, and every operation counts its axes from the back.
+#
+# 元学习要为许多任务运行同一个小程序。Python 循环要为每个任务付一次代价；`vmap` 把它们一次算完，而你只需为一个任务写程序。
+# 它的诀窍只有一句话：任务轴藏在最前面，而每个运算都从后往前数自己的轴。
+
+# %%
+import timeit
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.view.lessons import page
+
+tasks = 25  # try 1, then 200
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## For one, then for all
+
+# %%
+X, Y = rng.normal(size=(tasks, 10, 3)), rng.normal(size=(tasks, 10))
+w = rng.normal(size=3)
+
+
+def loss(w, x, y):
+    return ((x @ w - y) ** 2).mean()
+
+
+def meta_loss(w, x, y):  # one MAML step for one task
+    return loss(w - 0.1 * tm.grad(loss)(w, x[:5], y[:5]), x[5:], y[5:])
+
+
+def looped(w):
+    return sum((meta_loss(w, X[t], Y[t]) for t in range(tasks)), start=tm.tensor(0.0)) / tasks
+
+
+def batched(w):
+    return tm.vmap(meta_loss, in_axes=(None, 0, 0))(w, X, Y).mean()
+
+
+a, b = tm.grad(looped)(w), tm.grad(batched)(w)
+print("largest difference", float(np.abs(a.numpy() - b.numpy()).max()))
+timed = {f.__name__: min(timeit.repeat(lambda f=f: tm.grad(f)(w), number=3, repeat=3)) / 3 for f in (looped, batched)}
+print({name: f"{1e3 * seconds:.1f} ms" for name, seconds in timed.items()})
+
+# %% [markdown]
+# ## What is shared, and what is not
+#
+# `in_axes=None` says that all tasks share an argument. Inside, each task has its own gradient of the shared
+# weights; at the border, where the shared w meets the batch, the gradients are summed.
+#
+# **Predict, then run:** which shape has the gradient below, and which has its sum?
+
+# %%
+per_task = tm.vmap(tm.grad(loss), in_axes=(None, 0, 0))(w, X, Y)
+total = tm.grad(lambda w: tm.vmap(loss, in_axes=(None, 0, 0))(w, X, Y).sum())(w)
+print(per_task.shape, total.shape)
+assert np.allclose(per_task.numpy().sum(axis=0), total.numpy())
+
+# %% [markdown]
+# ## How it works
+#
+# Look at a Tensor from the inside: `data` has the hidden axis, `shape` does not show it, and `batch` counts it.
+
+
+# %%
+def peek(x):
+    print("data", x.data.shape, " shape", x.shape, " batch", x.batch)
+    return x.sum()
+
+
+tm.vmap(peek)(X)
+tm.vmap(tm.vmap(peek))(X)  # and again
+
+# %% [markdown]
+# ## Exercise: gradients per example
+#
+# The norm of each example's own gradient is used in privacy and in curricula. Without a loop: for one task with
+# x (n, 3) and y (n,), return the n norms.
+
+
+# %% exercise norms
+def gradient_norms(w, x, y):
+    """‖∇_w loss on example i alone‖ for every i: shape (n,)."""
+    # BEGIN SOLUTION
+    one = lambda xi, yi: tm.grad(loss)(w, xi[None], yi[None])
+    grads = tm.vmap(one)(x, y)
+    return tm.sqrt((grads * grads).sum(axis=-1))
+    # END SOLUTION
+
+
+# %% check norms
+x, y = X[0], Y[0]
+found = gradient_norms(w, x, y)
+right = np.array([np.linalg.norm(2 * (x[i] @ w - y[i]) * x[i]) for i in range(10)])
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert found.shape == (10,), f"there are 10 examples, so 10 norms, and the result has shape {found.shape}"
+assert not np.allclose(found.numpy(), right**2), "those are the squares of the norms: a root is missing"
+assert not np.allclose(found.numpy(), right / 10), "each example stands alone: its loss is not divided by n"
+assert not np.allclose(found.numpy(), np.abs(2 * (x @ w - y))), "that is the derivative by the prediction, not by w"
+assert np.allclose(found.numpy(), right), f"the first norm is {right[0]:.4f}, and yours {float(found[0]):.4f}"
+print("Solved: one program for one example is enough.")
+
+# %% [markdown]
+# ## What to take along
+#
+# - Write for one task; `vmap` runs all. `in_axes` says which arguments they share.
+# - No operation has a batching rule: negative axes are enough.
+#
+# On the trace page, the values inside carry a batch of tasks; the picture is that of a single task.
+
+# %%
+with tm.trace() as trace:
+    tm.grad(batched)(w)
+print(trace.counts())
+page(trace, 8)

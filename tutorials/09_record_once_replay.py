@@ -1,0 +1,132 @@
+# %% [markdown]
+# # 09 · Record once, replay: compile
+#
+# A meta-step does the same few hundred small operations every time, with other numbers. Deciding anew what to
+# do costs more than doing it. `tm.compile` writes the list down once and replays it, after tidying it: what
+# nobody uses is dropped, what is computed twice is computed once, and products of thin matrices stay thin.
+#
+# 元学习的每一步都在重复同样的几百个小运算，只是数字不同。每次重新决定要做什么，比真正去做还要贵。`tm.compile` 把这张
+# 清单记录一次，然后反复重放；重放之前先整理：没人用的丢掉，重复的只算一次，窄矩阵的乘积保持窄的形式。
+
+# %%
+import timeit
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.view.lessons import page
+
+shots = 5  # examples per task; try 1, then 50
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## A meta-step, compiled
+
+# %%
+model = tm.nn.MLP([1, 40, 40, 1], rng=rng)
+family = tm.tasks.Sinusoids(shots=10, query=10)
+optimizer = tm.optim.Adam(1e-3)
+
+
+def loss(model, batch):
+    return tm.nn.mse_loss(model(batch[0]), batch[1])
+
+
+objective = tm.meta.maml(loss, rule=tm.optim.SGD(0.01), steps=1)
+
+
+def step(model, state, episodes):
+    value, grads = tm.value_and_grad(objective)(model, episodes)
+    model, state = optimizer.update(grads, state, model)
+    return model, state, value
+
+
+fast = tm.compile(step)
+episodes, state = family.sample(rng, 25), optimizer.init(model)
+eager_loss, replayed_loss = float(step(model, state, episodes)[2]), float(fast(model, state, episodes)[2])
+assert abs(eager_loss - replayed_loss) < 1e-5 * eager_loss
+for name, f in (("eager", step), ("compiled", fast)):
+    seconds = min(timeit.repeat(lambda f=f: f(model, state, episodes), number=5, repeat=3)) / 5
+    print(f"{name:9} {1e3 * seconds:6.2f} ms")
+
+# %% [markdown]
+# ## What it can't know
+#
+# The recording is made with one set of numbers. A Python `if` on a value would be frozen into it, so asking is
+# an error that names your line. `tm.where` is the way to choose by value.
+#
+# **Predict, then run:** does `if x.shape[0] > 3` raise too?
+
+
+# %%
+def by_value(x):
+    return x if x.sum() > 0 else -x
+
+
+def by_shape(x):
+    return x if x.shape[0] > 3 else -x
+
+
+for f in (by_value, by_shape):
+    try:
+        print(f.__name__, tm.compile(f)(np.ones(5)).tolist())
+    except Exception as error:
+        print(f.__name__, "→", type(error).__name__, str(error)[:150])
+
+# %% [markdown]
+# ## A few-shot update has low rank
+#
+# One step on n examples changes a weight matrix by a product: W′ = W − α aᵀδ, with a (n, in) and δ (n, out).
+# Applying W′ to x needs no W′:   x W′ = x W − α (x aᵀ) δ. For n = 5 and 784 inputs that is far less work, and
+# W, which all tasks share, is multiplied once for all of them. Count it yourself:
+
+
+# %%
+def products(rows, n_in, n_out, n):
+    """Multiplications for x W′ by way of W′, and without making it."""
+    making = n_in * n * n_out + rows * n_in * n_out
+    factored = rows * n_in * n_out + rows * n_in * n + rows * n * n_out
+    return making, factored
+
+
+print("784 → 256:", products(rows=5, n_in=784, n_out=256, n=shots))
+
+# %% [markdown]
+# ## Exercise: the factored form
+#
+# Compute x W′ for W′ = W − α aᵀδ without ever making a matrix of W's shape other than W itself.
+
+
+# %% exercise factored
+def adapted_product(x, W, a, delta, alpha):
+    """x (W − α aᵀδ), with x (m, in), W (in, out), a (n, in), delta (n, out); never makes an (in, out) matrix."""
+    # BEGIN SOLUTION
+    return x @ W - alpha * ((x @ a.mT) @ delta)
+    # END SOLUTION
+
+
+# %% check factored
+x, W, a, delta = (tm.tensor(rng.normal(size=s)) for s in ((4, 30), (30, 20), (3, 30), (3, 20)))
+with tm.trace() as steps:
+    found = adapted_product(x, W, a, delta, 0.1)
+right = (x @ (W - 0.1 * (a.mT @ delta))).numpy()
+made = [s.shape for s in steps.steps if s.op != "input"]
+assert found is not None, "the function returns nothing: put your line in the dots' place"
+assert tuple(found.shape) == (4, 20), f"the result has shape {tuple(found.shape)}, and x W′ has (4, 20)"
+assert not np.allclose(found.numpy(), (x @ W + 0.1 * (x @ a.mT) @ delta).numpy()), "the sign: the step goes down"
+assert np.allclose(found.numpy(), right), "the numbers differ from x (W − α aᵀδ): is alpha there, and the transpose?"
+assert (30, 20) not in [tuple(s) for s in made], "a matrix of W's shape was made: multiply x with aᵀ first"
+print("Solved: and this is what the compiler does by itself.")
+
+# %% [markdown]
+# ## What to take along
+#
+# - Shapes may decide in Python; values may not: the recording holds for all numbers of these shapes.
+# - Products associate: (x aᵀ) δ and x (aᵀ δ) are equal, and cost very different work.
+#
+# The trace page shows the recording itself: what is in it runs; nothing else does.
+
+# %%
+with tm.trace() as trace:
+    tm.grad(objective)(model, tm.tree.map(lambda a: a[:2], episodes))
+page(trace, 9)

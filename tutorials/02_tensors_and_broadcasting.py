@@ -90,7 +90,14 @@ def unbroadcast(g, shape):
 
 
 # %% check unbroadcast
-for shape, big in [((2,), (4, 2)), ((1, 3), (5, 3)), ((), (2, 2)), ((3, 1), (2, 3, 4)), ((2, 3), (2, 3)), ((1,), (0, 1))]:
+for shape, big in [
+    ((2,), (4, 2)),
+    ((1, 3), (5, 3)),
+    ((), (2, 2)),
+    ((3, 1), (2, 3, 4)),
+    ((2, 3), (2, 3)),
+    ((1,), (0, 1)),
+]:
     g = rng.normal(size=big)
     found = unbroadcast(g, shape)
     assert isinstance(found, np.ndarray | np.floating), f"from {big} to {shape}: the function returned {found!r}"

@@ -96,7 +96,9 @@ cases = [(np.tanh, lambda x: 1 - np.tanh(x) ** 2), (lambda x: np.exp(-200 + x), 
 for g, slope in cases:
     for x in (0.3, -1.2):
         assert slope_is_right(g, slope, x) is not None, "the function returns nothing: put your test in the dots' place"
-        assert slope_is_right(g, slope, x), "a right slope was refused: is the tolerance relative, and the formula right?"
+        assert slope_is_right(g, slope, x), (
+            "a right slope was refused: is the tolerance relative, and the formula right?"
+        )
 assert not slope_is_right(np.tanh, lambda x: 1.001 * (1 - np.tanh(x) ** 2), 0.3), (
     "a slope that is off by a thousandth passed: that tolerance is blind"
 )

@@ -130,7 +130,9 @@ for k in (0, 1, 3):
         assert not np.allclose(jacobian @ found, right), f"k = {k}: that is the first-order part; (I − αH)ᵏ is missing"
         once = (np.eye(2) - alpha * H) @ np.linalg.solve(jacobian, right)
         assert not np.allclose(found, once), f"k = {k}: one factor (I − αH) per step: that makes k of them"
-    assert np.allclose(found, right, rtol=1e-10), f"k = {k}: the exact answer is {right.round(4)}, yours {found.round(4)}"
+    assert np.allclose(found, right, rtol=1e-10), (
+        f"k = {k}: the exact answer is {right.round(4)}, yours {found.round(4)}"
+    )
 print("Solved: you have differentiated through learning, with a pencil.")
 
 # %% [markdown]

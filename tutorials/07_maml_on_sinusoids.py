@@ -121,7 +121,9 @@ step = flat(tm.grad(loss)(start, support)) * inner_lr
 assert not np.allclose(flat(once), -step, rtol=1e-3, atol=1e-7), "the sign is turned round: an optimizer subtracts"
 assert not np.allclose(flat(once), flat(adapt(start, support))), "those are the adapted weights: take the difference"
 assert not np.allclose(flat(once), flat(thrice), atol=1e-7), "three steps give what one step gives: is the loop there?"
-assert np.allclose(flat(once), step, rtol=1e-3, atol=1e-6), "after one step it should be the step size times the gradient"
+assert np.allclose(flat(once), step, rtol=1e-3, atol=1e-6), (
+    "after one step it should be the step size times the gradient"
+)
 print("Solved: Reptile is the simplest of them all.")
 
 # %% [markdown]

@@ -5,7 +5,8 @@ tests turn the arrays into other layouts, other dtypes and other modes, and call
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import hypothesis.strategies as st
 import numpy as np
 import tinymeta_kernels as tk
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
+from tinymeta_kernels import _jit
 
 
 @dataclass
@@ -34,6 +36,42 @@ class Case:
         largest = math.prod(max(1.0, np.abs(a).max(initial=0)) for a in self.arrays)
         n = max(2, self.terms)
         return 8 * float(np.finfo(dtype).eps) * math.log2(n) * n * largest * self.scale
+
+
+class Guarded(np.ndarray):
+    """An array that refuses the negative indices which Python would wrap around and a compiled loop would not see."""
+
+    def __getitem__(self, index):
+        self._refuse(index)
+        return super().__getitem__(index)
+
+    def __setitem__(self, index, value):
+        self._refuse(index)
+        super().__setitem__(index, value)
+
+    @staticmethod
+    def _refuse(index) -> None:
+        for i in index if isinstance(index, tuple) else (index,):
+            if not isinstance(i, slice) and i < 0:
+                raise IndexError(f"negative index {index}")
+
+
+@contextmanager
+def plain_python() -> Iterator[None]:
+    """All loops as Python, with guarded arrays."""
+
+    def guarded(kernel: _jit.Kernel) -> Callable[..., None]:
+        return lambda *args: kernel.py_func(*(a.view(Guarded) if isinstance(a, np.ndarray) else a for a in args))
+
+    before = {kernel: kernel.entries for kernel in _jit.KERNELS}
+    try:
+        for kernel in before:
+            kernel.entries = dict.fromkeys("fd", guarded(kernel))
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        for kernel, entries in before.items():
+            kernel.entries = entries
 
 
 pairs = st.tuples(st.integers(1, 2), st.integers(1, 2))

@@ -30,12 +30,18 @@ def test_a_large_mean_costs_no_digits_of_the_variance(shape: tuple, axes: tuple)
     np.testing.assert_allclose(tk.normalize(x + 2.0**40, axes, 0.0)[1], tk.normalize(x, axes, 0.0)[1], rtol=1e-4)
 
 
-def test_float32_statistics_are_summed_in_float64() -> None:
-    # A float32 sum of 2e7 numbers 0.1 is off by 5 percent.
-    x = np.full((20_000_000, 1), 0.1, np.float32)
-    x[::2] = -0.1
-    _, s = tk.normalize(x, (-2,), 0.0)
-    np.testing.assert_allclose(s, 10, rtol=1e-6)
+@pytest.mark.parametrize("shape", [(4_000_000, 1), (2_000_000, 2)])
+def test_float32_statistics_are_summed_in_float64(shape: tuple) -> None:
+    # A float32 sum that has come to 1e5 grows by 0.1016 or 0.0938 where it should grow by 0.1.
+    tenths, ones, s = np.full(shape, 0.1, np.float32), np.ones(shape, np.float32), np.ones((1, shape[1]), np.float32)
+    around_zero = tenths.copy()
+    around_zero[::2] *= -1
+    np.testing.assert_allclose(tk.normalize(tenths, (-2,), 1.0)[0], 0, atol=1e-8)
+    np.testing.assert_allclose(tk.normalize(around_zero, (-2,), 0.0)[1], 10, rtol=1e-6)
+    np.testing.assert_allclose(tk.normalize_input(tenths, ones, s, (-2,)), -tenths, rtol=1e-6)
+    gy, gs = tk.normalize_input_grad(tenths, tenths, ones, s, (-2,))
+    np.testing.assert_allclose(gy, -0.02, rtol=1e-6)
+    np.testing.assert_allclose(gs, -0.01 * shape[0], rtol=1e-6)
 
 
 @every_axes

@@ -39,10 +39,17 @@ def test_infinities_and_nan_follow_the_table(dtype: type, row: list, softmax: li
         np.testing.assert_allclose(tk.logsumexp(x), [logsumexp], rtol=1e-7)
 
 
-def test_the_sum_of_a_long_float32_row_is_as_good_as_float64() -> None:
-    # A float32 sum of 2e7 ones sticks at 2^24.
-    x = np.zeros((1, 20_000_000), np.float32)
-    np.testing.assert_allclose(tk.logsumexp(x), np.log(2e7), rtol=1e-7)
+def test_float32_rows_are_summed_in_float64() -> None:
+    # A float32 sum that has come to 1e5 grows by 0.1016 or 0.0938 where it should grow by 0.1.
+    n = 4_000_000
+    x = np.full((1, n), np.log(0.1), np.float32)
+    x[0, 0] = 0
+    e = np.exp(x.astype(np.float64))
+    np.testing.assert_allclose(tk.logsumexp(x), np.log(e.sum(-1)), rtol=1e-6)
+    np.testing.assert_allclose(tk.log_softmax(x)[:, 0], -np.log(e.sum(-1)), rtol=1e-6)
+    np.testing.assert_allclose(tk.softmax(x)[:, 0], 1 / e.sum(-1), rtol=1e-6)
+    y = e.astype(np.float32)
+    np.testing.assert_allclose(tk.softmax_input(np.ones_like(y), y)[:, 0], 1 - e.sum(-1), rtol=1e-6)
 
 
 def test_cross_entropy_gradient_is_its_complex_step() -> None:

@@ -55,6 +55,12 @@ def test_float32_sum_to_is_as_good_as_float64(shape: tuple) -> None:
     np.testing.assert_allclose(tk.sum_to(x, shape[1:]), np.full(shape[1:], exact), rtol=2e-7)
 
 
+@pytest.mark.parametrize("to", [(3, 1, 0), (1, 2, 0), (1, 1, 0), (0,)])
+def test_sums_over_no_channels_touch_no_memory(to: tuple) -> None:
+    with cases.plain_python():
+        assert tk.sum_to(np.empty((3, 2, 0)), to).shape == to
+
+
 def test_channels_beyond_one_run_of_the_cache_are_summed_too() -> None:
     x = np.random.default_rng(0).standard_normal((3, 1300))
     np.testing.assert_allclose(tk.sum_to(x, (1300,)), x.sum(0), rtol=1e-14, atol=1e-14)

@@ -64,4 +64,48 @@ MISTAKES: dict[tuple[str, str], list[str]] = {
         "    return x @ W - (x @ a.mT) @ delta\n",
         "    return x @ W - alpha * (x @ (a.mT @ delta))\n",
     ],
+    ("10", "prototypes"): [
+        "    means = tm.stack([tm.take(e, np.flatnonzero(labels == k)).mean(axis=0) for k in range(ways)])\n"
+        "    return ((q[:, None] - means[None]) ** 2).sum(axis=-1)\n",
+        "    means = tm.stack([tm.take(e, np.flatnonzero(labels == k)).sum(axis=0) for k in range(ways)])\n"
+        "    return -((q[:, None] - means[None]) ** 2).sum(axis=-1)\n",
+        "    means = tm.stack([tm.take(e, np.flatnonzero(labels == k)).mean(axis=0) for k in range(ways)])\n"
+        "    return -tm.sqrt(((q[:, None] - means[None]) ** 2).sum(axis=-1))\n",
+        "    means = tm.stack([tm.take(e, np.flatnonzero(labels == k)).mean(axis=0) for k in range(ways)])\n"
+        "    return -((q[:, None] - means[None]) ** 2)\n",
+    ],
+    ("11", "hypergradient"): [
+        "    g = curvature * theta\n    return float(g @ (curvature * (theta - alpha * g)))\n",
+        "    g = curvature * theta\n    return float(-g @ g)\n",
+        "    g = curvature * theta\n    return -g * (curvature * (theta - alpha * g))\n",
+        "    g = curvature * theta\n    return float(g @ (curvature * (theta - alpha * g))) / alpha\n",
+    ],
+    ("12", "project"): [
+        "    return g\n",
+        "    return g - (g @ m) / (m @ m) * m\n",
+        "    along = g @ m\n    return g if along >= 0 else g - along * m\n",
+        "    along = g @ m\n    return g if along >= 0 else g * 0.0\n",
+    ],
+    ("13", "influence"): [
+        "    one = lambda xi, yi: tm.grad(mean_loss)(model, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y)\n"
+        "    return (grads['w'] * clean['w']).sum(axis=(1, 2)) + (grads['b'] * clean['b']).sum(axis=1)\n",
+        "    one = lambda xi, yi: tm.grad(mean_loss)(model, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y)\n"
+        "    return -(grads['w'] * clean['w']).sum(axis=(1, 2))\n",
+        "    one = lambda xi, yi: tm.grad(mean_loss)(model, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y)\n"
+        "    return -((grads['w'] * clean['w']).sum() + (grads['b'] * clean['b']).sum())\n",
+        "    one = lambda xi, yi: tm.grad(mean_loss)(model, xi[None], yi[None])\n    grads = tm.vmap(one)(x, y)\n"
+        "    return -((grads['w'] * clean['w']).sum(axis=(1, 2)) + (grads['b'] * clean['b']).sum(axis=1)) / len(y)\n",
+    ],
+    ("14", "returns"): [
+        "    return np.cumsum(rewards, -1)\n",
+        "    return np.cumsum(rewards[:, ::-1], -1)[:, ::-1]\n",
+        "    return (gamma ** np.arange(rewards.shape[-1]) * rewards).sum(-1)\n",
+        "    later = np.cumsum(rewards[:, ::-1], -1)[:, ::-1] - rewards\n    return rewards + gamma * later\n",
+    ],
+    ("15", "perplexity"): [
+        "    return float(-np.log(habit[text[:-1], text[1:]]).mean())\n",
+        "    return float(-np.log2(habit[text[:-1], text[1:]]).mean())\n",
+        "    return float((1 / habit[text[:-1], text[1:]]).mean())\n",
+        "    return float(np.exp(-np.log(habit[text[1:], text[:-1]]).mean()))\n",
+    ],
 }

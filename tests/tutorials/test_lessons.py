@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import runpy
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +22,16 @@ def exercises(path: Path) -> list[str]:
     return [cell.name for cell in lessons.cells(path) if cell.kind == "exercise"]
 
 
-def with_solution(path: Path, exercise: str, body: str) -> str:
-    """The lesson's text with another solution in the cell of this exercise."""
-    text = path.read_text(encoding="utf-8")
-    start = text.index(f"# %% exercise {exercise}\n")
-    return text[:start] + SOLUTION.sub(lambda _: body, text[start:], count=1)
+@cache
+def before_the_exercise(path: Path, exercise: str) -> dict[str, Any]:
+    """What a learner has at hand when the exercise begins."""
+    namespace: dict[str, Any] = {"__name__": "lesson"}
+    for cell in lessons.cells(path):
+        if cell.kind == "exercise" and cell.name == exercise:
+            return namespace
+        if cell.kind != "prose":
+            lessons.run(cell, path, namespace)
+    raise AssertionError(f"{path.name} has no exercise {exercise}")
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -68,17 +75,18 @@ def test_each_exercise_has_three_planted_mistakes() -> None:
     [(*key, body) for key, bodies in MISTAKES.items() for body in bodies],
     ids=[f"{n}-{e}-{i}" for (n, e), bodies in MISTAKES.items() for i, _ in enumerate(bodies)],
 )
-def test_a_mistake_gets_a_sentence_that_helps(
-    number: str, exercise: str, body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_a_mistake_gets_a_sentence_that_helps(number: str, exercise: str, body: str) -> None:
     path = lessons.find(int(number))
-    mine = tmp_path / "mine.py"
-    mine.write_text(with_solution(path, exercise, body), encoding="utf-8")
-    (grade,) = [grade for grade in lessons.grade(path, mine) if grade.exercise == exercise]
-    assert grade.problem, "the mistake was taken for a solution"
-    assert not grade.problem.startswith("it stops with"), grade.problem
-    assert len(grade.problem.split()) >= 6, grade.problem
+    cell, check = (
+        next(cell for cell in lessons.cells(path) if (cell.kind, cell.name) == (kind, exercise))
+        for kind in ("exercise", "check")
+    )
+    namespace = dict(before_the_exercise(path, exercise))
+    lessons.run(cell._replace(text=SOLUTION.sub(lambda _: body, cell.text)), path, namespace)
+    problem = lessons.problem(check, path, namespace)
+    assert problem, "the mistake was taken for a solution"
+    assert not problem.startswith("it stops with"), problem
+    assert len(problem.split()) >= 6, problem
 
 
 def test_the_solved_lesson_passes_its_own_check(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +118,11 @@ def test_a_lesson_becomes_a_notebook(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_gets_one_sentence(
-    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    arguments: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2

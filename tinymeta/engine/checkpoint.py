@@ -20,7 +20,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import differentiating, setting, state
-from tinymeta.engine.structure import lift, stop_gradient
+from tinymeta.engine.structure import lift
 from tinymeta.engine.sweep import sweep
 from tinymeta.engine.tensor import Tensor
 
@@ -72,7 +72,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
         xs = [inputs[i] for i in followed]
         birth = now()
-        outputs, out_structure = run([stop_gradient(x) for x in xs])
+        outputs, out_structure = run([constant(x) for x in xs])
         ys = floats(outputs)
         captured = outside(ys, birth)
         rule = _rule(run, ys, captured, birth, user_site())
@@ -97,8 +97,9 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
                     f"the function checkpointed at {site} gave another result when it was recomputed: "
                     "pass its random numbers in as arguments, and change nothing outside it"
                 )
-        _redirect(again, birth, dict(zip([c.id for c in captured], leaves[len(leaves) - len(captured) :])))
-        given = [(y, g) for y, g in zip(again, gs) if g is not None]
+        theirs = dict(zip([c.id for c in captured], leaves[len(leaves) - len(captured) :]))
+        _redirect(again, birth, theirs)
+        given = [(theirs.get(y.id, y), g) for y, g in zip(again, gs) if g is not None]
         return sweep([y for y, _ in given], [g for _, g in given], leaves)
 
     return lambda g, y, *xs: checkpoint(pull)(g, *xs)
@@ -106,7 +107,7 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
 
 def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Callable[..., Any]) -> list[Any]:
     """`outputs`, cut off from their record; the floating-point ones depend on `inputs` through `rule` instead."""
-    ys = [stop_gradient(y) for y in floats(outputs)]
+    ys = [constant(y) for y in floats(outputs)]
     if inputs and ys:
         ys = bind(unrecorded, *ys, *inputs, rule=rule, n=len(ys))
     return with_floats(outputs, ys)
@@ -157,6 +158,13 @@ def _redirect(ys: Sequence[Tensor], birth: int, leaves: dict[int, Tensor]) -> No
     for node in _since(ys, birth):
         if any(x.id in leaves for x in node.inputs):
             node.inputs = tuple(leaves.get(x.id, x) for x in node.inputs)
+
+
+def constant(x: Tensor) -> Tensor:
+    """`x` without its past. Not `stop_gradient`: that would be for good, and here a rule takes over."""
+    copy: Tensor = bind(lift, x, at=x.batch, rise=0)
+    copy.tracked, copy.primitive, copy.inputs = 0, None, ()
+    return copy
 
 
 def _leaf(x: Tensor, mark: int) -> Tensor:

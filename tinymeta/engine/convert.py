@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
     """`value` as a Tensor, without a copy; a Python number takes the dtype `like` where that can hold it."""
     kind = type(value)
     if kind is Tensor:
-        return value  # type: ignore[return-value]
+        return value
     if (kind is float or kind is int) and like is not None and like.kind == "f":
         return Tensor(np.array(value, like))
     if isinstance(value, Tensor):
@@ -49,6 +50,12 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
     if array.dtype.kind not in "fciub":
         raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
     return Tensor(array)
+
+
+def as_tensors(values: Sequence[ArrayLike]) -> list[Tensor]:
+    """The values as Tensors; Python numbers take the dtype of the first array that is not a mask."""
+    like = next((x.dtype for x in values if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind != "b"), None)
+    return [as_tensor(x, like) for x in values]
 
 
 def _array(value: Any) -> Array:

@@ -7,11 +7,10 @@ from functools import wraps
 from typing import Any
 
 from tinymeta.engine import tree
-from tinymeta.engine.checkpoint import floats, now, outside, with_floats, with_rule
+from tinymeta.engine.checkpoint import constant, floats, now, outside, with_floats, with_rule
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import setting, state
-from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.sweep import zeros_like
 from tinymeta.engine.tensor import Tensor
 
@@ -50,7 +49,7 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
         inputs, structure = tree.flatten(args)
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
         birth, level = now(), state.level
-        outputs, out_structure = tree.flatten(f(*_with(structure, inputs, followed, stop_gradient)))
+        outputs, out_structure = tree.flatten(f(*_with(structure, inputs, followed, constant)))
         if lost := outside(floats(outputs), birth):
             raise UserError(
                 f"the function with a custom_vjp at {user_site()} uses {lost[0]._brief()}, which is being "

@@ -19,8 +19,7 @@ second derivatives right by construction.
 A VJP returns one entry per input, in order (a lone entry for a lone input). An entry is a Tensor,
 or None for "no gradient", or a function of no arguments that is called only if that input's
 gradient is wanted. It needn't undo broadcasting: the sweep sums each entry to its input's shape.
-For a primitive with several outputs `g` and `y` are tuples, and `g` has None for an output that
-nothing depends on.
+With several outputs `g` and `y` are tuples, and `g` has None for an output that nothing depends on.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Domain, Kink, Sample
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.state import state
@@ -66,9 +65,7 @@ class Primitive:
                 break
         else:
             return bind(cls, *inputs, **static)  # type: ignore[arg-type, no-any-return]
-        # A mask says nothing about the dtype of the numbers beside it.
-        like = next((x.dtype for x in inputs if isinstance(x, (Tensor, ndarray)) and x.dtype.kind != "b"), None)
-        return bind(cls, *[as_tensor(x, like) for x in inputs], **static)  # type: ignore[no-any-return]
+        return bind(cls, *as_tensors(inputs), **static)  # type: ignore[no-any-return]
 
 
 def primitive(declaration: type) -> type[Primitive]:

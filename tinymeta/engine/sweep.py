@@ -96,8 +96,7 @@ def _differentiate(node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: d
         return
     y: Any = node
     if type(node.data) is tuple:
-        y = tuple(bind(part, node, index=i) for i in range(len(node.data)))
-        g = tuple(g)
+        y, g = tuple(bind(part, node, index=i) for i in range(len(node.data))), tuple(g)
     entries = node.primitive.vjp(g, y, *node.inputs, **node.static)  # type: ignore[union-attr, misc]
     if type(entries) is not tuple:
         entries = (entries,)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.correlate import conv2d_images, conv2d_input
-from tinymeta.ops.shape import astype, expand_dims, reshape, squeeze
+from tinymeta.ops.shape import expand_dims, floats, reshape, squeeze
 
 Pair = tuple[int, int]
 
@@ -156,19 +156,6 @@ def over_images(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
         return f(x)
     y = f(reshape(x, (math.prod(x.shape[:-3]), *x.shape[-3:])))
     return reshape(y, (*x.shape[:-3], *y.shape[1:]))
-
-
-def floats(what: str, *xs: ArrayLike) -> list[Tensor]:
-    """The arguments as Tensors of one floating-point dtype."""
-    tensors = [as_tensor(x) for x in xs]
-    for t in tensors:
-        if t.dtype.kind not in "fc":
-            raise DtypeError(
-                f"{what} computes with floating-point numbers and got {t.dtype} of shape {t.shape} ({user_site()}): "
-                "convert with x.astype(np.float32)"
-            )
-    wide = max((t.dtype for t in tensors), key=lambda d: (d.kind == "c", d.itemsize))
-    return [astype(t, wide) for t in tensors]
 
 
 def _geometry(window: Sequence[int], stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:

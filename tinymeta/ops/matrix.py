@@ -14,13 +14,12 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.conv import floats
 from tinymeta.ops.creation import tril
 from tinymeta.ops.elementwise import scale
 from tinymeta.ops.index import getitem
 from tinymeta.ops.linalg import matmul_matrices
 from tinymeta.ops.reduce import sum
-from tinymeta.ops.shape import expand_dims, moveaxis, squeeze
+from tinymeta.ops.shape import expand_dims, floats, moveaxis, squeeze
 
 _square = Domain(0.5, 2, "invertible")
 

@@ -18,10 +18,9 @@ from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.conv import floats
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import mean, sum
-from tinymeta.ops.shape import reshape
+from tinymeta.ops.shape import floats, reshape
 
 Axes = tuple[int, ...]
 Cotangents = tuple[Tensor | None, Tensor | None]

@@ -16,10 +16,10 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.conv import Pair, floats, pair
+from tinymeta.ops.conv import Pair, pair
 from tinymeta.ops.linalg import matmul
 from tinymeta.ops.reduce import mean
-from tinymeta.ops.shape import expand_dims, squeeze
+from tinymeta.ops.shape import expand_dims, floats, squeeze
 
 _any = reals(-2, 2)
 

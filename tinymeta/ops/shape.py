@@ -12,7 +12,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
-from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype as _astype
 from tinymeta.engine.structure import broadcast
@@ -169,6 +169,19 @@ def astype(x: ArrayLike, dtype: Any) -> Tensor:
     """The same numbers in another dtype."""
     x = as_tensor(x)
     return x if x.dtype == np.dtype(dtype) else bind(_astype, x, dtype=np.dtype(dtype))
+
+
+def floats(what: str, *xs: ArrayLike) -> list[Tensor]:
+    """The arguments as Tensors of one floating-point dtype."""
+    tensors = [as_tensor(x) for x in xs]
+    for t in tensors:
+        if t.dtype.kind not in "fc":
+            raise DtypeError(
+                f"{what} computes with floating-point numbers and got {t.dtype} of shape {t.shape} ({user_site()}): "
+                "convert with x.astype(np.float32)"
+            )
+    wide = max((t.dtype for t in tensors), key=lambda d: (d.kind == "c", d.itemsize))
+    return [astype(t, wide) for t in tensors]
 
 
 def _between(x: Tensor, axis: int, start: int, stop: int) -> Tensor:

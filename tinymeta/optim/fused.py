@@ -1,6 +1,7 @@
 """Optimizer steps as one operation each, for the case that nothing differentiates them.
 
-They have no gradient, and compute what the optimizers' Tensor operations do in a single pass over memory.
+They have no gradient, and compute what the optimizers' Tensor operations do in a single pass over memory. Their
+references take the real parts: a complex step must not pass where a gradient doesn't.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class sgd_step(Primitive):
 
     @staticmethod
     def reference(p: Array, g: Array, v: Array, lr: Array, momentum: float, nesterov: bool, decay: float) -> Any:
+        p, g, v, lr = (x.real for x in (p, g, v, lr))
         g = g + decay * p
         v = momentum * v + g
         return p - lr * (g + momentum * v if nesterov else v), v
@@ -49,6 +51,7 @@ class adam_step(Primitive):
     @staticmethod
     def reference(p: Array, g: Array, m: Array, v: Array, count: Array, lr: Array, **how: Any) -> Any:
         b1, b2, eps, decay = how["b1"], how["b2"], how["eps"], how["decay"]
+        p, g, m, v, count, lr = (x.real for x in (p, g, m, v, count, lr))
         g = g if how["decoupled"] else g + decay * p
         m = b1 * m + (1 - b1) * g
         v = b2 * v + (1 - b2) * (g * g)

@@ -11,8 +11,9 @@ numbers, need no test runner, and take a seed. In a pytest suite::
         tm.testing.check_primitive(my_operation)
 
 `tinymeta.testing.strategies` (needs hypothesis) draws shapes, shapes that broadcast, arrays in every memory
-layout, Tensors, and trees of them. `reals`, `Domain`, `Kink` and `Sample` are what a primitive declares. `references()` swaps every kernel for its reference, so that programs run on
-complex numbers; with it go `complex_step` and `central_difference`, to build oracles of your own.
+layout, Tensors, and trees of them. `reals`, `Domain`, `Kink` and `Sample` are what a primitive declares.
+`references()` swaps every kernel for its reference, so that programs run on complex numbers; with it go
+`complex_step` and `central_difference`, to build oracles of your own.
 """
 
 from tinymeta.engine.domain import Domain, Kink, Sample, reals

@@ -103,7 +103,7 @@ def _flat(values: tuple[float | tuple[float, ...], ...]) -> Array:
 
 
 def where_keeps_out_the_other_branch(case: Case) -> None:
-    """P11: in where(c, f(x), 0) the gradients of x where c is false are exactly 0, at orders 1 to 3, whatever f is there.
+    """P11: in where(c, f(x), 0) the gradients of x where c is false are exactly 0 at orders 1 to 3.
 
     The others have the gradients that they have alone. `x` is set to 0, −1, ±∞ and NaN where c is false.
     """

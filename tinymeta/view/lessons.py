@@ -112,15 +112,16 @@ def grade(path: Path, student: Path) -> list[Grade]:
     grades = []
     for cell in theirs:
         if cell.kind in ("code", "exercise"):
-            problem = _problem(cell, student, namespace)
-            if problem and (cell.kind == "exercise" or not grades or not grades[-1].problem):
-                grades.append(Grade(cell.name or f"line {cell.line}", problem))
+            stop = problem(cell, student, namespace)
+            if stop and (cell.kind == "exercise" or not grades or not grades[-1].problem):
+                grades.append(Grade(cell.name or f"line {cell.line}", stop))
         if cell.kind == "exercise" and cell.name in checks and not (grades and grades[-1].exercise == cell.name):
-            grades.append(Grade(cell.name, _problem(checks[cell.name], path, namespace)))
+            grades.append(Grade(cell.name, problem(checks[cell.name], path, namespace)))
     return grades
 
 
-def _problem(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
+def problem(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
+    """Run a cell; what is wrong, in a sentence, or nothing."""
     try:
         run(cell, path, namespace)
     except AssertionError as wrong:

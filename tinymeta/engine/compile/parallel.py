@@ -58,13 +58,15 @@ def axes_of(program: Program) -> Axes:
         for node, roots in zip(nodes, own)
         if isinstance(node.op, Input)
     ]
+    arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
     order = {root: place for place, root in enumerate(_common_order(arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]
     return Axes(count, axis, along, sums, rank)
 
 
 def _common_order(sequences: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
-    """One order of all items that keeps the order within each sequence, as far as they don't contradict each other."""
+    """One order of all items that keeps the order within each sequence, as far as they don't contradict each other;
+    else, items come as they appear."""
     before: dict[tuple[int, int], set[tuple[int, int]]] = {}
     for sequence in sequences:
         for k, item in enumerate(sequence):

@@ -1,0 +1,147 @@
+"""The outer loop: killed and resumed, diverging, spread over workers, and for ever in the same memory."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from interrupted_fit import Folder, train
+from learners import LEARNERS, Blobs, flat, start
+
+import tinymeta as tm
+
+HERE = Path(__file__).parent
+ADAM = tm.optim.Adam(0.01)
+
+
+def fitted(name: str = "maml, 1 step", iterations: int = 3, **options: Any) -> Any:
+    settings = {"optimizer": ADAM, "meta_batch": 4} | options
+    return flat(tm.meta.fit(LEARNERS[name], start(LEARNERS[name]), Blobs(), iterations=iterations, **settings))
+
+
+def test_a_run_killed_by_sigkill_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    whole = flat(train(Folder(tmp_path / "whole.npz"), 12))
+    checkpoint = tmp_path / "killed.npz"
+    command = [sys.executable, str(HERE / "interrupted_fit.py"), str(checkpoint), "1000000"]
+    path = os.pathsep.join([*sys.path, str(HERE)])
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
+    assert child.stdout is not None
+    for _ in range(5):  # each line is an iteration that is over
+        assert child.stdout.readline() == b"done\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    done = int(tm.load(checkpoint, np.int64(0), within="iteration"))
+    assert done >= 4  # the fifth may not have been written
+    resumed = train(Folder(checkpoint, resume=True), max(12, done))
+    expected = whole if done <= 12 else flat(train(Folder(tmp_path / "longer.npz"), done))
+    np.testing.assert_array_equal(flat(resumed), expected)
+
+
+def test_a_run_that_is_finished_stays_as_it_is(tmp_path: Path) -> None:
+    first = flat(train(Folder(tmp_path / "c.npz"), 4))
+    np.testing.assert_array_equal(flat(train(Folder(tmp_path / "c.npz", resume=True), 4)), first)
+
+
+def test_a_run_goes_on_to_more_iterations_as_if_it_had_been_asked_for_them_at_once(tmp_path: Path) -> None:
+    train(Folder(tmp_path / "c.npz"), 3)
+    longer = flat(train(Folder(tmp_path / "c.npz", resume=True), 7))
+    np.testing.assert_array_equal(longer, flat(train(Folder(tmp_path / "d.npz"), 7)))
+
+
+def test_what_was_learned_can_be_read_from_the_checkpoint(tmp_path: Path) -> None:
+    phi = train(Folder(tmp_path / "c.npz"), 3)
+    read = tm.meta.trained(tmp_path / "c.npz", start(LEARNERS["maml, 1 step"]))
+    np.testing.assert_array_equal(flat(read), flat(phi))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(tmp_path: Path) -> None:
+    def objective(phi: Any, episodes: Any, iteration: Any) -> Any:
+        return tm.sum(phi * phi) / tm.where(iteration < 2, 1.0, 0.0) * tm.where(iteration < 2, 1.0, 0.0)
+
+    run = Folder(tmp_path / "c.npz")
+    with pytest.raises(tm.UserError, match="nan in iteration 2: lower a learning rate or clip"):
+        tm.meta.fit(
+            objective, tm.tensor([1.0]), Blobs(), optimizer=tm.optim.SGD(0.1), iterations=9, meta_batch=1, run=run
+        )
+    kept = tm.meta.trained(tmp_path / "c.npz", tm.tensor([0.0]))
+    assert float(kept[0]) == pytest.approx(0.8**2)
+
+
+def test_a_seed_decides_every_task() -> None:
+    np.testing.assert_array_equal(fitted(seed=1), fitted(seed=1))
+    assert np.abs(fitted(seed=1) - fitted(seed=2)).max() > 1e-3
+
+
+def test_an_objective_may_ask_for_the_iteration() -> None:
+    seen: list[float] = []
+
+    def objective(phi: Any, episodes: Any, iteration: Any) -> Any:
+        seen.append(float(iteration))
+        return tm.sum(phi * phi)
+
+    tm.meta.fit(objective, tm.tensor([1.0]), Blobs(), optimizer=ADAM, iterations=3, meta_batch=1)
+    assert seen == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["maml, 1 step", "maml++"])
+def test_no_executor_threads_and_processes_give_the_same_bits(name: str) -> None:
+    alone = fitted(name, chunks=2)
+    with ThreadPoolExecutor(2) as threads:
+        np.testing.assert_array_equal(fitted(name, chunks=2, executor=threads), alone)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        np.testing.assert_array_equal(fitted(name, chunks=2, executor=processes), alone)
+
+
+def test_a_batch_in_parts_learns_what_the_whole_batch_does() -> None:
+    sgd = tm.optim.SGD(0.1)
+    np.testing.assert_allclose(fitted(chunks=4, optimizer=sgd), fitted(optimizer=sgd), rtol=0, atol=1e-14)
+
+
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    with pytest.raises(tm.UserError, match="does not split into 3"):
+        fitted(chunks=3)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_memory_is_flat_over_two_hundred_meta_steps_without_the_garbage_collector(compiled: bool) -> None:
+    used: list[int] = []
+
+    class Watched(Blobs):
+        def sample(self, rng: np.random.Generator, tasks: int) -> Any:
+            used.append(tracemalloc.get_traced_memory()[0])
+            return super().sample(rng, tasks)
+
+    learner = LEARNERS["maml, 1 step"]
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        options: dict[str, Any] = {"optimizer": ADAM, "meta_batch": 4, "compiled": compiled}
+        tm.meta.fit(learner, start(learner), Watched(), iterations=200, **options)
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    # One meta-step records some 300 kB. Were any of it left, 150 steps would leave 150 times that.
+    assert used[-1] - used[50] < 50_000, f"{used[-1] - used[50]} bytes more after 150 steps"
+
+
+def test_a_worker_may_get_a_model_and_no_gradient_is_lost_on_the_way() -> None:
+    import copy
+    import pickle
+
+    model = start(LEARNERS["maml, 1 step"])
+    for there in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(flat(there), flat(model))
+    with pytest.raises(TypeError, match="detach"):
+        copy.copy(tm.tensor([1.0], requires_grad=True))

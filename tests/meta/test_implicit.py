@@ -1,0 +1,111 @@
+"""The implicit meta-gradient: conjugate gradients, and how its error falls with the work spent on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from learners import SGD, flat
+
+import tinymeta as tm
+
+
+def spd(rng: np.random.Generator, n: int, low: float = 0.5, high: float = 5.0) -> Any:
+    q, _ = np.linalg.qr(rng.normal(size=(n, n)))
+    return q @ np.diag(np.linspace(low, high, n)) @ q.T
+
+
+def test_conjugate_gradients_solve_a_system_in_as_many_iterations_as_it_has_dimensions() -> None:
+    rng = np.random.default_rng(0)
+    a, b = spd(rng, 6), rng.normal(size=6)
+    x = tm.meta.conjugate_gradients(lambda v: tm.matmul(a, v), tm.tensor(b), 6)
+    np.testing.assert_allclose(x.numpy(), np.linalg.solve(a, b), rtol=1e-11)  # condition 10: a few digits at most
+
+
+def test_every_iteration_brings_the_solution_closer_in_the_norm_of_the_matrix() -> None:
+    rng = np.random.default_rng(1)
+    a, b = spd(rng, 8), rng.normal(size=8)
+    solution = np.linalg.solve(a, b)
+    errors = []
+    for k in range(8):
+        e = tm.meta.conjugate_gradients(lambda v: tm.matmul(a, v), tm.tensor(b), k).numpy() - solution
+        errors.append(e @ a @ e)
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_more_iterations_than_needed_change_nothing() -> None:
+    x = tm.meta.conjugate_gradients(lambda v: 2.0 * v, tm.tensor([1.0, 2.0]), 10)
+    np.testing.assert_array_equal(x.numpy(), [0.5, 1.0])
+    zero = tm.meta.conjugate_gradients(lambda v: 2.0 * v, tm.tensor([0.0]), 3)
+    np.testing.assert_array_equal(zero.numpy(), [0.0])
+
+
+def test_every_example_of_a_vmap_has_its_own_system() -> None:
+    rng = np.random.default_rng(2)
+    a, b = np.stack([spd(rng, 3) for _ in range(4)]), rng.normal(size=(4, 3))
+    x = tm.vmap(lambda a, b: tm.meta.conjugate_gradients(lambda v: tm.matmul(a, v), b, 3))(a, b).numpy()
+    np.testing.assert_allclose(x, np.linalg.solve(a, b[..., None])[..., 0], rtol=1e-11)
+
+
+LAM = 2.0
+
+
+def problem() -> tuple[Any, Any, Any, Any]:
+    """A quadratic task: its loss, φ, an episode, and the exact meta-gradient (I + H/λ)⁻¹ ∇L_query(θ*)."""
+    rng = np.random.default_rng(3)
+    hessian, goal, query_goal, phi = spd(rng, 8, 0.1, 4.0), *rng.normal(size=(3, 8))
+    minimum = np.linalg.solve(hessian + LAM * np.eye(8), hessian @ goal + LAM * phi)
+    exact = np.linalg.solve(np.eye(8) + hessian / LAM, hessian @ (minimum - query_goal))
+
+    def loss(theta: Any, goal: Any) -> Any:
+        d = theta - goal
+        return 0.5 * tm.sum(d * tm.matmul(hessian, d))
+
+    return loss, tm.tensor(phi), tm.tasks.Episode(goal, query_goal), tm.tensor(exact)
+
+
+def errors(steps: Any, cg: Any) -> dict[str, list[float]]:
+    loss, phi, episode, exact = problem()
+    return tm.meta.meta_gradient_errors(loss, phi, episode, exact, rule=SGD(0.2), lam=LAM, steps=steps, cg=cg)
+
+
+def test_the_error_falls_with_inner_steps_as_fast_as_they_converge() -> None:
+    # Gradient steps of 0.2 on a problem with curvatures from λ + 0.1 to λ + 4 shrink the distance to the minimum
+    # by 1 − 0.2·2.1 = 0.58 each; 20 of them by 2e-5.
+    curve = errors([0, 5, 20, 100], [8])["implicit, 8 CG"]
+    assert curve == sorted(curve, reverse=True)
+    assert curve[2] / curve[1] < 2 * 0.58**15
+    assert curve[3] < 1e-12
+
+
+def test_the_error_falls_with_conjugate_gradient_iterations() -> None:
+    curves = errors([100], [1, 2, 4, 8])
+    found = [curves[f"implicit, {k} CG"][0] for k in (1, 2, 4, 8)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 1e-2 > 1e-12 > found[-1]
+
+
+def test_unrolling_gets_there_too_and_first_order_never_does() -> None:
+    curves = errors([5, 100], [5])
+    assert curves["unrolled"][1] < 1e-12 < curves["unrolled"][0]
+    assert curves["first-order"][1] > 0.1
+
+
+def test_the_word_means_the_default_settings() -> None:
+    loss, phi, episode, _ = problem()
+    named, spelled = (
+        tm.grad(lambda p, how=how: tm.meta.query_loss(loss, p, episode, rule=SGD(0.2), steps=4, differentiate=how))(phi)
+        for how in ("implicit", tm.meta.Implicit(lam=2.0, cg=5))
+    )
+    np.testing.assert_array_equal(flat(named), flat(spelled))
+
+
+def test_the_record_does_not_grow_with_the_inner_steps() -> None:
+    loss, phi, episode, _ = problem()
+
+    def nodes(steps: int) -> int:
+        start = tm.tensor(phi, requires_grad=True)
+        how: dict[str, Any] = {"rule": SGD(0.2), "steps": steps, "differentiate": "implicit"}
+        return sum(tm.orders(tm.meta.query_loss(loss, start, episode, **how)).values())
+
+    assert nodes(50) == nodes(1)

@@ -24,6 +24,24 @@ def test_the_example_prints_what_its_comments_say() -> None:
     assert printed.getvalue().splitlines() == promised
 
 
+def test_the_primitive_of_ones_own_passes_the_suite_of_properties() -> None:
+    _, example = blocks("python")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, str(README), "exec"), {})
+    assert printed.getvalue().split() == ["12.0"]
+
+
+def test_the_chinese_page_mirrors_commands_example_and_lessons() -> None:
+    chinese = README.with_name("README.zh-CN.md").read_text(encoding="utf-8")
+    english = README.read_text(encoding="utf-8")
+    lessons = re.findall(r"\((tutorials/\d\d_\w+\.py)\)", english)
+    assert lessons == re.findall(r"\((tutorials/\d\d_\w+\.py)\)", chinese)
+    assert lessons == [f"tutorials/{path.name}" for path in sorted((README.parent / "tutorials").glob("[0-9]*.py"))]
+    code = [re.sub(r" *#.*", "", re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)[0]) for text in (english, chinese)]
+    assert code[0] == code[1]
+
+
 def test_the_example_is_fifteen_lines_or_less() -> None:
     (example, *_) = blocks("python")
     assert len([line for line in example.splitlines() if line.strip()]) <= 15

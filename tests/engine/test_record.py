@@ -96,19 +96,24 @@ def test_memory_is_flat_over_200_meta_steps_without_the_collector(no_collector: 
         grads = tm.grad(objective)(params, k, 2)
         return {name: (p - 0.01 * g.numpy()) for (name, p), g in zip(params.items(), grads.values())}
 
+    def tensors() -> int:
+        return sum(type(thing) is tm.Tensor for thing in gc.get_objects())
+
     for k in range(10):
         params = meta_step(params, k)
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        before, alive = tracemalloc.get_traced_memory()[0], tensors()
+        params = meta_step(params, 0)
+        one_step = tracemalloc.get_traced_memory()[1] - before
         for k in range(200):
             params = meta_step(params, k)
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    # One meta-step records some 100 kB. What may stay behind is small and does not depend on the number of steps.
-    print(grown)
-    assert grown < 20_000
+    assert tensors() == alive
+    # Python's and NumPy's free lists still fill up a little: less in 200 steps than one step records.
+    assert grown < one_step
 
 
 class _Stop(Exception):

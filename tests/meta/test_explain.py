@@ -99,10 +99,17 @@ def test_meta_parameters_of_the_inner_loss_have_a_hessian_part_only() -> None:
     assert float(split.hessian) == pytest.approx(RATE * (RATE * 2.0 - 1.0), rel=1e-12)
 
 
-def test_a_checkpointed_inner_step_is_split_like_a_plain_one() -> None:
-    def step(w: Any) -> Any:
-        return w - RATE * tm.grad(squares)(w, (A, a))
+def down(w: Any) -> Any:
+    return w - RATE * tm.grad(squares)(w, (A, a))
 
+
+def flatten(w: Any) -> Any:
+    """A step towards a small gradient: the inner loop holds a second derivative itself."""
+    return w - RATE * tm.grad(lambda w: tm.sum(tm.grad(squares)(w, (A, a)) ** 2))(w)
+
+
+@pytest.mark.parametrize("step", [down, flatten])
+def test_a_checkpointed_inner_step_is_split_like_a_plain_one(step: Callable[[Any], Any]) -> None:
     def with_steps(step: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
         return lambda w, query: squares(step(step(w)), query)
 

@@ -36,13 +36,12 @@ def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> T
 
 def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
     """`value` as a Tensor, without a copy; a Python number takes the dtype `like` where that can hold it."""
-    kind = type(value)
-    if kind is Tensor:
+    if type(value) is Tensor:
         return value
-    if (kind is float or kind is int) and like is not None and like.kind == "f":
+    if (type(value) is float or type(value) is int) and like is not None and like.kind == "f":
         return Tensor(np.array(value, like))
     if isinstance(value, Tensor):
-        return value if like is None else value.weak(like)  # type: ignore[no-any-return]
+        return value if like is None else value.weak(like)
     if isinstance(value, (int, float, complex)) and like is not None:
         fits = like.kind == "f" and not isinstance(value, complex)
         return Tensor(np.array(value, like if fits else np.result_type(like, value)))

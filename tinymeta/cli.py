@@ -33,7 +33,9 @@ VERBS = {
     "list": Verb("tinymeta.cli:list_recipes", "every recipe and the idea it stands for"),
     "run": Verb("tinymeta.cli:run_recipe", "train a recipe, measure it, write a folder"),
     "eval": Verb("tinymeta.cli:evaluate_run", "measure a trained run on fresh tasks"),
+    "step": Verb("tinymeta.cli:step_through", "step through a program's derivatives, or write the page"),
     "learn": Verb("tinymeta.view.classroom:learn", "the lessons, cell by cell"),
+    "bench": Verb("tinymeta.bench.contest:bench", "the workloads, beside JAX and PyTorch where installed"),
     "warmup": Verb("tinymeta.cli:warm_up", "compile the kernels now, and keep them for later runs"),
 }
 
@@ -139,6 +141,16 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
         changes["iterations"] = str(options.iterations)
     wishes = Wishes(options.out, options.seed, options.data, options.workers, options.resume, options.quiet)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
+
+
+def step_through(parser: Parser, arguments: list[str]) -> None:
+    """`tinymeta step RECIPE|file.py`."""
+    parser.add_argument("target", metavar="RECIPE|file.py", help="sine, sine-first-order, or a script of yours")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the page instead of stepping in the terminal")
+    options = parser.parse_args(arguments)
+    from tinymeta.view import stepper
+
+    stepper.main(options.target, options.html)
 
 
 def evaluate_run(parser: Parser, arguments: list[str]) -> None:

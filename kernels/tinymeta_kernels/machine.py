@@ -95,6 +95,11 @@ def _scale(n, address, stride, zero):  # type: ignore[no-untyped-def]
         for i in range(n):
             p = x[i] * y[i]
             out[i] = zero if p != p and x[i] == zero else p
+    elif sx == 1 and sy == 0 and so == 1:
+        d = y[0]
+        for i in range(n):
+            p = x[i] * d
+            out[i] = zero if p != p and x[i] == zero else p
     else:
         for i in range(n):
             p = x[i * sx] * y[i * sy]

@@ -19,6 +19,14 @@ def test_logits_beyond_the_range_of_exp_neither_overflow_nor_vanish(dtype: type)
     np.testing.assert_allclose(tk.logsumexp(x), np.array([1e4, -1e4]) - np.log(p), rtol=1e-6)
 
 
+@pytest.mark.parametrize("position", range(9))
+def test_the_largest_logit_is_found_wherever_it_stands(position: int) -> None:
+    x = np.zeros((1, 9))
+    x[0, position] = 1e4
+    np.testing.assert_array_equal(tk.softmax(x)[0], np.arange(9) == position)
+    np.testing.assert_array_equal(tk.logsumexp(x), [1e4])
+
+
 @pytest.mark.parametrize(
     ("row", "softmax", "logsumexp"),
     [

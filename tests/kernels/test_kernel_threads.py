@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,16 +12,23 @@ from tinymeta_kernels import _threads
 
 
 @pytest.fixture(autouse=True)
-def three_threads():
+def three_threads() -> Iterator[None]:
     before = _threads._num_threads
     tk.set_num_threads(3)
     yield
     tk.set_num_threads(before)
 
 
-def blas_threads() -> int | None:
-    get = _threads._blas_function("get_num_threads")
-    return get and get()
+@pytest.fixture
+def blas_threads() -> Iterator[Callable[[], int]]:
+    """Asks BLAS for its number of threads, which is 2 when a test begins."""
+    get, set_ = (_threads._blas_function(f"{verb}_num_threads") for verb in ("get", "set"))
+    if get is None:
+        pytest.skip("this NumPy's BLAS cannot be asked for its threads")
+    before = get()
+    set_(2)
+    yield get
+    set_(before)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 50])
@@ -42,37 +50,32 @@ def test_work_inside_of_work_stays_on_its_thread() -> None:
 
 
 @pytest.mark.parametrize("bad", [0, 7])
-def test_an_error_in_a_unit_surfaces_and_leaves_nothing_behind(bad: int) -> None:
-    before = blas_threads()
-
+def test_an_error_in_a_unit_surfaces_and_leaves_nothing_behind(bad: int, blas_threads) -> None:
     def work(unit: int) -> None:
         if unit == bad:
             raise FloatingPointError(f"unit {unit}")
 
     with pytest.raises(FloatingPointError, match=f"unit {bad}"):
         _threads.run(work, range(8))
-    assert blas_threads() == before
+    assert blas_threads() == 2
     test_every_unit_is_done_once(50)
 
 
-def test_blas_has_one_thread_inside_and_as_many_as_before_after() -> None:
-    before = blas_threads()
-    if before is None:
-        pytest.skip("this NumPy's BLAS cannot be asked for its threads")
+def test_blas_has_one_thread_inside_and_as_many_as_before_after(blas_threads) -> None:
     inside = []
     _threads.run(lambda _: inside.append(blas_threads()), range(8))
     assert inside == [1] * 8
-    assert blas_threads() == before
+    assert blas_threads() == 2
 
 
-def test_several_python_threads_get_the_answers_of_one() -> None:
+def test_several_python_threads_get_the_answers_of_one(blas_threads) -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((8, 5, 16, 14, 14)), rng.standard_normal((8, 16, 16, 3, 3))
-    before, alone = blas_threads(), tk.conv2d(x, w).tobytes()
+    alone = tk.conv2d(x, w).tobytes()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: tk.conv2d(x, w).tobytes(), range(12)))
     assert answers == [alone] * 12
-    assert blas_threads() == before
+    assert blas_threads() == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

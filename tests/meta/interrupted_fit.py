@@ -1,4 +1,4 @@
-"""A training that can be killed: `python interrupted_fit.py CHECKPOINT ITERATIONS [resume]`, a checkpoint each iteration."""
+"""A training that can be killed: `python interrupted_fit.py CHECKPOINT ITERATIONS`, which saves in every iteration."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ def train(run: Folder, iterations: int) -> Any:
 
 
 if __name__ == "__main__":
-    train(Folder(Path(sys.argv[1]), "resume" in sys.argv), int(sys.argv[2]))
+    train(Folder(Path(sys.argv[1])), int(sys.argv[2]))

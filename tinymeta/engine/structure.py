@@ -91,13 +91,18 @@ class lift(Primitive):
 class spread(Primitive):
     """Repeat along hidden axes until their sizes are `sizes`."""
 
-    kernel = reference = staticmethod(
-        lambda x, at, sizes, rise: np.broadcast_to(x[(slice(None),) * at + (None,) * rise], sizes + x.shape[at:])
-    )
+    @staticmethod
+    def kernel(x: Array, at: int, sizes: tuple[int, ...], rise: int) -> Array:
+        x = x[(slice(None),) * at + (None,) * rise]
+        n = len(sizes)  # where x is repeated already, by an outer `vmap`, `sizes` may still say 1
+        return np.broadcast_to(x, np.broadcast_shapes(x.shape[:n], sizes) + x.shape[n:])
+
+    reference = kernel
     domain, kinks, broadcasts = (reals(-2, 2),), (), False
     samples = (
         Sample(((3,),), {"at": 0, "sizes": (2,), "rise": 1}),
         Sample(((1, 3),), {"at": 1, "sizes": (2, 2), "rise": 1}, batch=1),
+        Sample(((2, 3),), {"at": 1, "sizes": (1, 2), "rise": 1}, batch=1),
     )
     vjp = lambda g, y, x, at, sizes, rise: g
 

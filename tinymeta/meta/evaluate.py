@@ -19,7 +19,7 @@ Measure = Callable[[Any, Any, Any], Tensor]  # (model, support, query) → scala
 Score = Callable[[Tensor, Tensor], Tensor]  # (outputs, y) → scalar
 
 
-def evaluate(learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_once: int = 100) -> Array:
+def evaluate(learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_once: int = 25) -> Array:
     """`measure(model, support, query)` for every task and every model that the learner makes of its support set.
 
     Parameters
@@ -47,7 +47,7 @@ def adaptation_curve(
     *,
     rule: Optimizer,
     steps: int,
-    at_once: int = 100,
+    at_once: int = 25,
     **options: Any,
 ) -> Array:
     """`evaluate` for a loss and parameters of your own: shape (tasks, steps + 1). `options` go to `adapt`."""

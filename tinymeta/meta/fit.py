@@ -25,9 +25,9 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.save import load, save
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.meta.objective import Objective
 from tinymeta.optim.optimizer import Optimizer
 
-Objective = Callable[..., Tensor]
 Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
 
 
@@ -122,10 +122,10 @@ def fit(
                 if not math.isfinite(loss):
                     raise UserError(_diverged(loss, i, run is not None and done > 0))
                 phi, state, done = phi_next, state_next, i + 1
-                window.append(loss)
                 if run is None or bar is None:
                     continue
                 bar.advance(loss=loss)
+                window.append(loss)
                 if done % every == 0 or done == iterations:
                     run.log(done, loss=float(np.mean(window)))
                     window.clear()

@@ -2,9 +2,9 @@
 
     learn(phi, support) → model,   then the loss of that model on the query set.
 
-Every algorithm of this package is a Learner, whether it takes gradient steps (`GradientLearner`) or
-compares with the support set (`metric.py`) or reads it (`incontext.py`). So training, measuring and
-predicting are written once:
+Every algorithm of this package is a Learner, whether it takes gradient steps (`GradientLearner`), compares
+with the support set (`protonet.py`) or reads it (`incontext.py`). So training, measuring and predicting
+are written once:
 
     learner = tm.meta.ProtoNet(ways=5, network=network)
     phi = tm.meta.fit(learner, learner.init(rng), tasks, optimizer=…, iterations=…, meta_batch=…)

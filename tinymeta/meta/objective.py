@@ -13,7 +13,7 @@ from tinymeta.engine.vmap import vmap
 from tinymeta.meta.adapt import Differentiate, Loss, adapt
 from tinymeta.meta.reptile import towards
 
-Objective = Callable[[Any, Any], Tensor]
+Objective = Callable[..., Tensor]  # (phi, episodes), or (phi, episodes, iteration)
 
 
 def over_tasks(one: Callable[[Any, Any], Tensor]) -> Objective:

@@ -66,7 +66,7 @@ def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
     log_q, p = as_tensor(log_q), as_tensor(p)
     _same_shape("kl_div", log_q, p)
     positive = p > 0
-    return mean(sum(where(positive, p * (log(where(positive, p, 1)) - log_q), 0), -1))
+    return mean(sum(p * (log(where(positive, p, 1)) - where(positive, log_q, 0)), -1))
 
 
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tinymeta.engine import tree
@@ -10,7 +11,7 @@ from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.select import clip, where
-from tinymeta.optim.optimizer import root
+from tinymeta.optim.optimizer import Optimizer, root
 
 
 def global_norm(grads: Any) -> Tensor:
@@ -36,11 +37,11 @@ def clip_by_value(grads: Any, limit: float) -> Any:
 class Clipped:
     """An optimizer that sees clipped gradients, as in `Clipped(Adam(1e-3), partial(clip_by_global_norm, limit=10))`."""
 
-    def __init__(self, optimizer: Any, clip: Any) -> None:
+    def __init__(self, optimizer: Optimizer, clip: Callable[[Any], Any]) -> None:
         self.optimizer, self.clip = optimizer, clip
 
     def init(self, params: Any) -> Any:
         return self.optimizer.init(params)
 
     def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
-        return self.optimizer.update(self.clip(grads), state, params)  # type: ignore[no-any-return]
+        return self.optimizer.update(self.clip(grads), state, params)

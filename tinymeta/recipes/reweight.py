@@ -24,6 +24,9 @@ from tinymeta.view import plots
 from tinymeta.view.weights import weight_histograms
 
 CLASSES = 10
+from tinymeta.nn.convolution import ConvNet4
+import os
+NORM = tm.nn.BatchNorm if os.environ.get('BN','1')=='1' else None
 RATES = (0.01, 0.03, 0.1)  # step sizes that every method chooses from
 POWERS = (0.3, 0.5, 0.7, 0.9)  # and the robust loss's exponent
 CHECKPOINTS = 6  # at which training may stop: each method chooses
@@ -39,7 +42,7 @@ class Config:
     clean: int = key(5, "clean examples per class", least=1)
     query: int = key(40, "test examples per class, by other hands", least=1)
     batch: int = key(100, "examples per step", least=1)
-    width: int = key(128, "hidden units", least=1)
+    width: int = key(16, "hidden units", least=1)
 
 
 class Data(NamedTuple):
@@ -54,9 +57,9 @@ class Data(NamedTuple):
 def data(config: Config, seed: int, alphabets: int) -> Data:
     hands = config.shots + config.clean + config.query
     classes = tm.tasks.glyphs(alphabets=alphabets, characters=CLASSES, hands=hands, seed=seed)
-    images = (classes.images / np.float32(255)).reshape(alphabets, CLASSES, hands, -1)
+    images = (classes.images / np.float32(255)).reshape(alphabets, CLASSES, hands, 1, 28, 28)
     ends = np.cumsum([config.shots, config.clean])
-    noisy, clean, test = (part.reshape(alphabets, -1, part.shape[-1]) for part in np.split(images, ends, axis=2))
+    noisy, clean, test = (part.reshape(alphabets, -1, 1, 28, 28) for part in np.split(images, ends, axis=2))
     label = lambda x: np.tile(np.repeat(np.arange(CLASSES), x.shape[1] // CLASSES), (alphabets, 1))
     given = tm.tasks.flip_uniform(np.random.default_rng(seed), label(noisy), config.flipped, CLASSES)
     pool = np.concatenate([noisy, clean], 1), np.concatenate([given, label(clean)], 1)
@@ -83,15 +86,16 @@ class Method(NamedTuple):
     loss: Callable[[Any, Any], tm.Tensor] = each
     phi: Callable[[np.random.Generator], Any] = lambda rng: None
     learn: Callable[[Any, Any, Any, Any, float], tm.Tensor] | None = None
+    pooled: bool = False
 
 
 def alike(phi: Any, theta: Any, noisy: Any, clean: Any, rate: float) -> tm.Tensor:
-    return tm.ones_like(noisy[0][:, 0]) / len(noisy[0])
+    return tm.full((len(noisy[1]),), 1.0 / len(noisy[1]), dtype=np.float32)
 
 
 METHODS = {
-    "plain": Method(alike),
-    **{f"robust {q}": Method(alike, lambda model, batch, q=q: robust(model, batch, q)) for q in POWERS},
+    "plain": Method(alike, pooled=True),
+    **{f"robust {q}": Method(alike, lambda model, batch, q=q: robust(model, batch, q), pooled=True) for q in POWERS},
     "Ren et al.": Method(lambda phi, theta, noisy, clean, rate: clean_weights(each, theta, noisy, clean, rate)),
     "Meta-Weight-Net": Method(
         lambda phi, theta, noisy, clean, rate: phi.weights(each, theta, noisy) / len(noisy[0]),
@@ -99,3 +103,68 @@ METHODS = {
         learn=lambda phi, theta, noisy, clean, rate: weight_net_loss(phi, each, theta, noisy, clean, rate),
     ),
 }
+
+
+class State(NamedTuple):
+    theta: Any
+    taken: Any  # state of the model's optimizer
+    phi: Any
+    learned: Any  # state of phi's optimizer
+
+
+def training(method: Method, rate: float) -> tuple[Callable[[Any, Any], State], Callable[..., Any]]:
+    """The first state for a model and phi, and one step: `(state, noisy, clean) → (state, weights)`."""
+    rule, phi_rule = tm.optim.SGD(rate, momentum=0.9), tm.optim.Adam(1e-3)
+
+    def begin(theta: Any, phi: Any) -> State:
+        return State(theta, rule.init(theta), phi, phi_rule.init(phi))
+
+    def step(state: State, noisy: Any, clean: Any) -> tuple[State, tm.Tensor]:
+        theta, taken, phi, learned = state
+        if method.learn is not None:
+            grads = tm.grad(method.learn)(phi, theta, noisy, clean, rate)
+            phi, learned = phi_rule.update(grads, learned, phi)
+        weights = method.weigh(phi, theta, noisy, clean, rate)
+        grads = tm.grad(lambda theta: tm.sum(weights * method.loss(theta, noisy)))(theta)
+        theta, taken = rule.update(grads, taken, theta)
+        return State(theta, taken, phi, learned), weights
+
+    return begin, step
+
+
+class Outcome(NamedTuple):
+    accuracy: Array  # (CHECKPOINTS, alphabets), per cent on the test examples
+    weights: Array  # (alphabets, pool): the mean weight of each example over training
+
+
+def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> Outcome:
+    """Train a model on every alphabet, all at once."""
+    (alphabets, pool), clean = found.wrong.shape, found.clean[1].shape[1]
+    rng = run.rng("training")
+    begin, step = training(method, rate)
+    models = [ConvNet4(CLASSES, rng=rng, channels=config.width, norm=NORM) for _ in range(alphabets)]
+    state = tm.vmap(begin)(stacked(models), stacked([method.phi(rng) for _ in range(alphabets)]))
+    step, score = tm.compile(tm.vmap(step)), tm.vmap(lambda model, test: tm.nn.accuracy(model(test[0]), test[1]))
+    total, visits = np.zeros((2, alphabets, pool))
+    rows, row = [], np.arange(alphabets)[:, None]
+    marks = np.linspace(0, config.iterations, CHECKPOINTS + 1).astype(int)[1:]
+    for i in range(max(config.iterations, 1)):
+        some = rng.integers(pool if method.pooled else pool - clean, size=(alphabets, config.batch))
+        state, weights = step(state, (found.pool[0][row, some], found.pool[1][row, some]), found.clean)
+        np.add.at(total, (row, some), weights.numpy())
+        np.add.at(visits, (row, some), 1)
+        rows += [100 * score(state.theta, found.test).numpy()] * int((marks == i + 1).sum())
+    return Outcome(np.stack(rows), total / np.maximum(visits, 1))
+
+
+def stacked(trees: list[Any]) -> Any:
+    return tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *trees)
+
+
+def area(scores: Array, positive: Array) -> float:
+    """The probability that a positive example scores above a negative one, ties counting half (AUC)."""
+    order = np.unique(scores, return_inverse=True)[1]
+    below = np.cumsum(np.bincount(order[~positive], minlength=order.max() + 1))
+    ties = np.bincount(order[~positive], minlength=order.max() + 1)
+    wins = below[order[positive]] - 0.5 * ties[order[positive]]
+    return float(wins.mean() / (~positive).sum())

@@ -44,6 +44,7 @@ class Assembly:
     steps: list[Step]
     layouts: dict[int, Layout]  # of all nodes that outlive their loop
     slots: dict[int, int]  # node → slot, for arguments, constants, results, and what Python makes
+    fresh: list[int]  # nodes that are written straight into the arrays that the user gets
     sizes: tuple[int, int, int]  # bytes of ARENA, SCRATCH, PARTIAL
 
 
@@ -80,6 +81,7 @@ class Assembler:
         self.axes = axes_of(program)
         self.loops = schedule(program, self.axes, [can_call(program, node) for node in program.nodes])
         self.home = {i: k for k, loop in enumerate(self.loops) for i in loop.nodes}
+        self.fresh = [i for i in dict.fromkeys(program.results) if i in self.home and not self._by_python(i)]
         self.layouts: dict[int, Layout] = {}
         self.slots: dict[int, int] = {}
         self.partial = 0
@@ -93,7 +95,7 @@ class Assembler:
     def assemble(self) -> Assembly:
         self._place_globals()
         steps = [self._step(k, loop) for k, loop in enumerate(self.loops)]
-        return Assembly(steps, self.layouts, self.slots, (self.arena, self.scratch, self.partial))
+        return Assembly(steps, self.layouts, self.slots, self.fresh, (self.arena, self.scratch, self.partial))
 
     # Where everything lies
 
@@ -101,7 +103,7 @@ class Assembler:
         """Places for what is read outside of the loop that makes it."""
         room = Room()
         ends: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        fresh = {i for i in self.program.results if self._is_fresh(i)}
+        fresh = set(self.fresh)
         for i, node in enumerate(self.nodes):
             if isinstance(node.op, (Input, Constant)) or i in fresh or (i in self.home and self._by_python(i)):
                 self.slots[i] = FIRST + len(self.slots)
@@ -122,10 +124,6 @@ class Assembler:
             for offset, size in ends.pop(k, ()):
                 room.give(offset, size)
         self.arena = room.size
-
-    def _is_fresh(self, i: int) -> bool:
-        """Whether the operation can write its result straight into the array that the user gets."""
-        return i in self.home and not self._by_python(i)
 
     def _by_python(self, i: int) -> bool:
         return self.loops[self.home[i]].kind == "python"

@@ -20,9 +20,102 @@ from tinymeta.engine.compile.program import Program
 from tinymeta.engine.tensor import Array
 from tinymeta_kernels import _threads, machine
 
-WORTH_SHARING = 400_000  # operations and elements of a loop, about 50 µs, that are worth waking another core for
+WORTH_SHARING = 20_000_000  # operations and elements of a loop, about half a millisecond: less is done sooner alone
 
 _NUMBERS = np.array([0.0, 1.0])
+
+
+class Machine:
+    """A program ready to run on arrays."""
+
+    def __init__(self, program: Program) -> None:
+        assembled = Assembler(program, _threads._num_threads).assemble()
+        self._program = program
+        self._cores = _threads._num_threads
+        self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes
+        self._steps = [_Ready(step) for step in assembled.steps]
+        self._idle: list[Workspace] = []
+        self._recycled = _Recycled()
+        self._constants: dict[int, Array] = {}
+        arguments = {}
+        for i, node in enumerate(program.nodes):
+            if isinstance(node.op, Constant):
+                self._constants[i] = np.ascontiguousarray(node.value).reshape(node.shape)
+            elif isinstance(node.op, Input):
+                arguments[node.op.position] = i
+        self._arguments = [arguments[position] for position in range(len(arguments))]
+        self._fresh = {i: (program.nodes[i].shape, program.nodes[i].dtype) for i in assembled.fresh}
+        self._columns = [self._slots[i] for i in (*self._arguments, *self._fresh)]
+        self._direct = [i in self._fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
+
+    def __call__(self, arguments: list[Array]) -> list[Array]:
+        space = self._workspace()
+        given = [_packed(x) for x in arguments]
+        fresh = [self._recycled.take(shape, dtype) for shape, dtype in self._fresh.values()]
+        space.base[:, self._columns] = [_address(x) for x in (*given, *fresh)]
+        values: dict[int, Any] = dict(zip((*self._arguments, *self._fresh), (*given, *fresh)))
+        for step in self._steps:
+            if step.kind == "python":
+                with np.errstate(all="ignore"):
+                    for i in step.nodes:
+                        self._call(i, values, space)
+            else:
+                self._run(step, space)
+        results = [
+            values[i] if direct else np.array(self._value(i, values, space))
+            for i, direct in zip(self._program.results, self._direct)
+        ]
+        self._idle.append(space)
+        return results
+
+    def _run(self, step: _Ready, space: Workspace) -> None:
+        """A loop, on one core or on all."""
+        cores = self._cores if step.work > WORTH_SHARING else 1
+        share = -(-step.count // (cores * step.grain)) * step.grain
+        parts = [(k, first, min(first + share, step.count)) for k, first in enumerate(range(0, step.count, share))]
+
+        def work(part: tuple[int, int, int]) -> None:
+            k, first, last = part
+            if step.sums:
+                machine.run(step.before, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
+            machine.run(step.body, _NUMBERS, space.base[k], first, last, step.block, space.work[k])
+
+        _threads.run(work, parts)
+        if step.sums:
+            for k, _, _ in parts:
+                code = step.rest if k else step.first
+                machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
+
+    def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
+        """An operation that the machine leaves to Python."""
+        node = self._program.nodes[i]
+        y = node.op(*(self._value(x, values, space) for x in node.inputs))  # type: ignore[operator]
+        if node.dtype is not None:
+            y = _packed(y)
+            space.base[:, self._slots[i]] = _address(y)
+        values[i] = y
+
+    def _value(self, i: int, values: dict[int, Any], space: Workspace) -> Any:
+        """The array of a node that outlives its loop."""
+        if i in values:
+            return values[i]
+        if i in self._constants:
+            return self._constants[i]
+        node = self._program.nodes[i]
+        if node.op.view:
+            return node.op(self._value(node.inputs[0], values, space))  # type: ignore[operator]
+        layout = self._layouts[i]
+        return np.ndarray(node.shape, node.dtype, space.arena, layout.offset, layout.strides)
+
+    def _workspace(self) -> Workspace:
+        """Memory for one run: what an earlier one has left, unless another thread is using it."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            space = Workspace(self._sizes, FIRST + len(self._slots), self._cores)
+            for i, x in self._constants.items():
+                space.base[:, self._slots[i]] = _address(x)
+            return space
 
 
 class Workspace:
@@ -31,112 +124,14 @@ class Workspace:
     def __init__(self, sizes: tuple[int, int, int], slots: int, cores: int) -> None:
         arena, scratch, partial = sizes
         self.arena = _memory(arena)
-        self.zero = np.zeros(1)
         self.own = [(_memory(scratch), _memory(partial)) for _ in range(cores)]
+        self.zero = np.zeros(1)
         self.base = np.zeros((cores, slots), np.int64)
         self.work = np.zeros((cores, 32), np.int64)
-        self.base[:, ARENA] = self.arena.ctypes.data
-        self.base[:, ZERO] = self.zero.ctypes.data
+        self.base[:, ARENA] = _address(self.arena)
+        self.base[:, ZERO] = _address(self.zero)
         for row, (mine, sums) in zip(self.base, self.own):
-            row[SCRATCH], row[PARTIAL] = mine.ctypes.data, sums.ctypes.data
-
-
-class Machine:
-    """A program ready to run on arrays."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._cores = _threads._num_threads
-        assembled = Assembler(program, self._cores).assemble()
-        self._layouts, self._slots = assembled.layouts, assembled.slots
-        self._steps = [_Ready(step) for step in assembled.steps]
-        self._sizes = assembled.sizes
-        self._idle: list[Workspace] = []
-        self._lock = threading.Lock()
-        nodes = program.nodes
-        self._inputs = [(n.op.position, i, self._slots[i]) for i, n in enumerate(nodes) if isinstance(n.op, Input)]
-        self._constants = {i: np.ascontiguousarray(n.value).reshape(n.shape) for i, n in enumerate(nodes)
-                           if isinstance(n.op, Constant)}
-        self._fresh = [i for i in dict.fromkeys(program.results) if i in self._slots and self._is_machines(i)]
-        self._recycled = _Recycled()
-
-    def _is_machines(self, i: int) -> bool:
-        node = self._program.nodes[i]
-        python = {j for step in self._steps if step.kind == "python" for j in step.nodes}
-        return not isinstance(node.op, (Input, Constant)) and i not in python
-
-    def __call__(self, arguments: list[Array]) -> list[Array]:
-        space = self._workspace()
-        base = space.base
-        values: dict[int, Any] = dict(self._constants)
-        for position, i, slot in self._inputs:
-            values[i] = x = _packed(arguments[position])
-            base[:, slot] = x.ctypes.data
-        for i in self._fresh:
-            node = self._program.nodes[i]
-            values[i] = x = self._recycled.take(node.shape, node.dtype)
-            base[:, self._slots[i]] = x.ctypes.data
-        with np.errstate(all="ignore"):
-            for step in self._steps:
-                if step.kind == "python":
-                    for i in step.nodes:
-                        self._call(i, values, space)
-                else:
-                    self._run(step, space)
-        results, seen = [], set()
-        for i in self._program.results:
-            own = i in self._fresh and i not in seen
-            results.append(values[i] if own else np.array(self._value(i, values, space)))
-            seen.add(i)
-        self._idle.append(space)
-        return results
-
-    def _run(self, step: _Ready, space: Workspace) -> None:
-        cores = self._cores if step.work > WORTH_SHARING else 1
-        count = -(-step.count // (cores * step.grain)) * step.grain if cores > 1 else step.count
-        parts = [(k, first, min(first + count, step.count)) for k, first in enumerate(range(0, step.count, count))]
-
-        def work(part: tuple[int, int, int]) -> None:
-            k, first, last = part
-            if step.before.size:
-                machine.run(step.before, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
-            machine.run(step.body, _NUMBERS, space.base[k], first, last, step.block, space.work[k])
-
-        if len(parts) == 1:
-            work(parts[0])
-        else:
-            _threads.run(work, parts)
-        for k, _, _ in parts if step.first.size else ():
-            code = step.rest if k else step.first
-            machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
-
-    def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
-        """An operation that the machine leaves to Python."""
-        node = self._program.nodes[i]
-        y = node.op(*(self._value(x, values, space) for x in node.inputs))  # type: ignore[operator]
-        if node.dtype is not None:
-            y = _packed(y)
-            space.base[:, self._slots[i]] = y.ctypes.data
-        values[i] = y
-
-    def _value(self, i: int, values: dict[int, Any], space: Workspace) -> Any:
-        """The array of a node that outlives its loop."""
-        if i in values:
-            return values[i]
-        node = self._program.nodes[i]
-        if node.op.view:
-            return node.op(self._value(node.inputs[0], values, space))  # type: ignore[operator]
-        layout = self._layouts[i]
-        return np.ndarray(node.shape, node.dtype, space.arena, layout.offset, layout.strides)
-
-    def _workspace(self) -> Workspace:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            space = Workspace(self._sizes, FIRST + len(self._slots), self._cores)
-            for i, x in self._constants.items():
-                space.base[:, self._slots[i]] = x.ctypes.data
-            return space
+            row[SCRATCH], row[PARTIAL] = _address(mine), _address(sums)
 
 
 class _Ready:
@@ -147,6 +142,7 @@ class _Ready:
         self.before, self.body, self.first, self.rest = (
             np.array(code, np.int64) for code in (step.before, step.body, step.first, step.rest)
         )
+        self.sums = bool(step.before)
         self.block, self.work = step.block, step.work
         self.grain = 64 if self.kind == "tiles" else 1
 
@@ -154,26 +150,37 @@ class _Ready:
 class _Recycled:
     """Arrays for results: one that was handed out before, once nobody refers to it any more."""
 
-    KEPT = 3  # of each kind: a training loop holds two generations at a time
+    KEPT = 8  # of each kind; a training loop holds two generations of its state at a time
 
     def __init__(self) -> None:
         self._arrays: dict[Any, list[Array]] = defaultdict(list)
         self._lock = threading.Lock()
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of this kind that nobody else has."""
+        if not shape:
+            return np.empty(shape, dtype)
         with self._lock:
             known = self._arrays[shape, dtype]
             for k in range(len(known)):
                 if sys.getrefcount(known[k]) == 2:  # this list, and the argument of getrefcount
-                    return known[k]
-        return np.empty(shape, dtype)
+                    known.append(known.pop(k))  # the next search begins with the others
+                    return known[-1]
+            fresh = np.empty(shape, dtype)
+            known.append(fresh)
+            del known[: -self.KEPT]
+            return fresh
 
 
 def _memory(size: int) -> Array:
     """Bytes that begin at a multiple of 64."""
     raw = np.empty(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    start = -_address(raw) % 64
     return raw[start : start + size]
+
+
+def _address(x: Array) -> int:
+    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def _packed(x: Array) -> Array:

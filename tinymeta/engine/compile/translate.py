@@ -69,6 +69,12 @@ def _elementwise(op: Any) -> Rule:
     return lambda b, *xs: b.add(op, *_of_one_rank(b, xs))
 
 
+def _scale(b: Builder, g: int, d: int) -> int:
+    value = b.nodes[d].value
+    plain = value is not None and bool(np.isfinite(value).all())  # then 0·d = 0 needs no special care
+    return b.add(Ufunc("multiply") if plain else Scale(), *_of_one_rank(b, (g, d)))
+
+
 def _relu(b: Builder, x: int) -> int:
     return b.add(Ufunc("maximum"), x, _number(b, 0, x))
 
@@ -245,7 +251,7 @@ _RULES: dict[str, Rule] = {
     "relu": _relu,
     "repeat_axes": _repeat,
     "reshape": _reshape,
-    "scale": _elementwise(Scale()),
+    "scale": _scale,
     "sigmoid": _sigmoid,
     "softmax_axis": _softmax,
     "softplus": _softplus,

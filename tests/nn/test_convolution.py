@@ -1,0 +1,80 @@
+"""Convolution layers and the four-layer network of the few-shot papers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+IMAGES = rng().uniform(size=(5, 1, 28, 28)).astype(np.float32)
+
+
+def test_a_convolution_layer_holds_filters_and_a_bias_for_the_function() -> None:
+    layer = tm.nn.Conv2d(2, 4, (3, 2), rng=rng(), stride=2, padding=1, groups=2)
+    x = rng().normal(size=(3, 2, 6, 5)).astype(np.float32)
+    assert layer.weight.shape == (4, 1, 3, 2)
+    expected = tm.nn.conv2d(x, layer.weight, layer.bias, stride=2, padding=1, groups=2)
+    np.testing.assert_array_equal(layer(x).numpy(), expected.numpy())
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match="groups=2 must divide"):
+        tm.nn.Conv2d(3, 4, 3, rng=rng(), groups=2)
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_an_omniglot_image_has_64_features(pool: bool) -> None:
+    assert tm.nn.ConvNet4(rng=rng(), pool=pool)(IMAGES).shape == (5, 64)
+    assert tm.nn.ConvNet4(20, rng=rng(), pool=pool)(IMAGES).shape == (5, 20)
+
+
+def test_pooled_features_are_all_that_remains_of_larger_images() -> None:
+    net = tm.nn.ConvNet4(3, rng=rng(), image=(3, 84, 84), channels=8, pool=True)
+    images = np.zeros((2, 3, 84, 84), np.float32)
+    assert net.features(images).shape == (2, 8 * 5 * 5)
+    assert net(images).shape == (2, 3)
+
+
+def test_the_stride_2_network_has_the_parameters_of_the_paper_but_the_redundant_biases() -> None:
+    net = tm.nn.ConvNet4(5, rng=rng())
+    count = sum(leaf.size for leaf in tm.tree.leaves(net))
+    assert count == 9 * 64 + 3 * 9 * 64 * 64 + 4 * 2 * 64 + 64 * 5 + 5
+
+
+def test_the_norm_can_be_exchanged_or_left_out() -> None:
+    grouped = tm.nn.ConvNet4(rng=rng(), norm=lambda channels, dtype: tm.nn.GroupNorm(8, channels, dtype=dtype))
+    alone = grouped(IMAGES[:1]).numpy()
+    np.testing.assert_allclose(grouped(IMAGES).numpy()[:1], alone, rtol=1e-4, atol=1e-5)  # float32, no batch statistics
+    assert all(conv.bias is not None for conv in tm.nn.ConvNet4(rng=rng(), norm=None).convs)
+
+
+def test_the_gradient_of_a_small_network_is_right_to_second_order() -> None:
+    net = tm.nn.ConvNet4(2, rng=rng(), image=(1, 8, 8), channels=2, dtype=np.float64)
+    x = rng().normal(size=(3, 1, 8, 8))
+    tm.testing.check_grad(lambda net: tm.sin(net(x)), net, order=2, elements=10)
+
+
+def test_images_of_another_shape_are_refused_with_the_fix() -> None:
+    with pytest.raises(ValueError, match=r"\(n, 1, 28, 28\).*reshape"):
+        tm.nn.ConvNet4(rng=rng())(IMAGES.reshape(5, -1))
+    with pytest.raises(ValueError, match="too small"):
+        tm.nn.ConvNet4(rng=rng(), image=(1, 8, 8), pool=True)
+
+
+def test_many_tasks_have_many_networks_under_vmap() -> None:
+    def first_step(net: Any, x: Any) -> Any:
+        return tm.tree.map(lambda p, g: p - 0.1 * g, net, tm.grad(lambda n: tm.sum(tm.tanh(n(x))))(net))(x)
+
+    net = tm.nn.ConvNet4(2, rng=rng(), image=(1, 8, 8), channels=3, dtype=np.float64)
+    x = rng().normal(size=(3, 4, 1, 8, 8))
+    together = tm.vmap(first_step, in_axes=(None, 0))(net, x).numpy()
+    for i in range(3):
+        np.testing.assert_allclose(together[i], first_step(net, x[i]).numpy(), rtol=1e-10, atol=1e-12)

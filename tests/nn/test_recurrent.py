@@ -1,0 +1,76 @@
+"""Recurrent cells against their equations, and through time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def test_an_lstm_cell_follows_its_equations() -> None:
+    cell = tm.nn.LSTMCell(3, 2, rng=rng(), dtype=np.float64)
+    x, h, c = rng().normal(size=(4, 3)), rng().normal(size=(4, 2)), rng().normal(size=(4, 2))
+    z = x @ cell.from_input.numpy() + h @ cell.from_state.numpy() + cell.bias.numpy()
+    i, f, g, o = np.split(z, 4, axis=-1)
+    c_next = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    new_h, new_c = cell(x, (tm.tensor(h), tm.tensor(c)))
+    np.testing.assert_allclose(new_c.numpy(), c_next, rtol=1e-13)
+    np.testing.assert_allclose(new_h.numpy(), sigmoid(o) * np.tanh(c_next), rtol=1e-13)
+
+
+def test_an_lstm_cell_remembers_at_first() -> None:
+    cell = tm.nn.LSTMCell(3, 2, rng=rng())
+    np.testing.assert_array_equal(cell.bias.numpy(), [0, 0, 1, 1, 0, 0, 0, 0])
+
+
+def test_a_gru_cell_follows_its_equations() -> None:
+    cell = tm.nn.GRUCell(3, 2, rng=rng(), dtype=np.float64)
+    cell.bias, cell.state_bias = tm.tensor(np.arange(6.0) / 10), tm.tensor([0.3, -0.2])
+    x, h = rng().normal(size=(4, 3)), rng().normal(size=(4, 2))
+    (xr, xz, xn), (hr, hz, hn) = (
+        np.split(a, 3, axis=-1)
+        for a in (x @ cell.from_input.numpy() + cell.bias.numpy(), h @ cell.from_state.numpy())
+    )
+    z = sigmoid(xz + hz)
+    n = np.tanh(xn + sigmoid(xr + hr) * (hn + [0.3, -0.2]))
+    np.testing.assert_allclose(cell(x, tm.tensor(h)).numpy(), (1 - z) * n + z * h, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [tm.nn.LSTMCell, tm.nn.GRUCell])
+def test_a_gradient_through_time_is_right_to_second_order(kind: Any) -> None:
+    cell = kind(2, 3, rng=rng(), dtype=np.float64)
+    xs = rng().normal(size=(4, 2))
+
+    def last(cell: Any, xs: Any) -> Any:
+        state = cell.start()
+        for t in range(4):
+            state = cell(xs[t], state)
+        return tm.sum(tm.tree.leaves(state)[0])
+
+    tm.testing.check_grad(last, cell, xs, order=2, elements=10)
+
+
+def test_the_recurrent_weights_of_each_gate_are_orthogonal() -> None:
+    blocks = np.split(tm.nn.LSTMCell(3, 5, rng=rng(), dtype=np.float64).from_state.numpy(), 4, axis=1)
+    for block in blocks:
+        np.testing.assert_allclose(block @ block.T, np.eye(5), atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [tm.nn.LSTMCell, tm.nn.GRUCell])
+def test_a_wrong_input_or_state_is_refused_with_the_way_to_start(kind: Any) -> None:
+    cell = kind(3, 2, rng=rng())
+    with pytest.raises(ValueError, match=r"cell\.start"):
+        cell(np.zeros((4, 5), np.float32), cell.start(4))
+    with pytest.raises(ValueError, match=r"cell\.start"):
+        cell(np.zeros((4, 3), np.float32), cell.start(5))

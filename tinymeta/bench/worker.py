@@ -1,0 +1,79 @@
+"""One contender in a process of its own: it reads requests, a line each, and answers with a line of JSON.
+
+    check    → the gradients in float64 are written to the file given, for the comparison with others
+    time S   → repeat the step for S seconds; the median of its times, and the first call's
+
+Started by contest.py with another framework's interpreter, it finds this package through PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from tinymeta.bench.backends import backend
+from tinymeta.bench.workloads import WORKLOADS
+
+
+def flat(tree: Any) -> list[Any]:
+    """The leaves of nested dicts (keys sorted), lists and tuples."""
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in flat(tree[key])]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for part in tree for leaf in flat(part)]
+    return [tree]
+
+
+def prepared(workload: Any, b: Any, dtype: Any) -> tuple[Any, list[Any]]:
+    """The step and its first arguments: params, state, data."""
+    params, batch = workload.draw(np.random.default_rng(0), dtype)
+    params, batch = _arrays(b, params), [b.array(a) for a in batch]
+    rng = np.random.default_rng(1)
+    direction = b.tree_map(lambda p: b.array((0.01 * rng.standard_normal(p.shape)).astype(dtype)), params)
+    squares = b.tree_map(lambda v: v * v, direction)
+    return b.finish(workload.build(b)), [params, (direction, squares), *batch]
+
+
+def _arrays(b: Any, tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _arrays(b, tree[key]) for key in sorted(tree)}
+    return [_arrays(b, part) for part in tree] if isinstance(tree, list) else b.array(tree)
+
+
+def main(name: str, contender: str, threads: str) -> None:
+    workload, b = WORKLOADS[name], backend(contender, int(threads))
+    step: Any = None
+    arguments: list[Any] = []
+    for line in sys.stdin:
+        request, _, detail = line.strip().partition(" ")
+        if request == "check":
+            exact, given = prepared(workload, b, np.float64)
+            grads = [np.asarray(b.numpy(g), np.float64).ravel() for g in flat(exact(*given)[2])]
+            np.save(detail, np.concatenate(grads), allow_pickle=False)
+            answer: dict[str, float] = {}
+        else:
+            first = 0.0
+            if step is None:
+                start = time.perf_counter()
+                step, arguments = prepared(workload, b, np.float32)
+                b.wait(step(*arguments))
+                first = time.perf_counter() - start
+            times: list[float] = []
+            end = time.perf_counter() + float(detail)
+            while time.perf_counter() < end or len(times) < 3:
+                start = time.perf_counter()
+                params, state, _ = b.wait(step(*arguments))
+                times.append(time.perf_counter() - start)
+                arguments[0], arguments[1] = params, state
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            answer = {"median": float(np.median(times)), "first": first, "peak": peak}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,227 @@
+"""What is measured: a second-order meta-gradient and an Adam step, mostly, at sizes from tiny to a conv net.
+
+Each workload draws its weights and data with NumPy from one seed, so all frameworks get the same numbers, and is
+written once against a backend's namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Tree = Any
+Draw = Callable[[np.random.Generator, Any], tuple[Tree, tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`draw(rng, dtype)` gives (params, batch); `build(backend)` gives step(params, state, *batch).
+
+    The step returns (params, state, gradients): the gradients are what the contenders must agree on.
+    """
+
+    name: str
+    what: str
+    draw: Draw
+    build: Callable[[Any], Callable[..., Any]]
+    goal: str = ""
+
+
+def dense(rng: np.random.Generator, dtype: Any, widths: tuple[int, ...], norm: bool) -> Tree:
+    """Weights of a dense network, layer by layer; with a scale and a shift per hidden unit if normalised."""
+    layers = []
+    for n, m in zip(widths, widths[1:]):
+        layer = {"w": rng.standard_normal((n, m)) * np.sqrt(2 / n), "b": 0.1 * rng.standard_normal(m)}
+        if norm and m is not widths[-1]:
+            layer |= {"gain": rng.uniform(0.5, 1.5, m), "shift": 0.1 * rng.standard_normal(m)}
+        layers.append({name: a.astype(dtype) for name, a in layer.items()})
+    return layers
+
+
+def normalised(b: Any, x: Any, layer: Tree, axes: Any) -> Any:
+    """Batch normalisation, from primitives."""
+    centred = x - b.mean(x, axes, True)
+    form = (1, -1) if x.ndim == 2 else (1, -1, 1, 1)
+    spread = b.sqrt(b.mean(b.square(centred), axes, True) + 1e-5)
+    return centred / spread * b.reshape(layer["gain"], form) + b.reshape(layer["shift"], form)
+
+
+def dense_net(b: Any, layers: Tree, x: Any, activation: Any) -> Any:
+    for layer in layers[:-1]:
+        x = x @ layer["w"] + layer["b"]
+        x = activation(normalised(b, x, layer, 0) if "gain" in layer else x)
+    return x @ layers[-1]["w"] + layers[-1]["b"]
+
+
+def conv_net(b: Any, layers: Tree, x: Any) -> Any:
+    for layer in layers[:-1]:
+        x = b.relu(normalised(b, b.conv2d(x, layer["w"]), layer, (0, 2, 3)))
+    return b.reshape(x, (x.shape[0], -1)) @ layers[-1]["w"] + layers[-1]["b"]
+
+
+def adam(b: Any, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree]:
+    """Adam with bias correction left to the step size, as the paper's section 2 allows."""
+    first = b.tree_map(lambda m, g: 0.9 * m + 0.1 * g, state[0], grads)
+    second = b.tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, state[1], grads)
+    params = b.tree_map(lambda p, m, v: p - 0.001 * m / (b.sqrt(v) + 1e-8), params, first, second)
+    return params, (first, second)
+
+
+def maml(loss: Callable[..., Any], steps: int, lr: float) -> Callable[[Any], Callable[..., Any]]:
+    """The meta-gradient of MAML and an Adam step."""
+
+    def build(b: Any) -> Callable[..., Any]:
+        def one(params: Tree, xs: Any, ys: Any, xq: Any, yq: Any) -> Any:
+            for _ in range(steps):
+                grads = b.grad(lambda p: loss(b, p, xs, ys))(params)
+                params = b.tree_map(lambda p, g: p - lr * g, params, grads)
+            return loss(b, params, xq, yq)
+
+        def objective(params: Tree, *batch: Any) -> Any:
+            return b.mean(b.vmap(one, (None, 0, 0, 0, 0))(params, *batch))
+
+        def step(params: Tree, state: Tree, *batch: Any) -> Any:
+            _, grads = b.value_and_grad(objective)(params, *batch)
+            params, state = adam(b, params, grads, state)
+            return params, state, grads
+
+        return step
+
+    return build
+
+
+def squared_error(b: Any, params: Tree, x: Any, y: Any) -> Any:
+    return b.mean(b.square(dense_net(b, params, x, b.relu) - y))
+
+
+def cross_entropy(b: Any, params: Tree, x: Any, y: Any) -> Any:
+    return -b.mean(b.sum(y * b.log_softmax(dense_net(b, params, x, b.relu)), -1))
+
+
+def conv_cross_entropy(b: Any, params: Tree, x: Any, y: Any) -> Any:
+    return -b.mean(b.sum(y * b.log_softmax(conv_net(b, params, x)), -1))
+
+
+def sinusoids(tasks: int) -> Draw:
+    def draw(rng: np.random.Generator, dtype: Any) -> Any:
+        arrays = [rng.standard_normal((tasks, 10, 1)).astype(dtype) for _ in range(4)]
+        return dense(rng, dtype, (1, 40, 40, 1), False), tuple(arrays)
+
+    return draw
+
+
+def characters(tasks: int, ways: int, shots: int, flat: bool) -> Draw:
+    def draw(rng: np.random.Generator, dtype: Any) -> Any:
+        def examples(each: int) -> list[Any]:
+            labels = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
+            shape = (784,) if flat else (1, 28, 28)
+            return [rng.random((tasks, ways * each, *shape)).astype(dtype), np.eye(ways, dtype=dtype)[labels]]
+
+        batch = (*examples(shots), *examples(1))
+        if flat:
+            return dense(rng, dtype, (784, 256, 128, 64, 64, ways), True), batch
+        layers = []
+        for c in (1, 64, 64, 64):
+            w = rng.standard_normal((64, c, 3, 3)) * np.sqrt(2 / (9 * c))
+            layers.append({"w": w, "gain": rng.uniform(0.5, 1.5, 64), "shift": 0.1 * rng.standard_normal(64)})
+        layers.append({"w": rng.standard_normal((256, ways)) / 16, "b": np.zeros(ways)})
+        return [{k: a.astype(dtype) for k, a in layer.items()} for layer in layers], batch
+
+    return draw
+
+
+def hvp_step(b: Any) -> Callable[..., Any]:
+    """The Hessian of the loss times a vector, reverse over reverse."""
+
+    def step(params: Tree, state: Tree, x: Any, y: Any) -> Any:
+        def along(p: Tree) -> Any:
+            grads = b.grad(lambda q: cross_entropy(b, q, x, y))(p)
+            parts = [b.sum(g[k] * v[k]) for g, v in zip(grads, state[0]) for k in sorted(g)]
+            return sum(parts[1:], start=parts[0])
+
+        return params, state, b.grad(along)(params)
+
+    return step
+
+
+def hessian_step(b: Any) -> Callable[..., Any]:
+    """The whole Hessian of a small tanh network's loss, over its weights as one vector."""
+    sizes = [(1, 20), (20,), (20, 20), (20,), (20, 1), (1,)]
+
+    def loss(flat: Any, x: Any, y: Any) -> Any:
+        parts, at = [], 0
+        for shape in sizes:
+            count = int(np.prod(shape))
+            parts.append(b.reshape(flat[at : at + count], shape))
+            at += count
+        h = b.tanh(x @ parts[0] + parts[1])
+        return b.mean(b.square(b.tanh(h @ parts[2] + parts[3]) @ parts[4] + parts[5] - y))
+
+    return lambda params, state, x, y: (params, state, b.hessian(lambda p: loss(p, x, y))(params))
+
+
+def l2l_step(b: Any) -> Callable[..., Any]:
+    """The gradient of a coordinatewise LSTM optimizer through 20 unrolled steps on 128 quadratics."""
+
+    def one(phi: Tree, w: Any, y: Any, theta: Any, zero: Any) -> Any:
+        h = c = zero
+        total = 0.0
+        for _ in range(20):
+            g = b.grad(lambda t: b.sum(b.square(w @ t - y)))(theta)
+            gates = b.reshape(g, (-1, 1)) @ phi["x"] + h @ phi["h"] + phi["b"]
+            i, f, o = (b.sigmoid(gates[:, 20 * k : 20 * k + 20]) for k in range(3))
+            c = f * c + i * b.tanh(gates[:, 60:])
+            h = o * b.tanh(c)
+            theta = theta + 0.1 * b.reshape(h @ phi["out"], (-1,))
+            total = total + b.sum(b.square(w @ theta - y))
+        return total
+
+    def objective(phi: Tree, *batch: Any) -> Any:
+        return b.mean(b.vmap(one, (None, 0, 0, 0, 0))(phi, *batch))
+
+    def step(params: Tree, state: Tree, *batch: Any) -> Any:
+        _, grads = b.value_and_grad(objective)(params, *batch)
+        params, state = adam(b, params, grads, state)
+        return params, state, grads
+
+    return step
+
+
+def draw_hvp(rng: np.random.Generator, dtype: Any) -> Any:
+    labels = np.eye(5, dtype=dtype)[rng.integers(0, 5, 512)]
+    return dense(rng, dtype, (784, 256, 128, 64, 64, 5), True), (rng.random((512, 784)).astype(dtype), labels)
+
+
+def draw_hessian(rng: np.random.Generator, dtype: Any) -> Any:
+    return (0.3 * rng.standard_normal(481)).astype(dtype), tuple(rng.standard_normal((2, 100, 1)).astype(dtype))
+
+
+def draw_l2l(rng: np.random.Generator, dtype: Any) -> Any:
+    shapes = {"x": (1, 80), "h": (20, 80), "b": (80,), "out": (20, 1)}
+    phi = {k: (0.1 * rng.standard_normal(s)).astype(dtype) for k, s in shapes.items()}
+    batch = (rng.random((128, 10, 10)), rng.random((128, 10)), 0.1 * rng.standard_normal((128, 10)))
+    return phi, (*[a.astype(dtype) for a in batch], np.zeros((128, 10, 20), dtype))
+
+
+WORKLOADS = {
+    w.name: w
+    for w in (
+        Workload("W1", "sine, 25 tasks, 1 inner step", sinusoids(25), maml(squared_error, 1, 0.01), "≤ 0.8"),
+        Workload("W2", "sine, 25 tasks, 5 inner steps", sinusoids(25), maml(squared_error, 5, 0.01), "≤ 0.8"),
+        Workload("W2b", "sine, 100 tasks, 1 inner step", sinusoids(100), maml(squared_error, 1, 0.01)),
+        Workload("W3", "MLP, 32 tasks 5-way 1-shot", characters(32, 5, 1, True), maml(cross_entropy, 1, 0.4), "≤ 0.25"),
+        Workload(
+            "W3b", "MLP, 16 tasks 20-way 5-shot, 5 steps", characters(16, 20, 5, True), maml(cross_entropy, 5, 0.1)
+        ),
+        Workload(
+            "W4", "conv, 32 tasks 5-way 1-shot", characters(32, 5, 1, False), maml(conv_cross_entropy, 1, 0.4), "≤ 0.6"
+        ),
+        Workload("W4b", "conv, 16 tasks, 5 inner steps", characters(16, 5, 1, False), maml(conv_cross_entropy, 5, 0.1)),
+        Workload("hvp", "Hessian times vector, MLP, batch 512", draw_hvp, hvp_step),
+        Workload("hessian", "Hessian, 1-20-20-1 tanh, 100 points", draw_hessian, hessian_step),
+        Workload("l2l", "LSTM optimizer, 20 steps, 128 problems", draw_l2l, l2l_step),
+    )
+}

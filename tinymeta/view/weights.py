@@ -1,0 +1,1 @@
+def weight_histograms(*a, **k): pass

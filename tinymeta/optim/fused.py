@@ -18,6 +18,11 @@ from tinymeta.engine.tensor import Array
 _any = reals(-2, 2)
 
 
+def _of_one_shape(*arrays: Array) -> tuple[Array, ...]:
+    """Inside `vmap` some may be the same for all examples."""
+    return arrays if len({a.shape for a in arrays}) == 1 else np.broadcast_arrays(*arrays)
+
+
 class sgd_step(Primitive):
     """v' = μ v + g + λ p,   p' = p − η v'   (Nesterov: p' = p − η (g + λ p + μ v'))."""
 
@@ -32,7 +37,7 @@ class sgd_step(Primitive):
     def kernel(p: Array, g: Array, v: Array, lr: Array, momentum: float, nesterov: bool, decay: float) -> Any:
         if lr.size > 1:
             return sgd_step.reference(p, g, v, lr, momentum, nesterov, decay)
-        p, g, v = np.broadcast_arrays(p, g, v)
+        p, g, v = _of_one_shape(p, g, v)
         return kernels.sgd_update(p, g, v, lr.item(), momentum, nesterov, decay)
 
     domain, kinks, vjp = (_any, _any, _any, reals(0.01, 0.1)), (), None
@@ -63,7 +68,7 @@ class adam_step(Primitive):
     def kernel(p: Array, g: Array, m: Array, v: Array, count: Array, lr: Array, **how: Any) -> Any:
         if lr.size > 1 or count.size > 1:
             return adam_step.reference(p, g, m, v, count, lr, **how)
-        p, g, m, v = np.broadcast_arrays(p, g, m, v)
+        p, g, m, v = _of_one_shape(p, g, m, v)
         betas, decay = (how["b1"], how["b2"], how["eps"]), (how["decay"], how["decoupled"])
         return kernels.adam_update(p, g, m, v, count.item(), lr.item(), *betas, *decay)
 

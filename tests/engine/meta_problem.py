@@ -37,7 +37,7 @@ def step(params: Params, x: Any, y: Any, change: Callable[[Any], Any] = lambda g
 
 
 def objective(params: Params, seed: int, steps: int, wrap: Callable[..., Any] = lambda f: f, **how: Any) -> Any:
-    """The query loss after `steps` steps on the support set; `wrap` may checkpoint a step, `change` detach gradients."""
+    """The query loss after `steps` steps on the support; `wrap` may checkpoint a step, `change` detach gradients."""
     x, y, query_x, query_y = task(seed)
     one = wrap(lambda p, x, y: step(p, x, y, **how))
     for _ in range(steps):

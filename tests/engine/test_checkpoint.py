@@ -23,7 +23,7 @@ def _block(x: Any) -> Any:
 
 def _derivative(f: Any, order: int) -> Any:
     for _ in range(order - 1):
-        f = lambda x, f=f: (tm.grad(f)(x) * V).sum()  # noqa: E731
+        f = lambda x, f=f: (tm.grad(f)(x) * V).sum()
     return tm.grad(f)(X).numpy()
 
 

@@ -32,7 +32,10 @@ def test_a_wrong_rule_is_found_by_check_grad() -> None:
 
 
 def test_a_right_rule_passes_check_grad_at_order_3() -> None:
-    product = tm.custom_vjp(lambda a, b: a * tm.tanh(b), lambda g, y, a, b: (g * tm.tanh(b), g * a * (1 - tm.tanh(b) ** 2)))
+    def rule(g: Any, y: Any, a: Any, b: Any) -> Any:
+        return g * tm.tanh(b), g * a * (1 - tm.tanh(b) ** 2)
+
+    product = tm.custom_vjp(lambda a, b: a * tm.tanh(b), rule)
     tm.testing.check_grad(lambda a, b: product(a, b).sum(), np.array([0.5, 2.0]), np.array([0.1, -0.3]), order=3)
 
 

@@ -94,6 +94,8 @@ def test_a_primitive_of_a_user_goes_through_the_same_properties() -> None:
 
     try:
         tm.testing.check_primitive(swish_like)
+        with pytest.raises(AssertionError, match="P11 fails"):  # its rule multiplies with * and not with `scale`
+            tm.testing.check_primitive(swish_like, where=True)
         assert [v for v in plant_faults(swish_like) if not v.caught] == []
     finally:
         del Primitive.registry["swish_like"]

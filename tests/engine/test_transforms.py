@@ -107,9 +107,10 @@ def test_the_hessian_of_a_random_program_is_that_of_the_oracle_and_symmetric(pro
     assert h.shape == (2, 3, 2, 3)
     units = np.eye(6).reshape(6, 2, 3)
     # By polarisation: 2 eᵢᵀHeⱼ = D²(eᵢ + eⱼ) − D²eᵢ − D²eⱼ, each D² the second coefficient along a line.
-    bends = {(i, j): along(lambda z: run(program, Jets, z), x, units[i] + units[j])[2] for i in range(6) for j in range(i + 1)}
+    pairs = [(i, j) for i in range(6) for j in range(i + 1)]
+    bends = {(i, j): along(lambda z: run(program, Jets, z), x, units[i] + units[j])[2] for i, j in pairs}
     rows = np.empty((6, 6))
-    for i, j in bends:
+    for i, j in pairs:
         rows[i, j] = rows[j, i] = (bends[i, j] - bends[i, i] / 4 - bends[j, j] / 4) / 2 if i != j else bends[i, i] / 4
     rows = rows.reshape(2, 3, 2, 3)
     scale = max(1.0, float(np.abs(rows).max()))

@@ -81,7 +81,7 @@ def _axes(prefix: Any, whole: Any) -> list[int | None]:
     if prefix is None or isinstance(prefix, int):
         return [prefix] * len(tree.leaves(whole))
     parts, children = tree._children(prefix), tree._children(whole)
-    if parts is None or children is None or type(prefix) is not type(whole) or len(parts[1]) != len(children[1]):
+    if parts is None or children is None or type(prefix) is not type(whole) or parts[0] != children[0]:
         raise ValueError(f"in_axes or out_axes has another structure than what it describes ({user_site()})")
     return [axis for p, w in zip(parts[1], children[1]) for axis in _axes(p, w)]
 

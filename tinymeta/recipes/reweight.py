@@ -24,9 +24,6 @@ from tinymeta.view import plots
 from tinymeta.view.weights import weight_histograms
 
 CLASSES = 10
-from tinymeta.nn.convolution import ConvNet4
-import os
-NORM = tm.nn.BatchNorm if os.environ.get('BN','1')=='1' else None
 RATES = (0.01, 0.03, 0.1)  # step sizes that every method chooses from
 POWERS = (0.3, 0.5, 0.7, 0.9)  # and the robust loss's exponent
 CHECKPOINTS = 6  # at which training may stop: each method chooses
@@ -42,7 +39,7 @@ class Config:
     clean: int = key(5, "clean examples per class", least=1)
     query: int = key(40, "test examples per class, by other hands", least=1)
     batch: int = key(100, "examples per step", least=1)
-    width: int = key(16, "hidden units", least=1)
+    width: int = key(128, "hidden units", least=1)
 
 
 class Data(NamedTuple):
@@ -56,10 +53,12 @@ class Data(NamedTuple):
 
 def data(config: Config, seed: int, alphabets: int) -> Data:
     hands = config.shots + config.clean + config.query
-    classes = tm.tasks.glyphs(alphabets=alphabets, characters=CLASSES, hands=hands, seed=seed)
-    images = (classes.images / np.float32(255)).reshape(alphabets, CLASSES, hands, 1, 28, 28)
+    classes = tm.tasks.glyphs(alphabets=alphabets * CLASSES, characters=1, hands=hands, seed=seed)
+    images = (classes.images / np.float32(255)).reshape(alphabets, CLASSES, hands, -1)
     ends = np.cumsum([config.shots, config.clean])
-    noisy, clean, test = (part.reshape(alphabets, -1, 1, 28, 28) for part in np.split(images, ends, axis=2))
+    noisy, clean, test = (part.reshape(alphabets, -1, part.shape[-1]) for part in np.split(images, ends, axis=2))
+    mean, std = noisy.mean(1, keepdims=True), noisy.std((1, 2), keepdims=True)
+    noisy, clean, test = ((part - mean) / std for part in (noisy, clean, test))
     label = lambda x: np.tile(np.repeat(np.arange(CLASSES), x.shape[1] // CLASSES), (alphabets, 1))
     given = tm.tasks.flip_uniform(np.random.default_rng(seed), label(noisy), config.flipped, CLASSES)
     pool = np.concatenate([noisy, clean], 1), np.concatenate([given, label(clean)], 1)
@@ -114,7 +113,7 @@ class State(NamedTuple):
 
 def training(method: Method, rate: float) -> tuple[Callable[[Any, Any], State], Callable[..., Any]]:
     """The first state for a model and phi, and one step: `(state, noisy, clean) → (state, weights)`."""
-    rule, phi_rule = tm.optim.SGD(rate, momentum=0.9), tm.optim.Adam(1e-3)
+    rule, phi_rule = tm.optim.SGD(rate, momentum=float(__import__("os").environ.get("MOM",".9"))), tm.optim.Adam(float(__import__("os").environ.get("PLR","1e-3")))
 
     def begin(theta: Any, phi: Any) -> State:
         return State(theta, rule.init(theta), phi, phi_rule.init(phi))
@@ -142,7 +141,8 @@ def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> O
     (alphabets, pool), clean = found.wrong.shape, found.clean[1].shape[1]
     rng = run.rng("training")
     begin, step = training(method, rate)
-    models = [ConvNet4(CLASSES, rng=rng, channels=config.width, norm=NORM) for _ in range(alphabets)]
+    sizes = [found.pool[0].shape[-1], config.width, CLASSES]
+    models = [tm.nn.MLP(sizes, rng=rng) for _ in range(alphabets)]
     state = tm.vmap(begin)(stacked(models), stacked([method.phi(rng) for _ in range(alphabets)]))
     step, score = tm.compile(tm.vmap(step)), tm.vmap(lambda model, test: tm.nn.accuracy(model(test[0]), test[1]))
     total, visits = np.zeros((2, alphabets, pool))

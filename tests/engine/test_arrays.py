@@ -1,0 +1,100 @@
+"""Tensors among arrays: operators on either side, the way in, the way out, and what is printed."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import tinymeta as tm
+from tinymeta.testing import reals
+from tinymeta.testing.strategies import arrays
+
+A, B = np.array([1.5, -2.0, 3.0]), np.array([[0.5], [2.0]])
+BINARY = [operator.add, operator.sub, operator.mul, operator.truediv]
+
+
+@pytest.mark.parametrize("op", BINARY)
+def test_an_array_on_either_side_gives_a_tensor(op: Any) -> None:
+    for left, right in ((tm.tensor(A), B), (A, tm.tensor(B)), (tm.tensor(A), tm.tensor(B))):
+        y = op(left, right)
+        assert type(y) is tm.Tensor and np.array_equal(y.numpy(), op(A, B))
+
+
+@pytest.mark.parametrize("op", [*BINARY, operator.pow])
+@pytest.mark.parametrize("number", [2, 2.5, np.float32(0.5), np.float64(0.5), np.int64(3)])
+def test_a_number_on_either_side_gives_what_numpy_gives(op: Any, number: Any) -> None:
+    positive = np.abs(A)
+    assert np.array_equal(op(tm.tensor(positive), number).numpy(), op(positive, number))
+    assert np.array_equal(op(number, tm.tensor(positive)).numpy(), op(number, positive))
+
+
+@pytest.mark.parametrize("op", [*BINARY, operator.pow])
+def test_python_numbers_do_not_widen_float32(op: Any) -> None:
+    x = tm.tensor(np.abs(A).astype("f4"))
+    assert op(x, 2.5).dtype == op(2.5, x).dtype == op(x, 2).dtype == np.float32
+
+
+@pytest.mark.parametrize("op", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne])
+def test_comparisons_give_boolean_tensors(op: Any) -> None:
+    assert np.array_equal(op(tm.tensor(A), 1.5).numpy(), op(A, 1.5))
+    assert np.array_equal(op(A, tm.tensor(B)).numpy(), op(A, B))
+
+
+def test_a_matrix_product_with_arrays_on_either_side() -> None:
+    m = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal((m @ tm.tensor(A)).numpy(), m @ A) and np.array_equal((tm.tensor(m) @ A).numpy(), m @ A)
+
+
+@given(x=arrays(reals(-3, 3)))
+def test_in_and_out_keeps_every_bit_in_any_layout(x: Any) -> None:
+    out = tm.tensor(x).numpy()
+    assert out.dtype == x.dtype and out.shape == x.shape and out.tobytes() == x.tobytes()
+
+
+def test_a_tensor_holds_a_copy_and_hands_out_what_can_not_be_written_to() -> None:
+    source = A.copy()
+    x = tm.tensor(source)
+    source[0] = 99.0
+    assert x[0].item() == 1.5
+    with pytest.raises(ValueError, match="read-only"):
+        x.numpy()[0] = 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.bool_, np.complex128])
+def test_arrays_keep_their_dtype(dtype: Any) -> None:
+    assert tm.tensor(np.ones(2, dtype)).dtype == dtype and np.asarray(tm.tensor(np.ones(2, dtype))).dtype == dtype
+
+
+def test_dlpack_goes_out_without_a_copy_and_comes_in() -> None:
+    x = tm.tensor(A)
+    assert np.shares_memory(np.from_dlpack(x), x.data)
+    assert tm.tensor(np.from_dlpack(x)).tolist() == A.tolist()
+
+
+def test_a_torch_tensor_comes_in_and_goes_out_without_a_copy() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    theirs = torch.arange(3.0)
+    assert tm.tensor(theirs).tolist() == [0, 1, 2]
+    x = tm.tensor(A)
+    assert torch.from_dlpack(x).data_ptr() == x.data.ctypes.data
+
+
+def test_scalars_turn_into_python_numbers() -> None:
+    assert float(tm.tensor(2.5)) == 2.5 and int(tm.tensor(2)) == 2 and bool(tm.tensor(True))
+    assert [10, 20, 30][tm.tensor(1)] == 20
+    with pytest.raises(TypeError, match="can't be an index"):
+        [1, 2][tm.tensor(1.0)]
+
+
+def test_repr_shows_values_dtype_order_and_maker() -> None:
+    x = tm.tensor(np.array([1.0, 2.0], "f4"), requires_grad=True)
+    assert repr(x) == "tensor([1., 2.], dtype=float32, requires_grad)"
+    assert repr(tm.gradient((x * x).sum(), x)).startswith("tensor([2., 4.], dtype=float32, order=1")
+
+
+def test_iterating_takes_the_rows() -> None:
+    assert [row.tolist() for row in tm.tensor(B)] == [[0.5], [2.0]]

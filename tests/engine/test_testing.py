@@ -1,0 +1,163 @@
+"""Tests of the tests: `check_grad` finds what is wrong, says where, and passes what is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinymeta as tm
+from tinymeta.engine.primitive import Primitive
+from tinymeta.testing import central_difference, check_grad, complex_step, reals, references
+from tinymeta.testing.report import ulps
+from tinymeta.testing.strategies import arrays, broadcasting, layouts, shapes, tensors
+
+X = np.array([[0.3, -1.2, 0.7], [1.1, 0.2, -0.4]])
+
+
+def _with_rule(rule: Any) -> Any:
+    return tm.custom_vjp(lambda x: tm.tanh(x), rule)
+
+
+def test_a_right_function_of_a_tree_passes_at_order_3() -> None:
+    def f(p: dict[str, Any], x: Any, n: int) -> Any:
+        return {"y": tm.tanh(x @ p["w"]) * n, "z": (p["b"] * p["w"]).sum()}
+
+    check_grad(f, {"w": X.T, "b": 0.5}, X, 3, order=3)
+
+
+def test_a_right_function_of_float32_passes() -> None:
+    check_grad(lambda x: tm.tanh(x).sum(), X.astype("f4"), order=2)
+
+
+def test_a_wrong_first_derivative_is_reported_with_argument_index_values_and_seed() -> None:
+    f = _with_rule(lambda g, y, x: g * (1 - y * y) * tm.where(x == 0.7, 1.001, 1.0))
+    with pytest.raises(AssertionError) as failure:
+        check_grad(lambda p: f(p["x"]).sum(), {"x": X}, seed=3)
+    text = str(failure.value)
+    assert "order 1" in text and "1 of 6 elements" in text and "seed 3" in text and "0.x[0, 2]" in text
+    assert "0.001" in text  # the relative error
+
+
+def test_a_value_cut_off_from_the_record_is_found_at_order_2_only() -> None:
+    f = _with_rule(lambda g, y, x: g * (1 - (y * y).detach()))
+    check_grad(f, X, order=1)
+    with pytest.raises(AssertionError, match="order 2"):
+        check_grad(f, X, order=2)
+
+
+def test_a_rule_that_computes_outside_the_record_is_found_at_order_2_only() -> None:
+    f = _with_rule(lambda g, y, x: g * (1 - np.tanh(x.data) ** 2))
+    check_grad(f, X, order=1)
+    with pytest.raises(AssertionError, match="order 2"):
+        check_grad(f, X, order=2)
+
+
+def test_what_a_function_detaches_on_purpose_is_a_constant_to_the_oracle_too() -> None:
+    check_grad(lambda x: (x * x.detach()).sum(), X, order=3)
+
+
+def test_at_a_kink_the_declared_side_passes_at_every_order() -> None:
+    check_grad(lambda x: tm.relu(x) ** 2 + tm.abs(x) * x, np.array([0.0, 1.0, -1.0]), order=3)
+
+
+def test_where_values_are_read_the_oracle_is_the_central_difference() -> None:
+    def f(x: Any) -> Any:
+        return tm.sin(x) * (2.0 if float(x.sum()) > 0 else 3.0)
+
+    check_grad(f, X, order=2)
+    with pytest.raises(AssertionError, match="central difference"):
+        check_grad(lambda x: f(x) + _with_rule(lambda g, y, x: g * 0.99)(x), X)
+
+
+def test_only_some_elements_of_a_large_argument_are_checked() -> None:
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        return tm.sin(x)
+
+    check_grad(f, np.linspace(0, 1, 500), order=1, elements=10)
+    assert len(calls) == 1 + 1 + 10  # the outputs' shapes, the gradient, and one step for each element
+
+
+def test_integers_only_is_an_error_that_says_so() -> None:
+    with pytest.raises(TypeError, match="no floating-point argument"):
+        check_grad(lambda n: n, 3)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"vjp": lambda g, y, x: g * 2 * x}, "P2 fails"),
+        ({"vjp": lambda g, y, x: g.detach() * 3 * x * x}, "P3 fails"),
+        ({"vjp": lambda g, y, x: g * 3 * (x * x).detach()}, "P5 fails"),
+        ({"kernel": staticmethod(lambda x: x * x * x * 1.001)}, "P1 fails"),
+        ({"kernel": staticmethod(lambda x: np.multiply(x, x, out=x) * x if x.flags.writeable else x**3)}, "P"),
+        ({"vjp": None}, "P2 fails"),
+    ],
+)
+def test_check_primitive_names_the_property_that_a_wrong_declaration_breaks(parts: dict[str, Any], says: str) -> None:
+    body = {
+        "__doc__": "y = x³.",
+        "kernel": staticmethod(lambda x: x * x * x),
+        "reference": staticmethod(lambda x: x * x * x),
+        "domain": (reals(-2, 2),),
+        "kinks": (),
+        "vjp": lambda g, y, x: g * 3 * x * x,
+    }
+    try:
+        wrong = type("wrong_cube", (Primitive,), body | parts)
+        with pytest.raises(AssertionError, match=says):
+            tm.testing.check_primitive(wrong)
+    finally:
+        del Primitive.registry["wrong_cube"]
+
+
+def test_the_complex_step_is_exact_where_a_difference_is_not() -> None:
+    def f(xs: list[Any]) -> list[Any]:
+        return [np.tanh(xs[0])]
+
+    exact = 1 - np.tanh(0.5) ** 2
+    (by_step,) = complex_step(f, [np.array(0.5)], [np.array(1.0)])
+    (by_difference,) = central_difference(f, [np.array(0.5)], [np.array(1.0)])
+    assert abs(by_step - exact) <= 2**-53
+    assert abs(by_difference - exact) < 1e-12  # h⁴ f⁽⁵⁾/30 + 3ε/2h
+
+
+def test_references_are_put_back_after_an_error() -> None:
+    kernels = {name: vars(p)["kernel"] for name, p in Primitive.registry.items()}
+    with pytest.raises(ZeroDivisionError), references():
+        raise ZeroDivisionError
+    assert {name: vars(p)["kernel"] for name, p in Primitive.registry.items()} == kernels
+
+
+def test_ulps_count_the_numbers_between() -> None:
+    a = np.array([1.0, 1.0, 0.0, np.inf])
+    b = np.array([1.0 + 2**-52, 1.0, 0.0, 1.0])
+    assert ulps(a, b).tolist() == [1.0, 0.0, 0.0, np.inf]
+
+
+@given(x=tensors(reals(0.5, 2), requires_grad=True))
+def test_drawn_tensors_lie_in_their_domain(x: tm.Tensor) -> None:
+    assert x.requires_grad and x.dtype == np.float64
+    assert np.all((x.data >= 0.5) & (x.data <= 2))
+
+
+@given(found=broadcasting(3))
+def test_drawn_shapes_broadcast(found: tuple[tuple[int, ...], ...]) -> None:
+    np.broadcast_shapes(*found)
+
+
+@given(data=st.data(), shape=shapes(max_dims=2))
+def test_layouts_keep_the_values(data: st.DataObject, shape: tuple[int, ...]) -> None:
+    array = np.arange(float(np.prod(shape))).reshape(shape)
+    assert np.array_equal(data.draw(layouts(array)), array)
+
+
+@given(x=arrays(shape=(3, 2)))
+def test_drawn_arrays_have_the_shape_asked_for(x: Any) -> None:
+    assert x.shape == (3, 2)

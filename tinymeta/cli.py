@@ -33,6 +33,7 @@ VERBS = {
     "list": Verb("tinymeta.cli:list_recipes", "every recipe and the idea it stands for"),
     "run": Verb("tinymeta.cli:run_recipe", "train a recipe, measure it, write a folder"),
     "eval": Verb("tinymeta.cli:evaluate_run", "measure a trained run on fresh tasks"),
+    "classify": Verb("tinymeta.recipes.classify:classify", "label new images of new classes by a run of images"),
     "step": Verb("tinymeta.cli:step_through", "step through a program's derivatives, or write the page"),
     "learn": Verb("tinymeta.view.classroom:learn", "the lessons, cell by cell"),
     "bench": Verb("tinymeta.bench.contest:bench", "the workloads, beside JAX and PyTorch where installed"),

@@ -198,8 +198,7 @@ def elementwise(dtype: type) -> Iterator[Row]:
         yield Row("relu_input", f"{n}", n, 3 * n, lambda p=p, g=g: tk.relu_input(g, p))
         yield Row("sgd_update", f"{n}", 4 * n, 5 * n, lambda p=p, g=g, v=v: tk.sgd_update(p, g, v, 0.1, 0.9))
         yield Row("adam_update", f"{n}", 14 * n, 7 * n, lambda p=p, g=g, v=v: tk.adam_update(p, g, g, v, 1, 0.1))
-        if n < 10_000:
-            yield Row("erf", f"{n}", n, 2 * n, lambda p=p: tk.erf(p))
+        yield Row("erf", f"{n}", n, 2 * n, lambda p=p: tk.erf(p))
 
 
 FAMILIES = [convolutions, pooling, rows, normalisation, sums, products, elementwise]
@@ -240,7 +239,7 @@ def quantity(x: float, unit: str) -> str:
     for prefix, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if x >= factor:
             return f"{x / factor:.3g} {prefix}{unit}"
-    return f"{x:.3g} {unit}"
+    return f"{x:.3g} {unit}".strip()
 
 
 def duration(seconds: float) -> str:
@@ -264,9 +263,11 @@ def table(only: set[str]) -> Iterator[str]:
 
 def conditions() -> str:
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    get = _threads._blas_function("get_num_threads")
+    blas = f" ({get()} in NumPy's BLAS)" if get else ""
     return (
         f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}, "
-        f"{_threads._num_threads} threads{load}. Medians of calls in turn.\n\n"
+        f"threads: {_threads._num_threads}{blas}{load}. Medians of calls in turn.\n\n"
     )
 
 

@@ -11,13 +11,20 @@ Python. Every address is tried on a few numbers before it is given out; where an
 """
 
 import ctypes
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Loop", "gemm", "loop"]
+from . import _jit
+
+__all__ = ["Loop", "callable_from_loops", "gemm", "loop"]
+
+
+def callable_from_loops() -> bool:
+    """Whether compiled loops exist here that could call an address: there is Numba, and it is not switched off."""
+    return _jit._has_numba and not _jit._interpret
 
 
 class Loop(NamedTuple):
@@ -49,7 +56,7 @@ class _Ufunc(ctypes.Structure):
 _SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
 
 
-@lru_cache(maxsize=None)
+@cache
 def loop(name: str, dtypes: tuple[Any, ...]) -> Loop | None:
     """The loop of the NumPy ufunc ``name`` for these dtypes (inputs, then output), or None."""
     ufunc: np.ufunc = getattr(np, name)
@@ -78,7 +85,7 @@ def _agrees(found: Loop, ufunc: np.ufunc, dtypes: tuple[Any, ...]) -> bool:
         return bool(np.array_equal(out, ufunc(*given)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def gemm(dtype: Any) -> int | None:
     """The address of ``cblas_sgemm`` or ``cblas_dgemm`` with 64-bit sizes in NumPy's OpenBLAS, or None."""
     letter = {"f": "s", "d": "d"}[np.dtype(dtype).char]

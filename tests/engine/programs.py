@@ -43,10 +43,10 @@ BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
     "row sums": lambda lib, x, y: x + lib.sum(y, 1, True) * 0.3,
     "column sums": lambda lib, x, y: x * lib.sum(y, 0, False) * 0.3,
     "total": lambda lib, x, y: lib.sum(x * y, (0, 1), False) * 0.1 + y,
-    "reversed": lambda lib, x, y: x[::-1] + y[:, ::-1],
+    "reversed": lambda lib, x, y: lib.flip(x, 0) + lib.flip(y, 1),
     "a row": lambda lib, x, y: x[1] * y,
     "an entry": lambda lib, x, y: x[0, 2] * y + x,
-    "gathered": lambda lib, x, y: x[:, np.array([2, 0, 2])] * y,
+    "gathered": lambda lib, x, y: x[:, [2, 0, 2]] * y,
     "a new axis": lambda lib, x, y: x[:, :1] + y[None, 0],
     "concatenated": lambda lib, x, y: lib.concat([x[1:], y[:1]], 0),
     "transposed": lambda lib, x, y: lib.reshape(lib.transpose(x), (ROWS, COLUMNS)) * y,
@@ -68,9 +68,10 @@ def run(program: list[Step], lib: Any, x: Any) -> Any:
             y = lib.grad(lambda z, b=b, step=step: _inner(step, lib, z, b))(a)
         else:
             y = lib.vmap(lambda row, b=b, step=step: _row(step, lib, row, b))(a)
-        values.append(y + np.zeros((ROWS, COLUMNS)))  # back to the common shape, by broadcasting
+        values.append(y + lib.constant(np.zeros((ROWS, COLUMNS))))  # back to the common shape, by broadcasting
     kept = values[-1] if len(values) < 3 else values[-1] + values[len(values) // 2] * 0.5
-    return lib.sum(lib.tanh(kept) * np.array([[1.0, -0.7, 0.4], [0.6, 1.1, -0.9]]), (0, 1), False)
+    weights = lib.constant(np.array([[1.0, -0.7, 0.4], [0.6, 1.1, -0.9]]))
+    return lib.sum(lib.tanh(kept) * weights, (0, 1), False)
 
 
 def _inner(step: Step, lib: Any, z: Any, outside: Any) -> Any:

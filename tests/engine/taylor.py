@@ -118,7 +118,9 @@ class Jets:
     sum = staticmethod(lambda x, axis, keepdims: x.linear(lambda v: np.sum(v, axis=axis, keepdims=keepdims)))
     reshape = staticmethod(lambda x, shape: x.linear(lambda v: v.reshape(shape)))
     transpose = staticmethod(lambda x: x.linear(np.transpose))
+    flip = staticmethod(lambda x, axis: x.linear(lambda v: np.flip(v, axis)))
     detach = staticmethod(lambda x: jet(x.value))
+    constant = staticmethod(jet)
 
     @staticmethod
     def sqrt(x: Jet) -> Jet:

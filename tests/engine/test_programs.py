@@ -19,6 +19,7 @@ TINYMETA = SimpleNamespace(
     exp=tm.exp, sin=tm.sin, tanh=tm.tanh, sigmoid=tm.sigmoid, sqrt=tm.sqrt, where=tm.where, sum=tm.sum,
     reshape=tm.reshape, transpose=lambda x: x.T, concat=tm.concat, detach=tm.stop_gradient, grad=tm.grad, vmap=tm.vmap,
     convolve=lambda x, w: tm.conv2d(x[None, None], w[None, None], padding=1)[0, 0],
+    flip=lambda x, axis: x[::-1] if axis == 0 else x[:, ::-1], constant=lambda array: array,
 )  # fmt: skip
 seeds = st.integers(0, 2**32 - 1)
 
@@ -100,6 +101,7 @@ def test_random_programs_agree_with_jax(program: list[Step], seed: int) -> None:
         sum=lambda x, axis, keepdims: jnp.sum(x, axis=axis, keepdims=keepdims), reshape=jnp.reshape,
         transpose=jnp.transpose, concat=jnp.concatenate, detach=jax.lax.stop_gradient, grad=jax.grad, vmap=jax.vmap,
         convolve=lambda x, w: jax.lax.conv(jnp.pad(x, 1)[None, None], w[None, None], (1, 1), "VALID")[0, 0],
+        flip=jnp.flip, constant=jnp.asarray,
     )  # fmt: skip
     x, v = _line(seed)
     expected = _by_nested_gradients(lib, lambda z: run(program, lib, z), jnp.asarray(x), jnp.asarray(v), 0.0)
@@ -116,6 +118,7 @@ def test_random_programs_agree_with_pytorch(program: list[Step], seed: int) -> N
         transpose=lambda x: x.mT, concat=torch.cat, detach=lambda x: x.detach(), grad=torch.func.grad,
         vmap=torch.func.vmap,
         convolve=lambda x, w: torch.nn.functional.conv2d(x[None, None], w[None, None], padding=1)[0, 0],
+        flip=lambda x, axis: torch.flip(x, (axis,)), constant=torch.from_numpy,
     )  # fmt: skip
     x, v = _line(seed)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
-from kernel_cases import CASES, Case, plain_python
+from kernel_case import Case, plain_python
+from kernel_cases import CASES
 from tinymeta_kernels import _blocks, _threads
 
 every_kernel = pytest.mark.parametrize("name", sorted(CASES))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
+from kernel_case import Case
 
 
 def convolution_by_definition(x, w, stride, padding, dilation, groups):
@@ -25,7 +26,7 @@ def convolution_by_definition(x, w, stride, padding, dilation, groups):
 
 
 @given(case=cases.conv2d())
-def test_conv2d_is_its_defining_sum(case: cases.Case) -> None:
+def test_conv2d_is_its_defining_sum(case: Case) -> None:
     (got,) = case(*case.arrays)
     expected = convolution_by_definition(*case.arrays, **case.rest)
     assert got.shape == expected.shape
@@ -33,7 +34,7 @@ def test_conv2d_is_its_defining_sum(case: cases.Case) -> None:
 
 
 @given(case=cases.conv2d(), seed=st.integers(0, 2**32 - 1))
-def test_both_adjoints_satisfy_their_identity(case: cases.Case, seed: int) -> None:
+def test_both_adjoints_satisfy_their_identity(case: Case, seed: int) -> None:
     x, w = case.arrays
     lead = np.broadcast_shapes(x.shape[:-4], w.shape[:-4])
     x, w = (np.broadcast_to(a, (*lead, *a.shape[-4:])) for a in (x, w))
@@ -49,7 +50,7 @@ def test_both_adjoints_satisfy_their_identity(case: cases.Case, seed: int) -> No
 
 
 @given(case=cases.conv2d())
-def test_shared_filters_are_the_same_filters_for_each_task(case: cases.Case) -> None:
+def test_shared_filters_are_the_same_filters_for_each_task(case: Case) -> None:
     x, w = case.arrays
     shared = w[(0,) * (w.ndim - 4)] if w.size else np.zeros(w.shape[-4:])
     lead = np.broadcast_shapes(x.shape[:-4], w.shape[:-4])
@@ -61,7 +62,7 @@ def test_shared_filters_are_the_same_filters_for_each_task(case: cases.Case) -> 
 
 
 @given(case=cases.im2col(), seed=st.integers(0, 2**32 - 1))
-def test_col2im_is_the_adjoint_of_im2col(case: cases.Case, seed: int) -> None:
+def test_col2im_is_the_adjoint_of_im2col(case: Case, seed: int) -> None:
     (x,) = case.arrays
     (col,) = case(x)
     g = np.random.default_rng(seed).standard_normal(col.shape)

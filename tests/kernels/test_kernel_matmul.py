@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
+from kernel_case import Case
 
 
 @given(case=cases.matmul())
-def test_product_is_the_sum_over_the_inner_axis(case: cases.Case) -> None:
+def test_product_is_the_sum_over_the_inner_axis(case: Case) -> None:
     a, b = case.arrays
     left = "...ki" if case.rest["transpose_a"] else "...ik"
     right = "...jk" if case.rest["transpose_b"] else "...kj"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
+from kernel_case import Case
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 inf, nan = np.inf, np.nan
@@ -35,7 +36,7 @@ def test_padding_never_wins(dtype: type) -> None:
 
 
 @given(case=cases.max_pool2d_index())
-def test_the_value_at_the_index_is_the_largest_of_its_window(case: cases.Case) -> None:
+def test_the_value_at_the_index_is_the_largest_of_its_window(case: Case) -> None:
     (x,) = case.arrays
     (index,) = case(x)
     y = tk.take_flat(x, index)
@@ -47,7 +48,7 @@ def test_the_value_at_the_index_is_the_largest_of_its_window(case: cases.Case) -
 
 
 @given(case=cases.scatter_flat(), seed=st.integers(0, 2**32 - 1))
-def test_scatter_is_the_adjoint_of_take(case: cases.Case, seed: int) -> None:
+def test_scatter_is_the_adjoint_of_take(case: Case, seed: int) -> None:
     (g,) = case.arrays
     index, size = case.rest["index"], case.rest["size"]
     x = np.random.default_rng(seed).standard_normal((*g.shape[:-2], *size))
@@ -56,7 +57,7 @@ def test_scatter_is_the_adjoint_of_take(case: cases.Case, seed: int) -> None:
 
 
 @given(case=cases.avg_pool2d(), seed=st.integers(0, 2**32 - 1))
-def test_average_pooling_and_its_adjoint_satisfy_their_identity(case: cases.Case, seed: int) -> None:
+def test_average_pooling_and_its_adjoint_satisfy_their_identity(case: Case, seed: int) -> None:
     (x,) = case.arrays
     (y,) = case(x)
     g = np.random.default_rng(seed).standard_normal(y.shape)

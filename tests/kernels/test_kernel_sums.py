@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
+from kernel_case import Case, plain_python
 
 
 @given(case=cases.scatter_add(), seed=st.integers(0, 2**32 - 1))
-def test_scatter_add_is_the_adjoint_of_taking(case: cases.Case, seed: int) -> None:
+def test_scatter_add_is_the_adjoint_of_taking(case: Case, seed: int) -> None:
     (values,) = case.arrays
     (sums,) = case(values)
     index, axis = case.rest["index"], case.rest["axis"]
@@ -40,7 +41,7 @@ def test_float32_scatter_sums_in_float64() -> None:
 
 
 @given(case=cases.sum_to(), seed=st.integers(0, 2**32 - 1))
-def test_sum_to_is_the_adjoint_of_broadcasting(case: cases.Case, seed: int) -> None:
+def test_sum_to_is_the_adjoint_of_broadcasting(case: Case, seed: int) -> None:
     (x,) = case.arrays
     (sums,) = case(x)
     assert sums.shape == case.rest["shape"]
@@ -57,7 +58,7 @@ def test_float32_sum_to_is_as_good_as_float64(shape: tuple) -> None:
 
 @pytest.mark.parametrize("to", [(3, 1, 0), (1, 2, 0), (1, 1, 0), (0,)])
 def test_sums_over_no_channels_touch_no_memory(to: tuple) -> None:
-    with cases.plain_python():
+    with plain_python():
         assert tk.sum_to(np.empty((3, 2, 0)), to).shape == to
 
 

@@ -29,6 +29,15 @@ def fitted(name: str = "maml, 1 step", iterations: int = 3, **options: Any) -> A
     return flat(tm.meta.fit(LEARNERS[name], start(LEARNERS[name]), Blobs(), iterations=iterations, **settings))
 
 
+def test_fit_is_a_loop_of_gradients_and_updates() -> None:
+    learner, phi = LEARNERS["maml, 1 step"], start(LEARNERS["maml, 1 step"])
+    state = ADAM.init(phi)
+    for i in range(4):
+        episodes = Blobs().sample(np.random.default_rng((7, i)), 4)
+        phi, state = ADAM.update(tm.grad(learner)(phi, episodes), state, phi)
+    np.testing.assert_array_equal(fitted(iterations=4, seed=7), flat(phi))
+
+
 def test_a_run_killed_by_sigkill_resumes_to_the_same_bits(tmp_path: Path) -> None:
     whole = flat(train(Folder(tmp_path / "whole.npz"), 12))
     checkpoint = tmp_path / "killed.npz"

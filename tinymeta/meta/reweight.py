@@ -62,12 +62,13 @@ class WeightNet(Module):
         return sigmoid(self.network(losses.expand_dims(-1)))[..., 0]
 
     def weights(self, each: Each, theta: Any, batch: Any) -> Tensor:
-        """V(fᵢ(θ)) of every example; the losses count as constants."""
-        return self(stop_gradient(each(theta, batch)))
+        """V(fᵢ(θ)) of every example over their sum; the losses count as constants."""
+        values = self(stop_gradient(each(theta, batch)))
+        return values / sum(values)  # type: ignore[no-any-return]
 
 
 def weight_net_loss(net: WeightNet, each: Each, theta: Any, noisy: Any, clean: Any, rate: float) -> Tensor:
     """The clean loss of θ̂(Θ): what Θ goes down (Shu et al. eq. 4)."""
     weights = net.weights(each, theta, noisy)
-    ahead = look_ahead(each, theta, weights / len(weights), noisy, rate)
+    ahead = look_ahead(each, theta, weights, noisy, rate)
     return mean(each(ahead, clean))

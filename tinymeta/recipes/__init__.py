@@ -27,6 +27,8 @@ RECIPES = {
     "linear": Entry("tinymeta.recipes.linear", "MAML on linear regression, where the meta-gradient has a closed form"),
     "sine": Entry("tinymeta.recipes.sine", "weights from which a few gradient steps fit any sinusoid"),
     "omniglot": Entry("tinymeta.recipes.omniglot", "a classifier that learns new characters from one drawing each"),
+    "challenge": Entry("tinymeta.recipes.challenge", "twenty characters of a new alphabet, each seen once"),
+    "images": Entry("tinymeta.recipes.images", "your own classes of images, told apart by a few examples"),
 }
 
 

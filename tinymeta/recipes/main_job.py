@@ -17,6 +17,8 @@ from tinymeta.recipes.report import Result
 from tinymeta.recipes.run import Run
 from tinymeta.view import plots
 
+METHODS = ("maml", "first-order", "joint")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -32,13 +34,13 @@ def main(out: Path | None, iterations: int | None, seed: int | None, quiet: bool
 
 def train(config: Config, run: Run) -> Result:
     settings = sine.Config(**asdict(config))
-    models, metrics = {}, {}
-    for algorithm, title in sine.TITLES.items():
+    learned, metrics = {}, {}
+    for algorithm in METHODS:
         one = replace(settings, algorithm=algorithm)
-        models[title] = sine.meta_train(one, run.stage(algorithm))
-        metrics[title] = sine.row(sine.errors(one, run, models[title]))
+        learned[algorithm] = sine.meta_train(one, run.stage(algorithm))
+        metrics[sine.title(one)] = sine.row(sine.errors(one, run, learned[algorithm]))
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss while learning to learn")
-    sine.draw_adaptation(settings, run, models)
+    sine.draw_adaptation(settings, run, learned)
     return Result(
         protocol=sine.protocol(settings),
         metrics=metrics,

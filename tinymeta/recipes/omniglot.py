@@ -1,49 +1,75 @@
-"""Few-shot characters: classify new characters from one drawing of each (Finn et al. 2017, § 5.2).
+"""Few-shot characters: classify new characters from a few drawings of each, by any algorithm of the package.
 
-The network is the paper's fully connected one, 784-256-128-64-64-ways with batch norm and ReLU. It
-normalises with the statistics of the batch at hand, so a query set that is classified all at once
-lends every example a look at the others (transductive). The report therefore gives both numbers: the
-paper's way, and one query image at a time (inductive), which is what a user with one new image gets.
+`protocols.py` holds how each algorithm was run by its authors, and those are the defaults: a key that is 0 or
+"auto" takes what stands there. Only the number of iterations is ours.
+
+Networks that normalise with the statistics of the batch at hand let the query examples see each other where
+they are classified all at once (transductive). The report gives both numbers: that one, and one query image at
+a time (inductive), which is what a user with one new image gets. The metric learners here normalise every image
+by itself (group norm instead of their authors' batch norm, whose running averages this framework does without),
+so for them the two are one number.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.recipes import fewshot
 from tinymeta.recipes.config import key, user_mistakes
+from tinymeta.recipes.protocols import PROTOCOLS, Protocol, protocol, published
 from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Published, Result, interval
+from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.view import plots
 
-INNER_LR = {"sgd": 0.4, "adam": 0.005}
-OUTER_LR = {"sgd": 0.1, "adam": 0.001}
+RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
+INNER_RATES = {"adam": 0.005, "sgd": 0.4}
 RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
-PUBLISHED = {1: Published(89.7, 1.1, "Finn et al. 2017, Table 1, MAML, no conv"), 5: Published(97.5, 0.6, "the same")}
+DROP = 2000  # ProtoNet halves its step size this often
 
 
 @dataclass(frozen=True)
 class Config:
-    iterations: int = key(2000, "meta-iterations (the paper: 60,000)", least=0)
+    iterations: int = key(2000, "meta-iterations (MAML's paper: 60,000)", least=0)
+    algorithm: str = key("maml", "how to meta-train", choices=tuple(PROTOCOLS))
+    network: str = key("mlp", "fully connected, or four convolutions", choices=("mlp", "conv"))
     source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
-    split: str = key("random", "which characters are for testing", choices=("random", "vinyals", "background"))
+    split: str = key(
+        "auto", "which characters are for testing", choices=("auto", "random", "vinyals", "background")
+    )
     ways: int = key(5, "classes per task", least=2)
     shots: int = key(1, "examples per class to adapt on", least=1)
-    query: int = key(1, "examples per class to judge by", least=1)
-    steps: int = key(1, "inner steps in training", least=1)
-    test_steps: int = key(3, "inner steps in testing", least=1)
-    first_order: bool = key(False, "drop the second derivatives")
-    inner: str = key("sgd", "rule of the inner loop", choices=("sgd", "adam"))
-    outer: str = key("adam", "rule of the outer loop", choices=("sgd", "adam"))
-    inner_lr: float = key(0.0, "inner step size; 0: 0.4 for sgd, 0.005 for adam", least=0)
-    outer_lr: float = key(0.0, "outer step size; 0: 0.1 for sgd, 0.001 for adam", least=0)
-    meta_batch: int = key(32, "tasks per iteration", least=1)
+    train_ways: int = key(0, "classes per task in training; 0: the protocol's", least=0)
+    query: int = key(0, "examples per class to judge by in training; 0: the protocol's", least=0)
+    test_query: int = key(1, "examples per class to judge by in testing", least=1)
+    steps: int = key(0, "inner steps in training; 0: the protocol's", least=0)
+    test_steps: int = key(0, "inner steps in testing; 0: the protocol's", least=0)
+    inner: str = key("auto", "rule of the inner loop", choices=("auto", "sgd", "adam"))
+    outer: str = key("auto", "rule of the outer loop", choices=("auto", "sgd", "adam"))
+    inner_lr: float = key(0.0, "inner step size; 0: the protocol's", least=0)
+    outer_lr: float = key(0.0, "outer step size; 0: the protocol's", least=0)
+    meta_batch: int = key(0, "tasks per iteration; 0: the protocol's", least=0)
     tasks: int = key(600, "test tasks", least=2)
+
+
+def settled(config: Config) -> Protocol:
+    """The algorithm's protocol with the user's wishes in it."""
+    plan = protocol(config.algorithm, config.ways)
+    named = {entry.name for entry in fields(plan)} & {entry.name for entry in fields(config)}
+    asked = {name: getattr(config, name) for name in named if getattr(config, name) not in (0, "auto")}
+    if asked.get("inner", plan.inner) != plan.inner:
+        plan = replace(plan, inner_lr=INNER_RATES[config.inner])
+    if asked.get("outer", plan.outer) != plan.outer:
+        plan = replace(plan, outer_lr=RATES[config.outer])
+    if plan.steps == 0 and {"steps", "test_steps", "inner", "inner_lr"} & set(asked):
+        raise UserError(f"{plan.title} takes no inner steps: leave steps, test_steps, inner and inner_lr out")
+    return replace(plan, **asked)
 
 
 def source(config: Config, run: Run) -> str:
@@ -52,103 +78,170 @@ def source(config: Config, run: Run) -> str:
     return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
 
 
+def division(config: Config, run: Run) -> str:
+    """The split: generated characters have the random one only."""
+    if source(config, run) == "glyphs":
+        if config.split not in ("auto", "random"):
+            raise UserError(f"split={config.split} is one of Omniglot's: generated characters have split=random only")
+        return "random"
+    return settled(config).split
+
+
 def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks.FewShotImages]:
-    """The distributions of training and of test tasks; rotations count as classes in both, as in the paper's code."""
+    """The distributions of training and of test tasks; rotations count as classes in both, as in MAML's code."""
+    plan = settled(config)
     with user_mistakes():
         if source(config, run) == "glyphs":
-            classes = tm.tasks.glyphs(alphabets=30, characters=20, hands=20)
+            classes = fewshot.invented(alphabets=30, characters=20, hands=20)
             parts = tm.tasks.split(classes, "random", np.random.default_rng(0), sizes=(440, 40, 120))
         else:
             classes = tm.tasks.load_omniglot(run.data)
-            parts = tm.tasks.split(classes, config.split, np.random.default_rng(0), data=run.data)  # type: ignore[arg-type]
-        shape = (config.ways, config.shots, config.query)
+            division_: Any = division(config, run)
+            parts = tm.tasks.split(classes, division_, np.random.default_rng(0), data=run.data)
+        shape = (plan.train_ways or config.ways, plan.train_shots or config.shots, plan.query)
+        form = {"rotations": True, "flatten": config.network == "mlp"}
         return (
-            tm.tasks.FewShotImages(parts.train, *shape, rotations=True),
-            tm.tasks.FewShotImages(parts.test, *shape, rotations=True),
+            tm.tasks.FewShotImages(parts.train, *shape, **form),
+            tm.tasks.FewShotImages(parts.test, config.ways, config.shots, config.test_query, **form),
         )
 
 
-def learner(config: Config) -> tm.meta.MAML:
-    return tm.meta.MAML(
-        loss,
-        network=lambda rng: tm.nn.MLP([784, 256, 128, 64, 64, config.ways], rng=rng, norm=True),
-        rule=inner_rule(config),
-        steps=config.steps,
-        test_steps=config.test_steps,
-        differentiate="first_order" if config.first_order else "exact",
-    )
+def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
+    """The learner that a config asks for, as it is trained or as it is tested."""
+    plan, algorithm = settled(config), config.algorithm
+    draw: Any = partial(network, plan, config.network)
+    ways = config.ways if testing else plan.train_ways or config.ways
+    if algorithm == "protonet":
+        return tm.meta.ProtoNet(ways=ways, network=draw)
+    if algorithm == "matching":
+        return tm.meta.MatchingNet(ways=ways, network=draw)
+    if algorithm == "relation":
+        return tm.meta.RelationNet(ways=ways, network=partial(compared, plan, config.network))
+    if algorithm == "in-context":
+        if plan.train_ways not in (0, config.ways):
+            raise UserError("an in-context learner reads as many classes as it was trained with: leave train_ways out")
+        return tm.meta.InContext(ways=ways, network=partial(reader, plan, config.network, ways))
+    if plan.train_ways not in (0, config.ways):
+        raise UserError(f"{plan.title} has an output for each class of training: leave train_ways out")
+    common: dict[str, Any] = {
+        "steps": plan.steps,
+        "test_steps": plan.test_steps,
+        "network": partial(draw, outputs=config.ways),
+    }
+    if algorithm == "meta-sgd":
+        return tm.meta.MetaSGD(**common)
+    if algorithm == "maml++":
+        return tm.meta.MAMLPlusPlus(alpha=plan.inner_lr, multi_step=config.iterations // 10, **common)
+    common["rule"] = inner_rule(plan, algorithm)
+    if algorithm == "anil":
+        return tm.meta.ANIL(**common)
+    if algorithm == "reptile":  # every step of training on another part of the support set
+        return tm.meta.MAML(differentiate="reptile", parts=1 if testing else plan.steps, **common)
+    how: dict[str, Any] = {"first-order": "first_order", "implicit": tm.meta.Implicit(2.0, 5)}
+    return tm.meta.MAML(differentiate=how.get(algorithm, "exact"), **common)
+
+
+def network(plan: Protocol, kind: str, rng: np.random.Generator, outputs: int | None = None) -> Any:
+    """A classifier with `outputs`, or an embedding of 64 features."""
+    if kind == "conv":
+        return fewshot.convnet(rng, outputs, pool=plan.pool, norm=plan.norm)
+    return fewshot.mlp(rng, outputs or fewshot.CHANNELS, norm=outputs is not None)
+
+
+def compared(plan: Protocol, kind: str, rng: np.random.Generator) -> tm.meta.Relation:
+    if kind == "conv":
+        return fewshot.relation(rng, plan.norm)
+    width = fewshot.CHANNELS
+    return tm.meta.Relation(network(plan, kind, rng), tm.nn.MLP([2 * width, width, 1], rng=rng))
+
+
+def reader(plan: Protocol, kind: str, ways: int, rng: np.random.Generator) -> tm.meta.Reader:
+    return tm.meta.Reader(network(plan, kind, rng), fewshot.CHANNELS, ways, ways, rng=rng)
+
+
+def inner_rule(plan: Protocol, algorithm: str) -> tm.optim.Optimizer:
+    if plan.inner == "adam" and algorithm == "reptile":
+        return tm.optim.Adam(plan.inner_lr, b1=0.0)
+    rule: tm.optim.Optimizer = RULES[plan.inner](plan.inner_lr)
+    return rule
+
+
+def outer_rule(config: Config) -> tm.optim.Optimizer:
+    plan, iterations = settled(config), max(config.iterations, 1)
+    lr: Any = plan.outer_lr
+    if config.algorithm == "maml++":
+        lr = tm.optim.schedules.cosine(plan.outer_lr, iterations, plan.outer_lr / 100)
+    elif config.algorithm == "reptile":
+        lr = tm.optim.schedules.linear(plan.outer_lr, 0.0, iterations)
+    elif config.algorithm == "protonet":
+        lr = tm.optim.schedules.staircase(plan.outer_lr, 0.5, DROP)
+    rule: tm.optim.Optimizer = RULES[plan.outer](lr)
+    return rule
 
 
 def start(config: Config, run: Run) -> Any:
     return learner(config).init(np.random.default_rng([run.seed, 1]))
 
 
-def loss(model: tm.nn.MLP, batch: Any) -> tm.Tensor:
-    x, labels = batch
-    return tm.nn.cross_entropy(model(x), labels)
-
-
-def inner_rule(config: Config) -> Any:
-    return RULES[config.inner](config.inner_lr or INNER_LR[config.inner])
-
-
 def train(config: Config, run: Run) -> Result:
     training, _ = families(config, run)
-    model = tm.meta.fit(
+    phi = tm.meta.fit(
         learner(config),
         start(config, run),
         training,
-        optimizer=RULES[config.outer](config.outer_lr or OUTER_LR[config.outer]),
+        optimizer=outer_rule(config),
         iterations=config.iterations,
-        meta_batch=config.meta_batch,
+        meta_batch=settled(config).meta_batch,
         seed=run.seed,
         run=run,
+        compiled=True,
     )
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Query loss after one step")
-    return measure(config, run, model)
+    title = f"{settled(config).title}: loss on the query set"
+    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title=title)
+    return measure(config, run, phi)
 
 
 def evaluate(config: Config, run: Run) -> Result:
     return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
 
 
-def nearest_neighbour(episodes: tm.tasks.Episode) -> Any:
-    """Accuracy per task of giving each query image the label of the closest support image in pixels."""
-    (xs, ys), (xq, yq) = episodes
-    distance = (xq**2).sum(-1)[..., None] + (xs**2).sum(-1)[:, None] - 2 * xq @ np.swapaxes(xs, -1, -2)
-    guess = np.take_along_axis(ys, distance.argmin(-1), -1)
-    return (guess == yq).mean(-1)
-
-
-def measure(config: Config, run: Run, model: tm.nn.MLP) -> Result:
-    _, testing = families(config, run)
-    episodes = testing.sample(run.rng("test"), config.tasks)
-    where = source(config, run)
+def measure(config: Config, run: Run, phi: Any) -> Result:
+    plan, tested = settled(config), learner(config, testing=True)
+    episodes = families(config, run)[1].sample(run.rng("test"), config.tasks)
     metrics: dict[str, Any] = {}
-    name = "first-order MAML" if config.first_order else "MAML"
-    shown = sorted({0, config.steps, config.test_steps})
+    figures: dict[str, Any] = {}
     for kind in (tm.meta.transductive, tm.meta.inductive):
-        curve = tm.meta.evaluate(learner(config), kind(tm.nn.accuracy), model, episodes)
-        metrics[f"{name}, {kind.__name__}"] = {
-            f"{k} step{'s' * (k != 1)}": interval(100 * curve[:, k], "%") for k in shown
-        }
-    metrics["nearest neighbour in pixels"] = {"0 steps": interval(100 * nearest_neighbour(episodes), "%")}
-    published = {}
-    if where == "omniglot" and config.ways == 5 and config.shots in PUBLISHED:
-        published = {f"{name}, transductive": {f"{config.test_steps} steps": PUBLISHED[config.shots]}}
-    return Result(
-        protocol={
-            "characters": f"{where}, {config.split} split, rotations as classes",
-            "task": f"{config.ways}-way {config.shots}-shot, {config.query} query image per class",
-            "network": "784-256-128-64-64 with batch norm",
-            "inner": f"{config.inner} {config.inner_lr or INNER_LR[config.inner]}, {config.steps} step",
-            "outer": f"{config.outer} {config.outer_lr or OUTER_LR[config.outer]}, "
-            f"{config.iterations} iterations of {config.meta_batch} tasks",
-            "test tasks": config.tasks,
-        },
-        metrics=metrics,
-        published=published,
-    )
+        name = f"{plan.title}, {kind.__name__}"
+        if kind is tm.meta.transductive and fewshot.alone(phi):
+            continue
+        metrics[name] = fewshot.accuracies(tested, phi, episodes, kind)
+        figure = published(config.network, config.algorithm, kind.__name__, config.ways, config.shots)
+        if figure is not None and source(config, run) == "omniglot":
+            figures[name] = {list(metrics[name])[-1]: figure}
+    nearest = interval(100 * fewshot.nearest_neighbour(episodes), "%")
+    metrics["nearest neighbour in pixels"] = {next(iter(fewshot.columns(tested))): nearest}
+    return Result(protocol=told(config, run), metrics=metrics, published=figures)
+
+
+def told(config: Config, run: Run) -> dict[str, object]:
+    """The protocol in words."""
+    plan = settled(config)
+    steps = f"{plan.steps} step{'s' * (plan.steps > 1)}"
+    inner = {
+        "meta-sgd": f"learned step sizes, {steps}",
+        "maml++": f"learned step sizes per layer and step, {plan.inner_lr} at first, {steps}",
+    }.get(config.algorithm, f"{plan.inner} {plan.inner_lr}, {steps}" if plan.steps else "none")
+    training = (plan.train_ways or config.ways, plan.train_shots or config.shots, plan.query)
+    conv = f"4 × 3×3×64, {'pooling' if plan.pool else 'stride 2'}, {plan.norm} norm"
+    return {
+        "characters": f"{source(config, run)}, {division(config, run)} split, rotations as classes",
+        "task": f"{config.ways}-way {config.shots}-shot, {config.test_query} query image per class",
+        "training": "{}-way {}-shot, {} query images per class".format(*training),
+        "network": conv if config.network == "conv" else "784-256-128-64-64, batch norm where it has a head",
+        "inner": inner,
+        "outer": f"{plan.outer} {plan.outer_lr}, {config.iterations} iterations of {plan.meta_batch} tasks",
+        "test tasks": config.tasks,
+    }
 
 
 recipe = Recipe("omniglot", "a classifier that learns new characters from one drawing each", Config, train, evaluate)

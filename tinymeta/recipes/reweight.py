@@ -97,7 +97,7 @@ METHODS = {
     **{f"robust {q}": Method(alike, lambda model, batch, q=q: robust(model, batch, q), pooled=True) for q in POWERS},
     "Ren et al.": Method(lambda phi, theta, noisy, clean, rate: clean_weights(each, theta, noisy, clean, rate)),
     "Meta-Weight-Net": Method(
-        lambda phi, theta, noisy, clean, rate: phi.weights(each, theta, noisy) / len(noisy[0]),
+        lambda phi, theta, noisy, clean, rate: phi.weights(each, theta, noisy),
         phi=lambda rng: WeightNet(100, rng=rng),
         learn=lambda phi, theta, noisy, clean, rate: weight_net_loss(phi, each, theta, noisy, clean, rate),
     ),
@@ -150,7 +150,9 @@ def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> O
     marks = np.linspace(0, config.iterations, CHECKPOINTS + 1).astype(int)[1:]
     for i in range(max(config.iterations, 1)):
         some = rng.integers(pool if method.pooled else pool - clean, size=(alphabets, config.batch))
-        state, weights = step(state, (found.pool[0][row, some], found.pool[1][row, some]), found.clean)
+        sh=rng.integers(-2,3,2) if __import__("os").environ.get("SHIFT") else (0,0)
+        move = lambda x: np.roll(x.reshape(*x.shape[:-1],28,28),sh,(-2,-1)).reshape(x.shape)
+        state, weights = step(state, (move(found.pool[0][row, some]), found.pool[1][row, some]), (move(found.clean[0]),found.clean[1]))
         np.add.at(total, (row, some), weights.numpy())
         np.add.at(visits, (row, some), 1)
         rows += [100 * score(state.theta, found.test).numpy()] * int((marks == i + 1).sum())

@@ -1,4 +1,4 @@
-"""The page of kinks and special values, computed from the primitives as they are: `python -m tinymeta.testing.kinks`."""
+"""The page of kinks and special values, computed from the primitives: `python -m tinymeta.testing.kinks`."""
 
 from __future__ import annotations
 

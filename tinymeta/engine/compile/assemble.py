@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from tinymeta_kernels import addresses
+
 from tinymeta.engine.compile.block import Block
-from tinymeta.engine.compile.layout import Layout, packed, seen
+from tinymeta.engine.compile.layout import Layout, packed
 from tinymeta.engine.compile.operations import Cast, Constant, Contract, Input, Reduce, Scale, Ufunc, Where
 from tinymeta.engine.compile.parallel import axes_of
 from tinymeta.engine.compile.program import Node, Program
 from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
-from tinymeta_kernels import addresses
 
 ARENA, SCRATCH, PARTIAL, ZERO, FIRST = 0, 1, 2, 3, 4
 CACHE = 1 << 19  # bytes that a block's buffers may take: half of a core's second-level cache

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinymeta.engine.compile import instructions
 from tinymeta.engine.compile.layout import Layout, packed, seen
-from tinymeta.engine.compile.operations import Contract, Operation, Reduce, Scale, Shape, Ufunc, Where
+from tinymeta.engine.compile.operations import Contract, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.engine.compile.room import Room
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ class Block:
         if letter is not None:
             size[letter] = 1
         sums = self._sums(i)
-        code = instructions.product(op, node.dtype, *given, out, size, letter, sums)
+        code = instructions.product(op, node.dtype, (*given, out), size, letter, sums)
         if code is None:  # copy the operands into the order that a product likes
             batch, m, n, k = op.groups()
             copies = [self._copied(step, x, y, order) for x, y, order in (
                 (a, given[0], [op.a.index(c) for c in batch + m + k]),
                 (b, given[1], [op.b.index(c) for c in batch + k + n]),
             )]
-            code = instructions.product(op, node.dtype, *copies, out, size, letter, sums)
+            code = instructions.product(op, node.dtype, (*copies, out), size, letter, sums)
         assert code is not None, f"{op} has no form that the machine can multiply"
         step.body += code
 
@@ -133,15 +133,20 @@ class Block:
         if i in self.whole.layouts:
             return self._stepping(i, self._flat(i, self.whole.layouts[i]))
         node = self.nodes[i]
-        for x in node.inputs if isinstance(node.op, (Ufunc, Scale, Where)) else ():
-            kept = self.local.get(x)
-            alone = [self.roots[y] for y in node.inputs].count(x) == 1
-            if x in self.taken and x in self.ends.get(i, ()) and self.nodes[x].shape == node.shape:
-                if alone and kept is not None and self.nodes[x].dtype == node.dtype:
-                    self.taken[i] = self.taken.pop(x)
-                    self.local[i] = kept
-                    return kept
-        return self._new(i, self._memory_order(i))
+        over = next((x for x in node.inputs if self._may_overwrite(x, i)), None)
+        if over is None:
+            return self._new(i, self._memory_order(i))
+        self.taken[i] = self.taken.pop(over)
+        self.local[i] = self.local[over]
+        return self.local[i]
+
+    def _may_overwrite(self, x: int, i: int) -> bool:
+        """Whether elementwise node i may write over its input x: nobody reads x after it, and it reads x once."""
+        node, given = self.nodes[i], self.nodes[x]
+        once = [self.roots[y] for y in node.inputs].count(x) == 1
+        last = x in self.taken and x in self.ends.get(i, ())
+        elementwise = isinstance(node.op, (Ufunc, Scale, Where))
+        return elementwise and once and last and (given.shape, given.dtype) == (node.shape, node.dtype)
 
     def _new(self, i: int, order: list[int], keep: bool = True) -> Layout:
         """A fresh place for the values of node i, with its axes in this order in memory, the tasks outermost."""

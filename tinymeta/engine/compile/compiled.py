@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from tinymeta_kernels import addresses
 
 from tinymeta.engine import tree
 from tinymeta.engine.compile.factor import factored
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.compile.record import NUMBERS, Recording, dynamic, record
-from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, Tensor
@@ -89,7 +89,7 @@ class Compiled:
                 call = lambda given: self._call(statics, tree.unflatten(structure, given))
                 recording = record(call, leaves, (self._f, statics, *leaves))
                 program = factored(recording.program) if self._factor else recording.program
-                run = None if recording.followed else Machine(program)
+                run = None if recording.followed else executor(program)
                 variant = Variant(statics, structure, signature, recording, program, run)
                 self._variants = [variant, *self._variants]
         return variant
@@ -121,6 +121,15 @@ class Compiled:
 
 
 _ABSENT = object()
+
+
+def executor(program: Program) -> Callable[[list[Array]], list[Array]]:
+    """What runs a program here: the machine, or where there is no Numba (or it is switched off), plain NumPy."""
+    if not addresses.callable_from_loops():
+        return Replay(program)
+    from tinymeta.engine.compile.machine import Machine
+
+    return Machine(program)
 
 
 def compile(

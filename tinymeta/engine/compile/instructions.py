@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinymeta_kernels import addresses, machine
+
 from tinymeta.engine.compile.layout import Dim, Layout, nested, with_long_inner
 from tinymeta.engine.compile.operations import Cast, Contract, Operation, Reduce, Scale, Shape, Ufunc
-from tinymeta_kernels import addresses, machine
 
 ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words
 
 
-def elementwise(op: Operation, dtypes: list[Any], given: list[Layout], out: Layout, shape: Shape, tasks: int | None,
-                block: int) -> list[int]:
+def elementwise(
+    op: Operation, dtypes: list[Any], given: list[Layout], out: Layout, shape: Shape, tasks: int | None, block: int
+) -> list[int]:
     """`out = op(*given)`, with every operand broadcast to `shape`; dtypes are those of the inputs and the result."""
     data = dtypes[-1].itemsize
     address = 0
@@ -55,13 +57,15 @@ def _instruction(opcode: int, address: int, data: int, layouts: list[Layout], di
     return code
 
 
-def product(op: Contract, dtype: Any, a: Layout, b: Layout, out: Layout, size: dict[str, int], tasks: str | None,
-            accumulate: bool) -> list[int] | None:
+def product(
+    op: Contract, dtype: Any, layouts: tuple[Layout, ...], size: dict[str, int], tasks: str | None, accumulate: bool
+) -> list[int] | None:
     """`out = a b` (`out += a b` with `accumulate`), or None where an operand doesn't lie as the BLAS wants it.
 
     `size` gives each letter's length (1 for that of the tasks).
     """
     item = dtype.itemsize
+    a, b, out = layouts
     sa, sb, so = dict(zip(op.a, a.strides)), dict(zip(op.b, b.strides)), dict(zip(op.out, out.strides))
     batch, m, n, k = op.groups()
 
@@ -81,16 +85,15 @@ def product(op: Contract, dtype: Any, a: Layout, b: Layout, out: Layout, size: d
     out_form = _form(m_dim, n_dim, 2, item)
     if a_form is None or b_form is None or out_form is None:
         return None
-    layouts, sizes = [a, b, out], [m_dim, n_dim, k_dim]
-    places = (0, 1, 2)
+    operands, sizes, places = [a, b, out], [m_dim, n_dim, k_dim], (0, 1, 2)
     if out_form[0] == TRANSPOSED:  # outᵀ = bᵀ aᵀ
         swap = {ORDINARY: TRANSPOSED, TRANSPOSED: ORDINARY}
         a_form, b_form = (swap[b_form[0]], b_form[1]), (swap[a_form[0]], a_form[1])
-        layouts, sizes, places = [b, a, out], [n_dim, m_dim, k_dim], (1, 0, 2)
+        operands, sizes, places = [b, a, out], [n_dim, m_dim, k_dim], (1, 0, 2)
     address = addresses.gemm(dtype)
     assert address is not None
     loops = [Dim(d.size, d.tasks, tuple(d.strides[p] for p in places)) for d in loops]
-    code = _instruction(machine.GEMM, address, item, layouts, [*loops, Dim(1, False, (0, 0, 0))])
+    code = _instruction(machine.GEMM, address, item, operands, [*loops, Dim(1, False, (0, 0, 0))])
     code += [a_form[0], b_form[0], *(-d.size if d.tasks else d.size for d in sizes)]
     code += [a_form[1], b_form[1], out_form[1], 1, int(accumulate)]
     code[1] = len(code)

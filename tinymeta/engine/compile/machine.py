@@ -13,12 +13,12 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from tinymeta_kernels import _threads, machine
 
 from tinymeta.engine.compile.assemble import ARENA, FIRST, PARTIAL, SCRATCH, ZERO, Assembler, Step
 from tinymeta.engine.compile.operations import Constant, Input
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.tensor import Array
-from tinymeta_kernels import _threads, machine
 
 WORTH_SHARING = 20_000_000  # operations and elements of a loop, about half a millisecond: less is done sooner alone
 

@@ -1,8 +1,9 @@
 """Products of several arrays, and the cheapest order to multiply them in.
 
-A product of matrices A B C is a sum over indices, Σ a_ij b_jk c_kl: a *network*, in which every array has a label on each axis,
-and a label that the result lacks is summed over. Multiplication is associative, so any order of pairs gives the
-same numbers (to rounding), and the costs differ by orders of magnitude: with x (5 × 784), a (5 × 784), d (5 × 256),
+A product of matrices A B C is a sum over indices, Σ a_ij b_jk c_kl: a *network*, in which every array has a label
+on each axis, and a label that the result lacks is summed over. Multiplication is associative, so any order of pairs
+gives the same numbers (to rounding), and the costs differ by orders of magnitude: with x (5 × 784), a (5 × 784) and
+d (5 × 256),
 
     x (aᵀ d)     2·784·5·256 + 2·5·784·256 = 4.0 million operations, and the 784 × 256 matrix aᵀ d
     (x aᵀ) d     2·5·784·5 + 2·5·5·256    = 0.05 million, and the 5 × 5 matrix x aᵀ
@@ -73,9 +74,8 @@ def _multiplied(
     a, b = factors[pair[0]], factors[pair[1]]
     others = tuple(f for i, f in enumerate(factors) if i not in pair)
     product = (a | b) & result.union(*others)
-    elements = lambda labels: math.prod(size[i] for i in labels)
-    cost = 2 * elements(a | b) + MOVED * (elements(a) + elements(b) + elements(product))
-    return (*others, product), cost
+    whole, *moved = (math.prod(size[i] for i in labels) for labels in (a | b, a, b, product))
+    return (*others, product), 2 * whole + MOVED * sum(moved)
 
 
 def merged(terms: list[Term]) -> list[Term]:

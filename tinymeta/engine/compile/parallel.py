@@ -1,12 +1,13 @@
 """What a program's axes mean: which of them are the same, which one is the tasks', and their best order in memory.
 
-Axes that must be cut together form a class: those that an elementwise operation lines up, those that a product names
-with one letter. Among the classes the pass takes the one along which most of the program's operations run. Whatever
-runs along it can be done a few tasks at a time, on any core, until a sum over the tasks brings the results together.
-Nothing here knows of `vmap`: in a program without tasks the same pass finds, say, the examples of a batch.
+Axes that must be cut together form a class: those that an elementwise operation lines up, those that a product
+names with one letter. Among the classes the pass takes the one along which most of the program's operations run.
+Whatever runs along it can be done a few tasks at a time, on any core, until a sum over the tasks brings the results
+together. Nothing here knows of `vmap`: in a program without tasks the same pass finds, say, the examples of a batch.
 
-Arrays that meet should lie in memory alike. The arguments' own axes say how: examples come before features, a layer's inputs
-before its outputs. `Axes.rank` extends this to one order of all classes, in which every intermediate result is laid out.
+Arrays that meet should lie in memory alike. The arguments' own axes say how: examples come before features, a
+layer's inputs before its outputs. `Axes.rank` extends this to one order of all classes, in which every intermediate
+result is laid out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tinymeta.engine.compile.program import ELEMENTWISE, Node, Program
 class Axes(NamedTuple):
     """The chosen class of axes, called the tasks, and the order of all."""
 
-    count: int  # how many tasks there are
+    tasks: int  # how many there are
     axis: list[int | None]  # which axis of each node is the tasks'
     along: list[bool]  # whether each operation runs along the tasks
     sums: list[bool]  # whether it sums over them
@@ -47,7 +48,7 @@ def axes_of(program: Program) -> Axes:
             if long.count(root) > 1:  # x xᵀ: cutting one axis would cut the other
                 work.pop(root, None)
     best = max(work, key=lambda root: work[root], default=None)
-    count = 1 if best is None else nodes[best[0]].shape[best[1]]
+    tasks = 1 if best is None else nodes[best[0]].shape[best[1]]
     axis: list[int | None] = []
     for node, roots in zip(nodes, own):
         axis.append(next((k for k, n in enumerate(node.shape) if n != 1 and roots[k] == best), None))
@@ -61,7 +62,7 @@ def axes_of(program: Program) -> Axes:
     arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
     order = {root: place for place, root in enumerate(_common_order(arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]
-    return Axes(count, axis, along, sums, rank)
+    return Axes(tasks, axis, along, sums, rank)
 
 
 def _common_order(sequences: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:

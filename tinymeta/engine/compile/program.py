@@ -93,6 +93,7 @@ class Builder:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.parts: dict[int, tuple[int, ...]] = {}  # calls with several results that were written out
         self._places: dict[Any, int] = {}
 
     def input(self, position: int, shape: Shape, dtype: Any) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from types import CodeType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,35 +127,40 @@ def _text(state: Any) -> str:
 
 
 def _generators(roots: Sequence[Any]) -> list[np.random.Generator]:
-    """Generators in arguments, closures, defaults, attributes of bound objects, and the globals that the code names."""
+    """The random generators that can be reached from `roots`."""
     found: list[np.random.Generator] = []
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # the objects themselves, so that no two share an id
     stack = list(roots)
     while stack:
         x = stack.pop()
-        if id(x) in seen or isinstance(x, (Tensor, np.ndarray, ModuleType, *NUMBERS, str, bytes)):
+        if id(x) in seen or isinstance(x, (Tensor, np.ndarray, ModuleType, type, str, bytes, *NUMBERS)):
             continue
-        seen.add(id(x))
+        seen[id(x)] = x
         if isinstance(x, np.random.Generator):
             found.append(x)
-        code = getattr(x, "__code__", None)
-        if isinstance(code, CodeType):
-            if x.__module__.startswith("tinymeta."):
-                stack += [c.cell_contents for c in x.__closure__ or () if c is not None]
-                continue
-            names = {n for c in (code, *_inner(code)) for n in c.co_names}
-            stack += [x.__globals__[n] for n in names if n in x.__globals__]
-            stack += [*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values()]
-            stack += [cell.cell_contents for cell in x.__closure__ or ()]
-        stack += [getattr(x, name) for name in ("__self__", "__func__", "__wrapped__", "func", "args") if hasattr(x, name)]
-        children = tree._children(x) if not isinstance(x, type) else None
-        stack += children[1] if children else ()
-        if not isinstance(x, type) and type(x).__module__ != "builtins":
-            stack += vars(x).values() if hasattr(x, "__dict__") else ()
+        elif isinstance(x, FunctionType):
+            stack += _held(x)
+        elif isinstance(x, (dict, list, tuple)):
+            stack += x.values() if isinstance(x, dict) else x
+        else:
+            stack += [getattr(x, name) for name in ("__self__", "__func__", "func", "args") if hasattr(x, name)]
+            stack += getattr(x, "__dict__", {}).values()
     return found
 
 
-def _inner(code: CodeType) -> list[CodeType]:
-    """The code of the functions that are written inside of a function."""
-    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return inner + [d for c in inner for d in _inner(c)]
+def _held(f: FunctionType) -> list[Any]:
+    """What a function holds: its closure, its defaults, and the globals that the user's code names."""
+    cells = [cell.cell_contents for cell in f.__closure__ or () if cell != _EMPTY]
+    if f.__module__.startswith("tinymeta."):
+        return cells
+    names = {name for code in _codes(f.__code__) for name in code.co_names}
+    held = [f.__globals__[name] for name in names if name in f.__globals__]
+    return [*cells, *held, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    """The code of a function, and of those written inside of it."""
+    return [code, *(inner for c in code.co_consts if isinstance(c, CodeType) for inner in _codes(c))]
+
+
+_EMPTY = CellType()

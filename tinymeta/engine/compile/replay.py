@@ -1,7 +1,7 @@
 """The plain replay: a program as a flat list of NumPy calls.
 
-It needs nothing but NumPy, runs any program, and is what the machine (`machine.py`) is tested against. Buffers are planned: an
-operation that can write into a given array does so, into one whose last reader is past. Results are always fresh.
+It needs nothing but NumPy, runs any program, and is what the machine (`machine.py`) is tested against. Buffers are
+planned: an operation that can write into a given array does so, into one whose last reader is past. Results are fresh.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _kind(program: Program, axes: Axes, callable_: list[bool], i: int) -> tuple[
     if not callable_[i]:
         return "python", 1
     if axes.along[i]:
-        return "tasks", axes.count
+        return "tasks", axes.tasks
     even = all(program.nodes[x].size in (1, node.size) and _in_order(program, x) for x in node.inputs)
     if isinstance(node.op, ELEMENTWISE) and node.size >= LONG and even:
         return "tiles", node.size

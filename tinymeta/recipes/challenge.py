@@ -1,0 +1,170 @@
+"""The Omniglot challenge: 20 characters of one new alphabet, each seen once (Lake, Salakhutdinov & Tenenbaum 2015).
+
+Characters of one alphabet look alike, so this is much harder than the usual 20-way task, whose classes come from
+everywhere. It is learned from 30 alphabets (`train=background`) or from five (`small1`, `small2`), and tested on the
+20 alphabets of the evaluation set: on the official runs, where `runs` names them, and on many more episodes of
+the same kind. The learner is a prototypical network, trained on tasks that look like the test's. Every image is
+normalised by itself, so nothing here is transductive.
+
+`augment=strokes` draws every image anew by an affine map, a smooth bending and a change of pen, and bends whole
+classes into further classes; `affine` leaves out what changes strokes; `none` is the plain network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.errors import UserError
+from tinymeta.recipes import fewshot
+from tinymeta.recipes.config import key, user_mistakes
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Published, Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view import plots
+
+EPISODES, RUNS = "error, within-alphabet episodes", "error, official runs"
+LAKE = "Lake et al. 2019, Table 1"
+PEOPLE = Published(4.5, source=f"{LAKE}, at most")
+PUBLISHED = {
+    "30 alphabets": {
+        "prototypical network": Published(13.7, source=LAKE),
+        "prototypical network, augmented": Published(6.0, source=LAKE),
+        "siamese network, affine augmentation": Published(8.0, source=LAKE),
+        "recursive cortical network": Published(7.3, source=LAKE),
+        "Bayesian program learning": Published(3.3, source=LAKE),
+        "people": PEOPLE,
+    },
+    "5 alphabets": {
+        "prototypical network": Published(30.1, source=f"{LAKE}, mean of small1 and small2"),
+        "Bayesian program learning": Published(4.2, source=f"{LAKE}, mean of small1 and small2"),
+        "people": PEOPLE,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(3000, "meta-iterations", least=0)
+    source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
+    train: str = key("background", "Omniglot's set to learn from", choices=("background", "small1", "small2"))
+    augment: str = key("strokes", "how drawings are varied in training", choices=("strokes", "affine", "none"))
+    runs: str = key("", "the official runs: an archive or a folder of run01, run02, ...")
+    ways: int = key(20, "classes per training task", least=2)
+    query: int = key(2, "query images per class in training", least=1)
+    pool: bool = key(True, "a network that pools (Snell et al. 2017); else stride 2, four times cheaper")
+    norm: str = key("group", "normalise every image by itself, or with its batch", choices=("group", "batch"))
+    outer_lr: float = key(0.001, "Adam's step size, falling to 0 on half a cosine")
+    meta_batch: int = key(4, "tasks per iteration", least=1)
+    tasks: int = key(5000, "test episodes", least=2)
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """Every class becomes a similar one, and then every image of it another hand's."""
+
+    affine_only: bool = False
+
+    def __call__(self, rng: np.random.Generator, images: Any) -> Any:
+        stiff = {"bend": 0.0, "pen": 0.0} if self.affine_only else {}
+        for change in (tm.tasks.Augment(pen=0.0, shared=1), tm.tasks.Augment()):
+            images = replace(change, **stiff)(rng, images)
+        return images
+
+
+def source(config: Config, run: Run) -> str:
+    if config.source == "omniglot" and run.data is None:
+        raise UserError("source=omniglot needs the drawings: name their folder with --data or TINYMETA_DATA")
+    return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
+
+
+def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks.FewShotImages]:
+    """The distributions of training tasks and of test episodes, both within one alphabet."""
+    redraw = None if config.augment == "none" else Redraw(affine_only=config.augment == "affine")
+    with user_mistakes():
+        if source(config, run) == "glyphs":
+            classes = fewshot.invented(alphabets=16, characters=20, hands=10)
+            parts = tm.tasks.split(classes, "groups", np.random.default_rng(0), sizes=(10, 0, 6))
+            training, test = parts.train, parts.test
+        else:
+            part: Any = config.train
+            training, test = tm.tasks.load_omniglot(run.data, part), tm.tasks.load_omniglot(run.data, "evaluation")
+        tasks = tm.tasks.challenge_tasks(training, config.ways, flatten=False)
+        return replace(tasks, query=config.query, augment=redraw), tm.tasks.challenge_tasks(test, flatten=False)
+
+
+def learner(config: Config, ways: int) -> tm.meta.ProtoNet:
+    return tm.meta.ProtoNet(ways=ways, network=partial(fewshot.convnet, pool=config.pool, norm=config.norm))
+
+
+def start(config: Config, run: Run) -> Any:
+    return learner(config, config.ways).init(np.random.default_rng([run.seed, 1]))
+
+
+def train(config: Config, run: Run) -> Result:
+    official(config)  # a wrong path is told before the training, not after it
+    training, _ = families(config, run)
+    phi = tm.meta.fit(
+        learner(config, config.ways),
+        start(config, run),
+        training,
+        optimizer=tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1))),
+        iterations=config.iterations,
+        meta_batch=config.meta_batch,
+        seed=run.seed,
+        run=run,
+        compiled=True,
+    )
+    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the query set")
+    return measure(config, run, phi)
+
+
+def evaluate(config: Config, run: Run) -> Result:
+    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
+
+
+def official(config: Config) -> list[tm.tasks.Episode]:
+    """The official runs, if the user named them."""
+    with user_mistakes():
+        return tm.tasks.load_runs(config.runs, flatten=False) if config.runs else []
+
+
+def errors(config: Config, phi: Any, episodes: tm.tasks.Episode) -> Any:
+    """Per cent of wrong answers in each task, every query image on its own."""
+    ways = episodes.support[1].shape[1]  # one example of each class
+    # What sees no other image may be asked about all at once, which is the same and faster.
+    kind = tm.meta.transductive if fewshot.alone(phi) else tm.meta.inductive
+    return 100 - 100 * tm.meta.evaluate(learner(config, ways), kind(tm.nn.accuracy), phi, episodes)[:, 0]
+
+
+def measure(config: Config, run: Run, phi: Any) -> Result:
+    where = source(config, run)
+    episodes = families(config, run)[1].sample(run.rng("test"), config.tasks)
+    metrics: dict[str, Any] = {EPISODES: interval(errors(config, phi, episodes), "%")}
+    runs = official(config)
+    if runs:
+        metrics[RUNS] = interval(errors(config, phi, tm.tasks.stack(runs)), "%")
+    metrics["error, nearest neighbour in pixels"] = interval(100 - 100 * fewshot.nearest_neighbour(episodes), "%")
+    size = "30 alphabets" if config.train == "background" else "5 alphabets"
+    return Result(
+        protocol={
+            "characters": f"Omniglot, {config.train} ({size})" if where == "omniglot" else "glyphs, 10 alphabets",
+            "task": "20-way within one alphabet, one example of each by one person, one query of each by another",
+            "statistics": "inductive",
+            "network": f"4 × 3×3×64, {'pooling' if config.pool else 'stride 2'}, {config.norm} norm",
+            "augmentation": config.augment,
+            "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
+            f"{config.meta_batch} tasks, {config.ways}-way, {config.query} query images per class",
+            "test episodes": config.tasks,
+            "official runs": len(runs),
+        },
+        metrics=metrics,
+        published=PUBLISHED[size] if where == "omniglot" else {},
+    )
+
+
+recipe = Recipe("challenge", "twenty characters of a new alphabet, each seen once", Config, train, evaluate)

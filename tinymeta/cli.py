@@ -149,9 +149,9 @@ def step_through(parser: Parser, arguments: list[str]) -> None:
     parser.add_argument("target", metavar="RECIPE|file.py", help="sine, sine-first-order, or a script of yours")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page instead of stepping in the terminal")
     options = parser.parse_args(arguments)
-    from tinymeta.view import stepper
+    from tinymeta.view.step_command import main as step
 
-    stepper.main(options.target, options.html)
+    step(options.target, options.html)
 
 
 def evaluate_run(parser: Parser, arguments: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tinymeta.engine.errors import UserError
-from tinymeta.view.stepper import main
+from tinymeta.view.step_command import main
 from tinymeta.view.trace_program import PROGRAMS, trace_file, trace_program
 
 

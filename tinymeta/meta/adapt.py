@@ -67,6 +67,20 @@ def adapt(
         i mod `parts`, so that examples laid out class by class give parts with equally many of each class.
     path
         Return the list of parameters after 0, 1, …, `steps` steps instead of the last ones (MAML++).
+
+    Examples
+    --------
+    Two steps of size 1/4 down (θ − 1)², from 0. Each halves the distance to 1, so the result depends on the start
+    by a factor of 1/4; first-order MAML takes that factor for 1.
+
+    >>> import tinymeta as tm
+    >>> def adapted(start, differentiate):
+    ...     loss = lambda theta, goal: (theta - goal) ** 2
+    ...     return tm.meta.adapt(loss, start, 1.0, rule=tm.optim.SGD(0.25), steps=2, differentiate=differentiate)
+    >>> float(adapted(0.0, "exact"))
+    0.75
+    >>> [float(tm.grad(adapted)(0.0, how)) for how in ("exact", "first_order")]
+    [0.25, 1.0]
     """
     how = Implicit() if differentiate == "implicit" else differentiate
     if isinstance(how, str) and how not in ("exact", "first_order", "reptile"):

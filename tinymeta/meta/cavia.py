@@ -4,7 +4,8 @@
     θ ← θ − β ∇_θ Σᵢ L_query,ᵢ(θ, cᵢ)                          outer
 
 The context c is a handful of extra inputs to the network. Because the first layer's weights on c are
-learned, the inner step size hardly matters, and c is a small vector that describes the task.
+learned, the inner step size hardly matters, and c is a small vector that describes the task. (The authors'
+code also limits every task's meta-gradient to [−10, 10]; `tm.optim.Clipped` limits their mean.)
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad
 from tinymeta.meta.adapt import adapt
+from tinymeta.nn import init
 from tinymeta.nn.layers import MLP
 from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import sigmoid
@@ -57,6 +58,7 @@ class WeightNet(Module):
 
     def __init__(self, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
         self.network = MLP([1, width, 1], rng=rng, dtype=dtype)
+        self.network.head.weight = init.zeros((width, 1), dtype)
 
     def __call__(self, losses: Tensor) -> Tensor:
         return sigmoid(self.network(losses.expand_dims(-1)))[..., 0]

@@ -26,6 +26,16 @@ class SGD:
         μ; 0 keeps no velocity.
     weight_decay
         Adds this times θ to the gradient.
+
+    Examples
+    --------
+    >>> import tinymeta as tm
+    >>> optimizer, theta = tm.optim.SGD(0.1, momentum=0.5), tm.tensor(1.0)
+    >>> state = optimizer.init(theta)
+    >>> for _ in range(2):
+    ...     theta, state = optimizer.update(tm.tensor(1.0), state, theta)
+    >>> round(float(theta), 6)  # 1 − 0.1·1 − 0.1·(0.5 + 1)
+    0.75
     """
 
     def __init__(

@@ -61,6 +61,7 @@ def data(config: Config, seed: int, alphabets: int) -> Data:
     noisy, clean, test = ((part - mean) / std for part in (noisy, clean, test))
     label = lambda x: np.tile(np.repeat(np.arange(CLASSES), x.shape[1] // CLASSES), (alphabets, 1))
     given = tm.tasks.flip_uniform(np.random.default_rng(seed), label(noisy), config.flipped, CLASSES)
+    if __import__("os").environ.get("BG"): given = tm.tasks.flip_background(np.random.default_rng(seed), label(noisy), config.flipped, 0)
     pool = np.concatenate([noisy, clean], 1), np.concatenate([given, label(clean)], 1)
     wrong = np.concatenate([given != label(noisy), np.zeros(clean.shape[:2], bool)], 1)
     return Data(pool, wrong, (clean, label(clean)), (test, label(test)))

@@ -9,11 +9,9 @@ import linecache
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tinymeta.view.trace_json import rule
-from tinymeta.view.trace_program import trace_file, trace_program
 from tinymeta.view.trace_text import expression, number, origin, style, type_of
 
 if TYPE_CHECKING:
@@ -26,24 +24,6 @@ HELP = """\
   b      the step before                     2      the next step of order 2 (any order)
   u      up: the step whose VJP made this    s      more of the source around the line
   d      down: the first step its VJP made   q      quit"""
-
-
-def main(target: str, html: Path | None = None) -> None:
-    """`tinymeta step TARGET`: step through a script (a file's name) or a built-in program, or write its page.
-
-    Raises
-    ------
-    UserError
-        There is no such target; or the script failed, after its steps until then have been shown.
-    """
-    trace, failure = trace_file(Path(target)) if Path(target).suffix == ".py" else (trace_program(target), None)
-    if html is not None:
-        trace.html(html)
-        print(f"wrote {html}")
-    else:
-        Stepper(trace).run()
-    if failure is not None:
-        raise failure
 
 
 class Stepper:

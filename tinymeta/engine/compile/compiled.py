@@ -74,6 +74,16 @@ class Compiled:
         """The programs as recorded and as they run, the latest first."""
         return [(variant.recording.program, variant.program) for variant in self._variants]
 
+    def report(self) -> str:
+        """A table of the latest recording: operations and bytes as recorded and as they run."""
+        if not self._variants:
+            return "nothing recorded yet: call the function once"
+        lines = [f"{'':12}{'steps':>8}{'Mflop':>10}{'MB moved':>10}"]
+        for name, program in zip(("recorded", "as it runs"), self.programs()[0]):
+            steps = sum(program.cost(node) != (0, 0) for node in program.nodes)
+            lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
+        return "\n".join(lines)
+
     def _find(self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any]) -> Variant | None:
         for variant in self._variants:
             if variant.signature == signature and variant.structure == structure and variant.statics == statics:

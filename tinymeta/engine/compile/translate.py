@@ -36,7 +36,7 @@ def translate(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], s
     """The place of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`."""
     if primitive is part:
         if inputs[0] in b.parts:
-            return b.parts[inputs[0]][static["index"]]
+            return int(b.parts[inputs[0]][static["index"]])
         return b.add(Part(static["index"]), *inputs, shape=y.shape, dtype=y.dtype)
     rule = _RULES.get(primitive.__name__) if _is_ours(primitive) else None
     found: Any = None
@@ -45,7 +45,7 @@ def translate(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], s
     elif isinstance(primitive.kernel, np.ufunc) and primitive.kernel.nout == 1:
         found = b.add(Ufunc(primitive.kernel.__name__), *of_one_rank(b, inputs))
     if isinstance(found, int) and _fits(b, found, y):
-        return found
+        return int(found)
     shape, dtype = ((), None) if type(y) is tuple else (y.shape, y.dtype)
     call = b.add(Call(primitive, comparable(static), static), *inputs, shape=shape, dtype=dtype)
     if isinstance(found, tuple) and all(_fits(b, i, yi) for i, yi in zip(found, y)):

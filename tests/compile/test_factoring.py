@@ -1,0 +1,156 @@
+"""Products stay factored: the same values to rounding, never more operations, and real matrices where those are cheaper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinymeta as tm
+from tests.compile.test_random_programs import assert_close, recorded
+from tests.compile.workloads import omniglot, sine
+from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.network import Factor, Term, merged, order
+from tinymeta.engine.compile.operations import Contract
+from tinymeta.engine.compile.program import Program
+from tinymeta.engine.compile.replay import Replay
+
+
+def largest(program: Program) -> int:
+    """Elements of the largest array that an operation computes."""
+    return max(n.size for n in program.nodes if n.inputs and not n.op.view)
+
+
+def test_a_chain_of_matrices_is_multiplied_in_the_cheapest_order() -> None:
+    size = {0: 10, 1: 1000, 2: 5, 3: 500}
+    pairs, cost = order(((0, 1), (1, 2), (2, 3)), (0, 3), size)
+    assert pairs == [(0, 1), (0, 1)]  # (A B) C
+    assert cost < order(((0, 1), (2, 3), (1, 2)), (0, 3), {**size, 2: 900})[1]
+
+
+def test_terms_that_share_all_but_one_factor_become_one() -> None:
+    shared = Factor(((1.0, 7),), (0, 1000))
+    terms = [Term(-0.5, (shared, Factor(((1.0, place),), (1000, 1)))) for place in (8, 9)]
+    (term,) = merged(terms)
+    assert {f.parts for f in term.factors} == {((1.0, 7),), ((-0.5, 8), (-0.5, 9))} and term.weight == 1.0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("workload", [sine, omniglot])
+def test_a_meta_step_takes_fewer_operations_and_gives_the_same_values(workload: Any, steps: int) -> None:
+    f, arguments = workload(steps, tasks=4, dtype=np.float64)
+    plain, leaves = recorded(f, *arguments)
+    short = factored(plain)
+    assert short.flops() <= plain.flops() and short.bytes() < plain.bytes()
+    assert_close(f(*arguments), Replay(short)([np.asarray(x) for x in leaves]), 1e-7)  # Adam divides by √v
+
+
+def test_no_matrix_per_task_is_made_for_the_first_layer_of_omniglot() -> None:
+    f, arguments = omniglot(tasks=6)
+    plain, _ = recorded(f, *arguments)
+    assert largest(plain) == 6 * 784 * 256
+    short = factored(plain)
+    assert largest(short) == 784 * 256
+    assert short.flops() < 0.7 * plain.flops()
+
+
+def test_a_matrix_that_is_wanted_itself_is_made() -> None:
+    def f(w: Any, a: Any, d: Any, x: Any) -> Any:
+        updated = w - 0.1 * a.T @ d
+        return updated, x @ updated
+
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=s) for s in ((30, 20), (2, 30), (2, 20), (4, 30))]
+    plain, leaves = recorded(f, *arguments)
+    assert_close(f(*arguments), Replay(factored(plain))(leaves))
+
+
+def test_many_rows_make_the_matrix_the_cheaper_way() -> None:
+    f = lambda w, a, d, x: tm.tanh(x @ (w - 0.1 * a.T @ d))
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=s) for s in ((8, 8), (6, 8), (6, 8), (5000, 8))]
+    plain, _ = recorded(f, *arguments)
+    assert factored(plain).flops() <= plain.flops()
+    few = [*arguments[:3], rng.normal(size=(1, 8))]
+    assert factored(recorded(f, *few)[0]).flops() <= recorded(f, *few)[0].flops()
+
+
+def test_the_pass_can_be_switched_off() -> None:
+    f, arguments = sine(tasks=3)
+    on, off = tm.compile(f), tm.compile(f, factor=False)
+    for compiled in (on, off):
+        compiled(*arguments)
+    assert off.programs()[0][1] is off.programs()[0][0]
+    assert on.programs()[0][1].flops() < off.programs()[0][1].flops()
+
+
+def test_the_report_compares_operations_and_bytes() -> None:
+    f, arguments = omniglot(tasks=3)
+    compiled = tm.compile(f)
+    compiled(*arguments)
+    report = compiled.report()
+    plain, short = compiled.programs()[0]
+    assert f"{plain.flops() / 1e6:.1f}" in report and f"{short.flops() / 1e6:.1f}" in report
+
+
+sizes = st.integers(1, 6)
+
+
+@st.composite
+def product_programs(draw: Any) -> Any:
+    """Sums, multiples and transposes of products of matrices, some with an axis of tasks, read by products and sums."""
+    n, m, k, tasks = draw(sizes), draw(sizes), draw(sizes), draw(st.integers(1, 4))
+    steps = draw(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=8))
+    weights = draw(st.lists(st.floats(-2, 2).map(lambda w: round(w, 2)), min_size=8, max_size=8))
+    return (n, m, k, tasks), steps, weights
+
+
+@given(product_programs(), st.integers(0, 2**32 - 1))
+def test_random_product_programs_keep_their_values_and_never_take_more_operations(drawn: Any, seed: int) -> None:
+    (n, m, k, tasks), steps, weights = drawn
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=(n, m))
+    a, d, x = (rng.normal(size=(tasks, *s)) for s in ((k, n), (k, m), (k, n)))
+
+    def one(w: Any, a: Any, d: Any, x: Any) -> Any:
+        matrices, rows = [w, a.T @ d], [x, a]  # (n, m), and (k, n)
+        for (kind, i, j), c in zip(steps, weights):
+            p, q, r = matrices[i % len(matrices)], matrices[j % len(matrices)], rows[j % len(rows)]
+            if kind == 0:
+                matrices.append(p + c * q)
+            elif kind == 1:
+                matrices.append((p.T * c).T - q)
+            elif kind == 2:
+                matrices.append(r.T @ (r @ p))
+            elif kind == 3:
+                rows.append((r @ p) @ q.T * 0.1)
+            elif kind == 4:
+                rows.append(d @ p.T - r)
+            else:
+                matrices.append(-(r.T @ d) * c + p / 2)
+        return matrices[-1], rows[-1] @ matrices[-1]
+
+    def f(w: Any, a: Any, d: Any, x: Any) -> Any:
+        matrix, row = tm.vmap(one, in_axes=(None, 0, 0, 0))(w, a, d, x)
+        return tm.sum(matrix, axis=0), tm.sum(tm.tanh(row)), tm.grad(lambda w: tm.sum(tm.sin(
+            tm.vmap(one, in_axes=(None, 0, 0, 0))(w, a, d, x)[1])))(w)
+
+    plain, leaves = recorded(f, shared, a, d, x)
+    short = factored(plain)
+    assert short.flops() <= plain.flops()
+    exact, found = Replay(plain)(leaves), Replay(short)(leaves)
+    scale = max(1.0, *(abs(y).max() for y in exact))
+    magnitude = max(1.0, max(abs(v).max() for v in (shared, a, d, x))) ** 12  # of the largest intermediate products
+    for y, z in zip(exact, found):
+        np.testing.assert_allclose(z, y, rtol=1e-8, atol=1e-15 * scale * magnitude)
+
+
+def test_a_product_that_only_sums_read_is_one_contraction() -> None:
+    f = lambda x, g: tm.sum(tm.vmap(lambda x, g: x.T @ g)(x, g), axis=0)
+    x, g = np.ones((6, 3, 8)), np.ones((6, 3, 9))
+    short = factored(recorded(f, x, g)[0])
+    (contraction,) = [n for n in short.nodes if isinstance(n.op, Contract)]
+    assert contraction.shape == (8, 9) and len(set(contraction.op.a) - set(contraction.op.out)) == 2

@@ -1,0 +1,106 @@
+"""Compiled and eager runs agree for random programs, with and without the machine and the factoring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tinymeta_kernels import _threads
+
+import tinymeta as tm
+from tests.compile.workloads import omniglot, sine
+from tests.engine.programs import COLUMNS, ROWS, Step, programs, run
+from tests.engine.test_programs import TINYMETA
+from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.machine import Machine
+from tinymeta.engine.compile.program import Program
+from tinymeta.engine.compile.record import record
+from tinymeta.engine.compile.replay import Replay
+
+ROUNDING = 1e-9  # a hundred operations on numbers of size 1 to 100, in another order, in float64
+
+
+def recorded(f: Callable[..., Any], *arguments: Any) -> tuple[Program, list[Any]]:
+    leaves, structure = tm.tree.flatten(arguments)
+    return record(lambda given: f(*tm.tree.unflatten(structure, given)), leaves, ()).program, leaves
+
+
+def assert_close(expected: Any, found: Sequence[Any], tolerance: float = ROUNDING) -> None:
+    for a, b in zip(tm.tree.leaves(expected), found, strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * max(1, abs(a).max(initial=0)))
+
+
+def start(seed: int) -> Any:
+    return np.random.default_rng(seed).uniform(-1, 1, size=(ROWS, COLUMNS))
+
+
+@given(programs, st.integers(0, 2**32 - 1), st.integers(0, 2))
+def test_random_programs_and_their_gradients_agree(program: list[Step], seed: int, order: int) -> None:
+    f = lambda x: run(program, TINYMETA, x)
+    for _ in range(order):
+        f = (lambda f: lambda x: tm.sum(tm.square(tm.grad(f)(x))))(f)
+    x = start(seed)
+    p, leaves = recorded(f, x)
+    expected = f(x)
+    for each in (p, factored(p)):
+        assert_close(expected, Replay(each)(leaves))
+        assert_close(expected, Machine(each)(leaves))
+
+
+@given(programs, st.integers(0, 2**32 - 1))
+def test_random_programs_agree_mapped_over_rows(program: list[Step], seed: int) -> None:
+    f = tm.vmap(tm.grad(lambda x: run(program, TINYMETA, x)))
+    x = np.stack([start(seed + k) for k in range(4)])
+    p, leaves = recorded(f, x)
+    assert_close(f(x), Machine(factored(p))(leaves))
+
+
+ELEMENTWISE = ("tanh", "sin", "exp", "square", "sqrt", "quotient", "add", "subtract", "multiply", "divide", "larger")
+
+
+@given(programs, st.integers(0, 2**32 - 1))
+@settings(max_examples=50)
+def test_where_the_kernels_are_the_same_so_are_the_bits(program: list[Step], seed: int) -> None:
+    program = [s._replace(kind=ELEMENTWISE[(len(s.kind) + s.first) % len(ELEMENTWISE)]) for s in program]
+    f = lambda x: run(program, TINYMETA, x)
+    x = start(seed)
+    p, leaves = recorded(f, x)
+    for runs in (Replay(p), Machine(p)):
+        np.testing.assert_array_equal(runs(leaves)[0], f(x))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("workload", [lambda: sine(dtype=np.float64), lambda: sine(3, tasks=7, dtype=np.float64),
+                                      lambda: omniglot(tasks=5, dtype=np.float64)], ids=["one step", "three", "norm"])
+def test_meta_steps_agree_on_any_number_of_cores(workload: Any, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_threads, "_num_threads", cores)
+    monkeypatch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)
+    f, arguments = workload()
+    p, leaves = recorded(f, *arguments)
+    assert_close(f(*arguments), Machine(factored(p))([np.asarray(x) for x in leaves]), 1e-7)  # Adam divides by √v
+
+
+def test_a_training_run_stays_with_the_eager_one() -> None:
+    model = tm.nn.MLP((2, 16, 1), rng=np.random.default_rng(0), dtype=np.float64)
+    optimizer = tm.optim.Adam(1e-2)
+    rng = np.random.default_rng(1)
+
+    def step(model: Any, state: Any, batch: Any) -> Any:
+        loss = lambda model: tm.nn.mse_loss(model(batch[0]), batch[1])
+        value, grads = tm.value_and_grad(loss)(model)
+        return *optimizer.update(grads, state, model), value
+
+    compiled = tm.compile(step)
+    eager, fast = (model, optimizer.init(model)), (model, optimizer.init(model))
+    for _ in range(30):
+        x = rng.normal(size=(20, 2))
+        batch = x, x[:, :1] * x[:, 1:]
+        *eager, a = step(*eager, batch)
+        *fast, b = compiled(*fast, batch)
+        np.testing.assert_allclose(float(a), float(b), rtol=1e-9)

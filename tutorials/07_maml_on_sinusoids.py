@@ -14,7 +14,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.view.lessons import page
 
-iterations = 150  # per method; try 1000 when you have half a minute
+iterations = 400  # per method; try 4000 when you have half a minute
 inner_lr, outer_lr = 0.01, 0.002
 
 # %% [markdown]
@@ -71,7 +71,7 @@ print(f"cosine {cosine:.3f}, lengths {np.linalg.norm(exact):.3f} and {np.linalg.
 # %%
 def trained(objective):
     return tm.meta.fit(
-        objective, start, family, optimizer=tm.optim.Adam(outer_lr), iterations=iterations, meta_batch=25
+        objective, start, family, optimizer=tm.optim.Adam(outer_lr), iterations=iterations, meta_batch=25, compiled=True
     )
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +23,7 @@ from tinymeta.testing.strategies import cases
 # These two take no numbers of their own: `part` picks an output, `unrecorded` stands for a function. test_several
 # and test_checkpoint are about them.
 PLUMBING = {"part", "unrecorded"}
+ROOT = Path(__file__).parents[2]
 
 
 def _declared() -> list[type[Primitive]]:
@@ -65,6 +72,37 @@ def test_p15_every_planted_fault_is_caught(primitive: type[Primitive], planted: 
         found = plant_faults(primitive)
     planted.extend(found)
     assert [v for v in found if not v.caught] == []
+
+
+def test_p15_a_sweep_that_does_not_undo_broadcasting_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one place where un-broadcasting is done, with its sum left out: the first of the entries stands for all."""
+
+    def first(g: tm.Tensor, x: tm.Tensor) -> tm.Tensor:
+        lead = g.ndim - x.ndim
+        key = (0,) * lead + tuple(slice(0, m) for m in x.shape)
+        return g if g.shape == x.shape else g[key]
+
+    monkeypatch.setattr("tinymeta.engine.sweep.conform", first)
+    with pytest.raises(AssertionError, match="P2 fails"):
+        tm.testing.check_primitive(Primitive.registry["multiply"])
+
+
+def test_p1_holds_without_compilation_too() -> None:
+    """Kernels as plain Python: what NUMBA_DISABLE_JIT=1 runs, in a process of its own."""
+    code = """
+        import numpy as np, tinymeta
+        from tinymeta.engine.primitive import Primitive
+        from tinymeta.testing.case import random_case
+        from tinymeta.testing.values import kernel_is_reference
+        np.seterr(all="ignore")
+        for p in Primitive.registry.values():
+            for seed in range(3 if p.domain else 0):
+                kernel_is_reference(random_case(p, seed))
+    """
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path}
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_no_primitive_hides_another_of_the_same_name() -> None:

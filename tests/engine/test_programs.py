@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import tinymeta as tm
 from tests.engine.programs import COLUMNS, ROWS, Step, programs, run
 from tests.engine.taylor import Jet, Jets, along
+from tinymeta.engine.primitive import Primitive
+from tinymeta.testing.faults import planted
 
 TINYMETA = SimpleNamespace(
     exp=tm.exp, sin=tm.sin, tanh=tm.tanh, sigmoid=tm.sigmoid, sqrt=tm.sqrt, where=tm.where, sum=tm.sum,
@@ -78,6 +80,18 @@ def test_mapping_a_random_program_and_its_gradient_is_a_loop(program: list[Step]
     found = tm.vmap(f)(xs).numpy()
     expected = np.stack([f(x).numpy() for x in xs])
     assert np.allclose(found, expected, rtol=1e-9, atol=1e-9 * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("fault", ["× 1.001", "entry missing", "values detached"])
+@pytest.mark.parametrize("name", ["multiply", "tanh", "divide", "matmul_matrices", "conv2d_images"])
+def test_the_programs_notice_a_wrong_rule(name: str, fault: str) -> None:
+    @settings(phases=[Phase.generate], max_examples=200)
+    @given(program=programs(), seed=seeds)
+    def agrees(program: list[Step], seed: int) -> None:
+        test_random_programs_agree_with_taylor_polynomials_at_orders_0_to_3.hypothesis.inner_test(program, seed)
+
+    with planted(Primitive.registry[name], fault), pytest.raises(AssertionError):
+        agrees()
 
 
 def test_the_oracle_knows_derivatives_that_are_known_by_heart() -> None:

@@ -138,6 +138,8 @@ def _raising(x: Any) -> Any:
         lambda: tm.grad(tm.checkpoint(_raising))(1.0),
         lambda: tm.grad(tm.custom_vjp(lambda x: x * x, lambda g, y, x: _raising(x)))(1.0),
         lambda: tm.grad(lambda x: tm.vmap(_raising)(x * np.ones(2)).sum())(1.0),
+        lambda: tm.compile(_raising)(1.0),
+        lambda: tm.compile(tm.grad(_raising))(1.0),
     ],
 )
 def test_an_exception_leaves_no_state_behind(run: Callable[[], Any]) -> None:
@@ -148,8 +150,9 @@ def test_an_exception_leaves_no_state_behind(run: Callable[[], Any]) -> None:
     assert float(tm.grad(tm.grad(lambda x: x * x * x))(2.0)) == 12.0
 
 
-def test_an_exception_inside_checked_leaves_no_watcher_behind() -> None:
-    with pytest.raises(_Stop), tm.checked():
+@pytest.mark.parametrize("mode", [tm.checked, tm.trace])
+def test_an_exception_inside_a_mode_leaves_no_watcher_behind(mode: Callable[[], Any]) -> None:
+    with pytest.raises(_Stop), mode():
         raise _Stop
     assert state.watchers == ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,19 @@ def test_the_record_does_not_grow_with_the_inner_steps() -> None:
         return sum(tm.orders(tm.meta.query_loss(loss, start, episode, **how)).values())
 
     assert nodes(50) == nodes(1)
+
+
+def test_no_inner_step_is_kept_in_memory() -> None:
+    seen: list[Any] = []
+
+    class Watched(tm.optim.SGD):
+        def update(self, grads: Any, state: Any, params: Any) -> Any:
+            alive.append(sum(ref() is not None for ref in seen))
+            seen.append(weakref.ref(params))
+            return super().update(grads, state, params)
+
+    alive: list[int] = []
+    loss, phi, episode, _ = problem()
+    how: dict[str, Any] = {"rule": Watched(0.2), "steps": 10, "differentiate": "implicit"}
+    tm.grad(lambda p: tm.meta.query_loss(loss, p, episode, **how))(phi)
+    assert len(alive) == 10 and max(alive) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from functools import cache
@@ -103,10 +104,15 @@ def test_learn_runs_through_a_lesson_and_shows_new_variables(
     assert "gx = " in shown and "of order 1" in shown
 
 
-def test_a_lesson_becomes_a_notebook(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_notebook_holds_the_lessons_cells_in_order(path: Path, tmp_path: Path) -> None:
     pytest.importorskip("jupytext", reason='notebooks need jupytext: pip install "tinymeta[tutorials]"')
-    assert main(["learn", "1", "--notebook", str(tmp_path / "one.ipynb")]) == 0
-    assert '"cell_type": "markdown"' in (tmp_path / "one.ipynb").read_text(encoding="utf-8")
+    assert main(["learn", path.name[:2], "--notebook", str(tmp_path / "lesson.ipynb")]) == 0
+    book = json.loads((tmp_path / "lesson.ipynb").read_text(encoding="utf-8"))
+    code = ["".join(cell["source"]).strip() for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert code == [cell.text.strip() for cell in lessons.cells(path) if cell.kind != "prose"]
+    prose = [cell for cell in book["cells"] if cell["cell_type"] == "markdown"]
+    assert len(prose) == len([cell for cell in lessons.cells(path) if cell.kind == "prose"])
 
 
 @pytest.mark.parametrize(

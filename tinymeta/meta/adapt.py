@@ -8,8 +8,10 @@ weights of an update rule, the data) and how the result depends on it: the argum
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from tinymeta.engine import tree
@@ -94,28 +96,30 @@ def adapt(
     def inner(m: Any, batch: Any) -> Any:
         return loss(whole(m), batch)
 
+    dependent: Callable[[Any], Any]
     if isinstance(how, Implicit):
         regularised = proximal(inner, _constant(moving), how.lam)
-        trail = _descend(regularised, _constant(moving), examples, rule, steps, _constant_slope)
-        ends = trail if path else trail[-1:]
-        trail = [implicit_dependence(lambda m: inner(m, support), moving, m, how) for m in ends]
+        points = _descend(regularised, _constant(moving), examples, rule, steps, _constant_slope)
+        dependent = partial(implicit_dependence, lambda m: inner(m, support), moving, how=how)
     elif how == "reptile":
-        trail = _descend(inner, _constant(moving), examples, rule, steps, _constant_slope)
-        trail = [constant_of_phi(m, moving) for m in trail]
+        points = _descend(inner, _constant(moving), examples, rule, steps, _constant_slope)
+        dependent = partial(constant_of_phi, moving)
     else:
-        trail = _descend(inner, moving, examples, rule, steps, grad if how == "exact" else _constant_slope)
-    return [whole(m) for m in trail] if path else whole(trail[-1])
+        points = _descend(inner, moving, examples, rule, steps, grad if how == "exact" else _constant_slope)
+        dependent = lambda m: m
+    trail = deque(points, maxlen=None if path else 1)
+    return [whole(dependent(m)) for m in trail] if path else whole(dependent(trail[-1]))
 
 
 def _descend(
     inner: Loss, moving: Any, examples: list[Any], rule: Optimizer, steps: int, slope: Callable[[Loss], Loss]
-) -> list[Any]:
-    """`moving` after 0, 1, …, `steps` steps of `rule` along `slope(inner)`."""
-    state, trail = rule.init(moving), [moving]
+) -> Iterator[Any]:
+    """`moving` after 0, 1, …, `steps` steps of `rule` along `slope(inner)`, each forgotten when the next is there."""
+    yield moving
+    state = rule.init(moving)
     for k in range(steps):
         moving, state = rule.update(slope(inner)(moving, examples[k % len(examples)]), state, moving)
-        trail.append(moving)
-    return trail
+        yield moving
 
 
 def _constant_slope(inner: Loss) -> Loss:

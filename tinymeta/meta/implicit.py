@@ -22,7 +22,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.custom import custom_vjp
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.transforms import grad, hvp
+from tinymeta.engine.transforms import grad, vjp
 from tinymeta.meta.conjugate import conjugate_gradients
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import sum
@@ -58,10 +58,12 @@ def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, 
     """
     solution = tree.map(stop_gradient, solution)
 
-    def product(v: Any) -> Any:
-        return tree.map(lambda hv, v: hv + how.lam * v, hvp(loss, solution, v), v)
-
     def solved(g: Any, y: Any, condition: Any) -> Any:
+        _, hessian = vjp(grad(loss), solution)  # recorded once: every product below is one sweep
+
+        def product(v: Any) -> Any:
+            return tree.map(lambda hv, v: hv + how.lam * v, hessian(v)[0], v)
+
         return tree.map(lambda x: -x, conjugate_gradients(product, g, how.cg))
 
     no_change = custom_vjp(lambda condition: tree.map(lambda f: f * 0, condition), solved)

@@ -42,7 +42,7 @@ class MAMLPlusPlus(GradientLearner):
     alpha
         The first step size of every layer and step.
     multi_step
-        In how many iterations the weights of the losses go over from equal to all on the last step.
+        In how many iterations the weights of the losses go over from equal to all on the last step; 0: at once.
     second_order_from
         The iteration from which second derivatives count. Before it the gradient is that of first-order MAML
         (at the cost of the exact one, as the program is the same).
@@ -83,7 +83,7 @@ class MAMLPlusPlus(GradientLearner):
 
 
 def step_weights(steps: int, iteration: Tensor, over: int) -> Tensor:
-    """v₁, …, v_steps, which add to 1: equal at first, fading to LEAST of that; from iteration `over` on, the last alone."""
+    """v₁, …, v_steps, with sum 1: equal at first, fading to LEAST of that; from iteration `over` on, the last alone."""
     share = 1 / steps
     early = where(iteration < over, maximum(share * (1 - iteration / over), LEAST * share), 0)
     last = 1 - (steps - 1) * early

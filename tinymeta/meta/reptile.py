@@ -45,4 +45,4 @@ def _refuse(*_: Any) -> Any:
 
 
 # What Reptile adapted, as something that depends on `phi` in a way nobody may differentiate: better than a silent 0.
-constant_of_phi = custom_vjp(lambda adapted, phi: adapted, _refuse)
+constant_of_phi = custom_vjp(lambda phi, adapted: adapted, _refuse)

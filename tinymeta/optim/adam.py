@@ -8,7 +8,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
 from tinymeta.optim.fused import adam_step
-from tinymeta.optim.optimizer import LearningRate, bias, each_leaf, is_number, plain, rates, root, start, zeros_like
+from tinymeta.optim.optimizer import LearningRate, bias, each_leaf, fusible, rates, root, start, zeros_like
 
 
 class AdamState(NamedTuple):
@@ -49,10 +49,10 @@ class Adam:
 
     def update(self, grads: Any, state: AdamState, params: Any) -> tuple[Any, AdamState]:
         lrs = rates(self.lr, state.taken, params)
-        fused, count = plain(grads, state, params, lrs), state.taken + 1
+        count = state.taken + 1
 
         def step(p: Any, g: Any, m: Any, v: Any, lr: Any) -> Any:
-            if fused and is_number(lr):
+            if fusible(lr, p, g, m, v):
                 decay = {"decay": self.weight_decay, "decoupled": self.decoupled}
                 return adam_step(p, g, m, v, count, lr, b1=self.b1, b2=self.b2, eps=self.eps, **decay)
             if self.weight_decay and not self.decoupled:

@@ -111,12 +111,8 @@ def root(v: Tensor) -> Tensor:
     return where(positive, sqrt(where(positive, v, 1)), 0)
 
 
-def plain(*trees: Any) -> bool:
-    """Whether nothing differentiates what is computed from these trees, and nobody looks on."""
-    leaves = [leaf for each in trees for leaf in tree.leaves(each)]
-    return not state.watchers and not any(isinstance(x, Tensor) and x.requires_grad for x in leaves)
-
-
-def is_number(lr: Any) -> bool:
-    """Whether a learning rate of `rates` is a single number."""
-    return isinstance(lr, (int, float)) or lr.data.size == 1
+def fusible(lr: Any, *others: Any) -> bool:
+    """Whether a step may be one operation: nobody differentiates or watches it, and its learning rate is one number."""
+    if state.watchers or not (isinstance(lr, (int, float)) or lr.data.size == 1):
+        return False
+    return not any(isinstance(x, Tensor) and x.requires_grad for x in (lr, *others))

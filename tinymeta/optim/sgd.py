@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.optim.fused import sgd_step
-from tinymeta.optim.optimizer import LearningRate, each_leaf, is_number, plain, rates, start, zeros_like
+from tinymeta.optim.optimizer import LearningRate, each_leaf, fusible, rates, start, zeros_like
 
 
 class SGDState(NamedTuple):
@@ -50,10 +50,9 @@ class SGD:
 
     def update(self, grads: Any, state: SGDState, params: Any) -> tuple[Any, SGDState]:
         lrs = rates(self.lr, state.taken, params)
-        fused = self.momentum and plain(grads, state, params, lrs)
 
         def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
-            if fused and is_number(lr):
+            if self.momentum and fusible(lr, p, g, v):
                 how = {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
                 return sgd_step(p, g, v, lr, **how)
             if self.weight_decay:

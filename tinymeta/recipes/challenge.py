@@ -70,9 +70,8 @@ class Redraw:
     affine_only: bool = False
 
     def __call__(self, rng: np.random.Generator, images: Any) -> Any:
-        stiff = {"bend": 0.0, "pen": 0.0} if self.affine_only else {}
         for change in (tm.tasks.Augment(pen=0.0, shared=1), tm.tasks.Augment()):
-            images = replace(change, **stiff)(rng, images)
+            images = (replace(change, bend=0.0, pen=0.0) if self.affine_only else change)(rng, images)
         return images
 
 

@@ -62,7 +62,8 @@ def halved(x: tm.Tensor) -> tm.Tensor:
 
 
 def flat(x: tm.Tensor) -> tm.Tensor:
-    return x.reshape((len(x), -1))
+    y: tm.Tensor = x.reshape((len(x), -1))
+    return y
 
 
 @dataclass(frozen=True)
@@ -102,5 +103,3 @@ def nearest_neighbour(episodes: tm.tasks.Episode) -> Any:
     distance = (xq**2).sum(-1)[..., None] + (xs**2).sum(-1)[:, None] - 2 * xq @ np.swapaxes(xs, -1, -2)
     guess = np.take_along_axis(ys, distance.argmin(-1), -1)
     return (guess == yq).mean(-1)
-
-

@@ -40,9 +40,7 @@ class Config:
     algorithm: str = key("maml", "how to meta-train", choices=tuple(PROTOCOLS))
     network: str = key("mlp", "fully connected, or four convolutions", choices=("mlp", "conv"))
     source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
-    split: str = key(
-        "auto", "which characters are for testing", choices=("auto", "random", "vinyals", "background")
-    )
+    split: str = key("auto", "which characters are for testing", choices=("auto", "random", "vinyals", "background"))
     ways: int = key(5, "classes per task", least=2)
     shots: int = key(1, "examples per class to adapt on", least=1)
     train_ways: int = key(0, "classes per task in training; 0: the protocol's", least=0)
@@ -99,11 +97,8 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
             division_: Any = division(config, run)
             parts = tm.tasks.split(classes, division_, np.random.default_rng(0), data=run.data)
         shape = (plan.train_ways or config.ways, plan.train_shots or config.shots, plan.query)
-        form = {"rotations": True, "flatten": config.network == "mlp"}
-        return (
-            tm.tasks.FewShotImages(parts.train, *shape, **form),
-            tm.tasks.FewShotImages(parts.test, config.ways, config.shots, config.test_query, **form),
-        )
+        draw = partial(tm.tasks.FewShotImages, rotations=True, flatten=config.network == "mlp")
+        return draw(parts.train, *shape), draw(parts.test, config.ways, config.shots, config.test_query)
 
 
 def learner(config: Config, testing: bool = False) -> tm.meta.Learner:

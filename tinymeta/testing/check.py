@@ -59,7 +59,7 @@ def check_primitive(primitive: type[Primitive], examples: int = 10, seed: int = 
     orders 2 and 3; P6 with a symmetric Hessian; P7 shapes and dtypes; P8 any memory layout; P9 nothing
     written to; P10 kinks; PV under `vmap`. tinymeta's own keep P11 too (`where=True`): inside `where`, no
     NaN of theirs reaches the branch that is taken. For that a rule multiplies its cotangent with
-    `tinymeta.ops.elementwise.scale` in place of `*`.
+    `tm.scale` in place of `*`.
 
     Raises
     ------

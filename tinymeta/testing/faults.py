@@ -31,86 +31,99 @@ class Verdict(NamedTuple):
     caught: str  # the number of the property that noticed first; "" if none did, "–" if the fault changes nothing
 
 
-class _Planted:
-    """A rule with a fault in it, which notes whether the fault has made any difference."""
+class Rule:
+    """A primitive's rule with a fault in it, which notes whether the fault has made any difference."""
 
-    def __init__(self, primitive: type[Primitive], fault: Callable[..., Entries], entry: int) -> None:
-        self.rule, self.fault, self.entry = primitive.vjp, fault, entry
+    def __init__(self, primitive: type[Primitive], fault: str, entry: int) -> None:
+        self.right, self.fault, self.entry = primitive.vjp, FAULTS[fault], entry
         self.effective = False
 
     def __call__(self, g: Any, y: Any, *inputs: Tensor, **static: Any) -> tuple[Tensor | None, ...]:
-        right = _entries(self.rule, g, y, inputs, static)
+        right = self.entries(g, y, inputs, static)
         wrong = self.fault(self, right, g, y, inputs, static)
         self.effective = self.effective or any(_differs(a, b) for a, b in zip(right, wrong))
         return tuple(wrong)
+
+    def entries(self, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]) -> Entries:
+        """What the right rule gives, with every entry computed."""
+        given = self.right(g, y, *inputs, **static)  # type: ignore[misc]
+        given = given if isinstance(given, tuple) else (given,)
+        return [h if h is None or isinstance(h, Tensor) else h() for h in given]
+
+
+@contextmanager
+def planted(primitive: type[Primitive], fault: str, entry: int = 0) -> Iterator[Rule]:
+    """Inside the block, the rule of `primitive` is wrong in the way that `fault` names (a key of `FAULTS`).
+
+    `entry` says for which input. Put your own tests inside, and see whether they notice.
+    """
+    rule = Rule(primitive, fault, entry)
+    with _replaced(primitive, "vjp", rule):
+        yield rule
 
 
 def plant_faults(primitive: type[Primitive], examples: int = 12) -> list[Verdict]:
     """Plant every fault in every entry of a primitive's rule, and one in its kernel; say which property noticed."""
     verdicts = []
-    for name, fault in FAULTS.items():
-        floats = {i for seed in range(2) for i in random_case(primitive, seed).variables}
-        entries = sorted(floats) if primitive.vjp is not None else []
-        if name in ("values detached", "a term dropped", "arguments swapped"):
-            entries = entries[:1]  # these concern the rule as a whole
-        for i in entries:
-            planted = _Planted(primitive, fault, i)
-            with _replaced(primitive, "vjp", planted):
-                verdicts.append(Verdict(primitive.__name__, name, i, _first_to_notice(primitive, examples, planted)))
+    floats = sorted({i for seed in range(2) for i in random_case(primitive, seed).variables})
+    for fault in FAULTS if primitive.vjp is not None else ():
+        for i in floats[:1] if fault in _OF_THE_RULE else floats:
+            with planted(primitive, fault, i) as rule:
+                verdicts.append(Verdict(primitive.__name__, fault, i, _first_to_notice(primitive, examples, rule)))
     if any(y.dtype.kind == "f" for y in random_case(primitive, 0).values()):
         with _replaced(primitive, "kernel", _off(primitive.kernel)):
             verdicts.append(Verdict(primitive.__name__, "kernel × 1.001", 0, _first_to_notice(primitive, examples)))
     return verdicts
 
 
-def _first_to_notice(primitive: type[Primitive], examples: int, planted: _Planted | None = None) -> str:
+def _first_to_notice(primitive: type[Primitive], examples: int, rule: Rule | None = None) -> str:
     for name, holds in properties(primitive).items():
-        if planted and name == "P1":
+        if rule and name == "P1":
             continue  # it runs the kernel alone
         for seed in range(examples):
             try:
                 holds(random_case(primitive, seed))
             except (AssertionError, ValueError, TypeError):  # shapes that no longer fit are noticed too
                 return name
-        if planted and not planted.effective:
+        if rule and not rule.effective:
             return "–"
     return ""
 
 
-def _scaled(planted: _Planted, right: Entries, *_: Any) -> Entries:
-    return _changed(right, planted.entry, lambda h: h * 1.001)
+def _scaled(rule: Rule, right: Entries, *_: Any) -> Entries:
+    return _changed(right, rule.entry, lambda h: h * 1.001)
 
 
-def _missing(planted: _Planted, right: Entries, *_: Any) -> Entries:
-    return [None if i == planted.entry else h for i, h in enumerate(right)]
+def _missing(rule: Rule, right: Entries, *_: Any) -> Entries:
+    return [None if i == rule.entry else h for i, h in enumerate(right)]
 
 
-def _unsummed(planted: _Planted, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], _: Any) -> Entries:
+def _unsummed(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], _: Any) -> Entries:
     """The shape is put right by taking the first of the entries that belong together, in place of their sum."""
-    x = inputs[planted.entry]
+    x = inputs[rule.entry]
 
     def first(h: Tensor) -> Tensor:
         lead = h.ndim - x.ndim
         key = [0] * lead + [slice(0, 1) if m == 1 else slice(None) for m in x.shape]
         return h[tuple(key)] if h.shape != x.shape else h
 
-    return _changed(right, planted.entry, first)
+    return _changed(right, rule.entry, first)
 
 
-def _cut_off(planted: _Planted, right: Entries, *_: Any) -> Entries:
-    return _changed(right, planted.entry, lambda h: stop_gradient(h))
+def _cut_off(rule: Rule, right: Entries, *_: Any) -> Entries:
+    return _changed(right, rule.entry, lambda h: stop_gradient(h))
 
 
 def _values_cut_off(
-    planted: _Planted, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
+    rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
 ) -> Entries:
     """Right at first order by construction: only a property of the second order can notice."""
     values = tuple(stop_gradient(v) for v in y) if isinstance(y, tuple) else stop_gradient(y)
-    return _entries(planted.rule, g, values, tuple(stop_gradient(x) for x in inputs), static)
+    return rule.entries(g, values, tuple(stop_gradient(x) for x in inputs), static)
 
 
 def _without_a_term(
-    planted: _Planted, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
+    rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
 ) -> Entries:
     """Every sum of two terms inside the rule keeps only its first."""
 
@@ -118,10 +131,10 @@ def _without_a_term(
         return np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)).astype(np.result_type(a, b))
 
     with _replaced(add, "kernel", first), _replaced(Primitive.registry["subtract"], "kernel", first):
-        return _entries(planted.rule, g, y, inputs, static)
+        return rule.entries(g, y, inputs, static)
 
 
-def _swapped(planted: _Planted, right: Entries, *_: Any) -> Entries:
+def _swapped(rule: Rule, right: Entries, *_: Any) -> Entries:
     given = [i for i, h in enumerate(right) if h is not None]
     if len(given) < 2:
         return right
@@ -130,13 +143,13 @@ def _swapped(planted: _Planted, right: Entries, *_: Any) -> Entries:
     return wrong
 
 
-def _single(planted: _Planted, right: Entries, *_: Any) -> Entries:
+def _single(rule: Rule, right: Entries, *_: Any) -> Entries:
     def rounded(h: Tensor) -> Tensor:
         if h.dtype != np.float64:
             return h
         return bind(astype, bind(astype, h, dtype=np.dtype("f4")), dtype=h.dtype)  # type: ignore[no-any-return]
 
-    return _changed(right, planted.entry, rounded)
+    return _changed(right, rule.entry, rounded)
 
 
 FAULTS: dict[str, Callable[..., Entries]] = {
@@ -149,13 +162,7 @@ FAULTS: dict[str, Callable[..., Entries]] = {
     "arguments swapped": _swapped,
     "float32 constant": _single,
 }
-
-
-def _entries(rule: Any, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]) -> Entries:
-    """What a rule gives, with every entry computed."""
-    given = rule(g, y, *inputs, **static)
-    given = given if isinstance(given, tuple) else (given,)
-    return [h if h is None or isinstance(h, Tensor) else h() for h in given]
+_OF_THE_RULE = ("a term dropped", "values detached", "arguments swapped")  # not of one entry
 
 
 def _changed(right: Entries, i: int, change: Callable[[Tensor], Tensor]) -> Entries:

@@ -14,9 +14,9 @@ from tinymeta_kernels import addresses
 
 from tinymeta.engine.compile.block import Block
 from tinymeta.engine.compile.layout import Layout, packed
-from tinymeta.engine.compile.operations import Cast, Constant, Contract, Input, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.operations import Cast, Constant, Contract, Copy, Input, Reduce, Scale, Ufunc, Where
 from tinymeta.engine.compile.parallel import axes_of
-from tinymeta.engine.compile.program import Node, Program
+from tinymeta.engine.compile.program import Node, Program, with_copies
 from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
 
@@ -42,6 +42,7 @@ class Step:
 class Assembly:
     """What the machine needs to run a program."""
 
+    program: Program
     steps: list[Step]
     layouts: dict[int, Layout]  # of all nodes that outlive their loop
     slots: dict[int, int]  # node → slot, for arguments, constants, results, and what Python makes
@@ -55,6 +56,9 @@ def can_call(program: Program, node: Node) -> bool:
     op = node.op
     if node.dtype is None or 0 in node.shape:
         return False
+    if isinstance(op, Copy):
+        copying = ("bitwise_or", (node.dtype,) * 3) if node.dtype.kind == "b" else ("positive", (node.dtype,) * 2)
+        return addresses.loop(*copying) is not None
     if isinstance(op, Ufunc):
         return addresses.loop(op.name, (*dtypes, node.dtype)) is not None
     if node.dtype.char not in "fd":
@@ -75,6 +79,7 @@ class Assembler:
     """Assembles one program for a number of cores."""
 
     def __init__(self, program: Program, cores: int) -> None:
+        program, self.row_major = with_copies(program)
         self.program = program
         self.nodes = program.nodes
         self.cores = cores
@@ -96,7 +101,7 @@ class Assembler:
     def assemble(self) -> Assembly:
         self._place_globals()
         steps = [self._step(k, loop) for k, loop in enumerate(self.loops)]
-        return Assembly(steps, self.layouts, self.slots, self.fresh, (self.arena, self.scratch, self.partial))
+        return Assembly(self.program, steps, self.layouts, self.slots, self.fresh, (self.arena, self.scratch, self.partial))
 
     # Where everything lies
 

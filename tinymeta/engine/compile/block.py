@@ -48,7 +48,7 @@ class Block:
     def _write(self, step: Step, i: int, out: Layout) -> None:
         node = self.nodes[i]
         op, dtype = node.op, node.dtype
-        given = [self._operand(step, x) for x in node.inputs]
+        given = [self._operand(x) for x in node.inputs]
         if isinstance(op, Contract):
             self._product(step, op, i, given, out)
         elif isinstance(op, Reduce):
@@ -57,6 +57,8 @@ class Block:
             if not self._sums(i):  # the first entries begin the reduction, where adding nothing doesn't
                 step.body += self._begun(op, i, given[0], out)
             step.body += instructions.reduction(op, dtype, given[0], out, shape, tasks, self.size)
+        elif isinstance(op, Copy):
+            step.body += instructions.copy(dtype, given[0], out, self._shape(i), self._axis(i), self.size)
         else:
             shape = self._shape(i)
             dtypes = [self.nodes[x].dtype for x in node.inputs] + [dtype]
@@ -169,14 +171,16 @@ class Block:
 
     def _memory_order(self, i: int) -> list[int]:
         """The common order of axes, so that arrays that meet lie alike."""
+        if i in self.whole.row_major:
+            return list(range(len(self._shape(i))))
         rank = self.whole.axes.rank[i]
         return [0] if self.loop.kind == "tiles" else sorted(range(len(rank)), key=lambda k: rank[k])
 
-    def _operand(self, step: Step, x: int) -> Layout:
+    def _operand(self, x: int) -> Layout:
         """Where node x can be read, a view or not."""
-        return self._stepping(x, self._seen(step, x))
+        return self._stepping(x, self._seen(x))
 
-    def _seen(self, step: Step, x: int) -> Layout:
+    def _seen(self, x: int) -> Layout:
         if x in self.local:
             return self.local[x]
         if x in self.whole.layouts:
@@ -184,13 +188,9 @@ class Block:
         node = self.nodes[x]
         inner = node.inputs[0]
         if self.loop.kind == "tiles":
-            return self._seen(step, inner)
-        source = self._seen(step, inner)
-        view = seen(node.op, source, self.nodes[inner].shape, node.shape)
-        if view is None:
-            copied = self._copied(step, inner, self._stepping(inner, source), list(range(len(self.nodes[inner].shape))))
-            view = seen(node.op, copied, self.nodes[inner].shape, node.shape)
-            assert view is not None
+            return self._seen(inner)
+        view = seen(node.op, self._seen(inner), self.nodes[inner].shape, node.shape)
+        assert view is not None, "a reshape reads what lies in row-major order"
         return view
 
     def _copied(self, step: Step, x: int, layout: Layout, order: list[int]) -> Layout:

@@ -53,7 +53,7 @@ def seen(op: Operation, layout: Layout, before: Shape, after: Shape) -> Layout |
             else:
                 start, _, step = slice(*key).indices(n)
                 offset += start * s
-                kept.append(step * s)
+                kept.append(step * s if len(range(n)[slice(*key)]) != 1 else 0)
         return layout._replace(offset=offset, strides=tuple(kept))
     if isinstance(op, Reshape):
         reshaped = _reshaped(before, strides, after)

@@ -30,7 +30,7 @@ class Machine:
 
     def __init__(self, program: Program) -> None:
         assembled = Assembler(program, _threads._num_threads).assemble()
-        self._program = program
+        self._program = program = assembled.program
         self._cores = _threads._num_threads
         self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes
         self._steps = [_Ready(step) for step in assembled.steps]

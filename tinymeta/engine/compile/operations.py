@@ -6,7 +6,7 @@ is the plain replay, and the oracle of the tests), the shape of its result, and 
 operations it takes. They are values: equal ones are the same operation, which is how common subexpressions meet.
 
     Input, Constant                      where numbers come from
-    Ufunc, Scale, Where, Cast            element by element, broadcasting
+    Ufunc, Scale, Where, Cast, Copy      element by element, broadcasting
     Reduce                               sum or maximum over axes
     Contract                             a product of two arrays, summed over the axes that the result lacks
     Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (views)
@@ -109,6 +109,17 @@ class Cast(Operation):
 
     def __call__(self, x: Array) -> Array:
         return x.astype(self.to)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Copy(Operation):
+    """The same numbers in row-major order in memory, which a reshape needs."""
+
+    def __call__(self, x: Array) -> Array:
+        return np.array(x, order="C")
 
     def shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

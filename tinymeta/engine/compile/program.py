@@ -20,6 +20,7 @@ from tinymeta.engine.compile.operations import (
     Cast,
     Constant,
     Contract,
+    Copy,
     Input,
     Operation,
     Part,
@@ -34,7 +35,7 @@ from tinymeta.engine.compile.operations import (
 )
 from tinymeta.engine.tensor import Array
 
-ELEMENTWISE = (Ufunc, Scale, Where, Cast)
+ELEMENTWISE = (Ufunc, Scale, Where, Cast, Copy)
 FOLDED = 1 << 16  # constants of more elements are not made ahead of time, unless from one as large
 
 
@@ -172,6 +173,24 @@ class Builder:
         return None
 
 
+def with_copies(program: Program) -> tuple[Program, set[int]]:
+    """The program with a copy in front of each reshape that can't be a view, and the nodes that have to lie in
+    row-major order because a reshape reads them. (A reshape that moves axes of size 1 alone is always a view.)"""
+    b = Builder()
+    place: list[int] = []
+    for node in program.nodes:
+        inputs = [place[x] for x in node.inputs]
+        if _rearranges(b, node, inputs) and b.nodes[inputs[0]].op.view:
+            inputs = [b.add(Copy(), inputs[0])]
+        place.append(b.copy(node, inputs))
+    copied = b.finished([place[i] for i in program.results])
+    return copied, {n.inputs[0] for n in copied.nodes if _rearranges(copied, n, n.inputs)}
+
+
+def _rearranges(program: Program | Builder, node: Node, inputs: Sequence[int]) -> bool:
+    return isinstance(node.op, Reshape) and squeezed(node.shape) != squeezed(program.nodes[inputs[0]].shape)
+
+
 def squeezed(shape: Shape) -> Shape:
     """The shape without its axes of size 1."""
     return tuple(n for n in shape if n != 1)
@@ -185,7 +204,7 @@ def _result_dtype(op: Operation, dtypes: list[Any]) -> Any:
         return np.result_type(*dtypes)
     if isinstance(op, Where):
         return np.result_type(*dtypes[1:])
-    if isinstance(op, (Reduce, Reshape, Permute, Broadcast, Slice)):
+    if isinstance(op, (Copy, Reduce, Reshape, Permute, Broadcast, Slice)):
         return dtypes[0]
     if isinstance(op, Cast):
         return op.to

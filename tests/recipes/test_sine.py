@@ -1,0 +1,58 @@
+"""Sinusoids: every algorithm trains and is evaluated, and published figures stand beside the same protocol only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinymeta import tree
+from tinymeta.cli import main
+from tinymeta.recipes import sine
+from tinymeta.recipes.run import Run
+
+BRIEFLY = ["--iterations", "2", "--set", "tasks=4", "meta_batch=4"]
+
+
+def ran(out: Path, *keys: str) -> dict[str, Any]:
+    assert main(["run", "sine", *BRIEFLY, *keys, "--out", str(out), "--quiet"]) == 0
+    result: dict[str, Any] = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    return result
+
+
+@pytest.mark.parametrize("algorithm", sine.ALGORITHMS)
+def test_an_algorithm_trains_and_is_evaluated_after_0_to_10_steps(algorithm: str, tmp_path: Path) -> None:
+    metrics = ran(tmp_path / "run", f"algorithm={algorithm}")["metrics"]
+    (row,) = metrics.values()
+    assert list(row) == ["0 steps", "1 step", "5 steps", "10 steps"]
+    assert row["0 steps"]["n"] == 4
+    assert main(["eval", str(tmp_path / "run"), "--tasks", "5", "--quiet"]) == 0
+    fresh = json.loads((tmp_path / "run" / "eval.json").read_text(encoding="utf-8"))["metrics"]
+    assert next(iter(fresh.values()))["0 steps"]["n"] == 5
+
+
+@pytest.mark.parametrize("algorithm", sine.ALGORITHMS)
+def test_training_moves_the_meta_parameters(algorithm: str, tmp_path: Path) -> None:
+    config = sine.Config(iterations=2, algorithm=algorithm, meta_batch=4, tasks=4)
+    run = Run(tmp_path, "sine", quiet=True)
+    before, after = sine.start(config, run), sine.meta_train(config, run)
+    moved = max(float(np.abs(a.numpy() - b.numpy()).max()) for a, b in zip(tree.leaves(before), tree.leaves(after)))
+    assert moved > 1e-5
+
+
+def test_the_grid_of_meta_sgd_has_its_published_figures_beside_it(tmp_path: Path) -> None:
+    result = ran(tmp_path / "run", "algorithm=meta-sgd", "family=meta-sgd", "shots=5", "test_shots=5,10,20")
+    published = {name: row["1 step"]["mean"] for name, row in result["published"].items()}
+    assert published == {"Meta-SGD, 5 points": 0.90, "Meta-SGD, 10 points": 0.63, "Meta-SGD, 20 points": 0.50}
+    assert list(result["metrics"]) == list(published)
+
+
+def test_a_figure_is_quoted_for_its_own_protocol_only() -> None:
+    grid = sine.Config(algorithm="maml", family="meta-sgd", shots=5)
+    assert sine.published(grid, 20) is not None
+    for other in ({"family": "maml"}, {"algorithm": "reptile"}, {"steps": 5}, {"shots": 7}):
+        assert sine.published(replace(grid, **other), 20) is None

@@ -94,16 +94,16 @@ def _scale(n, address, stride, zero):  # type: ignore[no-untyped-def]
     if sx == 1 and sy == 1 and so == 1:
         for i in range(n):
             p = x[i] * y[i]
-            out[i] = zero if p != p and x[i] == zero else p
+            out[i] = zero if p != p and (x[i] == zero or y[i] == zero) else p
     elif sx == 1 and sy == 0 and so == 1:
         d = y[0]
         for i in range(n):
             p = x[i] * d
-            out[i] = zero if p != p and x[i] == zero else p
+            out[i] = zero if p != p and (x[i] == zero or y[i] == zero) else p
     else:
         for i in range(n):
             p = x[i * sx] * y[i * sy]
-            out[i * so] = zero if p != p and x[i * sx] == zero else p
+            out[i * so] = zero if p != p and (x[i * sx] == zero or y[i * sy] == zero) else p
 
 
 @njit(error_model="numpy")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tinymeta_kernels import _threads
 
 import tinymeta as tm
 from tests.compile.workloads import omniglot, sine
-from tests.engine.programs import COLUMNS, ROWS, Step, programs, run
+from tests.engine.programs import COLUMNS, ROWS, UNARY, Step, programs, run
 from tests.engine.test_programs import TINYMETA
 from tinymeta.engine.compile.factor import factored
 from tinymeta.engine.compile.machine import Machine
@@ -61,18 +61,22 @@ def test_random_programs_agree_mapped_over_rows(program: list[Step], seed: int) 
     assert_close(f(x), Machine(factored(p))(leaves))
 
 
-ELEMENTWISE = ("tanh", "sin", "exp", "square", "sqrt", "quotient", "add", "subtract", "multiply", "divide", "larger")
+steps = st.lists(st.sampled_from(sorted(UNARY)), min_size=1, max_size=6)
 
 
-@given(programs(), st.integers(0, 2**32 - 1))
-@settings(max_examples=50)
-def test_where_the_kernels_are_the_same_so_are_the_bits(program: list[Step], seed: int) -> None:
-    program = [s._replace(kind=ELEMENTWISE[(len(s.kind) + s.first) % len(ELEMENTWISE)]) for s in program]
-    f = lambda x: run(program, TINYMETA, x)
-    x = start(seed)
+@given(steps, st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32 - 1))
+def test_where_the_kernels_are_the_same_so_are_the_bits(kinds: list[str], dtype: Any, seed: int) -> None:
+    def f(x: Any) -> Any:
+        y = x
+        for kind in kinds:
+            y = UNARY[kind](TINYMETA, y) - x
+        return y, tm.grad(lambda x: tm.sum(UNARY[kinds[0]](TINYMETA, x)))(x)
+
+    x = start(seed).astype(dtype)
     p, leaves = recorded(f, x)
     for runs in (Replay(p), Machine(p)):
-        np.testing.assert_array_equal(runs(leaves)[0], f(x))
+        for found, expected in zip(runs(leaves), f(x), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])

@@ -56,6 +56,16 @@ def test_a_tree_comes_back_with_its_leaves_and_their_kinds(path: Path) -> None:
     assert not loaded["layers"][0].second.requires_grad
 
 
+def test_a_model_comes_back_as_a_model_that_computes_the_same(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    model, other = (tm.nn.MLP((2, 5, 1), rng=rng) for _ in range(2))
+    tm.save(path, model)
+    loaded, x = tm.load(path, like=other), rng.normal(size=(3, 2))
+    assert type(loaded) is type(model)
+    assert np.array_equal(loaded(x).detach().numpy(), model(x).detach().numpy())
+    assert not np.array_equal(loaded(x).detach().numpy(), other(x).detach().numpy())
+
+
 def test_a_loaded_array_can_be_written_to(path: Path) -> None:
     tm.save(path, {"w": np.zeros(3)})
     tm.load(path, {"w": np.zeros(3)})["w"][0] = 1.0

@@ -28,7 +28,8 @@ def ran(out: Path, *keys: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("algorithm", PROTOCOLS)
 def test_an_algorithm_trains_and_is_evaluated(algorithm: str, tmp_path: Path) -> None:
-    result = ran(tmp_path / "run", f"algorithm={algorithm}", "train_ways=0", *["test_steps=2"] * takes_steps(algorithm))
+    inner = ["steps=2", "test_steps=2"] if PROTOCOLS[algorithm].steps else []
+    result = ran(tmp_path / "run", f"algorithm={algorithm}", *inner)
     rows = list(result["metrics"])
     assert f"{PROTOCOLS[algorithm].title}, inductive" in rows
     assert rows[-1] == "nearest neighbour in pixels"
@@ -40,10 +41,6 @@ def test_an_algorithm_trains_and_is_evaluated(algorithm: str, tmp_path: Path) ->
 def test_the_convolutional_network_trains(algorithm: str, tmp_path: Path) -> None:
     train_ways = ["train_ways=5"] * (algorithm == "protonet")
     ran(tmp_path / "run", f"algorithm={algorithm}", "network=conv", *train_ways)
-
-
-def takes_steps(algorithm: str) -> bool:
-    return PROTOCOLS[algorithm].steps > 0
 
 
 def test_batch_norm_makes_two_numbers_and_group_norm_one() -> None:

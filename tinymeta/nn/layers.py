@@ -98,12 +98,22 @@ class Sequential(Module):
     """Modules and functions one after the other; `rng`, if passed, goes to those that drop."""
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
-        self.layers = list(layers)
+        self.layers = [layer if isinstance(layer, Module) else _Function(layer) for layer in layers]
 
     def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         for layer in self.layers:
             x = layer(x, rng) if rng is not None and isinstance(layer, (Dropout, Sequential)) else layer(x)
         return x
+
+
+class _Function(Module):
+    """A function among layers: static, so that a model's leaves are its weights alone."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(x)
 
 
 class MLP(Module):

@@ -54,6 +54,7 @@ class Config:
     outer_lr: float = key(0.0, "outer step size; 0: the protocol's", least=0)
     meta_batch: int = key(0, "tasks per iteration; 0: the protocol's", least=0)
     tasks: int = key(600, "test tasks", least=2)
+    compiled: bool = key(True, "record a training step once and replay it; no: compute it anew every time")
 
 
 def settled(config: Config) -> Protocol:
@@ -189,7 +190,7 @@ def train(config: Config, run: Run) -> Result:
         meta_batch=settled(config).meta_batch,
         seed=run.seed,
         run=run,
-        compiled=True,
+        compiled=config.compiled,
     )
     title = f"{settled(config).title}: loss on the query set"
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title=title)

@@ -77,6 +77,7 @@ class Config:
     steps: int = key(0, "inner steps in training; 0: the algorithm's", least=0)
     inner_lr: float = key(0.0, "inner step size; 0: the algorithm's", least=0)
     outer_lr: float = key(0.0, "outer step size; 0: the algorithm's", least=0)
+    compiled: bool = key(True, "record a training step once and replay it; no: compute it anew every time")
 
 
 def title(config: Config) -> str:
@@ -156,7 +157,7 @@ def meta_train(config: Config, run: Run) -> Any:
         meta_batch=config.meta_batch,
         seed=run.seed,
         run=run,
-        compiled=True,
+        compiled=config.compiled,
     )
 
 

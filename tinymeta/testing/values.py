@@ -102,7 +102,7 @@ def layouts(x: Array, constant: bool = True) -> Iterator[tuple[str, Array, Array
 
 
 def nothing_is_written_to(case: Case) -> None:
-    """P9: inputs and cotangents keep their bits, and a second run gives the same bits as the first."""
+    """P9: inputs and cotangents keep their bits, no gradient lives in an input's memory, and two runs are equal."""
     gs = case.cotangents(case.rng)
     ws = [case.directions(case.rng), [*case.directions(case.rng), *gs]]
     given = [*case.arrays, *gs, *(w for row in ws for w in row)]
@@ -115,6 +115,8 @@ def nothing_is_written_to(case: Case) -> None:
         runs.append([*values, *(g.data for rung in rungs for g in rung)])
         for x, saved in zip(given, before):
             identical(x, saved, f"{case}: an input or cotangent was written to")
+        if any(np.may_share_memory(g.data, x) for rung in rungs for g in rung for x in case.arrays):
+            raise AssertionError(f"{case}: a gradient shares its memory with an input")
     for first, second in zip(*runs):
         identical(second, first, f"{case}: a second run differs")
 

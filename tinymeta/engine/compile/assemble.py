@@ -101,7 +101,8 @@ class Assembler:
     def assemble(self) -> Assembly:
         self._place_globals()
         steps = [self._step(k, loop) for k, loop in enumerate(self.loops)]
-        return Assembly(self.program, steps, self.layouts, self.slots, self.fresh, (self.arena, self.scratch, self.partial))
+        sizes = self.arena, self.scratch, self.partial
+        return Assembly(self.program, steps, self.layouts, self.slots, self.fresh, sizes)
 
     # Where everything lies
 

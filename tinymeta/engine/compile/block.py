@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinymeta.engine.compile import instructions
 from tinymeta.engine.compile.layout import Layout, packed, seen
-from tinymeta.engine.compile.operations import Contract, Reduce, Scale, Shape, Ufunc, Where
+from tinymeta.engine.compile.operations import Contract, Copy, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.engine.compile.room import Room
 
 if TYPE_CHECKING:
@@ -147,8 +147,9 @@ class Block:
         node, given = self.nodes[i], self.nodes[x]
         once = [self.roots[y] for y in node.inputs].count(x) == 1
         last = x in self.taken and x in self.ends.get(i, ())
-        elementwise = isinstance(node.op, (Ufunc, Scale, Where))
-        return elementwise and once and last and (given.shape, given.dtype) == (node.shape, node.dtype)
+        alike = (given.shape, given.dtype) == (node.shape, node.dtype)
+        ordered = i not in self.whole.row_major or x in self.whole.row_major
+        return isinstance(node.op, (Ufunc, Scale, Where)) and once and last and alike and ordered
 
     def _new(self, i: int, order: list[int], keep: bool = True) -> Layout:
         """A fresh place for the values of node i, with its axes in this order in memory, the tasks outermost."""

@@ -70,7 +70,7 @@ def _reshaped(before: Shape, strides: Strides, after: Shape) -> Strides | None:
         if n == 1:
             found.append(0)
             continue
-        while size < n or size == 1:
+        while size % n:
             if not old:
                 return None
             m, s = old.pop()
@@ -80,8 +80,6 @@ def _reshaped(before: Shape, strides: Strides, after: Shape) -> Strides | None:
                 size *= m
             else:
                 return None
-        if size % n:
-            return None
         found.append(step)
         size, step = size // n, step * n
     return tuple(reversed(found))

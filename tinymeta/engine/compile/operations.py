@@ -72,12 +72,12 @@ class Ufunc(Operation):
 
 @dataclass(frozen=True)
 class Scale(Operation):
-    """g·d, except that 0·d = 0 for every d."""
+    """g·d, except that 0 times anything is 0, on either side."""
 
     def __call__(self, g: Array, d: Array, out: Array | None = None) -> Array:
         y = np.multiply(g, d, out=out)
         if math.isnan(abs(np.vdot(y, y))):
-            np.copyto(y, 0, where=np.broadcast_to(g == 0, y.shape))
+            np.copyto(y, 0, where=np.broadcast_to((g == 0) | (d == 0), y.shape))
         return y
 
     def shape(self, *shapes: Shape) -> Shape:
@@ -254,7 +254,7 @@ class Call(Operation):
 
     def __call__(self, *xs: Array) -> Any:
         y = self.primitive.kernel(*xs, **self.static)
-        return y if type(y) is np.ndarray or type(y) is tuple else np.asarray(y)
+        return tuple(_own(part, xs) for part in y) if type(y) is tuple else _own(np.asarray(y), xs)
 
 
 @dataclass(frozen=True)
@@ -265,6 +265,11 @@ class Part(Operation):
 
     def __call__(self, bundle: tuple[Array, ...]) -> Array:
         return bundle[self.index]
+
+
+def _own(y: Array, xs: tuple[Array, ...]) -> Array:
+    """A result in memory of its own: a kernel may return a view of an input, whose buffer is soon used again."""
+    return y.copy() if any(np.may_share_memory(y, x) for x in xs) else y
 
 
 def comparable(value: Any) -> Any:

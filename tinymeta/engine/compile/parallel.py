@@ -16,7 +16,17 @@ import math
 from collections import defaultdict
 from typing import NamedTuple
 
-from tinymeta.engine.compile.operations import Broadcast, Contract, Input, Permute, Reduce, Reshape, Shape, Slice
+from tinymeta.engine.compile.operations import (
+    Broadcast,
+    Contract,
+    Input,
+    Operation,
+    Permute,
+    Reduce,
+    Reshape,
+    Shape,
+    Slice,
+)
 from tinymeta.engine.compile.program import ELEMENTWISE, Node, Program
 
 
@@ -27,6 +37,7 @@ class Axes(NamedTuple):
     axis: list[int | None]  # which axis of each node is the tasks'
     along: list[bool]  # whether each operation runs along the tasks
     sums: list[bool]  # whether it sums over them
+    cut: list[bool]  # whether a task's part of a node is a task's part of the memory that it is a view of
     rank: list[list[int]]  # for each node's axes, where they come in the common order
 
 
@@ -54,6 +65,11 @@ def axes_of(program: Program) -> Axes:
         axis.append(next((k for k, n in enumerate(node.shape) if n != 1 and roots[k] == best), None))
     along = [any(classes.root(a) == best for a in space) for space in spaces]
     sums = [runs and axis[i] is None and not nodes[i].op.view for i, runs in enumerate(along)]
+    cut: list[bool] = []
+    for i, node in enumerate(nodes):
+        x = node.inputs[0] if node.op.view else i
+        same = node.op.view and (axis[i], axis[x]) in _same_axes(node.op, nodes[x].shape, node.shape)
+        cut.append(x == i or (cut[x] and (same or (axis[x] is None and not along[x]))))
     arguments = [
         [root for root, n in zip(roots, node.shape) if n != 1]
         for node, roots in zip(nodes, own)
@@ -62,7 +78,7 @@ def axes_of(program: Program) -> Axes:
     arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
     order = {root: place for place, root in enumerate(_common_order(arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]
-    return Axes(tasks, axis, along, sums, rank)
+    return Axes(tasks, axis, along, sums, cut, rank)
 
 
 def _common_order(sequences: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
@@ -99,7 +115,7 @@ class _Classes:
             self._parent[max(a, b)] = min(a, b)
 
 
-def _joined(axes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tuple[int, int]]:
+def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tuple[int, int]]:
     """Join the axes of a node with those of its inputs; the axes that it runs along."""
     op = node.op
     mine = [(i, k) for k, n in enumerate(node.shape) if n != 1]
@@ -107,41 +123,39 @@ def _joined(axes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tuple
         for x in node.inputs:
             for k, n in enumerate(node.shape):
                 if n == nodes[x].shape[k] != 1:
-                    axes.join((i, k), (x, k))
+                    classes.join((i, k), (x, k))
         return mine
     if isinstance(op, Contract):
         found: dict[str, tuple[int, int]] = {}
         for place, letters in zip((*node.inputs, i), (op.a, op.b, op.out)):
             for k, letter in enumerate(letters):
                 if nodes[place].shape[k] != 1:
-                    axes.join(found.setdefault(letter, (place, k)), (place, k))
+                    classes.join(found.setdefault(letter, (place, k)), (place, k))
         return list(found.values())
-    x = node.inputs[0] if node.inputs else i
-    shape = nodes[x].shape
+    if not node.inputs or not (node.op.view or isinstance(op, Reduce)):
+        return []
+    x = node.inputs[0]
+    for k, j in _same_axes(op, nodes[x].shape, node.shape):
+        classes.join((i, k), (x, j))
     if isinstance(op, Reduce):
-        kept = [k for k in range(len(shape)) if k not in op.axes]
-        _pairs(axes, i, x, list(enumerate(kept)), node.shape)
-        return [(x, k) for k, n in enumerate(shape) if n != 1 and (k in kept or op.name == "add")]
-    if isinstance(op, Permute):
-        _pairs(axes, i, x, list(enumerate(op.axes)), node.shape)
-    elif isinstance(op, Broadcast):
-        _pairs(axes, i, x, [(k, k) for k, n in enumerate(shape) if n == node.shape[k]], node.shape)
-    elif isinstance(op, Slice):
-        kept = [k for k, key in enumerate(op.key) if not isinstance(key, int)]
-        whole = [(k, j) for k, j in enumerate(kept) if _is_whole(op.key[j])]
-        _pairs(axes, i, x, whole, node.shape)
-    elif isinstance(op, Reshape):
-        places = {(math.prod(shape[:k]), n): k for k, n in enumerate(shape)}
-        same = [(k, places.get((math.prod(node.shape[:k]), n))) for k, n in enumerate(node.shape) if n != 1]
-        _pairs(axes, i, x, [(k, j) for k, j in same if j is not None], node.shape)
+        return [(x, j) for j, n in enumerate(nodes[x].shape) if n != 1 and (j not in op.axes or op.name == "add")]
     return []
 
 
-def _pairs(axes: _Classes, i: int, x: int, pairs: list[tuple[int, int]], shape: Shape) -> None:
-    for k, j in pairs:
-        if shape[k] != 1:
-            axes.join((i, k), (x, j))
-
-
-def _is_whole(key: tuple[int | None, int | None, int | None]) -> bool:
-    return key == (None, None, None)
+def _same_axes(op: Operation, before: Shape, after: Shape) -> list[tuple[int, int]]:
+    """Which axes of a view's or a reduction's result are which of its input; those of size 1 don't count."""
+    pairs: list[tuple[int, int]] = []
+    if isinstance(op, Reduce):
+        pairs = list(enumerate(k for k in range(len(before)) if k not in op.axes))
+    elif isinstance(op, Permute):
+        pairs = list(enumerate(op.axes))
+    elif isinstance(op, Broadcast):
+        pairs = [(k, k) for k, n in enumerate(before) if n == after[k]]
+    elif isinstance(op, Slice):
+        kept = [j for j, key in enumerate(op.key) if not isinstance(key, int)]
+        pairs = [(k, j) for k, j in enumerate(kept) if op.key[j] == (None, None, None)]
+    elif isinstance(op, Reshape):
+        places = {(math.prod(before[:j]), n): j for j, n in enumerate(before) if n != 1}
+        found = [(k, places.get((math.prod(after[:k]), n))) for k, n in enumerate(after)]
+        pairs = [(k, j) for k, j in found if j is not None]
+    return [(k, j) for k, j in pairs if after[k] != 1]

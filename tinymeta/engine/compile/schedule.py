@@ -52,7 +52,7 @@ def schedule(program: Program, axes: Axes, callable_: list[bool]) -> list[Loop]:
             if made is not None:
                 together = loops[made].kind == kind and loops[made].count == count
                 if kind == "tasks":
-                    together = together and axes.axis[x] is not None and not axes.sums[roots[x]]
+                    together = together and axes.cut[x] and not axes.sums[roots[x]]
                 elif kind == "tiles":
                     together = together and program.nodes[x].size == count
                 first = max(first, made if together else made + 1)

@@ -130,7 +130,8 @@ def _lift(b: Builder, x: int, at: int, rise: int) -> int:
 
 def _spread(b: Builder, x: int, at: int, sizes: Shape, rise: int) -> int:
     lifted = _lift(b, x, at, rise)
-    return b.add(Broadcast((*sizes, *b.nodes[x].shape[at:])), lifted)
+    shape = b.nodes[lifted].shape
+    return b.add(Broadcast((*np.broadcast_shapes(shape[: len(sizes)], sizes), *shape[len(sizes) :])), lifted)
 
 
 def _enter(b: Builder, x: int, axis: int, at: int, rise: int) -> int:
@@ -177,6 +178,7 @@ _RULES: dict[str, Rule] = {
     "softmax_axis": formulas.softmax_axis,
     "softplus": formulas.softplus,
     "spread": _spread,
+    "unrecorded": lambda b, *xs, rule, n: xs[:n],
     "stop_gradient": lambda b, x: x,
     "sum_axes": formulas.sum_axes,
     "sum_tasks": formulas.sum_tasks,

@@ -38,7 +38,9 @@ def test_the_chinese_page_mirrors_commands_example_and_lessons() -> None:
     lessons = re.findall(r"\((tutorials/\d\d_\w+\.py)\)", english)
     assert lessons == re.findall(r"\((tutorials/\d\d_\w+\.py)\)", chinese)
     assert lessons == [f"tutorials/{path.name}" for path in sorted((README.parent / "tutorials").glob("[0-9]*.py"))]
-    code = [re.sub(r" *#.*", "", re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)[0]) for text in (english, chinese)]
+    code = [
+        re.sub(r" *#.*", "", re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)[0]) for text in (english, chinese)
+    ]
     assert code[0] == code[1]
 
 

@@ -10,6 +10,11 @@ _kernels = _Path(__file__).resolve().parents[1] / "kernels"
 if (_kernels / "tinymeta_kernels").is_dir() and str(_kernels) not in _sys.path:
     _sys.path.insert(0, str(_kernels))  # a checkout that is not installed; nothing to do in a wheel
 
+from tinymeta import meta as meta
+from tinymeta import nn as nn
+from tinymeta import optim as optim
+from tinymeta import tasks as tasks
+from tinymeta import testing as testing
 from tinymeta.engine import tree as tree
 from tinymeta.engine.checked import checked as checked
 from tinymeta.engine.checkpoint import checkpoint as checkpoint
@@ -31,14 +36,8 @@ from tinymeta.engine.transforms import jvp as jvp
 from tinymeta.engine.transforms import value_and_grad as value_and_grad
 from tinymeta.engine.transforms import vjp as vjp
 from tinymeta.engine.vmap import vmap as vmap
-from tinymeta.ops import *
-
-from tinymeta import meta as meta
-from tinymeta import nn as nn
-from tinymeta import optim as optim
-from tinymeta import tasks as tasks
-from tinymeta import testing as testing
 from tinymeta.meta.explain import explain as explain
+from tinymeta.ops import *
 from tinymeta.view.trace import trace as trace
 
 __version__ = "0.1.0"

@@ -113,9 +113,9 @@ class Kernel:
         names = code.co_varnames[: code.co_argcount]
         signature = tuple(declared(name, value) for name, value in zip(names, args, strict=True))
         with event.install_listener("numba:compile", Announce()):
-            dispatcher: Callable[..., None] = numba.njit(
-                [signature], cache=cache, error_model="numpy", nogil=True
-            )(self.py_func)
+            dispatcher: Callable[..., None] = numba.njit([signature], cache=cache, error_model="numpy", nogil=True)(
+                self.py_func
+            )
         return dispatcher
 
 

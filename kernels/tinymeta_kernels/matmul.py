@@ -26,9 +26,7 @@ __all__ = ["matmul"]
 SHARED_WORK = 1 << 22
 
 
-def matmul(
-    a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = False, out: Array | None = None
-) -> Array:
+def matmul(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = False, out: Array | None = None) -> Array:
     """Multiply matrices: (..., m, k) by (..., k, n) to (..., m, n); leading axes (tasks) broadcast.
 
     With ``transpose_a`` the first factor is given as (..., k, m), with ``transpose_b`` the second as (..., n, k).

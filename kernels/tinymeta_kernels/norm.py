@@ -131,9 +131,7 @@ def _normalize_input_columns(g: Array, y: Array, s: Array, out: Array) -> None:
 
 
 @jit
-def _normalize_input_grad_columns(
-    h: Array, g: Array, y: Array, s: Array, out: Array, out_s: Array
-) -> None:
+def _normalize_input_grad_columns(h: Array, g: Array, y: Array, s: Array, out: Array, out_s: Array) -> None:
     tasks, m, channels = y.shape
     sum_h, sum_hy, sum_hg = np.empty(channels), np.empty(channels), np.empty(channels)
     sum_g, sum_gy = np.empty(channels), np.empty(channels)

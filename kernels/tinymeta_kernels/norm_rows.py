@@ -60,9 +60,7 @@ def _normalize_input_rows(g: Array, y: Array, s: Array, out: Array) -> None:
 
 
 @jit
-def _normalize_input_grad_rows(
-    h: Array, g: Array, y: Array, s: Array, out: Array, out_s: Array
-) -> None:
+def _normalize_input_grad_rows(h: Array, g: Array, y: Array, s: Array, out: Array, out_s: Array) -> None:
     tasks, m, _ = y.shape
     for t in range(tasks):
         # Five sums already run side by side.

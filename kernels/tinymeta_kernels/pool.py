@@ -147,9 +147,9 @@ def _checked(index: Array, size: int) -> Array:
 def _windows(x: Array, window: Pair, stride: Pair, padding: Pair, fill: float) -> Array:
     """(..., H, W) to (..., OH, OW, kh·kw)."""
     edges = [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding]
-    view = np.lib.stride_tricks.sliding_window_view(
-        np.pad(x, edges, constant_values=fill), window, axis=(-2, -1)
-    )[..., :: stride[0], :: stride[1], :, :]
+    view = np.lib.stride_tricks.sliding_window_view(np.pad(x, edges, constant_values=fill), window, axis=(-2, -1))[
+        ..., :: stride[0], :: stride[1], :, :
+    ]
     return view.reshape(*view.shape[:-2], math.prod(window))
 
 

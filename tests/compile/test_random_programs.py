@@ -80,8 +80,15 @@ def test_where_the_kernels_are_the_same_so_are_the_bits(kinds: list[str], dtype:
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
-@pytest.mark.parametrize("workload", [lambda: sine(dtype=np.float64), lambda: sine(3, tasks=7, dtype=np.float64),
-                                      lambda: omniglot(tasks=5, dtype=np.float64)], ids=["one step", "three", "norm"])
+@pytest.mark.parametrize(
+    "workload",
+    [
+        lambda: sine(dtype=np.float64),
+        lambda: sine(3, tasks=7, dtype=np.float64),
+        lambda: omniglot(tasks=5, dtype=np.float64),
+    ],
+    ids=["one step", "three", "norm"],
+)
 def test_meta_steps_agree_on_any_number_of_cores(workload: Any, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_threads, "_num_threads", cores)
     monkeypatch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)

@@ -66,9 +66,7 @@ EXACT: dict[str, Any] = {
     "maml, momentum inside": tm.meta.MAML(rule=SGD(0.1, momentum=0.9), steps=3, network=network),
     "maml, adam inside": tm.meta.MAML(rule=tm.optim.Adam(0.1), steps=2, network=network),
     "maml, minibatches": tm.meta.MAML(rule=SGD(0.1), steps=2, parts=2, network=network),
-    "imaml": tm.meta.MAML(
-        shrunk, rule=SGD(0.1), steps=120, differentiate=tm.meta.Implicit(2.0, 33), network=network
-    ),
+    "imaml": tm.meta.MAML(shrunk, rule=SGD(0.1), steps=120, differentiate=tm.meta.Implicit(2.0, 33), network=network),
     "anil": tm.meta.ANIL(rule=SGD(0.1), steps=3, network=network),
     "meta-sgd": tm.meta.MetaSGD(steps=2, network=network),
     "maml++": tm.meta.MAMLPlusPlus(steps=3, multi_step=10, network=network),

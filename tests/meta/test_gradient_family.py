@@ -81,9 +81,7 @@ def test_the_weights_of_the_steps_go_from_equal_to_the_last_alone() -> None:
 def test_joint_training_adapts_at_the_test_alone() -> None:
     learner = LEARNERS["joint"]
     phi, batch = start(learner), episodes()
-    np.testing.assert_allclose(
-        float(learner(phi, batch)), float(tm.meta.joint(learner.loss)(phi, batch)), rtol=1e-15
-    )
+    np.testing.assert_allclose(float(learner(phi, batch)), float(tm.meta.joint(learner.loss)(phi, batch)), rtol=1e-15)
     assert len(learner.models(phi, support())) == 3
 
 

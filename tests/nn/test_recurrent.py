@@ -39,8 +39,7 @@ def test_a_gru_cell_follows_its_equations() -> None:
     cell.bias, cell.state_bias = tm.tensor(np.arange(6.0) / 10), tm.tensor([0.3, -0.2])
     x, h = rng().normal(size=(4, 3)), rng().normal(size=(4, 2))
     (xr, xz, xn), (hr, hz, hn) = (
-        np.split(a, 3, axis=-1)
-        for a in (x @ cell.from_input.numpy() + cell.bias.numpy(), h @ cell.from_state.numpy())
+        np.split(a, 3, axis=-1) for a in (x @ cell.from_input.numpy() + cell.bias.numpy(), h @ cell.from_state.numpy())
     )
     z = sigmoid(xz + hz)
     n = np.tanh(xn + sigmoid(xr + hr) * (hn + [0.3, -0.2]))

@@ -33,9 +33,7 @@ def convolutions(draw):
     pairs = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))
     stride, padding, dilation, window = draw(st.tuples(pairs(1, 3), pairs(0, 2), pairs(1, 2), pairs(1, 3)))
     spare = draw(pairs(0, 3))
-    size = [
-        max(1, d * (k - 1) + 1 - 2 * p) + extra for d, k, p, extra in zip(dilation, window, padding, spare)
-    ]
+    size = [max(1, d * (k - 1) + 1 - 2 * p) + extra for d, k, p, extra in zip(dilation, window, padding, spare)]
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     x = rng.normal(size=(draw(st.integers(0, 2)), groups * each, *size))
     w = rng.normal(size=(out, each, *window))

@@ -46,7 +46,8 @@ MISTAKES: dict[tuple[str, str], list[str]] = {
         "    adapted = model\n    for _ in range(steps):\n        adapted = adapt(adapted, support)\n"
         "    return tm.tree.map(lambda p, q: q - p, model, adapted)\n",
         "    return tm.tree.map(lambda p, q: p - q, model, adapt(model, support))\n",
-        "    adapted = model\n    for _ in range(steps):\n        adapted = adapt(adapted, support)\n    return adapted\n",
+        "    adapted = model\n    for _ in range(steps):\n        adapted = adapt(adapted, support)\n"
+        "    return adapted\n",
         "    return tm.grad(loss)(model, support)\n",
     ],
     ("08", "norms"): [

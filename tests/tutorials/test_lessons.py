@@ -1,4 +1,4 @@
-"""Every lesson runs as it is, grades its own solution as right, and meets planted mistakes with a sentence that helps."""
+"""Every lesson runs as it is, and meets planted mistakes with a sentence that helps."""
 
 from __future__ import annotations
 

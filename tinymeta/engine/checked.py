@@ -106,7 +106,9 @@ def _told(primitive: type[Primitive], inputs: tuple[Tensor, ...], data: Array, a
     texts = []
     for x in inputs:
         array = x.data[0] if type(x.data) is tuple else x.data
-        if not primitive.samples and type(x.data) is not tuple:  # elementwise: index `at` of the output belongs to one element of each input
+        if (
+            not primitive.samples and type(x.data) is not tuple
+        ):  # elementwise: index `at` of the output belongs to one element of each input
             value = f"is {np.broadcast_to(array, data.shape)[at]}"
         else:
             finite = array[np.isfinite(array)] if array.dtype.kind in "fc" else array

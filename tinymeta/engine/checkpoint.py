@@ -171,5 +171,3 @@ def _leaf(x: Tensor, mark: int) -> Tensor:
     leaf: Tensor = bind(lift, x, at=x.batch, rise=0)
     leaf.tracked |= mark
     return leaf
-
-

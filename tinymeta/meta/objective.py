@@ -25,9 +25,7 @@ def _mean(one: Callable[[Any, Any], Tensor], phi: Any, episodes: Any) -> Tensor:
     return vmap(one, in_axes=(None, 0))(phi, episodes).mean()  # type: ignore[no-any-return]
 
 
-def query_loss(
-    loss: Loss, phi: Any, episode: Any, *, differentiate: Differentiate = "exact", **options: Any
-) -> Tensor:
+def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentiate = "exact", **options: Any) -> Tensor:
     """One task's query loss after adapting `phi` to its support set (Finn et al. 2017, eq. 1).
 
     Its gradient in `phi` is what `differentiate` says; with `"reptile"`, φ − φ̃. `options` go to `adapt`

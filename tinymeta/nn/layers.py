@@ -141,9 +141,7 @@ class MLP(Module):
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"MLP needs at least the sizes [inputs, outputs], not {list(sizes)} ({user_site()})")
-        *hidden, head = [
-            Linear(i, o, rng=rng, weight_init=weight_init, dtype=dtype) for i, o in zip(sizes, sizes[1:])
-        ]
+        *hidden, head = [Linear(i, o, rng=rng, weight_init=weight_init, dtype=dtype) for i, o in zip(sizes, sizes[1:])]
         self.layers, self.head = hidden, head
         self.norms = [BatchNorm(n, dtype=dtype) for n in sizes[1:-1]] if norm else None
         self.activation = activation

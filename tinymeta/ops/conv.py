@@ -99,9 +99,7 @@ def conv_transpose2d(
         raise ShapeError(f"output_padding {extra} must be smaller than the stride or the dilation ({user_site()})")
     size = tuple(
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for n, k, s, p, d, e in zip(
-            x.shape[-2:], w.shape[2:], how["stride"], how["padding"], how["dilation"], extra
-        )
+        for n, k, s, p, d, e in zip(x.shape[-2:], w.shape[2:], how["stride"], how["padding"], how["dilation"], extra)
     )
     if min(size) < 1:
         raise ShapeError(

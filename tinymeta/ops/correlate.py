@@ -72,9 +72,7 @@ class conv2d_input(Primitive):
     kernel = staticmethod(kernels.conv2d_input)
 
     @staticmethod
-    def reference(
-        g: Array, w: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-    ) -> Array:
+    def reference(g: Array, w: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
         out = (g.shape[-2], g.shape[-1])
         g = g.reshape(*g.shape[:-3], groups, -1, *out)
         w = w.reshape(*w.shape[:-4], groups, -1, *w.shape[-3:])
@@ -105,9 +103,7 @@ class conv2d_weight(Primitive):
     kernel = staticmethod(kernels.conv2d_weight)
 
     @staticmethod
-    def reference(
-        x: Array, g: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-    ) -> Array:
+    def reference(x: Array, g: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
         out = (g.shape[-2], g.shape[-1])
         x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding])
         x = x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:])

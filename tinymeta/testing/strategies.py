@@ -64,9 +64,7 @@ def trees(leaves: st.SearchStrategy[Any], max_leaves: int = 8) -> st.SearchStrat
     names = st.text("abcxyz", min_size=1, max_size=2)
     return st.recursive(
         leaves | st.none(),
-        lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3) | st.tuples(inner, inner)
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3) | st.tuples(inner, inner),
         max_leaves=max_leaves,
     )
 

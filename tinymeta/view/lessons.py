@@ -109,7 +109,7 @@ def grade(path: Path, student: Path) -> list[Grade]:
     if missing:
         raise UserError(f"{student} has no cell '# %% exercise {min(missing)}': is it a copy of {path.name}?")
     namespace: dict[str, Any] = {"__name__": "lesson"}
-    grades = []
+    grades: list[Grade] = []
     for cell in theirs:
         if cell.kind in ("code", "exercise"):
             stop = problem(cell, student, namespace)

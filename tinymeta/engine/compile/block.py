@@ -85,10 +85,13 @@ class Block:
         code = instructions.product(op, node.dtype, (*given, out), size, letter, sums)
         if code is None:  # copy the operands into the order that a product likes
             batch, m, n, k = op.groups()
-            copies = [self._copied(step, x, y, order) for x, y, order in (
-                (a, given[0], [op.a.index(c) for c in batch + m + k]),
-                (b, given[1], [op.b.index(c) for c in batch + k + n]),
-            )]
+            copies = [
+                self._copied(step, x, y, order)
+                for x, y, order in (
+                    (a, given[0], [op.a.index(c) for c in batch + m + k]),
+                    (b, given[1], [op.b.index(c) for c in batch + k + n]),
+                )
+            ]
             code = instructions.product(op, node.dtype, (*copies, out), size, letter, sums)
         assert code is not None, f"{op} has no form that the machine can multiply"
         step.body += code

@@ -1,1 +1,0 @@
-def weight_histograms(*a, **k): pass

@@ -149,7 +149,10 @@ def _torch(contender: str, threads: int) -> Any:
     def loop_vmap(f: Callable[..., Any], axes: Any) -> Callable[..., Any]:
         def run(*args: Any) -> Any:
             batch = next(trees.tree_leaves(a)[0].shape[0] for a, axis in zip(args, axes) if axis is not None)
-            pick = lambda a, axis, t: a if axis is None else trees.tree_map(lambda leaf: leaf[t], a)
+
+            def pick(a: Any, axis: Any, t: int) -> Any:
+                return a if axis is None else trees.tree_map(lambda leaf: leaf[t], a)
+
             return torch.stack([f(*[pick(a, axis, t) for a, axis in zip(args, axes)]) for t in range(batch)])
 
         return run

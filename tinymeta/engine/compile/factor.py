@@ -10,14 +10,10 @@ and there is one W' for every task. But nobody needs W' itself, only products wi
     Σ_tasks xᵀ g                            one product with the tasks folded into the sum, instead of a matrix per task
     d (xᵀ g)ᵀ = (d gᵀ) x                    and so on through the second derivative, whose cotangents are products again
 
-The pass treats a product that is larger than its factors as *virtual*: it is not computed; its readers are given the
-sum of products that it stands for. Linear operations on virtual nodes (sums, multiples, transposes) are virtual too.
-What reads a virtual node is then a sum of networks (`network.py`), each multiplied in its cheapest order, with equal
-parts joined (A B + A C = A (B + C)). A virtual node must be read by linear operations and products alone.
-
-Factoring pays for some nodes and not for others (after many inner steps the sum has many terms and W' itself is
-cheaper), so each virtual node is tried as a real one, and stays real where that costs less. The result is kept only
-if the whole program takes no more operations than before.
+A product larger than its factors is *virtual*: not computed; its readers are given the sum of products that it stands
+for. Linear operations on virtual nodes are virtual too. What reads one is a sum of networks (`network.py`), each
+multiplied in its cheapest order, with equal parts joined. A virtual node that is cheaper as a real one stays real (after
+many inner steps), and the result is kept only if the program takes no more operations than before.
 """
 
 from __future__ import annotations

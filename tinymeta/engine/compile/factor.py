@@ -12,7 +12,7 @@ and there is one W' for every task. But nobody needs W' itself, only products wi
 
 A product larger than its factors is *virtual*: not computed; its readers are given the sum of products that it stands
 for. Linear operations on virtual nodes are virtual too. What reads one is a sum of networks (`network.py`), each
-multiplied in its cheapest order, with equal parts joined. A virtual node that is cheaper as a real one stays real (after
+multiplied in its cheapest order, equal parts joined. A virtual node that is cheaper as a real one stays real (after
 many inner steps), and the result is kept only if the program takes no more operations than before.
 """
 

@@ -99,7 +99,7 @@ def _scale(n, address, stride, zero):  # type: ignore[no-untyped-def]
         d = y[0]
         for i in range(n):
             p = x[i] * d
-            out[i] = zero if p != p and (x[i] == zero or y[i] == zero) else p
+            out[i] = zero if p != p and (x[i] == zero or d == zero) else p
     else:
         for i in range(n):
             p = x[i * sx] * y[i * sy]

@@ -79,6 +79,14 @@ def test_maml_with_checkpointed_steps_has_the_same_meta_gradient(steps: int) -> 
         assert np.allclose(wrapped[name].numpy(), g.numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_compiled_meta_gradient_with_checkpointed_steps_is_the_eager_one(steps: int) -> None:
+    plain = tm.grad(objective)(start(), 1, steps)
+    compiled = tm.compile(tm.grad(lambda p: objective(p, 1, steps, wrap=tm.checkpoint)))
+    for name, g in compiled(start()).items():
+        assert np.allclose(g.numpy(), plain[name].numpy(), rtol=1e-12, atol=1e-14)
+
+
 def test_nothing_inside_is_recorded() -> None:
     x = tm.tensor(X, requires_grad=True)
     y = tm.checkpoint(lambda x: _block(_block(_block(x))))(x)

@@ -1,4 +1,4 @@
-"""P1 to P11 and PV for every primitive in the registry. A new primitive is tested by being declared."""
+"""P1 to P11, PV and PC for every primitive in the registry. A new primitive is tested by being declared."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _declared() -> list[type[Primitive]]:
 
 PRIMITIVES = _declared()
 PAIRS = [(name, p) for p in PRIMITIVES for name in properties(p)]
-FEWER = {"PV": 3, "P8": 2, "P9": 2, "P7": 2}  # these try many combinations in each example
+FEWER = {"PC": 6, "PV": 3, "P8": 2, "P9": 2, "P7": 2}  # these try many combinations in each example
 
 
 @pytest.mark.parametrize(("name", "primitive"), PAIRS, ids=[f"{p.__name__}-{name}" for name, p in PAIRS])

@@ -12,6 +12,7 @@ numbers, need no test runner, and take a seed. In a pytest suite::
 
 `tinymeta.testing.strategies` (needs hypothesis) draws shapes, shapes that broadcast, arrays in every memory
 layout, Tensors, and trees of them. `reals`, `Domain`, `Kink` and `Sample` are what a primitive declares.
+`tinymeta.testing.compare` prints how two intermediates agree, for a derivation that is checked line by line.
 `tinymeta.testing.faults.planted` makes a rule wrong on purpose, to see whether a test notices.
 `references()` swaps every kernel for its reference, so that programs run on complex numbers; with it go
 `complex_step` and `central_difference`, to build oracles of your own.

@@ -24,7 +24,7 @@ def vmap_is_a_loop(case: Case) -> None:
     if case.batch or "rise" in case.static or not case.arrays:
         return  # the operations that move hidden axes are below `vmap`; P1 to P9 cover them
     rng = case.rng
-    cases = [_sibling(case, k) for k in range(SIZE)]
+    cases = [sibling(case, k) for k in range(SIZE)]
     gs = [one.cotangents(rng) for one in cases]
     for batched in itertools.product((False, True), repeat=len(case.arrays)):
         if any(batched):
@@ -33,7 +33,7 @@ def vmap_is_a_loop(case: Case) -> None:
     _nested(case, cases)
 
 
-def _sibling(case: Case, k: int) -> Case:
+def sibling(case: Case, k: int) -> Case:
     """Another case of the same shapes and static arguments."""
     other = drawn(case.primitive, None, [x.shape for x in case.arrays], case.seed + k)
     return Case(case.primitive, other.arrays, case.static, case.batch, case.seed + k)
@@ -43,7 +43,7 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
     what = f"{case}: vmap(in_axes={axes})"
     stacked = _stacked([one.arrays for one in cases], axes)
     rows = [[x if a is None else np.take(x, k, axis=a) for x, a in zip(stacked, axes)] for k in range(SIZE)]
-    f = _function(case)
+    f = user_function(case)
     _agree(vmap(f, in_axes=axes)(*stacked), _loop(f, rows), what)
     variables = case.variables
     if case.primitive.vjp is None or not variables or not gs[0]:
@@ -51,7 +51,7 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
     g = [np.stack(column) for column in zip(*gs)]
 
     def pulled(arrays: Sequence[Any], cotangent: Sequence[Any]) -> tuple[Any, ...]:
-        return vjp(_floats(f, arrays, variables), *[arrays[i] for i in variables])[1](list(cotangent))
+        return vjp(only_floats(f, arrays, variables), *[arrays[i] for i in variables])[1](list(cotangent))
 
     def second(arrays: Sequence[Any], cotangent: Sequence[Any]) -> tuple[Any, ...]:
         def first(*xs: Any) -> Any:
@@ -67,7 +67,7 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
     _agree(mapped, _stack(twice), f"{what}, second order inside")
 
     outside = vjp(
-        _floats(lambda *xs: vmap(f, in_axes=axes)(*xs), stacked, variables), *[stacked[i] for i in variables]
+        only_floats(lambda *xs: vmap(f, in_axes=axes)(*xs), stacked, variables), *[stacked[i] for i in variables]
     )[1](g)
     for j, i in enumerate(variables):
         column = [row[j].numpy() for row in inside]
@@ -78,7 +78,7 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
 
 def _nested(case: Case, cases: Sequence[Case]) -> None:
     """vmap of vmap against two loops: the first input in both, the others in the inner one (or the outer) alone."""
-    f = _function(case)
+    f = user_function(case)
     n = len(case.arrays)
     inner, outer = (0,) * n, (0, *(None for _ in range(n - 1)))
     stacked = list(_stacked([one.arrays for one in cases], inner))
@@ -88,7 +88,9 @@ def _nested(case: Case, cases: Sequence[Case]) -> None:
     _agree(both, _stack(rows), f"{case}: vmap of vmap")
 
 
-def _function(case: Case) -> Callable[..., Any]:
+def user_function(case: Case) -> Callable[..., Any]:
+    """The primitive as its users call it: arrays or Tensors in, a list of Tensors out."""
+
     def f(*xs: Any) -> Any:
         inputs = [x if isinstance(x, Tensor) else Tensor(np.asarray(x)) for x in xs]
         output = bind(case.primitive, *inputs, **case.static)
@@ -97,7 +99,7 @@ def _function(case: Case) -> Callable[..., Any]:
     return f
 
 
-def _floats(f: Callable[..., Any], arrays: Sequence[Any], variables: Sequence[int]) -> Callable[..., Any]:
+def only_floats(f: Callable[..., Any], arrays: Sequence[Any], variables: Sequence[int]) -> Callable[..., Any]:
     """`f` as a function of its floating-point inputs, with only its floating-point outputs."""
     return lambda *xs: [y for y in f(*_with(arrays, variables, xs)) if y.dtype.kind == "f"]
 

@@ -15,6 +15,7 @@ from tinymeta.engine.state import USER
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.testing.batching import vmap_is_a_loop
 from tinymeta.testing.case import Case, pull, random_case
+from tinymeta.testing.compiling import compiled_is_eager
 from tinymeta.testing.gradients import (
     gradients_keep_shape_and_dtype,
     hessian_is_symmetric,
@@ -42,8 +43,9 @@ PROPERTIES: dict[str, Property] = {
     "P9": nothing_is_written_to,
     "P11": where_keeps_out_the_other_branch,
     "PV": vmap_is_a_loop,
+    "PC": compiled_is_eager,
 }
-_OF_VALUES = ("P1", "P2", "P8", "P9", "PV")
+_OF_VALUES = ("P1", "P2", "P8", "P9", "PV", "PC")
 
 
 def properties(primitive: type[Primitive]) -> dict[str, Property]:
@@ -57,7 +59,7 @@ def check_primitive(primitive: type[Primitive], examples: int = 10, seed: int = 
     Its declaration is all that is needed: inputs are drawn from its `domain`, in the shapes of its `samples`.
     P1 kernel and reference agree; P2 the rule is the Jacobian; P3 its own adjoint; P4 linear; P5 right at
     orders 2 and 3; P6 with a symmetric Hessian; P7 shapes and dtypes; P8 any memory layout; P9 nothing
-    written to; P10 kinks; PV under `vmap`. tinymeta's own keep P11 too (`where=True`): inside `where`, no
+    written to; P10 kinks; PV under `vmap`; PC compiled. tinymeta's own keep P11 too (`where=True`): inside `where`, no
     NaN of theirs reaches the branch that is taken. For that a rule multiplies its cotangent with
     `tm.scale` in place of `*`.
 

@@ -80,7 +80,7 @@ def _is_function(primitive: type[Primitive]) -> bool:
     domain = primitive.domain
     if primitive.samples or len(domain) != 1 or domain[0].kind != "real":
         return False
-    return Case(primitive, (np.ones(1),), {}, 0, 0).values()[0].dtype.kind == "f"
+    return Case(primitive, (np.full(1, float(domain[0].high)),), {}, 0, 0).values()[0].dtype.kind == "f"
 
 
 def _number(x: float) -> str:

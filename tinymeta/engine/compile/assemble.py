@@ -21,7 +21,7 @@ from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
 
 ARENA, SCRATCH, PARTIAL, ZERO, FIRST = 0, 1, 2, 3, 4
-CACHE = 1 << 19  # bytes that a block's buffers may take: half of a core's second-level cache
+CACHE = 1 << 21  # bytes that the buffers of a block may take: with more tasks in a block, its products are larger
 TILE = 1 << 12  # elements of a tile
 
 
@@ -149,10 +149,8 @@ class Assembler:
             trial = Block(self, k, 1)
             trial.write(Step(loop))
             block = TILE if loop.kind == "tiles" else max(1, min(loop.count, CACHE // max(1, trial.room.size)))
-        start = self.partial
         step = Step(loop, block=block)
         written = Block(self, k, block)
         written.write(step)
         self.scratch = max(self.scratch, written.room.size * block)
-        self.partial = max(start, self.partial)
         return step

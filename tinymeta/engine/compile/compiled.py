@@ -86,7 +86,8 @@ class Compiled:
 
     def _find(self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any]) -> Variant | None:
         for variant in self._variants:
-            if variant.signature == signature and variant.structure == structure and variant.statics == statics:
+            alike = variant.signature == signature and variant.structure == structure
+            if alike and variant.statics == statics and _types(variant.statics) == _types(statics):
                 return variant
         return None
 
@@ -198,3 +199,8 @@ class _Static(NamedTuple):
 
 def _array(x: Any) -> Array:
     return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _types(values: tuple[Any, ...]) -> list[type]:
+    """2, 2.0 and True are equal, but they are different programs."""
+    return [type(x) for x in values]

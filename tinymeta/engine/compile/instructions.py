@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product as product_of
 from typing import Any
 
 from tinymeta_kernels import addresses, machine
@@ -10,6 +12,7 @@ from tinymeta.engine.compile.layout import Dim, Layout, nested, with_long_inner
 from tinymeta.engine.compile.operations import Cast, Contract, Operation, Reduce, Scale, Shape, Ufunc
 
 ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words
+TYPICAL = 8  # tasks in a block
 
 
 def elementwise(
@@ -74,17 +77,16 @@ def product(
         where = next((j for j, i in enumerate(letters) if i == tasks), None)
         return nested(tuple(size[i] for i in letters), table, where, lead=0 if letters == k else 2)
 
-    loops = dims(batch)
-    ms, ns, ks = dims(m), dims(n), dims(k)
-    (m_dim, more_m), (n_dim, more_n), (k_dim, more_k) = _main(ms), _main(ns), _main(ks)
-    if more_k and not accumulate:
+    choices = sorted(product_of(_picked(dims(m)), _picked(dims(n)), _picked(dims(k))), key=_inside, reverse=True)
+    for choice in choices:
+        (m_dim, n_dim, k_dim), around = zip(*choice)
+        a_form, b_form = _form(m_dim, k_dim, 0, item), _form(k_dim, n_dim, 1, item)
+        out_form = _form(m_dim, n_dim, 2, item)
+        if a_form and b_form and out_form and (accumulate or not around[2]):
+            break
+    else:
         return None
-    loops += more_m + more_n + more_k
-    a_form = _form(m_dim, k_dim, 0, item)
-    b_form = _form(k_dim, n_dim, 1, item)
-    out_form = _form(m_dim, n_dim, 2, item)
-    if a_form is None or b_form is None or out_form is None:
-        return None
+    loops = dims(batch) + [d for more in around for d in more]
     operands, sizes, places = [a, b, out], [m_dim, n_dim, k_dim], (0, 1, 2)
     if out_form[0] == TRANSPOSED:  # outᵀ = bᵀ aᵀ
         swap = {ORDINARY: TRANSPOSED, TRANSPOSED: ORDINARY}
@@ -100,12 +102,15 @@ def product(
     return code
 
 
-def _main(dims: list[Dim]) -> tuple[Dim, list[Dim]]:
-    """The loop that goes into the product, and those around it."""
-    if not dims:
-        return Dim(1, False, (0, 0, 0)), []
-    best = max(range(len(dims)), key=lambda i: (dims[i].size, i))
-    return dims[best], dims[:best] + dims[best + 1 :]
+def _picked(dims: list[Dim]) -> list[tuple[Dim, list[Dim]]]:
+    """Each way to leave one loop to the BLAS, or none, with the loops that remain around it."""
+    none: tuple[Dim, list[Dim]] = (Dim(1, False, (0, 0, 0)), dims)
+    return [*((d, dims[:i] + dims[i + 1 :]) for i, d in enumerate(dims)), none]
+
+
+def _inside(choice: tuple[tuple[Dim, list[Dim]], ...]) -> int:
+    """How much work one call of the BLAS does."""
+    return math.prod(d.size * (TYPICAL if d.tasks else 1) for d, _ in choice)
 
 
 def _form(rows: Dim, columns: Dim, operand: int, item: int) -> tuple[int, int] | None:

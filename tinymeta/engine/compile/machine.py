@@ -52,7 +52,7 @@ class Machine:
         space = self._workspace()
         given = [_packed(x) for x in arguments]
         fresh = [self._recycled.take(shape, dtype) for shape, dtype in self._fresh.values()]
-        space.base[:, self._columns] = [_address(x) for x in (*given, *fresh)]
+        space.base[:, self._columns] = [self._recycled.address(x) for x in (*given, *fresh)]
         values: dict[int, Any] = dict(zip((*self._arguments, *self._fresh), (*given, *fresh)))
         for step in self._steps:
             if step.kind == "python":
@@ -71,8 +71,9 @@ class Machine:
     def _run(self, step: _Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
         cores = self._cores if step.work > WORTH_SHARING else 1
-        share = -(-step.count // (cores * step.grain)) * step.grain
+        share = max(1, -(-step.count // (cores * step.grain)) * step.grain)
         parts = [(k, first, min(first + share, step.count)) for k, first in enumerate(range(0, step.count, share))]
+        parts = parts or [(0, 0, 0)]  # a loop over nothing still begins its sums
 
         def work(part: tuple[int, int, int]) -> None:
             k, first, last = part
@@ -154,22 +155,27 @@ class _Recycled:
 
     def __init__(self) -> None:
         self._arrays: dict[Any, list[Array]] = defaultdict(list)
+        self._addresses: dict[int, int] = {}  # by id: these arrays stay alive, so their ids are theirs
         self._lock = threading.Lock()
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of this kind that nobody else has."""
-        if not shape:
-            return np.empty(shape, dtype)
+        known = self._arrays[shape, dtype]
         with self._lock:
-            known = self._arrays[shape, dtype]
             for k in range(len(known)):
                 if sys.getrefcount(known[k]) == 2:  # this list, and the argument of getrefcount
                     known.append(known.pop(k))  # the next search begins with the others
                     return known[-1]
-            fresh = np.empty(shape, dtype)
-            known.append(fresh)
-            del known[: -self.KEPT]
-            return fresh
+        fresh = np.empty(shape, dtype)
+        if len(known) < self.KEPT:
+            with self._lock:
+                known.append(fresh)
+                self._addresses[id(fresh)] = _address(fresh)
+        return fresh
+
+    def address(self, x: Array) -> int:
+        """Where the numbers of an array begin; quicker for one that was handed out here and came back."""
+        return self._addresses.get(id(x)) or _address(x)
 
 
 def _memory(size: int) -> Array:

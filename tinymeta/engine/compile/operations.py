@@ -240,11 +240,13 @@ class Slice(Operation):
 
 @dataclass(frozen=True)
 class Call(Operation):
-    """A primitive's own kernel. `key` is its static arguments in a form that can be compared."""
+    """A primitive's own kernel. `key` is its static arguments in a form that can be compared; the first `hidden`
+    axes of everything are `vmap`'s, one and the same for inputs and results."""
 
     primitive: type[Primitive]
     key: Any
     static: Any
+    hidden: int = 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and self.primitive is other.primitive and self.key == other.key
@@ -254,7 +256,7 @@ class Call(Operation):
 
     def __call__(self, *xs: Array) -> Any:
         y = self.primitive.kernel(*xs, **self.static)
-        return tuple(_own(part, xs) for part in y) if type(y) is tuple else _own(np.asarray(y), xs)
+        return tuple(_own(np.asarray(part), xs) for part in y) if type(y) is tuple else _own(np.asarray(y), xs)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from tinymeta.engine.compile.operations import (
     Broadcast,
+    Call,
     Contract,
     Input,
     Operation,
@@ -132,6 +133,12 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tu
                 if nodes[place].shape[k] != 1:
                     classes.join(found.setdefault(letter, (place, k)), (place, k))
         return list(found.values())
+    if isinstance(op, Call):
+        for x in node.inputs:
+            for k in range(min(op.hidden, len(node.shape), len(nodes[x].shape))):
+                if node.shape[k] == nodes[x].shape[k] != 1:
+                    classes.join((i, k), (x, k))
+        return []
     if not node.inputs or not (node.op.view or isinstance(op, Reduce)):
         return []
     x = node.inputs[0]

@@ -64,7 +64,7 @@ class Recorder(Watcher):
         if batch and type(inputs[0].data) is not tuple:  # `part` picks from a tuple, whatever its axes
             shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
             places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
-        self.places[output.id] = translate(self.builder, primitive, tuple(places), static, output.data)
+        self.places[output.id] = translate(self.builder, primitive, tuple(places), static, output.data, batch)
 
     def read(self, tensor: Tensor, how: str) -> None:
         place = self.places.get(tensor.id)

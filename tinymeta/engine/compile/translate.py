@@ -32,8 +32,13 @@ from tinymeta.engine.tensor import Array
 Rule: TypeAlias = Callable[..., Any]  # the place of the result, or of all of several results
 
 
-def translate(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], static: dict[str, Any], y: Any) -> int:
-    """The place of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`."""
+def translate(
+    b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], static: dict[str, Any], y: Any, hidden: int
+) -> int:
+    """The place of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`.
+
+    The inputs have `hidden` leading axes of `vmap`.
+    """
     if primitive is part:
         if inputs[0] in b.parts:
             return int(b.parts[inputs[0]][static["index"]])
@@ -47,7 +52,7 @@ def translate(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], s
     if isinstance(found, int) and _fits(b, found, y):
         return int(found)
     shape, dtype = ((), None) if type(y) is tuple else (y.shape, y.dtype)
-    call = b.add(Call(primitive, comparable(static), static), *inputs, shape=shape, dtype=dtype)
+    call = b.add(Call(primitive, comparable(static), static, hidden), *inputs, shape=shape, dtype=dtype)
     if isinstance(found, tuple) and all(_fits(b, i, yi) for i, yi in zip(found, y)):
         b.parts[call] = found  # nobody reads the call itself
     return call

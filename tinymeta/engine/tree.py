@@ -75,11 +75,13 @@ def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
         return None
     if tree is None:
         return None, ()
-    if hasattr(kind, "tree_flatten"):
-        return tree.tree_flatten()  # type: ignore[no-any-return]
     if isinstance(tree, dict):
         keys = tuple(sorted(tree)) if len({type(k) for k in tree}) < 2 else tuple(tree)
         return keys, [tree[k] for k in keys]
+    if kind is list or kind is tuple:
+        return tuple(range(len(tree))), tree
+    if hasattr(kind, "tree_flatten"):
+        return tree.tree_flatten()  # type: ignore[no-any-return]
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return kind._fields, tree
     if isinstance(tree, (list, tuple)):
@@ -96,7 +98,14 @@ def _take_apart(tree: Any, found: list[Any]) -> Structure:
         found.append(tree)
         return LEAF
     meta, children = parts
-    return Structure(type(tree), meta, tuple([_take_apart(child, found) for child in children]))
+    places = []
+    for child in children:
+        if type(child) is Tensor:  # most children are, and need no call
+            found.append(child)
+            places.append(LEAF)
+        else:
+            places.append(_take_apart(child, found))
+    return Structure(type(tree), meta, tuple(places))
 
 
 def _put_together(structure: Structure, rest: Any) -> Any:
@@ -109,6 +118,10 @@ def _put_together(structure: Structure, rest: Any) -> Any:
     if kind is type(None):
         return None
     children = [_put_together(part, rest) for part in parts]
+    if kind is dict:
+        return dict(zip(meta, children))
+    if kind is tuple or kind is list:
+        return kind(children)
     if hasattr(kind, "tree_unflatten"):
         return kind.tree_unflatten(meta, children)
     if issubclass(kind, dict):

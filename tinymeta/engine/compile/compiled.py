@@ -56,14 +56,20 @@ class Compiled:
             return self._f(*args, **kwargs)  # a transform around us wants to see each operation
         statics, args, kwargs = self._without_statics(args, kwargs)
         leaves, structure = tree.flatten((args, kwargs))
-        if any(isinstance(x, Tensor) and x.tracked & USER for x in leaves):
-            return self._call(statics, (args, kwargs))
-        signature = [_kind(x) for x in leaves]
+        signature, arrays = [], []
+        for x in leaves:
+            if type(x) is Tensor:
+                if x.tracked & USER:
+                    return self._call(statics, (args, kwargs))
+                x = x.data
+            kind = _kind(x)
+            signature.append(kind)
+            if type(kind) is tuple:
+                arrays.append(np.asarray(x))
         variant = self._find(statics, structure, signature) or self._record(statics, structure, signature, leaves)
         if variant.run is None:
             return self._call(statics, (args, kwargs))
-        arrays = variant.run([_array(x) for x, kind in zip(leaves, signature) if type(kind) is tuple])
-        fresh = iter(arrays)
+        fresh = iter(variant.run(arrays))
         results = [Tensor(next(fresh)) if y is None else y for y in variant.recording.others]
         return tree.unflatten(variant.recording.structure, results)
 
@@ -183,7 +189,7 @@ def compile(
 
 def _kind(x: Any) -> Any:
     """What a recording depends on in a leaf: the shape and dtype of numbers, the value of all else."""
-    if type(x) is Tensor or type(x) is np.ndarray:
+    if type(x) is np.ndarray:
         return x.shape, x.dtype
     if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):
         fresh = dynamic(x)
@@ -195,10 +201,6 @@ class _Static(NamedTuple):
     """A leaf that belongs to the program."""
 
     value: Any
-
-
-def _array(x: Any) -> Array:
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
 
 
 def _types(values: tuple[Any, ...]) -> list[type]:

@@ -79,14 +79,14 @@ def product(
 
     choices = sorted(product_of(_picked(dims(m)), _picked(dims(n)), _picked(dims(k))), key=_inside, reverse=True)
     for choice in choices:
-        (m_dim, n_dim, k_dim), around = zip(*choice)
+        (m_dim, more_m), (n_dim, more_n), (k_dim, more_k) = choice
         a_form, b_form = _form(m_dim, k_dim, 0, item), _form(k_dim, n_dim, 1, item)
         out_form = _form(m_dim, n_dim, 2, item)
-        if a_form and b_form and out_form and (accumulate or not around[2]):
+        if a_form and b_form and out_form and (accumulate or not more_k):
             break
     else:
         return None
-    loops = dims(batch) + [d for more in around for d in more]
+    loops = dims(batch) + more_m + more_n + more_k
     operands, sizes, places = [a, b, out], [m_dim, n_dim, k_dim], (0, 1, 2)
     if out_form[0] == TRANSPOSED:  # outᵀ = bᵀ aᵀ
         swap = {ORDINARY: TRANSPOSED, TRANSPOSED: ORDINARY}

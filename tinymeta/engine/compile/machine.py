@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,8 @@ from tinymeta.engine.tensor import Array
 WORTH_SHARING = 20_000_000  # operations and elements of a loop, about half a millisecond: less is done sooner alone
 
 _NUMBERS = np.array([0.0, 1.0])
+_held = [(np.empty(0), 0)]
+ALONE = [sys.getrefcount(entry[0]) for entry in _held][0]  # the count of an array that only such a list holds
 
 
 class Machine:
@@ -35,7 +36,6 @@ class Machine:
         self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes
         self._steps = [_Ready(step) for step in assembled.steps]
         self._idle: list[Workspace] = []
-        self._recycled = _Recycled()
         self._constants: dict[int, Array] = {}
         arguments = {}
         for i, node in enumerate(program.nodes):
@@ -44,15 +44,16 @@ class Machine:
             elif isinstance(node.op, Input):
                 arguments[node.op.position] = i
         self._arguments = [arguments[position] for position in range(len(arguments))]
-        self._fresh = {i: (program.nodes[i].shape, program.nodes[i].dtype) for i in assembled.fresh}
+        self._fresh = list(assembled.fresh)
+        self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in self._fresh])
         self._columns = [self._slots[i] for i in (*self._arguments, *self._fresh)]
         self._direct = [i in self._fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
 
     def __call__(self, arguments: list[Array]) -> list[Array]:
         space = self._workspace()
         given = [_packed(x) for x in arguments]
-        fresh = [self._recycled.take(shape, dtype) for shape, dtype in self._fresh.values()]
-        space.base[:, self._columns] = [self._recycled.address(x) for x in (*given, *fresh)]
+        fresh, addresses = self._recycled.take()
+        space.base[:, self._columns] = [*map(self._recycled.address, given), *addresses]
         values: dict[int, Any] = dict(zip((*self._arguments, *self._fresh), (*given, *fresh)))
         for step in self._steps:
             if step.kind == "python":
@@ -149,29 +150,33 @@ class _Ready:
 
 
 class _Recycled:
-    """Arrays for results: one that was handed out before, once nobody refers to it any more."""
+    """Arrays for results: those of an earlier run, once nobody else refers to them any more."""
 
-    KEPT = 8  # of each kind; a training loop holds two generations of its state at a time
+    KEPT = 8  # for each result; a training loop holds two generations of its state at a time
 
-    def __init__(self) -> None:
-        self._arrays: dict[Any, list[Array]] = defaultdict(list)
+    def __init__(self, kinds: list[tuple[tuple[int, ...], Any]]) -> None:
+        self._kept: list[tuple[Any, list[tuple[Array, int]]]] = [(kind, []) for kind in kinds]
         self._addresses: dict[int, int] = {}  # by id: these arrays stay alive, so their ids are theirs
         self._lock = threading.Lock()
 
-    def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array of this kind that nobody else has."""
-        known = self._arrays[shape, dtype]
+    def take(self) -> tuple[list[Array], list[int]]:
+        """An array for each result, which nobody else has, and its address."""
+        arrays, addresses = [], []
         with self._lock:
-            for k in range(len(known)):
-                if sys.getrefcount(known[k]) == 2:  # this list, and the argument of getrefcount
-                    known.append(known.pop(k))  # the next search begins with the others
-                    return known[-1]
-        fresh = np.empty(shape, dtype)
-        if len(known) < self.KEPT:
-            with self._lock:
-                known.append(fresh)
-                self._addresses[id(fresh)] = _address(fresh)
-        return fresh
+            for (shape, dtype), kept in self._kept:
+                for entry in kept:
+                    if sys.getrefcount(entry[0]) == ALONE:
+                        break
+                else:
+                    x = np.empty(shape, dtype)
+                    entry = x, _address(x)
+                    if len(kept) < self.KEPT:
+                        kept.append(entry)
+                        self._addresses[id(x)] = entry[1]
+                    del x
+                arrays.append(entry[0])
+                addresses.append(entry[1])
+        return arrays, addresses
 
     def address(self, x: Array) -> int:
         """Where the numbers of an array begin; quicker for one that was handed out here and came back."""

@@ -156,7 +156,10 @@ def step_through(parser: Parser, arguments: list[str]) -> None:
 
 def evaluate_run(parser: Parser, arguments: list[str]) -> None:
     """`tinymeta eval RUN`."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run")
+    from tinymeta.recipes import pretrained
+
+    shipped = ", ".join(pretrained.PREFIX + name for name in pretrained.names())
+    parser.add_argument("run", metavar="RUN", help=f"the folder of a run, or one that ships: {shipped}")
     parser.add_argument("--tasks", type=_positive, metavar="N", help="how many fresh tasks")
     _add_task_options(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress; only the table")
@@ -167,7 +170,9 @@ def evaluate_run(parser: Parser, arguments: list[str]) -> None:
     changes = assignments(options.set)
     if options.tasks is not None:
         changes["tasks"] = str(options.tasks)
-    evaluate(options.run, changes, options.data, options.quiet)
+    shipped_one = options.run.startswith(pretrained.PREFIX)
+    folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else Path(options.run)
+    evaluate(folder, changes, options.data, options.quiet)
 
 
 def warm_up(parser: Parser, arguments: list[str]) -> None:

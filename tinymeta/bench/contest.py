@@ -1,14 +1,10 @@
-"""The contest: every contender in its own process, taking turns, until each has had the same number of rounds.
+"""`tinymeta bench`: the workloads, each run by every contender in turn, as a table.
 
-Turns are what makes a ratio mean something on a machine that is not quite idle: whatever slows one
-round slows all contenders in it. A row says the median over rounds of each round's median.
+A row says the median over rounds of each round's median. All contenders must agree on the gradients.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
@@ -18,57 +14,12 @@ from typing import Any
 import numpy as np
 
 from tinymeta.bench.backends import CONTENDERS
+from tinymeta.bench.contender import Contender, present, race
 from tinymeta.bench.workloads import WORKLOADS, Workload
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.files import write_text
 
-ROUNDS, SECONDS = 5, 0.4
-
-
-class Contender:
-    """A worker process for one workload."""
-
-    def __init__(self, name: str, workload: Workload, interpreter: str, threads: int) -> None:
-        root = Path(__file__).resolve().parents[2]
-        paths = os.pathsep.join([str(root), str(root / "kernels")])
-        counts = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-        flags = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
-        self.name = name
-        self.rounds: list[float] = []
-        self.first = self.peak = 0.0
-        self.process = subprocess.Popen(
-            [interpreter, "-W", "ignore", "-m", "tinymeta.bench.worker", workload.name, name, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, **counts, **flags, "PYTHONPATH": paths},
-        )
-
-    def ask(self, request: str) -> dict[str, float] | None:
-        """The worker's answer, or None if it has died."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.stdin.write(request + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return None
-        line = self.process.stdout.readline()
-        return json.loads(line) if line else None
-
-    def turn(self, seconds: float) -> bool:
-        """One round; False if the contender can't run this workload."""
-        answer = self.ask(f"time {seconds}")
-        if answer is None:
-            return False
-        self.rounds.append(answer["median"])
-        self.first = self.first or answer["first"]
-        self.peak = answer["peak"]
-        return True
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+ROUNDS = 5
 
 
 def bench(parser: ArgumentParser, arguments: list[str]) -> None:
@@ -83,7 +34,15 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads for each contender (default 2)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"rounds (default {ROUNDS})")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, too")
+    parser.add_argument(
+        "--curves", type=Path, metavar="PNG", help="draw W1's time against tasks, inner steps and width instead"
+    )
     options = parser.parse_args(arguments)
+    if options.curves:
+        from tinymeta.bench.curves import draw
+
+        draw(options.curves, options.peers, options.threads, options.rounds)
+        return
     chosen = options.workloads or [*WORKLOADS, "micro"]
     unknown = [name for name in chosen if name not in WORKLOADS and name != "micro"]
     if unknown:
@@ -104,18 +63,10 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
 
 def measure(workload: Workload, peers: str | None, threads: int, rounds: int) -> list[list[str]]:
     """The rows of one workload."""
-    contenders = []
-    for name, framework in CONTENDERS.items():
-        interpreter = sys.executable if framework == "tinymeta" else peers
-        if interpreter and _has(interpreter, framework):
-            contenders.append(Contender(name, workload, interpreter, threads))
+    contenders = present(workload, peers, threads, CONTENDERS)
     try:
         differences = _agreement(contenders)
-        alive = [c for c in contenders if c.turn(SECONDS)]  # the first turn compiles and warms up
-        for c in alive:
-            c.rounds.clear()
-        for _ in range(rounds):
-            alive = [c for c in alive if c.turn(SECONDS)]
+        alive = race(contenders, rounds)
     finally:
         for c in contenders:
             c.close()
@@ -144,13 +95,6 @@ def _agreement(contenders: list[Contender]) -> dict[str, str]:
         return {c.name: "?" for c in contenders}
     scale = np.abs(ours).max()
     return {c.name: f"{np.abs(found[c.name] - ours).max() / scale:.0e}" if c.name in found else "?" for c in contenders}
-
-
-def _has(interpreter: str, framework: str) -> bool:
-    if framework == "tinymeta":
-        return True
-    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{framework}') is None)"
-    return subprocess.run([interpreter, "-c", code], check=False, capture_output=True).returncode == 0
 
 
 def _aligned(rows: list[list[str]]) -> str:

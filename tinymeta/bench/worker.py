@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.bench.backends import backend
-from tinymeta.bench.workloads import WORKLOADS
+from tinymeta.bench.workloads import workload
 
 
 def flat(tree: Any) -> list[Any]:
@@ -29,14 +29,14 @@ def flat(tree: Any) -> list[Any]:
     return [tree]
 
 
-def prepared(workload: Any, b: Any, dtype: Any) -> tuple[Any, list[Any]]:
+def prepared(job: Any, b: Any, dtype: Any) -> tuple[Any, list[Any]]:
     """The step and its first arguments: params, state, data."""
-    params, batch = workload.draw(np.random.default_rng(0), dtype)
+    params, batch = job.draw(np.random.default_rng(0), dtype)
     params, batch = _arrays(b, params), [b.array(a) for a in batch]
     rng = np.random.default_rng(1)
     direction = b.tree_map(lambda p: b.array((0.01 * rng.standard_normal(p.shape)).astype(dtype)), params)
     squares = b.tree_map(lambda v: v * v, direction)
-    return b.finish(workload.build(b)), [params, (direction, squares), *batch]
+    return b.finish(job.build(b)), [params, (direction, squares), *batch]
 
 
 def _arrays(b: Any, tree: Any) -> Any:
@@ -46,13 +46,13 @@ def _arrays(b: Any, tree: Any) -> Any:
 
 
 def main(name: str, contender: str, threads: str) -> None:
-    workload, b = WORKLOADS[name], backend(contender, int(threads))
+    job, b = workload(name), backend(contender, int(threads))
     step: Any = None
     arguments: list[Any] = []
     for line in sys.stdin:
         request, _, detail = line.strip().partition(" ")
         if request == "check":
-            exact, given = prepared(workload, b, np.float64)
+            exact, given = prepared(job, b, np.float64)
             grads = [np.asarray(b.numpy(g), np.float64).ravel() for g in flat(exact(*given)[2])]
             np.save(detail, np.concatenate(grads), allow_pickle=False)
             answer: dict[str, float] = {}
@@ -60,7 +60,7 @@ def main(name: str, contender: str, threads: str) -> None:
             first = 0.0
             if step is None:
                 start = time.perf_counter()
-                step, arguments = prepared(workload, b, np.float32)
+                step, arguments = prepared(job, b, np.float32)
                 b.wait(step(*arguments))
                 first = time.perf_counter() - start
             times: list[float] = []

@@ -105,10 +105,10 @@ def conv_cross_entropy(b: Any, params: Tree, x: Any, y: Any) -> Any:
     return -b.mean(b.sum(y * b.log_softmax(conv_net(b, params, x)), -1))
 
 
-def sinusoids(tasks: int) -> Draw:
+def sinusoids(tasks: int, width: int = 40) -> Draw:
     def draw(rng: np.random.Generator, dtype: Any) -> Any:
         arrays = [rng.standard_normal((tasks, 10, 1)).astype(dtype) for _ in range(4)]
-        return dense(rng, dtype, (1, 40, 40, 1), False), tuple(arrays)
+        return dense(rng, dtype, (1, width, width, 1), False), tuple(arrays)
 
     return draw
 
@@ -225,3 +225,12 @@ WORKLOADS = {
         Workload("l2l", "LSTM optimizer, 20 steps, 128 problems", draw_l2l, l2l_step),
     )
 }
+
+
+def workload(name: str) -> Workload:
+    """The workload of this name; `sine-T-S-W` is W1 with T tasks, S inner steps and hidden layers of W units."""
+    if name in WORKLOADS:
+        return WORKLOADS[name]
+    tasks, steps, width = (int(word) for word in name.removeprefix("sine-").split("-"))
+    what = f"sine, {tasks} tasks, {steps} inner steps, {width} units"
+    return Workload(name, what, sinusoids(tasks, width), maml(squared_error, steps, 0.01))

@@ -86,7 +86,7 @@ def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:
         `like`, or a leaf has another shape or dtype. The message names the leaf.
     """
     path = Path(path)
-    arrays, _ = _read(path)
+    arrays, _ = contents(path)
     if within:
         kept = {name: a for name, a in arrays.items() if name == within or name.startswith(f"{within}.")}
         arrays = {name[len(within) + 1 :]: a for name, a in kept.items()}
@@ -103,7 +103,7 @@ def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:
 
 def metadata(path: str | os.PathLike[str]) -> Texts:
     """The strings that were saved beside the numbers; empty if there were none."""
-    return _read(Path(path))[1]
+    return contents(Path(path))[1]
 
 
 def _array(name: str, leaf: Any) -> Array:
@@ -131,7 +131,8 @@ def _format(path: Path) -> tuple[Any, Any]:
         raise UserError(f"a model file ends in .npz or .safetensors, and {path} in neither: rename it") from None
 
 
-def _read(path: Path) -> tuple[Arrays, Texts]:
+def contents(path: Path) -> tuple[Arrays, Texts]:
+    """Every array of a model file by its name, and the metadata."""
     _, read = _format(path)
     try:
         found: tuple[Arrays, Texts] = read(path.read_bytes())

@@ -121,14 +121,15 @@ def fit(
                 loss = float(value)
                 if not math.isfinite(loss):
                     raise UserError(_diverged(loss, i, run is not None and done > 0))
+                if run is not None:
+                    window.append(loss)
+                    if (i + 1) % every == 0 or i + 1 == iterations:
+                        run.log(i + 1, loss=float(np.mean(window)))  # before the step counts: no stop loses a line
+                        window.clear()
                 phi, state, done = phi_next, state_next, i + 1
                 if run is None or bar is None:
                     continue
                 bar.advance(loss=loss)
-                window.append(loss)
-                if done % every == 0 or done == iterations:
-                    run.log(done, loss=float(np.mean(window)))
-                    window.clear()
                 if time.monotonic() - saved > save_every:
                     _save(run.checkpoint, done, phi, state)
                     saved = time.monotonic()

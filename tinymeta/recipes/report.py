@@ -93,9 +93,13 @@ def interval(values: ArrayLike, unit: str = "") -> Interval:
 def number(mean: float, half: float = math.nan, unit: str = "") -> str:
     """`mean ± half` to the two digits of `half` that mean something; four digits where it is unknown.
 
+    A mean that is no finite number is that of something that diverges.
+
     >>> number(0.84731, 0.0712), number(89.7, 1.1, "%"), number(1.0, 0.0), number(3.2e-16)
     ('0.847 ± 0.071', '89.7 ± 1.1 %', '1 ± 0', '3.2e-16')
     """
+    if not math.isfinite(mean):
+        return "diverges"
     text = f"{mean:.4g}"
     if math.isfinite(half) and half > 0:
         digits = 1 - math.floor(math.log10(half))

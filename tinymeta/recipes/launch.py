@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -139,10 +140,21 @@ def _conclude(file: str, result: Result, run: Run, seconds: float, command: str)
             "metrics": result.metrics,
             "published": result.published,
             "seconds": round(seconds, 2),
+            "peak_mb": _peak(),
             "plots": run.plots,
             "command": command,
         },
     )
+
+
+def _peak() -> int | None:
+    """The most memory that this process has held, in MB; None where the system doesn't say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
 def _show(result: Result, run: Run, proposal: str) -> None:

@@ -12,22 +12,11 @@ from tinymeta_kernels import _threads, addresses
 
 from tinymeta.engine.compile.layout import Layout, packed, seen
 from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import (
-    Broadcast,
-    Cast,
-    Contract,
-    Copy,
-    Permute,
-    Reduce,
-    Reshape,
-    Scale,
-    Slice,
-    Ufunc,
-    Where,
-)
+from tinymeta.engine.compile.operations import Cast, Contract, Copy, Reduce, Scale, Ufunc, Where
 from tinymeta.engine.compile.program import Builder, with_copies
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.room import Room
+from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice
 
 sizes = st.sampled_from([1, 2, 3, 5, 17])
 dtypes = st.sampled_from([np.float32, np.float64])

@@ -29,6 +29,24 @@ RECIPES = {
     "omniglot": Entry("tinymeta.recipes.omniglot", "a classifier that learns new characters from one drawing each"),
     "challenge": Entry("tinymeta.recipes.challenge", "twenty characters of a new alphabet, each seen once"),
     "images": Entry("tinymeta.recipes.images", "your own classes of images, told apart by a few examples"),
+    "navigation": Entry("tinymeta.recipes.navigation", "a policy that finds a hidden goal after one gradient step"),
+    "strategy": Entry("tinymeta.recipes.strategy", "a network that picks the update rule from a task's features"),
+    "hypergradient": Entry("tinymeta.recipes.hypergradient", "step sizes and decays tuned by their own gradient"),
+    "domains": Entry("tinymeta.recipes.domains", "a predictor for function families that it never saw"),
+    "reweight": Entry("tinymeta.recipes.reweight", "weights on examples, so that wrong labels count for nothing"),
+    "stream": Entry("tinymeta.recipes.stream", "first weights and step sizes that follow a drifting stream"),
+    "memory": Entry("tinymeta.recipes.memory", "a bounded memory of gradients, against forgetting"),
+    "distill-data": Entry("tinymeta.recipes.distill_data", "one synthetic image per class that a network learns from"),
+    "language": Entry("tinymeta.recipes.language", "a text model that learns a language from a few hundred characters"),
+    "learned-optimizer": Entry(
+        "tinymeta.recipes.learned_optimizer", "an update rule that is a small network, learned on other problems"
+    ),
+    "games": Entry("tinymeta.recipes.games", "a player who has met many rules learns new ones in a few episodes"),
+    "teacher": Entry("tinymeta.recipes.teacher", "a teacher that learns from what its student makes of its lessons"),
+    "unsupervised": Entry("tinymeta.recipes.unsupervised", "few-shot learning prepared by images without labels"),
+    "learned-loss": Entry(
+        "tinymeta.recipes.learned_loss", "a loss that is learned, so that descending it adapts faster"
+    ),
 }
 
 

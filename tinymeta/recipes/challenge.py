@@ -30,7 +30,7 @@ from tinymeta.view import plots
 EPISODES, RUNS = "error, within-alphabet episodes", "error, official runs"
 LAKE = "Lake et al. 2019, Table 1"
 PEOPLE = Published(4.5, source=f"{LAKE}, at most")
-PUBLISHED = {
+PUBLISHED = {  # as other papers quote the table; the augmented prototypical network's had no second source
     "30 alphabets": {
         "prototypical network": Published(13.7, source=LAKE),
         "prototypical network, augmented": Published(6.0, source=LAKE),

@@ -47,7 +47,8 @@ ALGORITHMS = {
     "implicit": Habits("iMAML", steps=10),
 }
 
-# (points in training, points in testing) → mean squared error after one step (Li et al. 2017, Table 1)
+# (points in training, points in testing) → mean squared error after one step (Li et al. 2017, Table 1). The first row
+# and the last column agree with summaries of the paper; the other figures had no second source.
 LI = "Li et al. 2017, Table 1, 60,000 iterations"
 PUBLISHED = {
     "maml": {
@@ -61,7 +62,7 @@ PUBLISHED = {
         (20, 5): (1.01, 0.17), (20, 10): (0.54, 0.08), (20, 20): (0.31, 0.05),
     },
 }  # fmt: skip
-ZINTGRAF = "Zintgraf et al. 2019, Table 1, 50,000 iterations"
+ZINTGRAF = "Zintgraf et al. 2019, Table 1, 50,000 iterations"  # no second source
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def network(rng: np.random.Generator, inputs: int = 1) -> tm.nn.MLP:
 
 
 def reptile_network(rng: np.random.Generator) -> tm.nn.MLP:
-    """1-64-64-1 with tanh, as in Nichol et al. (2018, § 4)."""
+    """1-64-64-1 with tanh, as in the program that J. Schulman published with Reptile; the paper itself has ReLU."""
     return tm.nn.MLP([1, 64, 64, 1], rng=rng, activation=tm.tanh, weight_init=tm.nn.init.glorot_uniform)
 
 

@@ -23,6 +23,7 @@ from tinymeta.tasks.mixture import Mixture
 from tinymeta.tasks.navigation import Navigation
 from tinymeta.tasks.omniglot import download_omniglot, load_omniglot
 from tinymeta.tasks.quadratics import Quadratics
+from tinymeta.tasks.signals import SignalBandits
 from tinymeta.tasks.sinusoid import Sinusoids
 from tinymeta.tasks.splits import Split, split
 from tinymeta.tasks.stream import DriftingSinusoids
@@ -44,6 +45,7 @@ __all__ = [
     "Navigation",
     "NoisySupport",
     "Quadratics",
+    "SignalBandits",
     "Sinusoids",
     "Split",
     "TaskFamily",

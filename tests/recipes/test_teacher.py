@@ -1,0 +1,72 @@
+"""A teacher that learns through its student: the gradient through the student's step is exact, and it helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+
+RATE = 0.3
+
+
+@pytest.fixture
+def problem() -> dict[str, Any]:
+    """A teacher, a smaller student, a batch and a quiz, in float64."""
+    rng = np.random.default_rng(0)
+    batch = rng.standard_normal((8, 4)), rng.integers(3, size=8)
+    quiz = rng.standard_normal((6, 4)), rng.integers(3, size=6)
+    teacher = tm.nn.MLP([4, 6, 3], rng=rng, activation=tm.tanh, dtype=np.float64)
+    student = tm.nn.MLP([4, 2, 3], rng=rng, activation=tm.tanh, dtype=np.float64)
+    return {"teacher": teacher, "student": student, "batch": batch, "quiz": quiz}
+
+
+def quiz_loss(problem: dict[str, Any], distillation: tm.meta.Distillation) -> Any:
+    return lambda teacher: distillation.quiz_loss(teacher, problem["student"], problem["batch"], problem["quiz"], RATE)
+
+
+def test_the_teachers_gradient_through_the_students_step_is_exact(problem: dict[str, Any]) -> None:
+    loss, teacher = quiz_loss(problem, tm.meta.Distillation(2.0, 0.25)), problem["teacher"]
+    found, h = tm.grad(loss)(teacher), 1e-5
+    leaves, structure = tm.tree.flatten(teacher)
+    for index, leaf in enumerate(leaves):
+        slopes = np.zeros(leaf.shape)
+        for place in np.ndindex(leaf.shape):
+            ends = []
+            for sign in (1, -1):
+                moved = leaf.numpy().copy()
+                moved[place] += sign * h
+                ends.append(float(loss(tm.tree.unflatten(structure, [*leaves[:index], moved, *leaves[index + 1 :]]))))
+            slopes[place] = (ends[0] - ends[1]) / (2 * h)
+        # h² of truncation and 1e-16/h of rounding for a loss of order 1: both below 1e-9.
+        np.testing.assert_allclose(tm.tree.leaves(found)[index].numpy(), slopes, rtol=0, atol=1e-8)
+        assert np.abs(slopes).max() > 1e-6
+
+
+def test_a_step_along_the_gradient_improves_the_pilots_marks(problem: dict[str, Any]) -> None:
+    loss, teacher = quiz_loss(problem, tm.meta.Distillation(2.0, 0.25)), problem["teacher"]
+    better = tm.tree.map(lambda p, g: p - 0.1 * g, teacher, tm.grad(loss)(teacher))
+    assert float(loss(better)) < float(loss(teacher))
+
+
+def test_labels_alone_teach_as_if_there_were_no_teacher(problem: dict[str, Any]) -> None:
+    alone = tm.meta.Distillation(2.0, hard=1.0)
+    found = alone.loss(problem["student"], problem["teacher"], problem["batch"])
+    expected = tm.meta.classification(problem["student"], problem["batch"])
+    assert float(found) == pytest.approx(float(expected), abs=1e-14)
+    slopes = tm.grad(quiz_loss(problem, alone))(problem["teacher"])
+    assert all(not g.numpy().any() for g in tm.tree.leaves(slopes))
+
+
+def test_hot_distillation_matches_logits(problem: dict[str, Any]) -> None:
+    """As τ grows the slope in the student's logits is their difference from the teacher's, both centred, over the
+    number of classes (Hinton et al. 2015, eq. 4)."""
+    batch, rng = problem["batch"], np.random.default_rng(1)
+    said, told = rng.standard_normal((2, 8, 3))
+    hot = tm.meta.Distillation(1e4, hard=0.0)
+    slopes = tm.grad(lambda z: hot.loss(lambda x: z, lambda x: tm.tensor(told), batch))(tm.tensor(said)).numpy()
+    centred = lambda z: z - z.mean(-1, keepdims=True)
+    # The next term of the expansion is of the order of z²/τ, here 1e-4 of the first.
+    np.testing.assert_allclose(slopes, (centred(said) - centred(told)) / 3 / 8, rtol=0, atol=1e-4)

@@ -1,0 +1,117 @@
+"""Few-shot tasks out of unlabelled images: families whose labels are made up, for any learner to be trained on.
+
+UMTRA (Khodadadeh, Bölöni & Shah 2019): a class is one image and its distortions. Among many classes, images drawn at
+random are seldom of the same one (§ 3.1), so telling them apart is nearly the real task.
+
+CACTUs (Hsu, Levine & Finn 2019): a class is a cluster of an embedding found without labels (Algorithm 1). Several
+partitions, each of the embedding stretched at random along its axes, give many different tasks from one embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinymeta.engine.tensor import Array
+from tinymeta.tasks.episode import Episode
+from tinymeta.tasks.images import choose
+
+Augmentation = Callable[[np.random.Generator, Array], Array]
+
+
+@dataclass(frozen=True)
+class Umtra:
+    """Tasks whose classes are single images; the support set and the query set are different distortions of them.
+
+    Parameters
+    ----------
+    images
+        Unlabelled, (n, height, width).
+    ways, query
+        Images per task, and distortions of each in the query set. There is one of each in the support set.
+    augment
+        Changes images (…, height, width), each in its own way: see `tm.tasks.Augment`.
+    """
+
+    images: Array
+    ways: int
+    query: int
+    augment: Augmentation
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
+        """Draw tasks: x (tasks, ways · n, 1, height, width), y (tasks, ways · n)."""
+        chosen = self.images[choose(rng, np.ones((tasks, len(self.images)), bool), self.ways)]
+        seen = self.augment(rng, np.repeat(chosen[:, :, None], 1 + self.query, axis=2))
+        return Episode(labelled(seen[:, :, :1]), labelled(seen[:, :, 1:]))
+
+
+@dataclass(frozen=True)
+class Cactus:
+    """Tasks whose classes are clusters, one of several partitions for each task.
+
+    Parameters
+    ----------
+    images
+        Unlabelled, (n, height, width).
+    partitions
+        The cluster of every image in every partition, (partitions, n), from `partitions_of`.
+    ways, query
+        Clusters per task, and images of each in the query set. There is one of each in the support set.
+    augment
+        Changes images (…, height, width), each in its own way; None leaves them as they are.
+    """
+
+    images: Array
+    partitions: Array
+    ways: int
+    query: int
+    augment: Augmentation | None = None
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
+        """Draw tasks: x (tasks, ways · n, 1, height, width), y (tasks, ways · n)."""
+        needed = 1 + self.query
+        chosen = np.empty((tasks, self.ways, needed), np.int64)
+        for task in range(tasks):
+            cluster_of = self.partitions[rng.integers(len(self.partitions))]
+            large = np.flatnonzero(np.bincount(cluster_of) >= needed)
+            if len(large) < self.ways:
+                raise ValueError(
+                    f"Cactus cannot make {self.ways}-way tasks: only {len(large)} clusters have {needed} images; "
+                    "make fewer clusters, or lower query."
+                )
+            for way, cluster in enumerate(rng.permutation(large)[: self.ways]):
+                members = np.flatnonzero(cluster_of == cluster)
+                chosen[task, way] = rng.permutation(members)[:needed]
+        seen = self.images[chosen]
+        seen = seen if self.augment is None else self.augment(rng, seen)
+        return Episode(labelled(seen[:, :, :1]), labelled(seen[:, :, 1:]))
+
+
+def labelled(images: Array) -> tuple[Array, Array]:
+    """Images (tasks, ways, n, height, width) as examples of the classes 0 … ways − 1."""
+    tasks, ways, each, *size = images.shape
+    y = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
+    return images.reshape(tasks, ways * each, 1, *size), y
+
+
+def partitions_of(rng: np.random.Generator, embedding: Array, clusters: int, partitions: int) -> Array:
+    """Cluster an embedding (n, features) several times, each axis stretched at random: (partitions, n)."""
+    scales = rng.uniform(0.1, 1.0, (partitions, embedding.shape[1])).astype(embedding.dtype)
+    return np.stack([k_means(rng, embedding * scale, clusters) for scale in scales])
+
+
+def k_means(rng: np.random.Generator, x: Array, clusters: int, iterations: int = 10) -> Array:
+    """Lloyd's algorithm from random members as centres: the cluster of every row of `x`, (n,)."""
+    centres = x[rng.permutation(len(x))[:clusters]]
+    for _ in range(iterations):
+        nearest = ((centres**2).sum(1) - 2 * x @ centres.T).argmin(1)
+        count = np.bincount(nearest, minlength=clusters)
+        order = np.argsort(nearest, kind="stable")
+        filled = np.flatnonzero(count)
+        sums = np.add.reduceat(x[order], (np.cumsum(count) - count)[filled])
+        centres = centres.copy()
+        centres[filled] = sums / count[filled, None]
+    found: Array = nearest
+    return found

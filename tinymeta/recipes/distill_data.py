@@ -1,0 +1,239 @@
+"""Learning the data: one synthetic image per class, made by back-propagating through training.
+
+Dataset distillation (Wang et al. 2018): the images and the step sizes are learned so that a network which starts
+anywhere and sees nothing else classifies real images. What they are compared with is one real image per class,
+drawn at random, with the best step size for that; and the mean image of each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Array
+from tinymeta.meta.distill_data import Synthetic, Trial, Trials, distillation, distilled
+from tinymeta.recipes.config import key, user_mistakes
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Interval, Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view import plots
+
+CLASSES = 10
+LABELS = np.arange(CLASSES)
+RATES = (0.02, 0.05, 0.1, 0.2)  # step sizes that training on real images chooses from,
+LONGER = 5  # with as many steps as the synthetic ones have, or so many times as many; that
+TRIED = 1  # network per set is tried for
+DRAWS, MANY = 3, 10  # how often one real image per class is drawn; and how many per class are a further comparison
+START = 0.1  # the step sizes before they are learned
+COPIES = 20  # how often an Omniglot drawing is drawn again for training, a little different each time
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(500, "updates of the images", least=0)
+    tasks: int = key(6, "sets of ten characters, each distilled by itself", least=2)
+    meta_batch: int = key(2, "random networks per set and iteration", least=1)
+    networks: int = key(10, "random networks to test with, per set", least=1)
+    steps: int = key(10, "training steps on the synthetic images", least=1)
+    width: int = key(64, "hidden units", least=1)
+    batch: int = key(100, "real images that a network is judged by in training", least=1)
+    outer_lr: float = key(0.02, "Adam's step size for images and log step sizes, decaying to 0", least=0)
+
+
+class Images(NamedTuple):
+    """Real images of every set, (sets, classes, instances, 784), with mean 0 and variance 1 in each set."""
+
+    train: Array
+    test: Array
+    mean: Array  # what was subtracted, and
+    deviation: Array  # divided by
+
+
+def load(config: Config, run: Run, source: str) -> Images:
+    """The characters of one source. Hands that draw the test images draw none for training."""
+    if source == "glyphs":
+        drawn = tm.tasks.glyphs(alphabets=config.tasks, characters=CLASSES, hands=100, seed=run.seed).images
+        train, test = np.split((drawn / np.float32(255)).reshape(config.tasks, CLASSES, 100, 28, 28), [70], axis=2)
+    else:
+        with user_mistakes():
+            classes = tm.tasks.load_omniglot(run.data)
+        if config.tasks * CLASSES > len(classes):
+            raise UserError(
+                f"Omniglot has {len(classes)} characters, enough for {len(classes) // CLASSES} sets: lower tasks"
+            )
+        rng = np.random.default_rng([run.seed, 1])
+        chosen = rng.permutation(len(classes))[: config.tasks * CLASSES].reshape(config.tasks, CLASSES)
+        train, test = np.split(classes.images[chosen] / np.float32(255), [14], axis=2)
+        again = np.repeat(train, COPIES, axis=2)
+        train = np.concatenate([train, tm.tasks.Augment()(rng, again)], axis=2)
+    train, test = (part.reshape(*part.shape[:-2], -1) for part in (train, test))
+    mean, deviation = train.mean((1, 2), keepdims=True), train.std((1, 2, 3), keepdims=True)
+    return Images((train - mean) / deviation, (test - mean) / deviation, mean, deviation)
+
+
+def loss(model: tm.nn.MLP, batch: Any) -> tm.Tensor:
+    return tm.nn.cross_entropy(model(batch[0]), batch[1])
+
+
+def network(config: Config) -> Callable[[np.random.Generator], tm.nn.MLP]:
+    return lambda rng: tm.nn.MLP([28 * 28, config.width, CLASSES], rng=rng)
+
+
+class Sets(NamedTuple):
+    """Trials of every set: what `fit` samples from. Leaves are (sets, networks, …)."""
+
+    sets: list[Trials]
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Trial:
+        drawn = [trials.sample(rng, tasks) for trials in self.sets]
+        stacked: Trial = tm.tree.map(lambda *leaves: np.stack(leaves), *drawn)
+        return stacked
+
+
+def trials(config: Config, images: Images) -> Sets:
+    labels = np.repeat(LABELS, images.train.shape[2])
+    flat = [train.reshape(-1, train.shape[-1]) for train in images.train]
+    return Sets([Trials(network(config), x, labels, config.batch) for x in flat])
+
+
+def random_images(config: Config, images: Images, rng: np.random.Generator) -> Array:
+    """One real image per class and set: (sets, classes, 784)."""
+    some = rng.integers(images.train.shape[2], size=images.train.shape[:2])
+    return np.take_along_axis(images.train, some[..., None, None], axis=2)[:, :, 0]
+
+
+def rates(config: Config, rate: float, times: int = 1) -> tm.Tensor:
+    """The logarithm of one step size, for all steps of every set, `times` as many as usual."""
+    return tm.full((config.tasks, times * config.steps), np.log(rate), dtype=np.float32)
+
+
+def sources(run: Run) -> list[str]:
+    return ["glyphs"] + ["omniglot"] * (run.data is not None)
+
+
+def start(config: Config, images: Images) -> Synthetic:
+    """The mean image of every class, and one step size for all steps."""
+    return Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
+
+
+def distil(config: Config, run: Run, images: Images) -> Synthetic:
+    """The synthetic images and step sizes of every set, all sets at once."""
+    over_sets = tm.vmap(distillation(loss, LABELS))
+    found: Synthetic = tm.meta.fit(
+        # The sets have nothing in common, and Adam has no use for the scale: the mean will do for each of them.
+        lambda phi, trials: over_sets(phi, trials).mean(),
+        start(config, images),
+        trials(config, images),
+        optimizer=tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1))),
+        iterations=config.iterations,
+        meta_batch=config.meta_batch,
+        seed=run.seed,
+        run=run,
+        compiled=True,
+    )
+    return found
+
+
+def train(config: Config, run: Run) -> Result:
+    columns = {}
+    for source in sources(run):
+        images = load(config, run, source)
+        phi = distil(config, run.stage(source), images)
+        columns[source] = measure(config, run.stage(source), images, phi)
+        draw(run.stage(source), images, phi)
+    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on real images after training")
+    return result(config, columns)
+
+
+def evaluate(config: Config, run: Run) -> Result:
+    columns = {}
+    for source in sources(run):
+        images = load(config, run, source)
+        phi = tm.meta.trained(run.stage(source).checkpoint, start(config, images))
+        columns[source] = measure(config, run.stage(source), images, phi)
+    return result(config, columns)
+
+
+def measure(config: Config, run: Run, images: Images, phi: Synthetic) -> dict[str, Interval]:
+    """Accuracy on the test images of networks trained on different examples: an interval over the sets."""
+    rng = run.rng("test")
+    draws = [random_images(config, images, rng) for _ in range(DRAWS)]
+    several = np.concatenate([random_images(config, images, rng) for _ in range(MANY)], 1)
+    found = {
+        "one synthetic image per class": score(config, run, images, phi, LABELS),
+        "one real image per class": best(config, run, images, draws, LABELS),
+        "mean image of each class": best(config, run, images, [images.train.mean(2)], LABELS),
+        f"{MANY} real images per class": best(config, run, images, [several], np.tile(LABELS, MANY)),
+    }
+    return {name: interval(accuracy, "%") for name, accuracy in found.items()}
+
+
+def best(config: Config, run: Run, images: Images, draws: list[Array], labels: Array) -> Array:
+    """The test accuracy of training on real examples, the mean over `draws` of them. The step size and number of
+    steps are those that are best on all training images, which is more than who has only the examples could do."""
+    options = [rates(config, rate, times) for rate in RATES for times in (1, LONGER)]
+    few = replace(config, networks=TRIED)
+    seen = [score(few, run, images, Synthetic(tm.tensor(draws[0]), o), labels, "train").mean() for o in options]
+    chosen = options[int(np.argmax(seen))]
+    found: Array = np.mean([score(config, run, images, Synthetic(tm.tensor(x), chosen), labels) for x in draws], 0)
+    return found
+
+
+def score(
+    config: Config, run: Run, images: Images, phi: Synthetic, labels: Array, part: Literal["train", "test"] = "test"
+) -> Array:
+    """Per cent right of the real images of `part`, for every set the mean over random networks: (sets,)."""
+    real: Array = getattr(images, part)
+    truth = np.repeat(LABELS, real.shape[2])
+    networks = Trials(network(config), real, truth, 1).networks(run.rng(f"networks to {part}"), config.networks)
+
+    def accuracy(theta: Any, phi: Synthetic, x: Any) -> tm.Tensor:
+        return tm.nn.accuracy(distilled(loss, phi, labels, theta)(x), truth)
+
+    def over_networks(phi: Synthetic, x: Any) -> tm.Tensor:
+        found: tm.Tensor = tm.vmap(accuracy, in_axes=(0, None, None))(networks, phi, x)
+        return found
+
+    flat = real.reshape(len(real), -1, real.shape[-1])
+    accuracies: Array = 100 * tm.vmap(over_networks)(phi, flat).numpy().mean(1)
+    return accuracies
+
+
+def draw(run: Run, images: Images, phi: Synthetic) -> None:
+    """The first set: a real drawing of every class, the mean image, and the synthetic one (grey is 0)."""
+
+    def ink(x: Array) -> Array:
+        drawn: Array = (x * images.deviation[0, 0] + images.mean[0, 0]).reshape(CLASSES, 28, 28)
+        return drawn
+
+    made = phi.examples.numpy()[0].reshape(CLASSES, 28, 28)
+    made = 0.5 + 0.5 * made / np.abs(made).max((1, 2), keepdims=True)
+    rows = np.stack([ink(images.train[0][:, 0]), ink(images.train[0].mean(1)), made])
+    run.draw(f"images-{run.name}.png", plots.images, rows, rows=["real", "mean", "synthetic"], title=run.name)
+
+
+def result(config: Config, columns: dict[str, dict[str, Interval]]) -> Result:
+    rows = next(iter(columns.values()))
+    metrics = {name: {source: column[name] for source, column in columns.items()} for name in rows}
+    protocol: dict[str, object] = {
+        "sets": f"{config.tasks} sets of {CLASSES} characters, each distilled by itself",
+        "network": f"784-{config.width}-{CLASSES} ReLU, drawn anew for every training",
+        "training": f"{config.steps} steps of gradient descent on all examples, step sizes learned",
+        "training on real images": f"step size of {RATES}, {config.steps} or {LONGER * config.steps} steps, whichever "
+        "is best on the training images",
+        "outer": f"Adam {config.outer_lr}, cosine to 0, {config.iterations} iterations, {config.meta_batch} networks "
+        f"and {config.batch} real images each",
+        "test": f"images by other hands; mean over {config.networks} random networks (one real image per class: over "
+        f"{DRAWS} draws, too); interval over the sets",
+    }
+    if "omniglot" in columns:
+        protocol["Omniglot"] = f"14 of 20 drawers to train on, and {COPIES} distorted copies of each; 6 drawers to test"
+    return Result(protocol=protocol, metrics=metrics)
+
+
+recipe = Recipe("distill-data", "one synthetic image per class that a network learns from", Config, train, evaluate)

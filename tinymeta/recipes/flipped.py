@@ -1,0 +1,80 @@
+"""Characters of which many have a wrong label: what the recipes about bad labels share.
+
+A repetition is ten characters of ten generated alphabets, so that repetitions have nothing in common. They are the
+leading axis of every array, and are trained on all at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.tensor import Array
+
+CLASSES, SIDE = 10, 14  # pixels of a side, after halving
+PIXELS = SIDE**2
+SHIFT = 1  # pixels: how far a batch is shifted at most
+FLIPS = {"any class": None, "one class": 0}  # what a flipped label becomes, and flip_background's class for it
+
+
+class Images(NamedTuple):
+    """Images class by class, (repetitions, n, pixels), scaled to mean 0 and variance 1 in `noisy`."""
+
+    noisy: Array
+    clean: Array
+    test: Array
+
+
+class Data(NamedTuple):
+    """Examples (x, y)."""
+
+    pool: tuple[Array, Array]  # noisy examples, and then the clean ones
+    wrong: Array  # which of the noisy labels are wrong
+    clean: tuple[Array, Array]
+    test: tuple[Array, Array]
+
+
+def draw(seed: int, repetitions: int, each: tuple[int, int, int]) -> Images:
+    """Characters, halved in size: `each` images per class that are noisy, clean and for the test, by other hands."""
+    drawn = tm.tasks.glyphs(alphabets=repetitions * CLASSES, characters=1, hands=sum(each), seed=seed).images
+    halved = drawn.reshape(-1, SIDE, 2, SIDE, 2).mean((-3, -1), dtype=np.float32)
+    parts = np.split(halved.reshape(repetitions, CLASSES, -1, PIXELS), np.cumsum(each[:2]), axis=2)
+    flat = [part.reshape(repetitions, -1, PIXELS) for part in parts]
+    mean, deviation = flat[0].mean(1, keepdims=True), flat[0].std((1, 2), keepdims=True)
+    return Images(*((part - mean) / deviation for part in flat))
+
+
+def labelled(images: Images, flips: str, rate: float, rng: np.random.Generator) -> Data:
+    """The images with their labels, a share of those of `noisy` flipped (Ren et al. 2018, § 4.2)."""
+    true, surely, asked = (
+        np.tile(np.repeat(np.arange(CLASSES), part.shape[1] // CLASSES), (len(part), 1)) for part in images
+    )
+    background = FLIPS[flips]
+    if background is None:
+        given = tm.tasks.flip_uniform(rng, true, rate, CLASSES)
+    else:
+        given = tm.tasks.flip_background(rng, true, rate, background)
+    pool = np.concatenate(images[:2], 1), np.concatenate([given, surely], 1)
+    return Data(pool, given != true, (images.clean, surely), (images.test, asked))
+
+
+def shifted(rng: np.random.Generator, x: Array) -> Array:
+    """A batch moved by a pixel or so, so that none is seen twice alike."""
+    by = rng.integers(-SHIFT, SHIFT + 1, 2)
+    moved: Array = np.roll(x.reshape(*x.shape[:-1], SIDE, SIDE), by, (-2, -1)).reshape(x.shape)
+    return moved
+
+
+def networks(rng: np.random.Generator, repetitions: int, width: int) -> Any:
+    """As many networks with one hidden layer, as one whose leaves have a leading axis."""
+    drawn = [tm.nn.MLP([PIXELS, width, CLASSES], rng=rng) for _ in range(repetitions)]
+    return tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *drawn)
+
+
+def accuracy(models: Any, test: tuple[Array, Array]) -> Array:
+    """Per cent of the test examples that the network of each repetition gets right: (repetitions,)."""
+    one = lambda model, test: tm.nn.accuracy(model(test[0]), test[1])
+    right: Array = 100 * tm.vmap(one)(models, test).numpy()
+    return right

@@ -1,0 +1,252 @@
+"""Step sizes and decays tuned by their own gradient, beside a grid.
+
+Online (Baydin et al. 2018): softmax regression on invented characters with noisy labels, trained once from a step
+size that is too small by decades or too large. The grid trains once for each of its step sizes, and is read off at its
+best one by the very loss that is compared.
+
+Unrolled (Maclaurin et al. 2015): a step size, its decay over the training and a weight decay for a network that sees
+five drawings of each character, chosen by the gradient of the validation loss through all of training; the grid over
+the three chooses by the same validation loss, and both are compared on test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.recipes.config import key
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view.tuning import tuning
+
+CHARACTERS, SIDE = 20, 14
+HANDS = {"train": 200, "valid": 20, "test": 80}  # drawings of each character
+STARTS = (0.001, 0.01, 0.1)
+GRID = tuple(10.0 ** (k / 2 - 4) for k in range(11))  # 10⁻⁴ to 10 by half decades
+RULES: dict[str, Callable[[Any], Any]] = {
+    "SGD": lambda lr: tm.optim.SGD(lr),
+    "momentum": lambda lr: tm.optim.SGD(lr, momentum=0.9),
+    "Adam": lambda lr: tm.optim.Adam(lr),
+}
+FEW = 5  # drawings of each character that the unrolled training sees
+SETTINGS = {  # the grid of the unrolled training, in the units of `scheduled`
+    "lr": np.log(np.geomspace(0.003, 3.0, 7)),
+    "drop": np.array([0.0, 1.0, 2.0, 4.0, 6.0]),
+    "decay": np.log(np.geomspace(1e-5, 1e-1, 7)),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(1000, "steps of an online training; the unrolled one takes a twentieth", least=1)
+    seeds: int = key(5, "divisions of the drawings, label noises and first weights to repeat everything with", least=2)
+    batch: int = key(200, "examples per step of the online training", least=1)
+    flipped: float = key(0.3, "share of the training labels that are drawn anew at random", least=0)
+    beta: float = key(0.1, "step size of the step size, online", least=0)
+    trainings: int = key(60, "trainings to differentiate through, unrolled", least=0)
+    outer_lr: float = key(0.15, "Adam's step size for the logarithms of the hyperparameters, unrolled", least=0)
+
+
+class Images(NamedTuple):
+    """Drawings and labels, with an axis of seeds in front."""
+
+    train: tuple[Any, Any]
+    valid: tuple[Any, Any]
+    test: tuple[Any, Any]
+
+
+def loss(model: Any, batch: Any) -> Any:
+    x, labels = batch
+    return tm.nn.cross_entropy(model(x), labels)
+
+
+def characters(config: Config, run: Run) -> Images:
+    """The drawings of one alphabet, for every seed divided anew by hand, with other wrong labels."""
+    rng = run.rng("characters")
+    images = tm.tasks.glyphs(1, CHARACTERS, sum(HANDS.values()), seed=int(rng.integers(2**31)), size=SIDE).images
+    parts: dict[str, list[Any]] = {name: [] for name in HANDS}
+    for _ in range(config.seeds):
+        drawn, first = images[:, rng.permutation(images.shape[1])], 0
+        for name, hands in HANDS.items():
+            x = drawn[:, first : first + hands].reshape(-1, SIDE * SIDE).astype(np.float32) / 255
+            y = np.repeat(np.arange(CHARACTERS), hands)
+            if name == "train":
+                y = np.where(rng.random(len(y)) < config.flipped, rng.integers(CHARACTERS, size=len(y)), y)
+            parts[name].append((x, y))
+            first += hands
+    return Images(**{name: stacked(pairs) for name, pairs in parts.items()})
+
+
+def stacked(trees: list[Any]) -> Any:
+    return tm.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+
+
+def networks(config: Config, run: Run, sizes: list[int]) -> Any:
+    rng = run.rng("weights")
+    return stacked([tm.nn.MLP(sizes, rng=rng) for _ in range(config.seeds)])
+
+
+# ------------------------------------------------------------------------------------------------------------ online
+
+
+def trainings(config: Config, run: Run, images: Images, rule: Callable[[Any], Any], lrs: Any) -> tuple[Any, Any]:
+    """Train from every step size of `lrs` on every seed, all at once.
+
+    Returns the final loss on all training examples, (lrs, seeds), and the step sizes in force, (steps, lrs, seeds).
+    """
+    models = networks(config, run, [SIDE * SIDE, CHARACTERS])
+    models = tm.tree.map(lambda a: np.repeat(a[None], len(lrs), 0), models)
+    lrs = np.repeat(np.asarray(lrs, np.float32)[:, None], config.seeds, 1)
+
+    def step(lr: Any, model: Any, state: Any, batch: Any) -> Any:
+        model, state = rule(lr).update(tm.grad(loss)(model, batch), state, model)
+        return model, state, getattr(state, "phi", lr)
+
+    state = everywhere(lambda lr, model: rule(lr).init(model))(lrs, models)
+    advance = tm.compile(everywhere(step, (0, 0, 0, None)))
+    rng, course = run.rng("batches"), []
+    x, y = images.train
+    with np.errstate(all="ignore"):  # the grid holds step sizes that diverge
+        for _ in range(config.iterations):
+            rows = rng.integers(x.shape[1], size=(config.seeds, config.batch))
+            batch = np.take_along_axis(x, rows[..., None], 1), np.take_along_axis(y, rows, 1)
+            models, state, now = advance(lrs, models, state, batch)
+            course.append(np.array(now))
+        return everywhere(loss, (0, None))(models, images.train).numpy(), np.stack(course)
+
+
+def everywhere(f: Callable[..., Any], axes: Any = 0) -> Callable[..., Any]:
+    """`f` for every step size, which `axes` are for, and every seed."""
+    return tm.vmap(tm.vmap(f), in_axes=axes)
+
+
+def online(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The numbers, and what the plot shows: for each rule the grid, the online losses and the step sizes over time."""
+    rows: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    for name, rule in RULES.items():
+        fixed, _ = trainings(config, run, images, rule, GRID)
+        tuned, course = trainings(config, run, images, partial(tm.meta.Hypergradient, rule, beta=config.beta), STARTS)
+        means = np.where(np.isfinite(fixed.mean(1)), fixed.mean(1), np.inf)
+        best = fixed[means.argmin()]
+        at = [int(np.argmin(np.abs(np.log(np.array(GRID) / start)))) for start in STARTS]
+        columns = [f"from {start:g}" for start in STARTS]
+        rows[f"{name}, step size fixed"] = {
+            f"best of {len(GRID)}": interval(best),
+            **{column: interval(fixed[k]) for column, k in zip(columns, at)},
+        }
+        rows[f"{name}, tuned online"] = {column: interval(line) for column, line in zip(columns, tuned)}
+        rows[f"{name}, online above best of {len(GRID)}"] = {
+            column: interval(100 * (line / best - 1), "%") for column, line in zip(columns, tuned)
+        }
+        shown[name] = {"grid": means, "online": tuned.mean(1), "course": np.exp(np.log(course).mean(-1))}
+        run.say(f"{name}: best of the grid at {GRID[int(means.argmin())]:.3g}")
+    return rows, shown
+
+
+# ---------------------------------------------------------------------------------------------------------- unrolled
+
+
+def scheduled(steps: int, phi: Any) -> Any:
+    """Momentum with the step size exp(lr − drop·t/T) after t of T steps, and the weight decay exp(decay)."""
+    lr = lambda taken: tm.exp(phi["lr"] - phi["drop"] * (taken / steps))
+    return Decaying(lr, tm.exp(phi["decay"]))
+
+
+class Decaying(tm.optim.SGD):
+    """SGD with momentum whose weight decay may be a Tensor."""
+
+    def __init__(self, lr: Any, decay: Any) -> None:
+        super().__init__(lr, momentum=0.9)
+        self.decay = decay
+
+    def update(self, grads: Any, state: Any, params: Any) -> Any:
+        return super().update(tm.tree.map(lambda g, p: g + self.decay * p, grads, params), state, params)
+
+
+class Always(NamedTuple):
+    """A family of tasks that are always the same ones, a problem for each seed."""
+
+    problems: Any
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Any:
+        return self.problems
+
+
+def losses(steps: int, phi: Any, problems: Any) -> Any:
+    """The loss on the query set of every problem, each trained by its own hyperparameters: (problems,)."""
+    rule = partial(scheduled, steps)
+    return tm.vmap(partial(tm.meta.unrolled, loss, rule, steps))(phi, problems)
+
+
+def first_drawings(seeds: int, a: Any) -> Any:
+    """The first `FEW` drawings of each character: (seeds, characters · hands, …) → (seeds, characters · FEW, …)."""
+    few = a.reshape(seeds, CHARACTERS, -1, *a.shape[2:])[:, :, :FEW]
+    return few.reshape(seeds, CHARACTERS * FEW, *a.shape[2:])
+
+
+def repeated(seeds: int, row: Any) -> dict[str, Any]:
+    """One setting of the three hyperparameters for all seeds."""
+    return {name: np.full(seeds, value, np.float32) for name, value in zip(SETTINGS, row)}
+
+
+def unrolled(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The numbers, and the validation loss over the trainings for the plot."""
+    steps = max(config.iterations // 20, 1)
+    few = tm.tree.map(partial(first_drawings, config.seeds), images.train)
+    start = networks(config, run, [SIDE * SIDE, 32, CHARACTERS])
+    valid, test = (tm.meta.Problem(start, few, query) for query in (images.valid, images.test))
+
+    measured = tm.compile(partial(losses, steps))
+    points = np.stack(np.meshgrid(*SETTINGS.values(), indexing="ij"), -1).reshape(-1, len(SETTINGS))
+    with np.errstate(all="ignore"):
+        grid = np.stack([measured(repeated(config.seeds, row), valid).numpy() for row in points])  # (points, seeds)
+    best = np.where(np.isfinite(grid), grid, np.inf).argmin(0)  # of each seed
+    chosen = {name: points[best, k].astype(np.float32) for k, name in enumerate(SETTINGS)}
+
+    phi = tm.meta.fit(
+        lambda phi, problems: losses(steps, phi, problems).mean(),
+        repeated(config.seeds, [np.log(0.01), 1.0, np.log(1e-3)]),
+        Always(valid),
+        optimizer=tm.optim.Adam(config.outer_lr),
+        iterations=config.trainings,
+        meta_batch=config.seeds,
+        run=run,
+        compiled=True,
+    )
+    here, there = measured(phi, test).numpy(), measured(chosen, test).numpy()
+    rows = {
+        "unrolled": {"validation": interval(measured(phi, valid).numpy()), "test": interval(here)},
+        f"best of {len(points)} settings": {"validation": interval(grid.min(0)), "test": interval(there)},
+        f"unrolled above best of {len(points)}": {"test": interval(100 * (here / there - 1), "%")},
+    }
+    return rows, {"lines": run.lines(), "best": float(grid.min(0).mean()), "points": len(points)}
+
+
+def train(config: Config, run: Run) -> Result:
+    images = characters(config, run)
+    rows, shown = online(config, run, images)
+    more, learned = unrolled(config, run, images)
+    run.draw("tuning.png", tuning, GRID, STARTS, shown, learned)
+    return Result(
+        protocol={
+            "data": f"{CHARACTERS} invented characters, {SIDE} x {SIDE} pixels",
+            "online": f"softmax regression, {config.iterations} steps of {config.batch} examples, "
+            f"{config.flipped:.0%} of the labels drawn at random; the loss of all training examples at the end",
+            "online rule": f"relative, β = {config.beta}",
+            "grid": "step sizes 10⁻⁴ to 10 by half decades, the best by the compared loss itself",
+            "unrolled": f"{SIDE * SIDE}-32-{CHARACTERS} network, {FEW} drawings of each character, momentum 0.9, "
+            f"{max(config.iterations // 20, 1)} steps; {config.trainings} trainings, Adam {config.outer_lr}",
+            "seeds": f"{config.seeds}, each its own division of the drawings, wrong labels, weights and batches",
+        },
+        metrics={**rows, **more},
+    )
+
+
+recipe = Recipe("hypergradient", "step sizes and decays tuned by their own gradient", Config, train)

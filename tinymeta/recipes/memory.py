@@ -1,0 +1,194 @@
+"""Forgetting, and a bounded memory of gradients against it.
+
+Tasks come one after the other, never to return, and one network has to hold them all: every task is the same
+classification of points with the features in an order of its own. Plain gradient descent follows the task at hand
+and undoes what earlier ones need. The memory keeps a few gradients of each task, no example, and its uses turn a
+step so that it does not climb the losses of the past. (Average accuracy and backward transfer are those of
+Lopez-Paz & Ranzato 2017, § 2.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.tensor import Array
+from tinymeta.meta.memory import GradientMemory, flat, unflat
+from tinymeta.recipes.config import key
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view.forgetting import forgetting, similarities
+
+RATES = (0.01, 0.03, 0.1, 0.3)  # step sizes that each method may choose from, on validation streams
+CLASSES, TEST = 10, 500  # of each task: classes, and examples to measure its accuracy on
+PLAIN, MIXED = "no memory", "all tasks mixed, no memory"
+
+Turn = Callable[[GradientMemory, Array, int, np.random.Generator], Array]
+TURNS: dict[str, Turn] = {
+    PLAIN: lambda memory, g, task, rng: g,
+    "mean of all tasks": lambda memory, g, task, rng: memory.among_means(g, task),
+    "A-GEM": lambda memory, g, task, rng: memory.agem(g, task),
+    "PCGrad": lambda memory, g, task, rng: memory.pcgrad(g, task, rng),
+    "PCGrad against every gradient": lambda memory, g, task, rng: memory.pcgrad(g, task, rng, each=True),
+    "preconditioned": lambda memory, g, task, rng: memory.preconditioned(g, task),
+    "preconditioned, then PCGrad": lambda memory, g, task, rng: memory.pcgrad(
+        memory.preconditioned(g, task), task, rng, each=True
+    ),
+    MIXED: lambda memory, g, task, rng: g,
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(50, "steps on each task of a stream, each on examples of its own", least=1)
+    tasks: int = key(20, "test streams, each with networks of its own", least=2)
+    length: int = key(6, "tasks in a stream: the second half are relatives of the first", least=2)
+    batch: int = key(10, "examples per step", least=1)
+    capacity: int = key(20, "gradients that are kept of each task", least=2)
+    features: int = key(32, "features of a point", least=2)
+    noise: float = key(1.0, "standard deviation around a class's prototype, whose features have 1", least=0)
+    related: float = key(0.7, "share of features that a task has in the same place as its relative", least=0)
+    width: int = key(64, "hidden units", least=1)
+    validation: int = key(4, "streams to choose step sizes on", least=1)
+
+
+class Stream(NamedTuple):
+    """The examples of all tasks: x (tasks, n, features), y (tasks, n)."""
+
+    x: Array
+    y: Array
+    test_x: Array
+    test_y: Array
+
+
+class Course(NamedTuple):
+    """What became of one network along a stream: the accuracy in each task after each task, and the memory."""
+
+    accuracy: Array  # (tasks learned, tasks measured)
+    memory: GradientMemory
+    held: list[int]  # the memory's bytes after each task
+
+
+def draw(config: Config, rng: np.random.Generator) -> Stream:
+    """The tasks of a stream: task k and task k + length/2 have a share `related` of their features in one place."""
+    prototypes = rng.standard_normal((CLASSES, config.features))
+    orders: list[Array] = []
+    for k in range(config.length):
+        relative = k - (config.length + 1) // 2
+        order = rng.permutation(config.features) if relative < 0 else orders[relative].copy()
+        if relative >= 0:
+            moved = np.flatnonzero(rng.random(config.features) >= config.related)
+            order[moved] = order[rng.permutation(moved)]
+        orders.append(order)
+
+    def observe(n: int) -> tuple[Array, Array]:
+        y = rng.integers(CLASSES, size=(config.length, n))
+        x = prototypes[y] + config.noise * rng.standard_normal((config.length, n, config.features))
+        return np.stack([points[:, order] for points, order in zip(x, orders)]).astype(np.float32), y
+
+    return Stream(*observe(config.iterations * config.batch), *observe(TEST))
+
+
+slope = tm.compile(tm.grad(tm.meta.classification))
+
+
+def follow(config: Config, seed: list[int], method: str, rate: float) -> Course:
+    """One network along one stream, by one method."""
+    rng = np.random.default_rng(seed)
+    stream = draw(config, rng)
+    network = tm.nn.MLP([config.features, config.width, CLASSES], rng=rng)
+    theta, memory = flat(network), GradientMemory(network, config.length, config.capacity)
+    accuracy, held = [], []
+    for task in range(config.length):
+        for begin in range(0, stream.y.shape[1], config.batch):
+            some = slice(begin, begin + config.batch)
+            batch = mixed(stream, task, some) if method == MIXED else (stream.x[task, some], stream.y[task, some])
+            g = flat(slope(unflat(theta, network), batch))
+            theta = theta - rate * TURNS[method](memory, g, task, rng)
+            memory.write(task, g)
+        logits = unflat(theta, network)(stream.test_x).numpy()
+        accuracy.append((logits.argmax(-1) == stream.test_y).mean(1))
+        held.append(memory.nbytes)
+    return Course(np.stack(accuracy), memory, held)
+
+
+def mixed(stream: Stream, task: int, some: slice) -> tuple[Array, Array]:
+    """As many examples, from all tasks in turn: what could be had if tasks did not come one after the other."""
+    at = np.arange(some.start, some.stop) + task * stream.y.shape[1]
+    tasks, examples = at % len(stream.y), at // len(stream.y)
+    return stream.x[tasks, examples], stream.y[tasks, examples]
+
+
+def train(config: Config, run: Run) -> Result:
+    metrics: dict[str, Any] = {}
+    courses: dict[str, list[Course]] = {}
+    chosen = {}
+    with run.progress(len(TURNS)) as bar:
+        for method in TURNS:
+            chosen[method] = tuned(config, run, method)
+            courses[method] = [follow(config, [run.seed, 1, k], method, chosen[method]) for k in range(config.tasks)]
+            metrics[method] = columns(courses[method], courses[PLAIN])
+            bar.advance(loss=1 - metrics[method]["average accuracy"].mean / 100)
+    accuracy = {name: np.stack([course.accuracy for course in each]) for name, each in courses.items() if name != MIXED}
+    run.draw("forgetting.png", forgetting, accuracy, title="Accuracy in the tasks so far")
+    likeness = np.stack([course.memory.similarity() for course in courses[PLAIN]])
+    run.draw("similarity.png", similarities, likeness.mean(0), title="Cosines of the tasks' mean gradients")
+    return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, courses[PLAIN], likeness))
+
+
+def tuned(config: Config, run: Run, method: str) -> float:
+    """The step size with the best average accuracy on validation streams."""
+    streams = range(min(config.validation, config.tasks))
+    final: Any = lambda rate: [follow(config, [run.seed, 2, k], method, rate).accuracy[-1].mean() for k in streams]
+    return max(RATES, key=lambda rate: float(np.mean(final(rate))))
+
+
+def columns(courses: list[Course], plain: list[Course]) -> dict[str, Any]:
+    """The numbers of a method, the last of them in comparison, stream by stream."""
+    accuracy, other = (np.stack([course.accuracy for course in each]) for each in (courses, plain))
+    learned = np.diagonal(accuracy, axis1=1, axis2=2)
+    final = accuracy[:, -1]
+    line = {
+        "average accuracy": interval(100 * final.mean(1), "%"),
+        "backward transfer": interval(100 * (final - learned)[:, :-1].mean(1), "%"),
+        "when just learned": interval(100 * learned.mean(1), "%"),
+    }
+    if plain is not courses:
+        line["above no memory"] = interval(100 * (final - other[:, -1]).mean(1), "%")
+    return line
+
+
+def remembered(config: Config, courses: list[Course], likeness: Array) -> dict[str, Any]:
+    """What the memory holds, and how alike it finds tasks that are relatives, and those that are not."""
+    half = (config.length + 1) // 2
+    relatives = np.eye(config.length, k=half, dtype=bool)
+    strangers = np.triu(np.ones_like(relatives), 1) & ~relatives
+    return {
+        "memory after the first task, MB": courses[0].held[0] / 1e6,
+        "memory after the last task, MB": courses[0].held[-1] / 1e6,
+        "cosine of relatives' gradients": interval(likeness[:, relatives].mean(1)),
+        "cosine of strangers' gradients": interval(likeness[:, strangers].mean(1)),
+    }
+
+
+def protocol(config: Config, chosen: dict[str, float]) -> dict[str, object]:
+    share = f"{100 * config.related:.0f} %"
+    return {
+        "stream": f"{config.length} tasks in turn, {config.iterations} steps of {config.batch} examples on each, "
+        "no example seen twice",
+        "tasks": f"{CLASSES} Gaussian classes in {config.features} dimensions, features in an order of each task's "
+        f"own; the second half of the tasks share {share} of places with one of the first",
+        "network": f"{config.features}-{config.width}-{CLASSES} ReLU, one head for all tasks, SGD",
+        "memory": f"{config.capacity} gradients per task",
+        "step sizes": f"{', '.join(f'{name} {rate}' for name, rate in chosen.items())}; best of "
+        f"{', '.join(map(str, RATES))} on {min(config.validation, config.tasks)} validation streams",
+        "test": f"{config.tasks} streams, {TEST} examples per task",
+    }
+
+
+recipe = Recipe("memory", "a bounded memory of gradients, against forgetting", Config, train)

@@ -1,0 +1,156 @@
+"""2-D navigation: a policy that walks to a hidden goal after one gradient step (Finn et al. 2017, § 5.3).
+
+The reward alone tells where a task's goal is. A policy trained on all goals at once learns to stay in the middle,
+and one gradient step from there does not lead far. MAML trains the policy for what it becomes: each outer step
+is a trust-region step through the inner one. Meta-SGD (Li et al. 2017, § 4.3) also learns the inner step sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.meta.metasgd import WeightsAndSteps
+from tinymeta.recipes.config import key
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Published, Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view import plots
+from tinymeta.view.paths import paths
+
+STEP = 0.1  # the longest move along an axis, and the unit of the policies' actions
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0)  # step sizes that the baselines may choose from
+VALIDATION = 60  # tasks to choose them on
+TITLES = {"maml": "MAML", "meta-sgd": "Meta-SGD"}
+SOURCE = "Li et al. 2017, 2D navigation"
+PUBLISHED = {
+    "fixed": {"maml": Published(-9.12, 0.66, SOURCE), "meta-sgd": Published(-8.64, 0.68, SOURCE)},
+    "random": {"maml": Published(-10.71, 0.76, SOURCE), "meta-sgd": Published(-10.15, 0.62, SOURCE)},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(100, "outer steps", least=0)
+    algorithm: str = key("maml", "how to meta-train", choices=tuple(TITLES))
+    tasks: int = key(600, "test tasks", least=2)
+    meta_batch: int = key(20, "tasks per iteration", least=1)
+    trajectories: int = key(20, "trajectories per task, before and after the inner step", least=1)
+    start: str = key("fixed", "where trajectories start: at the origin, or anywhere", choices=("fixed", "random"))
+    inner_lr: float = key(0.3, "inner step size; Meta-SGD starts from it")
+    discount: float = key(0.99, "of the returns that policies are improved by")
+    radius: float = key(0.01, "trust region of an outer step, in KL")
+    widths: tuple[int, ...] = key((100, 100), "hidden layers", least=1)
+
+
+def search(config: Config, learner: tm.meta.GradientLearner) -> tm.meta.PolicySearch:
+    extent = 0.5 if config.start == "random" else 0.0
+    where = tm.tasks.Navigation(step_size=STEP, start_extent=extent)
+    return tm.meta.PolicySearch(where, learner, config.trajectories, config.discount, config.radius)
+
+
+def learner(config: Config) -> tm.meta.GradientLearner:
+    """What is meta-trained."""
+    if config.algorithm == "meta-sgd":
+        return tm.meta.MetaSGD(
+            tm.meta.policy_gradient, alpha=(config.inner_lr, config.inner_lr), network=policy(config)
+        )
+    return tm.meta.MAML(tm.meta.policy_gradient, rule=tm.optim.SGD(config.inner_lr), network=policy(config))
+
+
+def pretrainer(config: Config) -> tm.meta.GradientLearner:
+    """The same policy, trained on all tasks without an inner step."""
+    return replace(learner(replace(config, algorithm="maml")), steps=0)
+
+
+def policy(config: Config) -> Any:
+    return lambda rng: tm.meta.GaussianPolicy([2, *config.widths, 2], rng=rng, scale=STEP)
+
+
+def stages(config: Config) -> dict[str, tm.meta.GradientLearner]:
+    return {TITLES[config.algorithm]: learner(config), "pre-trained": pretrainer(config)}
+
+
+def start(run: Run, learner: tm.meta.GradientLearner) -> Any:
+    """Where training begins: for every method the same policy."""
+    return learner.init(np.random.default_rng([run.seed, 1]))
+
+
+def train(config: Config, run: Run) -> Result:
+    budget: dict[str, Any] = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
+    found = {
+        name: search(config, learner).fit(start(run, learner), **budget, run=run.stage(name))
+        for name, learner in stages(config).items()
+    }
+    run.draw("curves.png", plots.learning_curves, run.lines(), "return", title="Return of the policies in training")
+    return measure(config, run, found)
+
+
+def evaluate(config: Config, run: Run) -> Result:
+    load: Any = lambda name, learner: tm.meta.trained(run.stage(name).checkpoint, start(run, learner))
+    return measure(config, run, {name: load(name, learner) for name, learner in stages(config).items()})
+
+
+def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+    title = TITLES[config.algorithm]
+    # Every method takes its one step as Meta-SGD does, MAML and the baselines with one size for all weights.
+    one_step = search(config, tm.meta.MetaSGD(tm.meta.policy_gradient))
+    trained = found[title] if config.algorithm == "meta-sgd" else with_rate(found[title], config.inner_lr)
+    baselines = {"pre-trained": found["pre-trained"], "random weights": start(run, pretrainer(config))}
+    best = {name: tuned(config, run, one_step, theta) for name, theta in baselines.items()}
+    methods = {title: trained} | {name: with_rate(theta, best[name]) for name, theta in baselines.items()}
+    metrics = {}
+    for name, phi in methods.items():
+        returns = one_step.returns(run.rng("test"), phi, config.tasks)
+        metrics[name] = {"before": interval(returns[:, 0]), "after 1 step": interval(returns[:, 1])}
+    metrics["straight to the goal, told where it is"] = {"before": interval(straight(config, run, one_step))}
+    draw_paths(run, one_step, methods)
+    return Result(
+        protocol={
+            "task": f"goals in [−0.5, 0.5]², {config.start} start, horizon 100, reward −distance, moves up to {STEP}",
+            "policy": f"2-{'-'.join(map(str, config.widths))}-2 ReLU, Gaussian with one learned deviation per axis",
+            "inner": f"1 step of policy gradient on {config.trajectories} trajectories, size {config.inner_lr}",
+            "baselines' step": f"{', '.join(f'{name} {rate}' for name, rate in best.items())}; "
+            f"best of {', '.join(map(str, RATES))} on {VALIDATION} validation tasks",
+            "outer": f"TRPO, radius {config.radius}, {config.iterations} iterations of {config.meta_batch} tasks",
+            "test": f"{config.tasks} tasks, {config.trajectories} trajectories each, undiscounted return",
+        },
+        metrics=metrics,
+        published={title: {"after 1 step": PUBLISHED[config.start][config.algorithm]}},
+    )
+
+
+def with_rate(theta: Any, rate: float) -> WeightsAndSteps:
+    return WeightsAndSteps(theta, tm.tree.map(lambda p: tm.full_like(p, rate), theta))
+
+
+def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, theta: Any) -> float:
+    """The one step size that serves a policy best on validation tasks."""
+    tasks = min(config.tasks, VALIDATION)
+    score = {r: one_step.returns(run.rng("validation"), with_rate(theta, r), tasks)[:, 1].mean() for r in RATES}
+    return max(RATES, key=lambda rate: float(score[rate]))
+
+
+def straight(config: Config, run: Run, one_step: tm.meta.PolicySearch) -> Any:
+    """The return of walking straight to the goal, which nobody can who has to find it."""
+    where, rng = one_step.environment, run.rng("test")
+    goals = where.draw(rng, config.tasks)
+    seen = tm.tasks.rollout(where, rng, goals, lambda position: goals[:, None] - position, config.trajectories)
+    return seen.rewards.sum(-1).mean(-1)
+
+
+def draw_paths(run: Run, one_step: tm.meta.PolicySearch, methods: dict[str, Any]) -> None:
+    """Four goals, three trajectories each, before and after one step."""
+    goals = np.array([[0.4, 0.3], [-0.35, 0.4], [-0.3, -0.4], [0.45, -0.25]], np.float32)
+    shown = {}
+    for name, phi in methods.items():
+        rng = run.rng("picture")
+        before, after = one_step.before_and_after(rng, goals, phi)
+        shown[name] = (before.observations[:, :3], after.observations[:, :3])
+    run.draw("paths.png", paths, shown, goals, title="Three trajectories for each of four goals")
+
+
+recipe = Recipe("navigation", "a policy that finds a hidden goal after one gradient step", Config, train, evaluate)

@@ -1,0 +1,215 @@
+"""Learning from bad labels: 40 % are wrong, and a few clean examples say which examples to trust.
+
+Plain training learns wrong labels by heart. A robust loss gives up on what it finds hard, right or wrong. Ren et al.
+(2018) weight each example by the gradient of the clean loss; Meta-Weight-Net (Shu et al. 2019) by a function of its
+loss, which is learned through the same gradient. Labels are flipped in the two ways of Ren et al.: to any other class,
+and to one background class. A repetition is ten characters of its own; all repetitions train at once under `vmap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Array
+from tinymeta.meta.reweight import WeightNet, clean_weights, weight_net_loss
+from tinymeta.recipes.config import key
+from tinymeta.recipes.flipped import (
+    CLASSES,
+    FLIPS,
+    PIXELS,
+    SHIFT,
+    SIDE,
+    Data,
+    accuracy,
+    draw,
+    labelled,
+    networks,
+    shifted,
+)
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Interval, Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view.weights import weight_histograms
+
+RATES = (0.01, 0.03)  # step sizes that every method chooses from
+POWERS = (0.3, 0.5, 0.7)  # and the exponents that the robust loss does
+STOPS = 6  # times at which training may stop: each method chooses
+NET_RATES = (0.001, 0.003)  # and Adam's step sizes that Meta-Weight-Net does
+WARMUP = 300  # steps until they are reached: the losses of an untrained model say nothing about labels
+MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(1200, "training steps", least=1)
+    tasks: int = key(8, "repetitions, ten characters each", least=2)
+    validation: int = key(2, "further repetitions, to choose step sizes on", least=1)
+    flipped: float = key(0.4, "share of flipped labels", least=0)
+    shots: int = key(200, "training examples per class, some with wrong labels", least=1)
+    clean: int = key(10, "clean examples per class", least=1)
+    query: int = key(40, "test examples per class, drawn by other hands", least=1)
+    batch: int = key(100, "examples per step", least=1)
+    width: int = key(128, "hidden units", least=1)
+
+
+def each(model: tm.nn.MLP, batch: Any) -> tm.Tensor:
+    return tm.nn.cross_entropy_each(model(batch[0]), batch[1])
+
+
+def robust(power: float) -> Callable[[Any, Any], tm.Tensor]:
+    """(1 − p^q)/q: cross-entropy as q → 0, mean absolute error at q = 1 (Zhang & Sabuncu 2018, eq. 6)."""
+    return lambda model, batch: (1.0 - tm.exp(-power * each(model, batch))) * (1.0 / power)
+
+
+def alike(phi: Any, theta: Any, noisy: Any, clean: Any) -> tm.Tensor:
+    return tm.full((len(noisy[1]),), 1.0 / len(noisy[1]), dtype=np.float32)
+
+
+class Method(NamedTuple):
+    """How a batch becomes weights on its losses; `phi` is learned along with the model by the loss `learn`, if any."""
+
+    weigh: Callable[[Any, Any, Any, Any], tm.Tensor]  # (phi, theta, noisy, clean) → (n,)
+    loss: Callable[[Any, Any], tm.Tensor] = each
+    phi: Callable[[np.random.Generator], Any] = lambda rng: None
+    learn: Callable[[Any, Any, Any, Any, Any], tm.Tensor] | None = None
+    learn_rate: float = 0.0  # Adam's step size for phi
+
+
+VARIANTS = {
+    "plain training": {"": Method(alike)},
+    "robust loss": {f", q = {q}": Method(alike, robust(q)) for q in POWERS},
+    "Ren et al.": {"": Method(lambda _, theta, noisy, clean: clean_weights(each, theta, noisy, clean))},
+    "Meta-Weight-Net": {
+        f", net {lr}": Method(
+            lambda net, theta, noisy, clean: net.weights(each, theta, noisy),
+            phi=lambda rng: WeightNet(100, rng=rng),
+            learn=lambda net, theta, noisy, clean, rate: weight_net_loss(net, each, theta, noisy, clean, rate),
+            learn_rate=lr,
+        )
+        for lr in NET_RATES
+    },
+}
+
+
+class State(NamedTuple):
+    theta: Any
+    taken: Any  # state of the model's optimizer
+    phi: Any
+    learned: Any  # state of phi's optimizer
+
+
+@cache
+def training(method: Method) -> tuple[Callable[..., State], Callable[..., Any]]:
+    """For all repetitions at once: the first state, and a step `(state, noisy, clean, rate) → (state, weights)`."""
+    phi_rule = tm.optim.Adam(tm.optim.schedules.linear(0.0, method.learn_rate, WARMUP))
+
+    def begin(theta: Any, phi: Any) -> State:
+        return State(theta, tm.optim.SGD(0.0, MOMENTUM).init(theta), phi, phi_rule.init(phi))
+
+    def step(state: State, noisy: Any, clean: Any, rate: Any) -> tuple[State, tm.Tensor]:
+        theta, taken, phi, learned = state
+        if method.learn is not None:
+            grads = tm.grad(method.learn)(phi, theta, noisy, clean, rate)
+            phi, learned = phi_rule.update(grads, learned, phi)
+        weights = method.weigh(phi, theta, noisy, clean)
+        grads = tm.grad(lambda theta: tm.sum(weights * method.loss(theta, noisy)))(theta)
+        theta, taken = tm.optim.SGD(rate, MOMENTUM).update(grads, taken, theta)
+        return State(theta, taken, phi, learned), weights
+
+    return tm.vmap(begin), tm.compile(tm.vmap(step, in_axes=(0, 0, 0, None)))
+
+
+class Outcome(NamedTuple):
+    accuracy: Array  # (STOPS, repetitions), per cent of the test examples
+    weights: Array  # (repetitions, noisy): mean weight of every noisy example in training
+
+
+def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> Outcome:
+    """Train a model in every repetition, all at once."""
+    (x, labels), (sure, surely), row = found.pool, found.clean, np.arange(len(found.wrong))[:, None]
+    rng, phi_rng = run.rng("training"), run.rng("phi")  # all methods see the same networks and batches
+    begin, step = training(method)
+    phi = tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *[method.phi(phi_rng) for _ in row])
+    state = begin(networks(rng, len(row), config.width), phi)
+    total, visits = np.zeros((2, *labels.shape))
+    stops = np.ceil(np.linspace(0, config.iterations, STOPS + 1))[1:]
+    accuracies: list[Array] = []
+    for i in range(config.iterations):
+        some = rng.integers(labels.shape[1], size=(len(row), config.batch))
+        noisy, clean = (shifted(rng, x[row, some]), labels[row, some]), (shifted(rng, sure), surely)
+        state, weights = step(state, noisy, clean, np.float32(rate))
+        np.add.at(total, (row, some), weights.numpy())
+        np.add.at(visits, (row, some), 1)
+        accuracies += [accuracy(state.theta, found.test)] * int((stops == i + 1).sum())
+    return Outcome(np.stack(accuracies), (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
+
+
+def tuned(config: Config, run: Run, name: str, found: Data) -> tuple[Method, float, int, str]:
+    """The variant, step size and time to stop that are best on validation repetitions, and their description."""
+    options = []
+    for label, method in VARIANTS[name].items():
+        for rate in RATES:
+            right = fit(config, run, method, rate, found).accuracy.mean(1)
+            stop = int(right.argmax())
+            after = f"{(stop + 1) * config.iterations // STOPS} steps"
+            options.append((float(right[stop]), (method, rate, stop, f"rate {rate}{label}, {after}")))
+    return max(options, key=lambda option: option[0])[1]
+
+
+def train(config: Config, run: Run) -> Result:
+    if config.flipped > 1:
+        raise UserError(f"flipped is a share from 0 to 1, not {config.flipped}")
+    metrics: dict[str, dict[str, Interval]] = {name: {} for name in VARIANTS}
+    chosen: dict[str, str] = {}
+    shown = {}
+    each_class = config.shots, config.clean, config.query
+    held_out = draw(2 * run.seed + 1, config.validation, each_class)
+    images = draw(2 * run.seed, config.tasks, each_class)
+    with run.progress(len(FLIPS) * len(VARIANTS)) as bar:
+        for flips in FLIPS:
+            rng = run.rng(flips)
+            validation, test = (labelled(part, flips, config.flipped, rng) for part in (held_out, images))
+            for name in VARIANTS:
+                method, rate, stop, how = tuned(config, run, name, validation)
+                outcome = fit(config, run, method, rate, test)
+                metrics[name][f"accuracy, flipped to {flips}"] = interval(outcome.accuracy[stop], "%")
+                chosen[f"{name}, flipped to {flips}"] = how
+                if name in ("Ren et al.", "Meta-Weight-Net"):
+                    areas = [separation(w, wrong) for w, wrong in zip(outcome.weights, test.wrong)]
+                    metrics[name][f"AUC, flipped to {flips}"] = interval(areas)
+                    shown[f"{name}, flipped to {flips}"] = (outcome.weights, test.wrong)
+                bar.advance(accuracy=float(outcome.accuracy[stop].mean()))
+    run.draw("weights.png", weight_histograms, shown, title="What the learner trusts")
+    return Result(
+        protocol={
+            "data": f"{CLASSES} characters of generated alphabets in {SIDE}×{SIDE} pixels, {config.shots} images each, "
+            f"{100 * config.flipped:g} % of the labels flipped; {config.clean} clean images each",
+            "clean images": "all methods train on them, too; two of them are judged by them",
+            "network": f"{PIXELS}-{config.width}-{CLASSES} ReLU; batches of {config.batch}, shifted by {SHIFT} pixel",
+            "optimizer": f"SGD, momentum {MOMENTUM}, at most {config.iterations} steps",
+            "tuned": f"rate of {RATES}, when to stop, the robust loss's q of {POWERS}, and the net's rate of "
+            f"{NET_RATES} after a warm-up, on {config.validation} other repetitions",
+            **{f"chosen for {name}": how for name, how in chosen.items()},
+            "AUC": "probability that a right label weighs more than a wrong one",
+            "test": f"{config.tasks} repetitions, {config.query} images per class by other hands",
+        },
+        metrics=metrics,
+    )
+
+
+def separation(weights: Array, wrong: Array) -> float:
+    """The probability that a right example weighs more than a wrong one, ties counting half (AUC)."""
+    rank = np.unique(weights, return_inverse=True)[1]
+    ties = np.bincount(rank[wrong], minlength=rank.max() + 1)
+    lighter = np.cumsum(ties) - 0.5 * ties
+    return float(lighter[rank[~wrong]].mean() / max(wrong.sum(), 1))
+
+
+recipe = Recipe("reweight", "weights on examples, so that wrong labels count for nothing", Config, train)

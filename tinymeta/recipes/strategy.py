@@ -1,0 +1,249 @@
+"""Which update rule for which task: a network that picks from a task's features, against the best rule for all.
+
+The tasks come from four families that want different rules and step sizes: sinusoids, few-shot characters,
+quadratics of condition 100, and autoencoders. Every task starts from random weights and has ten steps. The network
+is trained on all four at once, the single best rule and step size are chosen by a grid on validation tasks of the
+same mixture, and both then meet new tasks, and a family that neither has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.meta.strategy import HARD, RULES, StrategyNet, fixed, learn
+from tinymeta.meta.strategy import strategy as picked_by
+from tinymeta.recipes.config import key
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view.strategies import strategies
+
+SIDE = 8  # pixels of a character
+STARTS = 64  # random first weights of each family to draw from
+TRIALS = 2  # pairs of the evolution search
+FLOOR, CEILING = 1e-3, 5.0  # of the remaining loss, and of its logarithm
+RATES = tuple(np.geomspace(1e-3, 3.0, 13).astype(float))
+SHARPEST = 40.0
+VALIDATION = 48  # tasks of each family for the grid
+UNSEEN = "unseen family"
+OURS = {"soft": "strategy network, mixture", "hard": "strategy network, one rule"}
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(
+        1600, "meta-iterations: the first half trains mixtures, the second sharpens them to one rule", least=0
+    )
+    tasks: int = key(200, "test tasks of each family", least=2)
+    meta_batch: int = key(8, "tasks of each family per iteration", least=1)
+    steps: int = key(10, "inner steps", least=1)
+    every: int = key(5, "inner steps between choices", least=1)
+    outer_lr: float = key(0.003, "Adam's step size, falling to 0 on half a cosine", least=0)
+
+
+class Kind(NamedTuple):
+    """A family of tasks with its model and loss."""
+
+    family: Any
+    network: Callable[[np.random.Generator], Any]
+    each: Callable[[Any, Any], Any]  # (model, batch) → (n,)
+
+
+class Problems(NamedTuple):
+    """Tasks with first weights and the evolution search's trials, family by family."""
+
+    kinds: dict[str, Kind]
+    starts: dict[str, Any]
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> dict[str, Any]:
+        """`tasks` of each family: name to (theta, trials, episode)."""
+        batch = {}
+        for name, kind in self.kinds.items():
+            rows = rng.integers(STARTS, size=tasks)
+            theta = tm.tree.map(lambda a, rows=rows: a[rows], self.starts[name])
+            trials = tm.tree.map(
+                lambda a: rng.standard_normal((a.shape[0], TRIALS, *a.shape[1:]), dtype=np.float32), theta
+            )
+            batch[name] = theta, trials, kind.family.sample(rng, tasks)
+        return batch
+
+
+def squared_error(model: Any, batch: Any) -> Any:
+    return tm.mean(tm.square(model(batch[0]) - batch[1]), -1)
+
+
+def cross_entropy(model: Any, batch: Any) -> Any:
+    return tm.nn.losses.cross_entropy_each(model(batch[0]), batch[1])
+
+
+def on_a_plane(theta: Any, batch: Any) -> Any:
+    """The rows of a quadratic |W θ − y|²."""
+    return tm.mean(tm.square(batch[0] @ theta["theta"] - batch[1]), -1)
+
+
+def mlp(*sizes: int) -> Callable[[np.random.Generator], Any]:
+    return lambda rng: tm.nn.MLP(list(sizes), rng=rng, activation=tm.tanh)
+
+
+def kinds() -> dict[str, Kind]:
+    """The families; the last is not trained on."""
+    pixels = SIDE * SIDE
+    drawn = tm.tasks.glyphs(alphabets=8, characters=20, hands=10, size=SIDE)
+    images = tm.tasks.FewShotImages(drawn, ways=5, shots=3, query=5)
+    origin = lambda rng: {"theta": tm.tensor(rng.standard_normal((10, 1)), np.float32)}
+    return {
+        "sinusoids": Kind(tm.tasks.Sinusoids(10, 20), mlp(1, 20, 20, 1), squared_error),
+        "characters": Kind(images, mlp(pixels, 16, 5), cross_entropy),
+        "quadratics": Kind(tm.tasks.Quadratics(10, condition=100.0), origin, on_a_plane),
+        "autoencoding": Kind(tm.tasks.Autoencoding(images), mlp(pixels, 12, pixels), squared_error),
+        UNSEEN: Kind(tm.tasks.LinearRegressions(20, 20, features=8, noise=0.1), mlp(8, 16, 1), squared_error),
+    }
+
+
+def problems(names: Callable[[str], bool] = lambda name: True) -> Problems:
+    chosen = {name: kind for name, kind in kinds().items() if names(name)}
+    rng = np.random.default_rng(0)
+    starts = {}
+    for name, kind in chosen.items():
+        models = [kind.network(rng) for _ in range(STARTS)]
+        starts[name] = tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *models)
+    return Problems(chosen, starts)
+
+
+def remaining(kind: Kind, config: Config, choose: Any, theta: Any, trials: Any, episode: Any) -> tuple[Any, Any]:
+    """The logarithm of the share of the query loss that is left after learning, and the choices made."""
+    end, made = learn(choose, kind.each, theta, episode.support, trials, config.steps, config.every)
+    before, after = (tm.mean(kind.each(model, episode.query)) for model in (theta, end))
+    return tm.log(after / before + FLOOR), made
+
+
+def objective(kinds_: dict[str, Kind], config: Config, sharpness: Any, phi: Any, batch: Any) -> Any:
+    """Its mean over tasks, then families."""
+    total = 0.0
+    for name, kind in kinds_.items():
+        one = lambda phi, *task, kind=kind: remaining(kind, config, picked_by(phi, sharpness), *task)[0]
+        scores = tm.vmap(one, in_axes=(None, 0, 0, 0))(phi, *batch[name])
+        # Through a diverging task the gradient is as large as it is meaningless: such tasks are left out.
+        total = total + tm.minimum(scores, 1.0).mean() / len(kinds_)
+    return total
+
+
+def sharpening(kinds_: dict[str, Kind], config: Config, phi: Any, batch: Any, iteration: Any) -> Any:
+    """The same for a mixture that sharpens to one rule, by the factor SHARPEST in the last iteration."""
+    progress = iteration.astype(np.float32) / max(config.iterations / 2, 1)
+    return objective(kinds_, config, tm.exp(progress * float(np.log(SHARPEST))), phi, batch)
+
+
+def start(run: Run) -> StrategyNet:
+    return StrategyNet(np.random.default_rng([run.seed, 1]))
+
+
+def train(config: Config, run: Run) -> Result:
+    training = problems(lambda name: name != UNSEEN)
+    phi, found = start(run), {}
+    soft = partial(objective, training.kinds, config, 1.0)
+    for stage, goal in (("soft", soft), ("hard", partial(sharpening, training.kinds, config))):
+        iterations = config.iterations // 2
+        phi = found[stage] = tm.meta.fit(
+            goal,
+            phi,
+            training,
+            optimizer=tm.optim.Clipped(
+                tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(iterations, 1))),
+                partial(tm.optim.clip_by_global_norm, limit=1.0),
+            ),
+            iterations=iterations,
+            meta_batch=config.meta_batch,
+            seed=run.seed,
+            run=run.stage(stage),
+            compiled=True,
+        )
+    return measure(config, run, found)
+
+
+def evaluate(config: Config, run: Run) -> Result:
+    return measure(config, run, {name: tm.meta.trained(run.stage(name).checkpoint, start(run)) for name in OURS})
+
+
+def grid(config: Config, kind: Kind, tasks: Any) -> Any:
+    """The mean score of every rule (rows) with every step size on the tasks of one family."""
+
+    def one(weights: Any, rate: Any, *task: Any) -> Any:
+        return remaining(kind, config, fixed(weights, rate), *task)[0]
+
+    scores = tm.compile(tm.vmap(one, in_axes=(None, None, 0, 0, 0)))
+    rows = np.eye(len(RULES), dtype=np.float32)
+    with np.errstate(all="ignore"):  # too large a step size diverges, and is not chosen
+        return np.array(
+            [[held(scores(row, np.float32(np.log(r)), *tasks).numpy()).mean() for r in RATES] for row in rows]
+        )
+
+
+def held(scores: Any) -> Any:
+    """Scores with divergence counted as a loss that has grown by e⁵, for everyone alike."""
+    return np.minimum(np.where(np.isfinite(scores), scores, CEILING), CEILING)
+
+
+def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+    every = problems()
+    validation, test = (
+        every.sample(run.rng(name), n)
+        for name, n in (("validation", min(config.tasks, VALIDATION)), ("test", config.tasks))
+    )
+    tables = {name: grid(config, kind, validation[name]) for name, kind in every.kinds.items()}
+    mixture = np.mean([table for name, table in tables.items() if name != UNSEEN], axis=0)
+    best = np.unravel_index(mixture.argmin(), mixture.shape)
+    title = f"best fixed rule: {RULES[best[0]]} {RATES[best[1]]:.2g}"
+    scores: dict[str, dict[str, Any]] = {name: {} for name in (*OURS.values(), title, "best fixed rule of each family")}
+    picks: dict[str, Any] = {}
+    for name, kind in every.kinds.items():
+        for stage, phi in found.items():
+            choose = picked_by(phi, HARD if stage == "hard" else 1.0)
+            score, made = tm.vmap(partial(remaining, kind, config, choose))(*test[name])
+            scores[OURS[stage]][name] = held(score.numpy())
+            picks[f"{name}, {stage}"] = made.numpy().mean((0, 1, 2))
+        own = np.unravel_index(tables[name].argmin(), mixture.shape)
+        for row, (rule, rate) in ((title, best), ("best fixed rule of each family", own)):
+            choose = fixed(
+                tm.tensor(np.eye(len(RULES), dtype=np.float32)[rule]), tm.tensor(np.float32(np.log(RATES[rate])))
+            )
+            scores[row][name] = held(tm.vmap(partial(remaining, kind, config, choose))(*test[name])[0].numpy())
+    metrics: dict[str, Any] = {
+        row: {**{name: interval(s) for name, s in line.items()}, "the four": interval(together(line))}
+        for row, line in scores.items()
+    }
+    for row in OURS.values():
+        metrics[f"{row}, less the best fixed rule"] = {
+            **{name: interval(scores[row][name] - scores[title][name]) for name in every.kinds},
+            "the four": interval(together(scores[row]) - together(scores[title])),
+        }
+    run.draw("strategies.png", strategies, RULES, picks, {row: metrics[row] for row in scores})
+    return Result(
+        protocol={
+            "score": f"log(query loss after {config.steps} steps / before + {FLOOR}); lower is better",
+            "families": "sinusoids, 1-20-20-1; 5-way 3-shot characters of 8 x 8 pixels, 64-16-5; quadratics in 10 "
+            "dimensions, condition 100; autoencoders of characters, 64-12-64",
+            "unseen family": "linear regression with 8 features by an 8-16-1 network",
+            "rules": ", ".join(RULES),
+            "choice": f"per layer, every {config.every} steps, from loss, gradients, curvature and examples (support)",
+            "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
+            f"{config.meta_batch} tasks per family",
+            "grid": f"{len(RULES)} rules x {len(RATES)} step sizes on {VALIDATION} validation tasks per family",
+            "test tasks": config.tasks,
+        },
+        metrics=metrics | {f"picks on {name}": dict(zip(RULES, map(float, row))) for name, row in picks.items()},
+    )
+
+
+def together(line: dict[str, Any]) -> Any:
+    """Task by task, the mean over the families trained on."""
+    return np.mean([scores for name, scores in line.items() if name != UNSEEN], axis=0)
+
+
+recipe = Recipe("strategy", "a network that picks the update rule from a task's features", Config, train, evaluate)

@@ -1,0 +1,195 @@
+"""A drifting stream: today's curve is nearly yesterday's, and each is predicted before its points are told.
+
+Fine-tuning along such a stream has one step size: too small and it lags behind, too large and it forgets or
+diverges. Here the first weights and a step size for each weight are meta-learned, by gradients of the losses along
+whole streams, and then followed far beyond the length that they were trained on. Every rival starts from weights
+of its own and has the best step size that a grid finds on validation streams.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.meta.online import StartAndPace
+from tinymeta.recipes.config import key
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view import plots
+from tinymeta.view.streams import followed, tracked
+
+TITLES = {"online": "meta-learned weights", "maml": "MAML's weights", "joint": "jointly trained weights"}
+OURS = "meta-learned weights and step sizes"
+RATES = (
+    0.00005,
+    0.0001,
+    0.0002,
+    0.0005,
+    0.001,
+    0.002,
+    0.003,
+    0.005,
+    0.01,
+    0.02,
+)  # what a fixed step size is chosen from
+VALIDATION = 100  # streams to choose it on
+CLIP = 10.0  # length of the longest meta-gradient
+SHOWN = (1, 5, 20, 60)  # times in the picture of one stream
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(2000, "meta-iterations", least=0)
+    tasks: int = key(300, "test streams", least=2)
+    meta_batch: int = key(25, "streams per iteration", least=1)
+    times: int = key(30, "length of a stream in training", least=1)
+    test_times: int = key(200, "length of a stream in testing", least=1)
+    shots: int = key(5, "points told at each time", least=1)
+    drift: float = key(0.03, "step of the random walk, as a share of each range", least=0)
+    jump: float = key(0.02, "probability that a stream begins anew at a time", least=0)
+    alpha: float = key(0.002, "the first step size of every weight", least=1e-8)
+    outer_lr: float = key(0.001, "outer step size (Adam); ten times as large for the logarithms of step sizes", least=0)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Streams as arrays: x and y of shape (streams, times, shots, 1)."""
+
+    drifting: tm.tasks.DriftingSinusoids
+    times: int
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Any:
+        told = [episode.support for _, episode in islice(self.drifting.episodes(rng, tasks), self.times)]
+        return tuple(np.stack(each, 1) for each in zip(*told))
+
+
+def streams(config: Config, times: int) -> Streams:
+    family = tm.tasks.Sinusoids(config.shots, 1)
+    return Streams(tm.tasks.DriftingSinusoids(family, config.drift, config.jump), times)
+
+
+def network(rng: np.random.Generator) -> tm.nn.MLP:
+    return tm.nn.MLP([1, 40, 40, 1], rng=rng)
+
+
+online = tm.meta.OnlineMetaSGD(tm.meta.regression)
+
+
+def learners(config: Config) -> dict[str, tuple[Any, Any]]:
+    """What is trained: each stage's objective and family of tasks."""
+    curves, rule = tm.tasks.Sinusoids(config.shots, 10), tm.optim.SGD(0.01)
+    return {
+        "online": (online, streams(config, config.times)),
+        "maml": (tm.meta.MAML(tm.meta.regression, rule=rule), curves),
+        "joint": (tm.meta.Joint(tm.meta.regression, rule=rule), curves),
+    }
+
+
+def start(config: Config, run: Run, name: str) -> Any:
+    theta = network(np.random.default_rng([run.seed, 1]))
+    return with_rate(theta, config.alpha) if name == "online" else theta
+
+
+def with_rate(theta: Any, rate: float) -> StartAndPace:
+    return StartAndPace(theta, tm.tree.map(lambda p: tm.full_like(p, np.log(rate)), theta))
+
+
+def outer_rule(config: Config, name: str, theta: Any) -> tm.optim.Optimizer:
+    """Adam on gradients of at most a length: now and then a stream diverges."""
+    lr: Any = config.outer_lr
+    if name == "online":
+        lr = StartAndPace(*(tm.tree.map(lambda p, lr=lr: tm.full_like(p, lr), theta) for lr in (lr, 10 * lr)))
+    return tm.optim.Clipped(tm.optim.Adam(lr), partial(tm.optim.clip_by_global_norm, limit=CLIP))
+
+
+def train(config: Config, run: Run) -> Result:
+    found = {}
+    theta = start(config, run, "random")
+    for name, (objective, family) in learners(config).items():
+        found[name] = tm.meta.fit(
+            objective,
+            start(config, run, name),
+            family,
+            optimizer=outer_rule(config, name, theta),
+            iterations=config.iterations,
+            meta_batch=config.meta_batch,
+            seed=run.seed,
+            run=run.stage(name),
+            compiled=True,
+        )
+    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss in training, each its own")
+    return measure(config, run, found)
+
+
+def evaluate(config: Config, run: Run) -> Result:
+    load: Any = lambda name: tm.meta.trained(run.stage(name).checkpoint, start(config, run, name))
+    return measure(config, run, {name: load(name) for name in learners(config)})
+
+
+def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+    methods = {OURS: found["online"]}
+    weights = {TITLES[name]: phi.theta if name == "online" else phi for name, phi in found.items()}
+    weights["random weights"] = start(config, run, "random")
+    chosen = {}
+    for name, theta in weights.items():
+        chosen[name] = tuned(config, run, theta)
+        methods[f"{name}, step size {chosen[name]}"] = with_rate(theta, chosen[name])
+    test = streams(config, config.test_times).sample(run.rng("test"), config.tasks)
+    losses = {name: online.losses(phi, test) for name, phi in methods.items()}
+    half, trained_for = config.test_times // 2, min(config.times, config.test_times)
+    metrics = {
+        name: {
+            f"sum over {config.test_times} times": interval(each.sum(1)),
+            f"mean of the first {trained_for}": interval(each[:, :trained_for].mean(1)),
+            f"mean from {half} on": interval(each[:, half:].mean(1)),
+        }
+        for name, each in losses.items()
+    }
+    run.draw("cumulative.png", followed, losses, trained_for, title="Loss along a drifting stream, summed up")
+    draw_one_stream(config, run, methods)
+    return Result(
+        protocol={
+            "stream": f"A sin(x − p), A in [0.1, 5], p in [0, π], drift {config.drift}, jump {config.jump}",
+            "online": f"{config.shots} points at a time, predicted before they are told, then one gradient step",
+            "network": "1-40-40-1 ReLU",
+            "training": f"Adam {config.outer_lr}, {config.iterations} iterations of {config.meta_batch} streams of "
+            f"{config.times} times",
+            "first step size": config.alpha,
+            "fixed step sizes": f"best of {', '.join(map(str, RATES))} on {VALIDATION} validation streams",
+            "test": f"{config.tasks} streams of {config.test_times} times",
+        },
+        metrics=metrics,
+    )
+
+
+def tuned(config: Config, run: Run, theta: Any) -> float:
+    """The step size that makes the smallest sum of losses on validation streams."""
+    validation = streams(config, config.test_times).sample(run.rng("validation"), min(config.tasks, VALIDATION))
+    with np.errstate(all="ignore"):  # too large a step size diverges, and is not chosen
+        score = {rate: float(online.losses(with_rate(theta, rate), validation).mean()) for rate in RATES}
+    return min(RATES, key=lambda rate: score[rate] if np.isfinite(score[rate]) else np.inf)
+
+
+def draw_one_stream(config: Config, run: Run, methods: dict[str, StartAndPace]) -> None:
+    """What two methods predict at a few times of one stream, before they are told the points of that time."""
+    x = np.linspace(-5, 5, 200, dtype=np.float32)[:, None]
+    met = list(islice(streams(config, 0).drifting.episodes(run.rng("picture"), 1), max(SHOWN) + 1))
+    told = tuple(np.stack(each)[:, 0] for each in zip(*(episode.support for _, episode in met)))
+    shown = {OURS: methods[OURS], **{name: phi for name, phi in methods.items() if name.startswith("jointly")}}
+    predictions: dict[str, list[Any]] = {name: [] for name in shown}
+    for t in SHOWN:
+        for name, phi in shown.items():
+            theta = online.follow(phi.theta, phi.log_alpha, tuple(a[:t] for a in told))[1]
+            predictions[name].append(theta(tm.tensor(x)).numpy()[:, 0])
+    truths = [met[t][0](x[None])[0, :, 0] for t in SHOWN]
+    points = [(told[0][t - 1, :, 0], told[1][t - 1, :, 0]) for t in SHOWN]
+    run.draw("tracking.png", tracked, SHOWN, x[:, 0], truths, points, predictions, title="One stream, as it drifts")
+
+
+recipe = Recipe("stream", "first weights and step sizes that follow a drifting stream", Config, train, evaluate)

@@ -1,0 +1,175 @@
+"""Meta-learning without a label: pseudo-tasks made of unlabelled images prepare for real few-shot tasks.
+
+UMTRA takes single images and their distortions for classes, CACTUs the clusters of an embedding, here of the one
+that UMTRA learned. A prototypical network is trained on such tasks alone; the test is on real classes that no
+training image shows, against the same network trained from scratch on the support set, and against nearest
+neighbours in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.tensor import Array
+from tinymeta.meta.pseudo_tasks import Cactus, Umtra, partitions_of
+from tinymeta.recipes import fewshot
+from tinymeta.recipes.config import key, user_mistakes
+from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.report import Published, Result, interval
+from tinymeta.recipes.run import Run
+from tinymeta.view import plots
+
+AUGMENT = tm.tasks.Augment(rotate=12, shear=0.15, scale=0.15, translate=1.5, bend=1.0, pen=0.25)
+RATES, STEPS = (0.03, 0.1, 0.3), (5, 20)  # step sizes that training from scratch chooses from, and numbers of steps
+PUBLISHED = {
+    "UMTRA": Published(83.80, source="Khodadadeh et al. 2019, with MAML"),
+    "CACTUs": Published(68.84, source="Hsu et al. 2019, of ACAI's embedding, with MAML"),
+    "from scratch": Published(52.50, source="Hsu et al. 2019"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    iterations: int = key(500, "meta-iterations on each kind of pseudo-task", least=0)
+    tasks: int = key(600, "real test tasks", least=2)
+    meta_batch: int = key(16, "pseudo-tasks per iteration", least=1)
+    source: str = key("auto", "where images come from", choices=("auto", "omniglot", "glyphs"))
+    ways: int = key(5, "classes per task", least=2)
+    query: int = key(3, "images per pseudo-class to judge by in training", least=1)
+    channels: int = key(32, "channels of the four convolutions", least=1)
+    clusters: int = key(400, "clusters of each partition for CACTUs", least=5)
+    partitions: int = key(8, "partitions for CACTUs", least=1)
+    outer_lr: float = key(0.001, "Adam's step size", least=0)
+
+
+def images(config: Config, run: Run) -> tm.tasks.Split:
+    """Characters for training, whose labels nobody looks at, and others for validation and test."""
+    with user_mistakes():
+        if source(config, run) == "glyphs":
+            classes = fewshot.invented(alphabets=30, characters=20, hands=20)
+            return tm.tasks.split(classes, "random", np.random.default_rng(0), sizes=(440, 60, 100))
+        classes = tm.tasks.load_omniglot(run.data)
+        return tm.tasks.split(classes, "random", np.random.default_rng(0))
+
+
+def source(config: Config, run: Run) -> str:
+    return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
+
+
+def learner(config: Config) -> tm.meta.ProtoNet:
+    return tm.meta.ProtoNet(ways=config.ways, network=lambda rng: tm.nn.ConvNet4(rng=rng, channels=config.channels))
+
+
+def unlabelled(split: tm.tasks.Split) -> Array:
+    """All training images, (n, height, width) in [0, 1]."""
+    drawn = split.train.images
+    return drawn.reshape(-1, *drawn.shape[-2:]) / np.float32(255)
+
+
+def embedded(phi: Any, x: Array) -> Array:
+    """What a network makes of images, 1,000 at a time."""
+    parts = [phi(x[i : i + 1000, None]).numpy() for i in range(0, len(x), 1000)]
+    return np.concatenate(parts)
+
+
+def train(config: Config, run: Run) -> Result:
+    split = images(config, run)
+    x, found = unlabelled(split), {}
+    start = learner(config).init(np.random.default_rng([run.seed, 1]))
+    umtra = Umtra(x, config.ways, config.query, AUGMENT)
+    found["UMTRA"] = meta_train(config, run.stage("UMTRA"), umtra, start)
+    rng = run.rng("clusters")
+    partitions = partitions_of(rng, embedded(found["UMTRA"], x), config.clusters, config.partitions)
+    cactus = Cactus(x, partitions, config.ways, config.query, AUGMENT)
+    found["CACTUs"] = meta_train(config, run.stage("CACTUs"), cactus, start)
+    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on pseudo-tasks")
+    draw_tasks(config, run, {"UMTRA": umtra, "CACTUs": cactus})
+    return measure(config, run, split, found)
+
+
+def meta_train(config: Config, run: Run, family: Any, start: Any) -> Any:
+    return tm.meta.fit(
+        learner(config),
+        start,
+        family,
+        optimizer=tm.optim.Adam(config.outer_lr),
+        iterations=config.iterations,
+        meta_batch=config.meta_batch,
+        seed=run.seed,
+        run=run,
+        compiled=True,
+    )
+
+
+def evaluate(config: Config, run: Run) -> Result:
+    like = learner(config).init(np.random.default_rng([run.seed, 1]))
+    found = {name: tm.meta.trained(run.stage(name).checkpoint, like) for name in ("UMTRA", "CACTUs")}
+    return measure(config, run, images(config, run), found)
+
+
+def from_scratch(config: Config, run: Run, validation: tm.tasks.Episode, test: tm.tasks.Episode) -> tuple[Array, str]:
+    """Accuracy of a network trained on the support set alone, with the step size and number of steps that are best on
+    validation tasks."""
+    network = tm.nn.ConvNet4(config.ways, rng=run.rng("from scratch"), channels=config.channels)
+
+    def curve(rate: float, shown: tuple[int, ...], episodes: tm.tasks.Episode) -> Array:
+        stages: Any = fewshot.Stages(tm.meta.MAML(rule=tm.optim.SGD(rate), steps=max(shown)), shown)
+        return tm.meta.evaluate(stages, tm.meta.inductive(tm.nn.accuracy), network, episodes)
+
+    means = np.stack([curve(rate, STEPS, validation).mean(0) for rate in RATES])
+    best, stage = np.unravel_index(np.argmax(means), means.shape)
+    return curve(RATES[best], (STEPS[stage],), test)[:, 0], f"SGD {RATES[best]}, {STEPS[stage]} steps"
+
+
+def draw_tasks(config: Config, run: Run, families: dict[str, Any]) -> None:
+    """A pseudo-task of each kind: the support image of a class, and its query images."""
+    shown, names = [], []
+    for name, family in families.items():
+        (xs, _), (xq, _) = family.sample(run.rng("picture"), 1)
+        size = xs.shape[-2:]
+        for way in range(config.ways):
+            shown.append(np.concatenate([xs[0, way], xq[0].reshape(config.ways, -1, *size)[way]]))
+            names.append(f"{name} {way + 1}")
+    run.draw("tasks.png", plots.images, np.stack(shown), rows=names, title="Pseudo-tasks: a class per row")
+
+
+def measure(config: Config, run: Run, split: tm.tasks.Split, found: dict[str, Any]) -> Result:
+    def real(classes: tm.tasks.ImageClasses, stream: str, tasks: int) -> tm.tasks.Episode:
+        return tm.tasks.FewShotImages(classes, config.ways, 1, 1, flatten=False).sample(run.rng(stream), tasks)
+
+    validation, test = (
+        real(split.validation, "validation", min(config.tasks, 100)),
+        real(split.test, "test", config.tasks),
+    )
+    accuracies = {}
+    untrained = learner(config).init(np.random.default_rng([run.seed, 1]))
+    for name, phi in {**found, "the same network, untrained": untrained}.items():
+        accuracies[name] = tm.meta.evaluate(learner(config), tm.meta.inductive(tm.nn.accuracy), phi, test)[:, 0]
+    accuracies["from scratch"], how = from_scratch(config, run, validation, test)
+    accuracies["nearest neighbour in pixels"] = fewshot.nearest_neighbour(test)
+    metrics = {name: interval(100 * accuracy, "%") for name, accuracy in accuracies.items()}
+    where = source(config, run)
+    run.draw(
+        "accuracy.png", plots.bars, metrics, {"chance": 100 / config.ways}, title=f"{config.ways}-way 1-shot, {where}"
+    )
+    return Result(
+        protocol={
+            "images": f"{where}, {len(split.train)} characters unlabelled, {len(split.test)} others for the test",
+            "task": f"{config.ways}-way 1-shot, 1 query image per class, inductive",
+            "learner": f"prototypical network, four convolutions of {config.channels} channels",
+            "pseudo-tasks": f"UMTRA: an image and its distortions; CACTUs: {config.partitions} partitions of UMTRA's "
+            f"embedding into {config.clusters} clusters",
+            "training": f"Adam {config.outer_lr}, {config.iterations} iterations of {config.meta_batch} pseudo-tasks",
+            "from scratch": f"the same convolutions and a linear layer, {how}, chosen on validation tasks",
+            "test tasks": config.tasks,
+        },
+        metrics=metrics,
+        published=PUBLISHED if where == "omniglot" and config.ways == 5 else {},
+    )
+
+
+recipe = Recipe("unsupervised", "few-shot learning prepared by images without labels", Config, train, evaluate)

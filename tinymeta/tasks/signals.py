@@ -1,0 +1,61 @@
+"""Bandits with a signal: before every pull a lamp lights up, and the arm that pays depends on it.
+
+The task's rule is one number, hidden: at lamp s the arm (s + shift) mod arms pays nearly always, the others nearly
+never. Whoever knows that there is such a shift has it after one success; whoever does not must learn the right arm
+for every lamp by itself. (Bandits with side observations: Wang, Kulkarni and Poor 2005.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tinymeta.tasks.episode import Array
+
+
+@dataclass(frozen=True)
+class SignalBandits:
+    """The environment; its tasks are shifts (tasks,), its states the lamp that is lit (tasks, trajectories).
+
+    Parameters
+    ----------
+    arms : int
+        Number of arms, and of lamps. An action is the index of an arm.
+    horizon : int
+        Pulls per trajectory.
+    sure : float
+        Probability that the right arm pays 1; each other one pays with probability 1 - sure.
+    dtype : NumPy dtype
+        Of observations and rewards.
+    """
+
+    arms: int = 5
+    horizon: int = 10
+    sure: float = 0.9
+    dtype: npt.DTypeLike = np.float32
+
+    def __post_init__(self) -> None:
+        if self.arms < 2:
+            raise ValueError(f"SignalBandits needs at least two arms to choose from, and got arms={self.arms}.")
+
+    def draw(self, rng: np.random.Generator, tasks: int) -> Array:
+        """Draw shifts."""
+        return rng.integers(self.arms, size=tasks)
+
+    def start(self, rng: np.random.Generator, rules: Array, trajectories: int) -> Array:
+        """Light the first lamps."""
+        return rng.integers(self.arms, size=(len(rules), trajectories))
+
+    def observe(self, state: Array) -> Array:
+        """The lamp, one-hot: (tasks, trajectories, arms)."""
+        lit: Array = (state[..., None] == np.arange(self.arms)).astype(self.dtype)
+        return lit
+
+    def step(self, rng: np.random.Generator, rules: Array, state: Array, action: Array) -> tuple[Array, Array, Array]:
+        """Pull the arms `action`, integers (tasks, trajectories); other lamps light up."""
+        right = action == (state + rules[:, None]) % self.arms
+        paid = rng.random(action.shape) < np.where(right, self.sure, 1 - self.sure)
+        lamps = rng.integers(self.arms, size=action.shape)
+        return lamps, paid.astype(self.dtype), np.zeros(action.shape, bool)

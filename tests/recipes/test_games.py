@@ -28,7 +28,7 @@ def test_the_player_of_the_grid_sees_how_far_and_on_which_side_colours_lie() -> 
 
 
 def test_the_right_arm_of_a_lamp_pays_nearly_always_and_the_others_nearly_never() -> None:
-    lamps, rng = tm.tasks.SignalBandits(arms=3, horizon=200), np.random.default_rng(0)
+    lamps, rng = tm.tasks.SignalBandits(arms=3, lamps=7, horizon=200), np.random.default_rng(0)
     shifts = lamps.draw(rng, 4)
     knows = lambda seen: (seen.argmax(-1) + shifts[:, None]) % 3
     errs = lambda seen: (seen.argmax(-1) + shifts[:, None] + 1) % 3

@@ -11,7 +11,7 @@ import pytest
 
 import tinymeta as tm
 from tinymeta.cli import main
-from tinymeta.meta.metaadam import SCALE, MetaAdam
+from tinymeta.meta.metaadam import SCALE, MetaAdam, StepwiseAdam
 from tinymeta.recipes import language
 from tinymeta.recipes.characters import CharacterModel, bits, bits_each, written
 from tinymeta.recipes.run import Run
@@ -37,8 +37,8 @@ def test_meta_adam_begins_as_adam() -> None:
     task, learning = episode(rng), learner()
     phi = learning.init(rng)
     rule = tm.optim.Adam(0.05, b2=0.99, eps=1e-5)
-    trail = tm.meta.adapt(tm.meta.classification, phi.theta, task.support, rule=rule, steps=4, path=True)
-    for one, other in zip(learning.path(phi, task.support, 4), trail, strict=True):
+    trail = tm.meta.adapt(tm.meta.classification, phi.theta, task.support, rule=rule, steps=2, path=True)
+    for one, other in zip(learning.path(phi, task.support, 2), trail, strict=True):
         for p, q in zip(tm.tree.leaves(one), tm.tree.leaves(other)):
             np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-9, atol=1e-12)
 
@@ -54,6 +54,17 @@ def test_a_step_has_step_sizes_of_its_own_and_later_steps_those_of_the_last(step
     ]
     moved = [not np.array_equal(a, b) for a, b in zip(trail, trail[1:])]
     assert moved == ([False, True, True, True] if step == 0 else [True, False, False, False])
+
+
+def test_steps_beyond_those_of_training_fall_as_one_over_their_number() -> None:
+    """A gradient that is always the same makes Adam go exactly as far as its step size says."""
+    rule = StepwiseAdam(np.log([[0.3], [0.2]]) / SCALE)
+    theta, state = tm.tensor(np.zeros(1)), rule.init(tm.tensor(np.zeros(1)))
+    at = [0.0]
+    for _ in range(4):
+        theta, state = rule.update(tm.tensor(-np.ones(1)), state, theta)
+        at.append(float(theta[0]))
+    np.testing.assert_allclose(np.diff(at), [0.3, 0.2, 0.2 * 2 / 3, 0.2 * 2 / 4], rtol=2e-5)  # ε against |g| = 1
 
 
 def frozen(a: tm.Tensor, step: int) -> Any:
@@ -111,8 +122,20 @@ def test_before_the_first_step_the_objective_is_joint_training(tmp_path: Path) -
     phi = learning.init(rng)
     still = phi._replace(alpha=tm.tree.map(lambda a: np.full(a.shape, -1000.0), phi.alpha))
     joint = 0.5 * (learning.loss(phi.theta, task.support) + learning.loss(phi.theta, task.query))
-    expected = float(joint + 2 * learning.loss(phi.theta, task.query))
+    expected = float(joint + 2 * learning.loss(phi.theta, task.query)) / 3
     assert float(language.early_and_late(learning, still, task)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", language.TITLES)
+def test_every_algorithm_starts_at_the_joint_model_and_can_be_trained(algorithm: str) -> None:
+    rng = np.random.default_rng(8)
+    task = episode(rng)
+    learning = language.learner(language.Config(algorithm=algorithm, units=UNITS), tm.tasks.Vocabulary("abcd"))
+    theta = learning.weights(rng)
+    phi = language.started_at(learning.init(rng), theta)
+    assert learning.path(phi, task.support, 1)[0] is theta
+    gradient = tm.grad(lambda phi: language.early_and_late(learning, phi, task))(phi)
+    assert all(np.abs(g.numpy()).max() > 0 for g in tm.tree.leaves(gradient))
 
 
 def test_no_language_is_in_two_parts(tmp_path: Path) -> None:
@@ -145,7 +168,7 @@ def test_texts_that_are_missing_short_or_no_text_are_told_in_a_sentence(
     assert "training needs some" in mistake(tmp_path, capsys, "--data", str(folder))
     (folder / "a.txt").write_bytes(b"\xff\xfe\x00")
     assert "not UTF-8" in mistake(tmp_path, capsys, "--data", str(folder))
-    assert "not a whole zip archive" in mistake(tmp_path, capsys, "--data", str(folder / "a.txt"))
+    assert "neither a folder nor a zip archive" in mistake(tmp_path, capsys, "--data", str(folder / "a.txt"))
 
 
 def test_a_run_writes_text_before_and_after(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import tinymeta as tm
 from tinymeta.cli import main
 from tinymeta.meta.policy import Categorical, Normal, Steps, steps
+from tinymeta.recipes import navigation
 from tinymeta.recipes.run import Run
 
 SEEN = (3, 5, 7)  # tasks, trajectories, horizon
@@ -86,7 +87,8 @@ def test_a_trust_region_step_gains_within_its_radius() -> None:
     new, report = search.outer.update(policy, batch)
     loss, kl = search.judge(new, batch)
     assert report.gain > 0 and report.gain == pytest.approx(report.loss - float(loss), rel=1e-9)
-    assert 0.1 * search.radius < float(kl) <= search.radius
+    assert 0 < float(kl) <= search.radius
+    assert report.kl == pytest.approx(float(kl), rel=1e-9)
 
 
 def test_a_trust_region_step_on_a_quadratic_is_the_closed_form() -> None:
@@ -138,7 +140,7 @@ def test_advantages_have_mean_0_and_deviation_1_over_the_steps_taken() -> None:
 
 def test_training_resumes_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     learner = tm.meta.MAML(tm.meta.policy_gradient, rule=tm.optim.SGD(0.1))
-    search = tm.meta.PolicySearch(tm.tasks.Navigation(horizon=5), learner, trajectories=3)
+    search = tm.meta.PolicySearch(tm.tasks.Navigation(horizon=5), learner, trajectories=3, thin=2)
     draw = lambda: tm.meta.GaussianPolicy([2, 4, 2], rng=np.random.default_rng(0))
     whole = search.fit(draw(), iterations=3, tasks=2)
     run = Run(tmp_path, "navigation", quiet=True)
@@ -149,7 +151,23 @@ def test_training_resumes_as_if_it_had_not_stopped(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-def test_meta_sgd_trains_and_is_evaluated(tmp_path: Path) -> None:
+def test_a_step_size_that_leads_nowhere_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score = {0.03: -3.0, 0.1: -2.0, 0.3: math.nan, 1.0: -math.inf, 3.0: math.nan}
+    rate = lambda phi: float(tm.tree.leaves(phi.alpha)[0].numpy().max())
+    returns = lambda _, rng, phi, tasks: np.full(
+        (tasks, 2), next(v for r, v in score.items() if np.isclose(r, rate(phi)))
+    )
+    monkeypatch.setattr(tm.meta.PolicySearch, "returns", returns)
+    config = navigation.Config(widths=(4,))
+    one_step = navigation.search(config, tm.meta.MetaSGD(tm.meta.policy_gradient))
+    run = Run(tmp_path, "navigation", quiet=True)
+    theta = navigation.start(run, navigation.pretrainer(config))
+    assert navigation.tuned(config, run, one_step, theta) == 0.1
+
+
+def test_meta_sgd_trains_and_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(navigation, "RATES", (0.1,))
+    monkeypatch.setattr(Run, "draw", lambda *_, **__: None)
     brief = ["--set", "iterations=1", "tasks=2", "meta_batch=2", "trajectories=2", "widths=4", "algorithm=meta-sgd"]
     assert main(["run", "navigation", *brief, "--out", str(tmp_path / "run"), "--quiet"]) == 0
     assert main(["eval", str(tmp_path / "run"), "--tasks", "3", "--quiet"]) == 0

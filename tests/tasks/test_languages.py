@@ -109,6 +109,17 @@ def test_no_texts_and_foreign_encodings_are_errors(tmp_path):
         load_languages(tmp_path)
 
 
+def test_a_file_that_is_no_archive_is_an_error(tmp_path):
+    (tmp_path / "a.txt").write_text("a single text", encoding="utf-8")
+    with pytest.raises(DataError, match="neither a folder nor a zip archive: name one that holds a .txt file per"):
+        load_languages(tmp_path / "a.txt")
+
+
+def test_a_byte_order_mark_is_no_character(tmp_path):
+    (tmp_path / "a.txt").write_text("abc", encoding="utf-8-sig")
+    assert load_languages(tmp_path) == {"a": "abc"}
+
+
 def test_the_real_texts_make_tasks(data, rng):
     texts = load_languages(data)
     assert len(texts) == 301

@@ -15,9 +15,9 @@ from tinymeta.meta.hypergradient import Hypergradient, Problem, unrolled
 from tinymeta.meta.implicit import Implicit
 from tinymeta.meta.implicit_error import meta_gradient_errors
 from tinymeta.meta.incontext import InContext, Reader
-from tinymeta.meta.learner import GradientLearner, Learner, classification, regression
 from tinymeta.meta.learned_loss import LossNetwork, shaped_loss
 from tinymeta.meta.learned_optimizer import LearnedRule, LSTMRule, MLPRule, descend, rescaled, window_loss
+from tinymeta.meta.learner import GradientLearner, Learner, classification, regression
 from tinymeta.meta.maml import MAML, Joint
 from tinymeta.meta.mamlpp import MAMLPlusPlus
 from tinymeta.meta.matching import MatchingNet

@@ -3,7 +3,8 @@
     θₖ₊₁ = θₖ − exp(s aₖ) ∘ m̂ₖ/(√v̂ₖ + ε)          Adam's direction, a step size per weight and step
     min over θ and a of  E[L_query(θ_K)]
 
-As in MAML++ (Antoniou et al. 2019, § 4), early steps may be longer than late ones. Inner gradients count as
+As in MAML++ (Antoniou et al. 2019, § 4), early steps may be longer than late ones; steps beyond the K of training are
+as the last of these, times K/k, so that they come to rest. Inner gradients count as
 constants (first order), so the cost is that of the inner steps alone; the gradient in a is exact for the last step.
 """
 
@@ -50,7 +51,7 @@ class MetaAdam(GradientLearner):
 
 
 class StepwiseAdam:
-    """Adam whose step sizes are exp(s a), a with a leading axis of steps; later steps are as its last one."""
+    """Adam whose step sizes are exp(s a), a with a leading axis of K steps; step k > K is as the last, times K/k."""
 
     def __init__(self, log_rates: Any) -> None:
         self.log_rates = log_rates
@@ -60,6 +61,8 @@ class StepwiseAdam:
 
     def update(self, grads: Any, state: tuple[int, Any], params: Any) -> tuple[Any, tuple[int, Any]]:
         taken, moments = state
-        rates = tree.map(lambda a: exp(SCALE * a[min(taken, a.shape[0] - 1)]), self.log_rates)
+        rates = tree.map(
+            lambda a: exp(SCALE * a[min(taken, len(a) - 1)]) * min(1, len(a) / (taken + 1)), self.log_rates
+        )
         params, moments = Adam(rates, **HABITS).update(grads, moments, params)
         return params, (taken + 1, moments)

@@ -21,6 +21,7 @@ from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import exp, square
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.select import relu
+from tinymeta.ops.shape import broadcast_to
 from tinymeta.ops.softmax import log_softmax
 from tinymeta.tasks.environment import Trajectories
 
@@ -81,29 +82,26 @@ class Categorical(NamedTuple):
 
 
 class GaussianPolicy(Module):
-    """A network of the observation gives the mean of every action, and the logarithm of its standard deviation.
-
-    Both heads share the hidden layers, so one gradient step can make a policy that explores one that does not.
+    """The mean is a network of the observation, the standard deviation a parameter of its own.
 
     Parameters
     ----------
     sizes
         `[observations, hidden…, actions]`.
     scale
-        The unit of an action: means are multiples of it, and deviations are around it at first.
+        The unit of an action: what the network says is multiplied by it, and the first standard deviation is it.
     """
 
     def __init__(
         self, sizes: Sequence[int], *, rng: np.random.Generator, scale: float = 1.0, dtype: Any = np.float32
     ) -> None:
-        widths = [*sizes[:-1], 2 * sizes[-1]]
-        self.network = MLP(widths, rng=rng, activation=relu, weight_init=init.glorot_uniform, dtype=dtype)
-        self.actions = sizes[-1]
+        self.network = MLP(sizes, rng=rng, activation=relu, weight_init=init.glorot_uniform, dtype=dtype)
+        self.log_std = init.zeros((sizes[-1],), dtype)
         self.scale = scale
 
     def __call__(self, observations: Any) -> Normal:
-        heads = self.network(observations)
-        return Normal(self.scale * heads[..., : self.actions], heads[..., self.actions :] + math.log(self.scale))
+        mean = self.scale * self.network(observations)
+        return Normal(mean, broadcast_to(self.log_std + math.log(self.scale), mean.shape))
 
 
 class CategoricalPolicy(Module):
@@ -127,7 +125,7 @@ class Steps(NamedTuple):
     def sampled(self, some: Any) -> Steps:
         """The steps `some` (indices) of each of many tasks."""
         few = Steps(*(a[:, some] for a in self))
-        return few._replace(share=few.share / few.share.sum(1, keepdims=True))
+        return few._replace(share=few.share / np.maximum(few.share.sum(1, keepdims=True), 1e-12))
 
 
 def steps(seen: Trajectories, discount: float, watching: bool = True) -> Steps:

@@ -97,14 +97,9 @@ class PolicySearch:
             seen = self.act(rng, rules, self.learned(phi, before), adapted=True)
             after = self.steps(seen)
         some = rng.permutation(before.share.shape[1])[:: self.thin]
-        whole, few = (
-            (first, later, self.opinions(phi, first, later))
-            for first, later in (
-                (before, after),
-                (before.sampled(some), after.sampled(some)),
-            )
-        )  # each with opinions after adapting to just these steps, so that its KL is 0 and least at phi
-        phi, report = self.outer.update(phi, whole, few)
+        # The few have opinions of their own, after adapting to just these steps: so their KL is 0 and least at phi.
+        whole, few = (before, after), (before.sampled(some), after.sampled(some))
+        phi, report = self.outer.update(phi, *((*batch, self.opinions(phi, *batch)) for batch in (whole, few)))
         return phi, {"return": float(seen.rewards.sum(-1).mean()), "gain": report.gain, "kl": report.kl}
 
     def steps(self, seen: Trajectories) -> Steps:

@@ -61,6 +61,11 @@ class Cactus:
         Clusters per task, and images of each in the query set. There is one of each in the support set.
     augment
         Changes images (…, height, width), each in its own way; None leaves them as they are.
+
+    Raises
+    ------
+    ValueError
+        Some partition has too few clusters of enough images.
     """
 
     images: Array
@@ -69,21 +74,26 @@ class Cactus:
     query: int
     augment: Augmentation | None = None
 
+    def __post_init__(self) -> None:
+        fewest = min(len(self.large(cluster_of)) for cluster_of in self.partitions)
+        if fewest < self.ways:
+            raise ValueError(
+                f"Cactus cannot make {self.ways}-way tasks: only {fewest} clusters of a partition have "
+                f"{1 + self.query} images; make fewer clusters, or lower query."
+            )
+
+    def large(self, cluster_of: Array) -> Array:
+        """The clusters of a partition that have enough images for a task."""
+        return np.flatnonzero(np.bincount(cluster_of) > self.query)
+
     def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
         """Draw tasks: x (tasks, ways · n, 1, height, width), y (tasks, ways · n)."""
-        needed = 1 + self.query
-        chosen = np.empty((tasks, self.ways, needed), np.int64)
+        chosen = np.empty((tasks, self.ways, 1 + self.query), np.int64)
         for task in range(tasks):
             cluster_of = self.partitions[rng.integers(len(self.partitions))]
-            large = np.flatnonzero(np.bincount(cluster_of) >= needed)
-            if len(large) < self.ways:
-                raise ValueError(
-                    f"Cactus cannot make {self.ways}-way tasks: only {len(large)} clusters have {needed} images; "
-                    "make fewer clusters, or lower query."
-                )
-            for way, cluster in enumerate(rng.permutation(large)[: self.ways]):
+            for way, cluster in enumerate(rng.permutation(self.large(cluster_of))[: self.ways]):
                 members = np.flatnonzero(cluster_of == cluster)
-                chosen[task, way] = rng.permutation(members)[:needed]
+                chosen[task, way] = rng.permutation(members)[: 1 + self.query]
         seen = self.images[chosen]
         seen = seen if self.augment is None else self.augment(rng, seen)
         return Episode(labelled(seen[:, :, :1]), labelled(seen[:, :, 1:]))

@@ -35,14 +35,14 @@ COPIES = 20  # how often an Omniglot drawing is drawn again for training, a litt
 
 @dataclass(frozen=True)
 class Config:
-    iterations: int = key(500, "updates of the images", least=0)
+    iterations: int = key(600, "updates of the images", least=0)
     tasks: int = key(6, "sets of ten characters, each distilled by itself", least=2)
     meta_batch: int = key(2, "random networks per set and iteration", least=1)
     networks: int = key(10, "random networks to test with, per set", least=1)
     steps: int = key(10, "training steps on the synthetic images", least=1)
     width: int = key(64, "hidden units", least=1)
     batch: int = key(100, "real images that a network is judged by in training", least=1)
-    outer_lr: float = key(0.02, "Adam's step size for images and log step sizes, decaying to 0", least=0)
+    outer_lr: float = key(0.01, "Adam's step size for images and log step sizes, decaying to 0", least=0)
 
 
 class Images(NamedTuple):

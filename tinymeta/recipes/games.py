@@ -39,13 +39,14 @@ FURTHER = 4  # steps of the meta-learned policy in the picture; the table has th
 
 @dataclass(frozen=True)
 class Config:
-    iterations: int = key(200, "outer steps, for each game", least=0)
+    iterations: int = key(150, "outer steps, for each game", least=0)
     tasks: int = key(200, "test games", least=2)
     meta_batch: int = key(20, "games per iteration", least=1)
     episodes: int = key(10, "episodes of the grid game to adapt on", least=1)
-    pulls: int = key(3, "episodes of ten pulls to adapt on", least=1)
+    pulls: int = key(4, "episodes of ten pulls to adapt on", least=1)
     side: int = key(5, "cells along a side of the grid", least=2)
-    arms: int = key(6, "arms, and lamps", least=2)
+    arms: int = key(5, "arms", least=2)
+    lamps: int = key(15, "lamps, which tell the right arm to those who know how", least=1)
     inner_lr: float = key(1.0, "inner step size")
     radius: float = key(0.02, "trust region of an outer step, in KL")
     widths: tuple[int, ...] = key((64, 64), "hidden layers", least=1)
@@ -68,8 +69,8 @@ class Game(NamedTuple):
 
 def games(config: Config) -> dict[str, Game]:
     grid = Facing(config.side, colours=2, horizon=15, shuffle_buttons=False)
-    lamps = tm.tasks.SignalBandits(config.arms)
-    sizes = [8, *config.widths, 4], [config.arms, *config.widths, config.arms]
+    lamps = tm.tasks.SignalBandits(config.arms, config.lamps)
+    sizes = [8, *config.widths, 4], [config.lamps, *config.widths, config.arms]
     return {
         "grid": Game(search(config, grid, sizes[0], config.episodes, 0.95), "grid game", "1 won, −1 lost"),
         "bandits": Game(search(config, lamps, sizes[1], config.pulls, 0.0), "bandits with lamps", "of ten pulls"),
@@ -131,7 +132,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
         protocol={
             "grid game": f"{config.side} × {config.side}, 2 colours, one of which wins; at most 15 moves; "
             f"{config.episodes} episodes to adapt on",
-            "bandits": f"{config.arms} lamps, {config.arms} arms, a hidden shift between them; right arm pays at 0.9, "
+            "bandits": f"{config.lamps} lamps, {config.arms} arms, a hidden shift between them; right arm pays at 0.9, "
             f"others at 0.1; {config.pulls} episodes of 10 pulls to adapt on",
             "policy": f"softmax, {'-'.join(map(str, config.widths))} ReLU",
             "inner": f"1 step of policy gradient, size {config.inner_lr}",

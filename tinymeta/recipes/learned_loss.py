@@ -101,7 +101,7 @@ def meta_train(config: Config, run: Run) -> Any:
         meta_batch=config.meta_batch,
         seed=run.seed,
         run=run,
-        compiled=True,
+        compiled=config.iterations >= 50,  # recording takes longer than a few iterations
     )
 
 

@@ -1,8 +1,10 @@
 """2-D navigation: a policy that walks to a hidden goal after one gradient step (Finn et al. 2017, § 5.3).
 
-The reward alone tells where a task's goal is. A policy trained on all goals at once learns to stay in the middle,
-and one gradient step from there does not lead far. MAML trains the policy for what it becomes: each outer step
-is a trust-region step through the inner one. Meta-SGD (Li et al. 2017, § 4.3) also learns the inner step sizes.
+The reward alone tells where a task's goal is. A policy trained on all goals at once learns to stay in the middle;
+one gradient step from there sets out in the right direction and stops too soon. MAML trains the policy for what it
+becomes: each outer step is a trust-region step through the inner one. Meta-SGD (Li et al. 2017, § 4.3) also learns
+the inner step sizes. How far away a goal is shows only to a policy that walks about before its step, and for that
+the surrogate gives no credit: it takes the first trajectories as given.
 """
 
 from __future__ import annotations
@@ -130,8 +132,9 @@ def with_rate(theta: Any, rate: float) -> WeightsAndSteps:
 def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, theta: Any) -> float:
     """The one step size that serves a policy best on validation tasks."""
     tasks = min(config.tasks, VALIDATION)
-    score = {r: one_step.returns(run.rng("validation"), with_rate(theta, r), tasks)[:, 1].mean() for r in RATES}
-    return max(RATES, key=lambda rate: float(score[rate]))
+    with np.errstate(all="ignore"):  # after too large a step a policy may go anywhere, and is not chosen
+        score = {r: one_step.returns(run.rng("validation"), with_rate(theta, r), tasks)[:, 1].mean() for r in RATES}
+    return max(RATES, key=lambda rate: float(np.nan_to_num(score[rate], nan=-np.inf)))
 
 
 def straight(config: Config, run: Run, one_step: tm.meta.PolicySearch) -> Any:

@@ -190,7 +190,7 @@ def train(config: Config, run: Run) -> Result:
         meta_batch=settled(config).meta_batch,
         seed=run.seed,
         run=run,
-        compiled=config.compiled and config.algorithm != "in-context",  # its recording takes minutes to plan
+        compiled=config.compiled,
     )
     title = f"{settled(config).title}: loss on the query set"
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title=title)

@@ -151,8 +151,9 @@ def tuned(config: Config, run: Run, name: str, found: Data, teacher: dict[str, A
     for method in VARIANTS[name]:
         for rate in STUDENT_RATES:
             right = taught(config, run, method, rate, found, teacher[method.teacher])[0].mean(1)
-            stop, (temperature, hard) = int(right.argmax()), vars(method.distillation).values()
-            how = f"τ = {temperature}, α = {hard}, rate {rate}, {(stop + 1) * config.iterations // STOPS} steps"
+            stop, lesson = int(right.argmax()), method.distillation
+            how = f"τ = {lesson.temperature}, α = {lesson.hard}, rate {rate}, "
+            how += f"{(stop + 1) * config.iterations // STOPS} steps"
             how += f", teacher's rate {method.teacher_rate}" if method.teacher_rate else ""
             options.append((float(right[stop]), (method, rate, stop, how)))
     return max(options, key=lambda option: option[0])[1]
@@ -178,12 +179,11 @@ def train(config: Config, run: Run) -> Result:
             metrics[name] = {"student": interval(students[stop], "%")}
             if name != "no teacher":
                 metrics[name]["teacher in the end"] = interval(teacher, "%")
-                metrics[name]["student, over the fixed teacher's"] = interval(
-                    students[stop] - final["fixed teacher"], "%"
-                )
+            if name not in ("no teacher", "fixed teacher"):
+                over = students[stop] - final["fixed teacher"]
+                metrics[name]["student, over the fixed teacher's"] = interval(over, "%")
             curves[name] = {(k + 1) * config.iterations // STOPS: interval(a, "%") for k, a in enumerate(students)}
             bar.advance(accuracy=float(students[stop].mean()))
-    del metrics["fixed teacher"]["student, over the fixed teacher's"]
     run.draw(
         "students.png", plots.step_curves, curves, title="What students learn from whom", xlabel="steps of the student"
     )

@@ -130,9 +130,11 @@ def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, st
     path = data_folder(source)
     if path.is_dir():
         path = find_source(path, "udhr") or path
+    elif path.suffix.lower() != ".zip":
+        raise DataError(f"{path} is neither a folder nor a zip archive: name one that holds a .txt file per language.")
     try:
         files = ((name, content) for name, content in read_files(path, ".txt") if len(name.parts) <= 2)
-        texts = {name.stem: content.decode("utf-8") for name, content in files}
+        texts = {name.stem: content.decode("utf-8-sig") for name, content in files}
     except UnicodeDecodeError as fault:
         raise DataError(f"{path} holds a .txt file that is not UTF-8 ({fault}): convert it.") from fault
     if not texts:

@@ -22,7 +22,9 @@ class SignalBandits:
     Parameters
     ----------
     arms : int
-        Number of arms, and of lamps. An action is the index of an arm.
+        Number of arms. An action is the index of one.
+    lamps : int
+        Number of lamps; more of them than arms, and several lamps share an arm.
     horizon : int
         Pulls per trajectory.
     sure : float
@@ -32,13 +34,17 @@ class SignalBandits:
     """
 
     arms: int = 5
+    lamps: int = 15
     horizon: int = 10
     sure: float = 0.9
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
-        if self.arms < 2:
-            raise ValueError(f"SignalBandits needs at least two arms to choose from, and got arms={self.arms}.")
+        if self.arms < 2 or self.lamps < 1:
+            raise ValueError(
+                "SignalBandits needs at least two arms to choose from and a lamp, "
+                f"and got arms={self.arms}, lamps={self.lamps}."
+            )
 
     def draw(self, rng: np.random.Generator, tasks: int) -> Array:
         """Draw shifts."""
@@ -46,16 +52,16 @@ class SignalBandits:
 
     def start(self, rng: np.random.Generator, rules: Array, trajectories: int) -> Array:
         """Light the first lamps."""
-        return rng.integers(self.arms, size=(len(rules), trajectories))
+        return rng.integers(self.lamps, size=(len(rules), trajectories))
 
     def observe(self, state: Array) -> Array:
-        """The lamp, one-hot: (tasks, trajectories, arms)."""
-        lit: Array = (state[..., None] == np.arange(self.arms)).astype(self.dtype)
+        """The lamp, one-hot: (tasks, trajectories, lamps)."""
+        lit: Array = (state[..., None] == np.arange(self.lamps)).astype(self.dtype)
         return lit
 
     def step(self, rng: np.random.Generator, rules: Array, state: Array, action: Array) -> tuple[Array, Array, Array]:
         """Pull the arms `action`, integers (tasks, trajectories); other lamps light up."""
         right = action == (state + rules[:, None]) % self.arms
         paid = rng.random(action.shape) < np.where(right, self.sure, 1 - self.sure)
-        lamps = rng.integers(self.arms, size=action.shape)
+        lamps = rng.integers(self.lamps, size=action.shape)
         return lamps, paid.astype(self.dtype), np.zeros(action.shape, bool)

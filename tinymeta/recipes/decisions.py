@@ -20,7 +20,7 @@ from tinymeta.engine.files import write_text
 from tinymeta.recipes.report import number
 
 BEGIN, END = "<!-- decisions -->", "<!-- end of decisions -->"
-Place = tuple[str, str]  # the beginning of a row's name in `metrics`, and the column
+Place = tuple[str, str]  # the beginning of a name in `metrics`, and the column if that is a row
 
 
 class Decision(NamedTuple):
@@ -61,6 +61,13 @@ DECISIONS: dict[str, Decision] = {
         ("quadratics: learned, LSTM", "log₁₀ loss after 60"),
         ("quadratics: momentum", "log₁₀ loss after 60"),
         "past the horizon that it was trained for: tuned momentum wins by 300 steps",
+    ),
+    "learned-loss": Decision(
+        "learned loss",
+        "error after 5 steps, less is better",
+        ("learned loss", "5 steps"),
+        ("own loss, Adam", "5 steps"),
+        "past the steps that it was trained for, and on a deeper network",
     ),
     "hypergradient": Decision(
         "step size by its own gradient",
@@ -109,7 +116,28 @@ DECISIONS: dict[str, Decision] = {
         "return in the grid game",
         ("grid game, return", "adapted"),
         ("grid game, return", "from scratch, 10 ×"),
-        "bandits: little is left to gain over ten times the episodes",
+        "games whose rules share nothing: on plain bandits ten times the pulls win",
+    ),
+    "navigation": Decision(
+        "a policy's initial weights (MAML, TRPO)",
+        "return after 1 step",
+        ("MAML", "after 1 step"),
+        ("pre-trained", "after 1 step"),
+        "one step finds the goal's direction, hardly its distance: short of the published −9.12",
+    ),
+    "language": Decision(
+        "learned Adam on a joint model",
+        "bits per character after 10 steps, less is better",
+        ("joint training, then learned Adam", "10 steps"),
+        ("joint training, fine-tuned", "10 steps"),
+        "with no step at all; where languages share most of their structure the gain is small",
+    ),
+    "unsupervised": Decision(
+        "pseudo-tasks without labels (UMTRA)",
+        "5-way 1-shot accuracy, %",
+        ("UMTRA", ""),
+        ("nearest neighbour in pixels", ""),
+        "where distortions change the class",
     ),
 }
 
@@ -148,9 +176,9 @@ def table(folders: Sequence[Path]) -> str:
 def _number(metrics: Mapping[str, Any], place: Place) -> str:
     start, column = place
     row = next((name for name in metrics if name.startswith(start)), None)
-    if row is None or column not in metrics[row]:
+    value = None if row is None else metrics[row].get(column) if column else metrics[row]
+    if value is None:
         raise UserError(f"the run has no number '{start}, {column}': its keys differ from the defaults")
-    value = metrics[row][column]
     return number(value["mean"], value["half"]) if isinstance(value, Mapping) else number(value)
 
 

@@ -1,7 +1,7 @@
 """A machine for programs of array operations: one compiled loop that reads instructions and does what they say.
 
-A program is a table of 64-bit integers. The machine does next to no arithmetic of its own: elementwise
-operations and sums are NumPy's own inner loops, products are NumPy's own BLAS, both called by address
+A program is a table of 64-bit integers. The machine does little arithmetic of its own: elementwise
+operations and most sums are NumPy's own inner loops, products are NumPy's own BLAS, both called by address
 (``addresses.py``). What it saves is everything around them, which for small arrays is nearly all the time:
 Python, the checks of each call, and memory that is allocated and paged in for every result. Nothing is
 compiled for a new program.
@@ -17,8 +17,11 @@ An instruction is laid out as
     then for each operand (the result last): slot, offset, step, stride along each axis
 
 with offsets, steps and strides in bytes. A negative size stands for that many elements *per task*: it is
-multiplied by the number of tasks in the block. The last axis is the one that a loop runs along.
+multiplied by the number of tasks in the block. The last axis is the one that a loop runs along; SCALE and SUM
+run along the last two.
 """
+
+import math
 
 import numpy as np
 from numba import carray, njit, types
@@ -26,13 +29,18 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 
-__all__ = ["CAST", "GEMM", "LOOP", "SCALE", "WHERE", "run"]
+__all__ = ["CAST", "ERF", "GEMM", "LOOP", "SCALE", "SUM", "WHERE", "WORK", "run"]
 
 LOOP = 0  # a ufunc's inner loop at `address`
 SCALE = 1  # out = x·y, but 0 where x is 0 and y has no number
 WHERE = 2  # out = y where x, else z
 CAST = 3  # out = x, float32 to float64 or back
 GEMM = 4  # out = alpha x y + beta out; after the operands: transposed x, y; m, n, k; leading sizes; alpha, beta
+SUM = 5  # out += the rows of x, which run along the last axis but one
+ERF = 6  # out = the error function of x
+
+ROOM = 512  # numbers that a loop holds back before it writes them
+WORK = 40 + ROOM  # 64-bit integers that a run needs
 
 
 @intrinsic
@@ -85,25 +93,66 @@ def _pointer(typingctx, address, like):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _scale(n, address, stride, zero):  # type: ignore[no-untyped-def]
-    w = stride[3]  # bytes of a number
-    sx, sy, so = stride[0] // w, stride[1] // w, stride[2] // w
-    x = carray(_pointer(address[0], zero), (1 + (n - 1) * sx,))
-    y = carray(_pointer(address[1], zero), (1 + (n - 1) * sy,))
-    out = carray(_pointer(address[2], zero), (1 + (n - 1) * so,))
-    if sx == 1 and sy == 1 and so == 1:
-        for i in range(n):
-            p = x[i] * y[i]
-            out[i] = zero if p != p and (x[i] == zero or y[i] == zero) else p
-    elif sx == 1 and sy == 0 and so == 1:
-        d = y[0]
-        for i in range(n):
-            p = x[i] * d
-            out[i] = zero if p != p and (x[i] == zero or d == zero) else p
-    else:
-        for i in range(n):
-            p = x[i * sx] * y[i * sy]
-            out[i * so] = zero if p != p and (x[i * sx] == zero or y[i * sy] == zero) else p
+def _scale(rows, n, address, stride, row_stride, spare, shift, zero):  # type: ignore[no-untyped-def]
+    """Runs of ROOM numbers through spare memory: the result may lie where an operand does, and a loop that might
+    read what it has just written would not use SIMD. A number has 2**shift bytes."""
+    sx, sy, so = stride[0] >> shift, stride[1] >> shift, stride[2] >> shift
+    room = carray(_pointer(spare, zero), (ROOM,))
+    for row in range(rows):
+        for first in range(0, n, ROOM):
+            count = min(ROOM, n - first)
+            x = carray(_pointer(address[0] + row * row_stride[0] + first * stride[0], zero), (1 + (count - 1) * sx,))
+            y = carray(_pointer(address[1] + row * row_stride[1] + first * stride[1], zero), (1 + (count - 1) * sy,))
+            out = carray(_pointer(address[2] + row * row_stride[2] + first * stride[2], zero), (1 + (count - 1) * so,))
+            if sx == 1 and sy == 1 and so == 1:
+                for i in range(count):
+                    room[i] = _product(x[i], y[i], zero)
+                for i in range(count):
+                    out[i] = room[i]
+            elif sx == 1 and sy == 0 and so == 1:
+                d = y[0]
+                for i in range(count):
+                    room[i] = _product(x[i], d, zero)
+                for i in range(count):
+                    out[i] = room[i]
+            else:
+                for i in range(count):
+                    room[i] = _product(x[i * sx], y[i * sy], zero)
+                for i in range(count):
+                    out[i * so] = room[i]
+
+
+@njit(error_model="numpy")
+def _product(x, y, zero):  # type: ignore[no-untyped-def]
+    p = x * y
+    return zero if (p != p) & ((x == zero) | (y == zero)) else p
+
+
+@njit(error_model="numpy")
+def _sum(rows, n, address, row_stride, spare, shift, zero):  # type: ignore[no-untyped-def]
+    """Add rows of neighbours to one row, four at a time."""
+    room = carray(_pointer(spare, zero), (ROOM,))
+    for first in range(0, n, ROOM):
+        count = min(ROOM, n - first)
+        out = carray(_pointer(address[1] + (first << shift), zero), (count,))
+        for i in range(count):
+            room[i] = out[i]
+        at, step = address[0] + (first << shift), row_stride[0]
+        for _ in range(rows // 4):
+            a = carray(_pointer(at, zero), (count,))
+            b = carray(_pointer(at + step, zero), (count,))
+            c = carray(_pointer(at + 2 * step, zero), (count,))
+            d = carray(_pointer(at + 3 * step, zero), (count,))
+            for i in range(count):
+                room[i] += (a[i] + b[i]) + (c[i] + d[i])
+            at += 4 * step
+        for _ in range(rows % 4):
+            a = carray(_pointer(at, zero), (count,))
+            for i in range(count):
+                room[i] += a[i]
+            at += step
+        for i in range(count):
+            out[i] = room[i]
 
 
 @njit(error_model="numpy")
@@ -121,6 +170,15 @@ def _where(n, address, stride, zero):  # type: ignore[no-untyped-def]
     else:
         for i in range(n):
             out[i * so] = x[i * sx] if c[i * sc] != 0 else y[i * sy]
+
+
+@njit(error_model="numpy")
+def _erf(n, address, stride, shift, zero):  # type: ignore[no-untyped-def]
+    sx, so = stride[0] >> shift, stride[1] >> shift
+    x = carray(_pointer(address[0], zero), (1 + (n - 1) * sx,))
+    out = carray(_pointer(address[1], zero), (1 + (n - 1) * so,))
+    for i in range(n):
+        out[i * so] = math.erf(x[i * sx])
 
 
 @njit(error_model="numpy")
@@ -149,10 +207,11 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
         The factors alpha and beta of products.
     base : int64 array
         The address of each slot.
-    out_work : int64 array of 32
-        Room for the addresses, strides and sizes of one instruction.
+    out_work : int64 array of WORK
+        Room for the addresses, strides and sizes of one instruction, and for ROOM numbers.
     """
     address, stride, size, index = out_work[:8], out_work[8:16], out_work[16:24], out_work[24:32]
+    row_stride, spare = out_work[32:40], out_work[40:].ctypes.data
     for task in range(first, last, block):
         tasks = min(block, last - task)
         at = 0
@@ -160,20 +219,23 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
             opcode, fn, data, operands, axes = code[at], code[at + 2], code[at + 3], code[at + 4], code[at + 5]
             width = 3 + axes
             operand = at + 6 + axes
-            rows = 1
+            within = 2 if opcode in (SCALE, SUM) and axes > 1 else 1  # axes that a call runs along
+            calls = 1
             for d in range(axes):
                 size[d] = _sized(code[at + 6 + d], tasks)
                 index[d] = 0
-                if d < axes - 1:
-                    rows *= size[d]
+                if d < axes - within:
+                    calls *= size[d]
             n = size[axes - 1]
+            rows = size[axes - 2] if within == 2 else 1
             for k in range(operands):
                 o = operand + k * width
                 address[k] = base[code[o]] + code[o + 1] + task * code[o + 2]
                 stride[k] = code[o + 2 + axes]
+                row_stride[k] = code[o + 1 + axes]
             stride[operands] = data
             more = operand + operands * width
-            for _ in range(rows):
+            for _ in range(calls):
                 if opcode == LOOP:
                     _call_loop(fn, address.ctypes.data, size[axes - 1 :].ctypes.data, stride.ctypes.data, data)
                 elif opcode == GEMM:
@@ -188,19 +250,29 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
                         _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
                 elif opcode == SCALE:
                     if data == 4:
-                        _scale(n, address, stride, np.float32(0))
+                        _scale(rows, n, address, stride, row_stride, spare, 2, np.float32(0))
                     else:
-                        _scale(n, address, stride, np.float64(0))
+                        _scale(rows, n, address, stride, row_stride, spare, 3, np.float64(0))
+                elif opcode == SUM:
+                    if data == 4:
+                        _sum(rows, n, address, row_stride, spare, 2, np.float32(0))
+                    else:
+                        _sum(rows, n, address, row_stride, spare, 3, np.float64(0))
                 elif opcode == WHERE:
                     if data == 4:
                         _where(n, address, stride, np.float32(0))
                     else:
                         _where(n, address, stride, np.float64(0))
+                elif opcode == ERF:
+                    if data == 4:
+                        _erf(n, address, stride, 2, np.float32(0))
+                    else:
+                        _erf(n, address, stride, 3, np.float64(0))
                 elif data == 4:
                     _cast(n, address, stride, np.float32(0), np.float64(0))
                 else:
                     _cast(n, address, stride, np.float64(0), np.float32(0))
-                for d in range(axes - 2, -1, -1):
+                for d in range(axes - within - 1, -1, -1):
                     index[d] += 1
                     full = index[d] == size[d]
                     for k in range(operands):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads, addresses
+from tinymeta_kernels import _threads, addresses, machine
 
 from tinymeta.engine.compile.layout import Layout, packed, seen
 from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Cast, Contract, Copy, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
 from tinymeta.engine.compile.program import Builder, with_copies
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.room import Room
@@ -176,3 +176,31 @@ def test_addresses_are_only_given_out_where_they_compute_the_right_thing() -> No
     assert addresses.loop("add", (np.dtype(float), np.dtype(bool), np.dtype("int8"))) is None
     wrong = addresses.loop("subtract", (np.dtype(float),) * 3)
     assert wrong is not None and not addresses._agrees(wrong, np.add, (np.dtype(float),) * 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+def test_rows_longer_than_the_machine_holds_back_are_summed_and_scaled(rows: int, dtype: Any) -> None:
+    n = 2 * machine.ROOM + 5
+    b = Builder()
+    x, w = b.input(0, (3, rows, n), np.dtype(dtype)), b.input(1, (3, 1, n), np.dtype(dtype))
+    doubled = b.add(Ufunc("add"), x, x)
+    scaled = b.add(Scale(), doubled, w)
+    over = b.add(Scale(), scaled, b.add(Ufunc("square"), x))  # may be written where an operand lies
+    results = [b.add(Reduce("add", (1,)), doubled), b.add(Reduce("add", (1,)), over), over]
+    program = b.finished(results)
+    arrays = [values((3, rows, n), 1, dtype), values((3, 1, n), 2, dtype)]
+    arrays[1][0, 0, ::7] = np.inf
+    for found, expected in zip(Machine(program)(arrays), Replay(program)(arrays), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_error_function_has_its_kernels_bits(dtype: Any) -> None:
+    b = Builder()
+    x = b.add(Permute((1, 0)), b.input(0, (7, 40), np.dtype(dtype)))
+    program = b.finished([b.add(Erf(), x)])
+    arrays = [values((7, 40), 0, dtype) / 3]
+    machine = Machine(program)
+    assert [step.kind for step in machine._steps] != ["python"]
+    np.testing.assert_array_equal(machine(arrays)[0], Replay(program)(arrays)[0])

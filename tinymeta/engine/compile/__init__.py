@@ -6,10 +6,11 @@ so they need finding out only once.
 
 Record      `compiled.py` compares the arguments with those of earlier calls; `record.py` runs the function under a
             Watcher, which sees every operation, those of sweeps included, and `translate.py` and `formulas.py` write
-            it down in the dozen kinds of operations of `operations.py`.
+            it down in the dozen kinds of operations of `operations.py` and `views.py`, where a convolution is a
+            product of matrices (`convolution.py`, `products.py`).
 Optimise    `program.py` keeps one of equal operations, runs at once what depends on constants alone, and drops what
-            no result needs. `factor.py` with `network.py` keeps products of matrices factored: the pass that knows
-            that a few-shot update has low rank.
+            no result needs. `factor.py` with `network.py` and `sums.py` keeps products of matrices factored: the pass
+            that knows that a few-shot update has low rank.
 Plan        `parallel.py` finds the axis that counts tasks, `schedule.py` cuts the program into loops over it,
             `assemble.py` and `block.py` place every buffer (`layout.py`, `room.py`) and write instructions
             (`instructions.py`).

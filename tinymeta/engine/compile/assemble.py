@@ -14,11 +14,12 @@ from tinymeta_kernels import addresses
 
 from tinymeta.engine.compile.block import Block
 from tinymeta.engine.compile.layout import Layout, packed
-from tinymeta.engine.compile.operations import Cast, Constant, Contract, Copy, Input, Reduce, Scale, Ufunc, Where
-from tinymeta.engine.compile.parallel import axes_of
+from tinymeta.engine.compile.operations import Cast, Constant, Contract, Copy, Erf, Input, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.parallel import arranged, axes_of
 from tinymeta.engine.compile.program import Node, Program, with_copies
 from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
+from tinymeta.engine.compile.views import Gather, Scatter
 
 ARENA, SCRATCH, PARTIAL, ZERO, FIRST = 0, 1, 2, 3, 4
 CACHE = 1 << 21  # bytes that the buffers of a block may take: with more tasks in a block, its products are larger
@@ -56,7 +57,7 @@ def can_call(program: Program, node: Node) -> bool:
     op = node.op
     if node.dtype is None or 0 in node.shape:
         return False
-    if isinstance(op, Copy):
+    if isinstance(op, (Copy, Gather)):
         copying = ("bitwise_or", (node.dtype,) * 3) if node.dtype.kind == "b" else ("positive", (node.dtype,) * 2)
         return addresses.loop(*copying) is not None
     if isinstance(op, Ufunc):
@@ -65,6 +66,8 @@ def can_call(program: Program, node: Node) -> bool:
         return False
     if isinstance(op, Cast):
         return dtypes[0].char in "fd"
+    if isinstance(op, Scatter):
+        return addresses.loop("add", (node.dtype,) * 3) is not None
     if isinstance(op, Reduce):
         return addresses.loop(op.name, (node.dtype,) * 3) is not None
     if isinstance(op, Where) and dtypes.pop(0).kind != "b":
@@ -72,14 +75,14 @@ def can_call(program: Program, node: Node) -> bool:
     same = all(d == node.dtype for d in dtypes)
     if isinstance(op, Contract):
         return same and addresses.gemm(node.dtype) is not None
-    return same and isinstance(op, (Scale, Where))
+    return same and isinstance(op, (Scale, Where, Erf))
 
 
 class Assembler:
     """Assembles one program for a number of cores."""
 
     def __init__(self, program: Program, cores: int) -> None:
-        program, self.row_major = with_copies(program)
+        program, self.row_major = with_copies(arranged(program))
         self.program = program
         self.nodes = program.nodes
         self.cores = cores
@@ -137,8 +140,15 @@ class Assembler:
 
     def _global(self, i: int, slot: int, offset: int) -> Layout:
         node = self.nodes[i]
-        strides = packed(node.shape, node.dtype.itemsize) if node.dtype is not None else ()
-        return Layout(slot, offset, 0, strides)
+        if node.dtype is None:
+            return Layout(slot, offset, 0, ())
+        order = self.common_order(i) if isinstance(node.op, Copy) and i not in self.row_major else None
+        return Layout(slot, offset, 0, packed(node.shape, node.dtype.itemsize, order))
+
+    def common_order(self, i: int) -> tuple[int, ...]:
+        """The axes of node i in the common order, so that arrays that meet lie alike."""
+        rank = self.axes.rank[i]
+        return tuple(sorted(range(len(rank)), key=lambda k: rank[k]))
 
     def _step(self, k: int, loop: Loop) -> Step:
         """A loop's instructions: written once to see how much room a task takes, and again for blocks that fit."""

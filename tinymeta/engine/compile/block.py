@@ -6,9 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tinymeta.engine.compile import instructions
-from tinymeta.engine.compile.layout import Layout, packed, seen
+from tinymeta.engine.compile.layout import Layout, packed, seen, seen_through
 from tinymeta.engine.compile.operations import Contract, Copy, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.engine.compile.room import Room
+from tinymeta.engine.compile.views import Gather, Scatter
 
 if TYPE_CHECKING:
     from tinymeta.engine.compile.assemble import Assembler, Step
@@ -57,6 +58,12 @@ class Block:
             if not self._sums(i):  # the first entries begin the reduction, where adding nothing doesn't
                 step.body += self._begun(op, i, given[0], out)
             step.body += instructions.reduction(op, dtype, given[0], out, shape, tasks, self.size)
+        elif isinstance(op, Gather):
+            view = seen_through(op.views, given[0], self.nodes[node.inputs[0]].shape)
+            assert view is not None, "windows and slices need no copy"
+            step.body += instructions.copy(dtype, view, out, self._shape(i), self._axis(i), self.size)
+        elif isinstance(op, Scatter):
+            step.body += self._scattered(op, i, given[0], out)
         elif isinstance(op, Copy):
             step.body += instructions.copy(dtype, given[0], out, self._shape(i), self._axis(i), self.size)
         else:
@@ -73,6 +80,19 @@ class Block:
             kept = tuple(s for k, s in enumerate(x.strides) if k not in op.axes)
             start = x._replace(strides=kept)
         return instructions.copy(node.dtype, start, out, node.shape, self._axis(i), self.size)
+
+    def _scattered(self, op: Scatter, i: int, x: Layout, out: Layout) -> list[int]:
+        """Zeros, and x added to them. Within one run of the innermost loop no two elements of x have one place."""
+        node, given = self.nodes[i], self.nodes[i].inputs[0]
+        zero = Layout(ZERO, 0, 0, (0,) * len(node.shape))
+        code = instructions.copy(node.dtype, zero, out, node.shape, self._axis(i), self.size)
+        view = seen_through(op.views, out, op.to)
+        assert view is not None, "windows and slices need no copy"
+        shape, tasks = self.nodes[given].shape, self._axis(given)
+        if not op.overlaps:
+            return code + instructions.copy(node.dtype, x, view, shape, tasks, self.size)
+        add, dtypes = Ufunc("add"), [node.dtype] * 3
+        return code + instructions.elementwise(add, dtypes, [view, x], view, shape, tasks, self.size)
 
     def _product(self, step: Step, op: Contract, i: int, given: list[Layout], out: Layout) -> None:
         node = self.nodes[i]
@@ -125,7 +145,8 @@ class Block:
         """Where a core adds up its part of a sum over tasks, with the instructions that begin and end it."""
         node, whole = self.nodes[i], self.whole.layouts[i]
         zero = Layout(ZERO, 0, 0, (0,) * len(node.shape))
-        part = Layout(PARTIAL, self.partial, 0, whole.strides)
+        strides = packed(node.shape, node.dtype.itemsize, self.whole.common_order(i))
+        part = Layout(PARTIAL, self.partial, 0, strides)
         self.partial += -(-node.size * node.dtype.itemsize // 64) * 64
         step.before += instructions.copy(node.dtype, zero, part, node.shape, None, 1)
         step.first += instructions.copy(node.dtype, part, whole, node.shape, None, 1)
@@ -174,11 +195,10 @@ class Block:
         return layout
 
     def _memory_order(self, i: int) -> list[int]:
-        """The common order of axes, so that arrays that meet lie alike."""
+        """The order in memory of the axes of node i."""
         if i in self.whole.row_major:
             return list(range(len(self._shape(i))))
-        rank = self.whole.axes.rank[i]
-        return [0] if self.loop.kind == "tiles" else sorted(range(len(rank)), key=lambda k: rank[k])
+        return [0] if self.loop.kind == "tiles" else list(self.whole.common_order(i))
 
     def _operand(self, x: int) -> Layout:
         """Where node x can be read, a view or not."""

@@ -21,24 +21,15 @@ from __future__ import annotations
 import math
 from itertools import count
 
-import numpy as np
-
 from tinymeta.engine.compile.network import FREE, MOVED, Factor, Labels, Term, merged, order
-from tinymeta.engine.compile.operations import (
-    Broadcast,
-    Contract,
-    Operation,
-    Permute,
-    Reduce,
-    Reshape,
-    Scale,
-    Shape,
-    Ufunc,
-)
-from tinymeta.engine.compile.program import Builder, Program, squeezed
-from tinymeta.engine.compile.translate import contract
+from tinymeta.engine.compile.operations import Contract, Operation, Reduce, Scale, Shape, Ufunc
+from tinymeta.engine.compile.program import Program, squeezed
+from tinymeta.engine.compile.sums import Writer
+from tinymeta.engine.compile.views import Broadcast, Permute, Reshape
 
-TERMS = 40  # a sum of more products than this is not considered
+TERMS = 40  # a sum of more products than this is not considered,
+CHAIN = 16  # nor a virtual node that stands for more: a recurrence's weights after an inner step have one for each time
+EFFORT = 12_000  # sums whose cost is found out, a few seconds' worth: after that, what is virtual stays so
 
 
 def factored(program: Program) -> Program:
@@ -65,44 +56,66 @@ class _Factoring:
             linear[i] and i not in program.results and bool(self.users[i]) and all(linear[u] for u in self.users[i])
             for i in range(len(self.nodes))
         ]
+        summed = [False] * len(self.nodes)  # whether only sums read it: they can be part of the product
+        for i in range(len(self.nodes) - 1, -1, -1):
+            readers = [(summed[u], self.nodes[u].op) for u in self.users[i]]
+            ends = [isinstance(op, Reduce) or (so and not isinstance(op, Contract)) for so, op in readers]
+            summed[i] = absorbed[i] and all(ends)
         self.virtual: set[int] = set()
+        terms: dict[int, int] = {}
         for i, node in enumerate(self.nodes):
             if not absorbed[i] or isinstance(node.op, Reduce):
                 continue
             if isinstance(node.op, Contract):
-                outer = node.size > max(self.nodes[x].size for x in node.inputs)
+                outer = summed[i] or node.size > max(self.nodes[x].size for x in node.inputs)
             else:
                 outer = any(x in self.virtual for x in node.inputs)
-            if outer:
+            if outer and (many := self._count(i, terms)) <= CHAIN:
                 self.virtual.add(i)
+                terms[i] = many
+
+    def _count(self, i: int, terms: dict[int, int]) -> int:
+        """Of how many products node i is the sum, where those of virtual nodes are known."""
+        op, given = self.nodes[i].op, [terms.get(x, 1) for x in self.nodes[i].inputs]
+        if isinstance(op, Contract):
+            return math.prod(given)
+        return sum(given) if isinstance(op, Ufunc) and op.name in ("add", "subtract") else max(given)
 
     def search(self) -> None:
         """Make virtual nodes real wherever that costs less."""
+        known: dict[int, float] = {}  # costs of real nodes as things stand
+        effort = 0
         for _ in range(3):
             changed = False
             for i in sorted(self.virtual, reverse=True):
-                affected = self._readers(i)
-                before = sum(self.cost(r) for r in affected)
+                readers = self._readers(i)
+                effort += len(readers)
+                if effort > EFFORT:
+                    return
+                known.update((r, self.cost(r)) for r in readers if r not in known)
+                left = sum(known[r] for r in readers)
                 self.virtual.discard(i)
-                if self.cost(i) + sum(self.cost(r) for r in affected) < before:
-                    changed = True
+                found: dict[int, float] = {}
+                for r in (i, *readers):
+                    found[r] = self.cost(r)
+                    left -= found[r]
+                    if left <= 0:
+                        self.virtual.add(i)
+                        break
                 else:
-                    self.virtual.add(i)
+                    known.update(found)
+                    changed = True
             if not changed:
                 return
 
     def rewritten(self) -> Program:
         """The program without its virtual nodes."""
-        b = Builder()
-        place: dict[int, int] = {}
+        writer = Writer(self.nodes, self.size)
         for i, node in enumerate(self.nodes):
-            if i in self.virtual:
-                continue
-            if any(x in self.virtual for x in node.inputs):
-                place[i] = self._written(b, i, place)
-            else:
-                place[i] = b.copy(node, [place[x] for x in node.inputs])
-        return b.finished([place[i] for i in self.program.results])
+            if i not in self.virtual:
+                expanded = any(x in self.virtual for x in node.inputs)
+                writer.write(i, *self._sum(i)) if expanded else writer.copy(i)
+        return writer.finished(self.program.results)
 
     def cost(self, i: int) -> float:
         """What a real node costs with the virtual ones in front of it expanded."""
@@ -224,77 +237,3 @@ class _Factoring:
         label = next(self.labels)
         self.size[label] = n
         return label
-
-    def _written(self, b: Builder, i: int, place: dict[int, int]) -> int:
-        """Node i, real, written as its sum of networks."""
-        node = self.nodes[i]
-        terms, result = self._sum(i)
-        total: int | None = None
-        for term in sorted(terms, key=lambda t: t.weight < 0):  # begin with one that is not subtracted
-            value = b.reshape(*self._product(b, term, result, node.shape, place))
-            if total is None:
-                total = value if term.weight > 0 else b.add(Ufunc("negative"), value)
-            else:
-                total = b.add(Ufunc("add" if term.weight > 0 else "subtract"), total, value)
-        assert total is not None
-        return b.add(Broadcast(node.shape), total)
-
-    def _product(
-        self, b: Builder, term: Term, result: Labels, shape: Shape, place: dict[int, int]
-    ) -> tuple[int, Shape]:
-        """The network of a term without its sign, and the shape (1 where it lacks an axis) it is to take."""
-        left = [(self._factor(b, f, place), f.labels) for f in term.factors]
-        pairs, _ = order(tuple(labels for _, labels in left), result, self.size)
-        weight = abs(term.weight)
-        used = {k for _, labels in left for k in labels}
-        alone = {k for k in range(len(shape)) if k in used}
-        for step, (i, j) in enumerate(pairs):
-            (x, a), (y, c) = left[i], left[j]
-            left = [f for k, f in enumerate(left) if k not in (i, j)]
-            wanted = {k for _, labels in left for k in labels} | set(result)
-            (x, a), (y, c) = self._presummed(b, x, a, wanted | set(c)), self._presummed(b, y, c, wanted | set(a))
-            out = tuple(k for k in dict.fromkeys((*a, *c)) if k in wanted)
-            if step == len(pairs) - 1:
-                out = tuple(k for k in result if k in a or k in c)
-                if weight != 1:
-                    x, y = self._times(b, x, y, weight)
-            spelled = ["".join(chr(0x100 + k) for k in labels) for labels in (a, c, out)]
-            left.append((contract(b, spelled[0], x, spelled[1], y, spelled[2]), out))
-        x, labels = left[0]
-        if not pairs:
-            x, labels = self._presummed(b, x, labels, set(result))
-            x = b.add(Permute(tuple(labels.index(k) for k in result if k in labels)), x)
-            if weight != 1:
-                x = b.add(Ufunc("multiply"), x, self._constant(b, weight, x))
-        for number in term.scalars:
-            x = b.add(Ufunc("multiply"), x, b.reshape(place[number], (1,) * len(b.nodes[x].shape)))
-        return x, tuple(n if k in alone else 1 for k, n in enumerate(shape))
-
-    def _factor(self, b: Builder, factor: Factor, place: dict[int, int]) -> int:
-        """A factor without axes of size 1: a node, or a weighted sum of nodes."""
-        total: int | None = None
-        for weight, node in sorted(factor.parts, key=lambda part: part[0] < 0):
-            x = b.reshape(place[node], squeezed(self.nodes[node].shape))
-            if abs(weight) != 1:
-                x = b.add(Ufunc("multiply"), x, self._constant(b, abs(weight), x))
-            if total is None:
-                total = x if weight > 0 else b.add(Ufunc("negative"), x)
-            else:
-                total = b.add(Ufunc("add" if weight > 0 else "subtract"), total, x)
-        assert total is not None
-        return total
-
-    def _presummed(self, b: Builder, x: int, labels: Labels, wanted: set[int]) -> tuple[int, Labels]:
-        """`x` summed over the labels that nothing else has."""
-        axes = tuple(k for k, label in enumerate(labels) if label not in wanted)
-        return (b.add(Reduce("add", axes), x) if axes else x), tuple(k for k in labels if k in wanted)
-
-    def _times(self, b: Builder, x: int, y: int, weight: float) -> tuple[int, int]:
-        """The smaller of two factors multiplied by a number."""
-        small = x if b.nodes[x].size <= b.nodes[y].size else y
-        scaled = b.add(Ufunc("multiply"), small, self._constant(b, weight, small))
-        return (scaled, y) if small == x else (x, scaled)
-
-    def _constant(self, b: Builder, value: float, like: int) -> int:
-        node = b.nodes[like]
-        return b.constant(np.full((1,) * len(node.shape), value, node.dtype))

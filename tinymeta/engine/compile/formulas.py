@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.compile.operations import Broadcast, Cast, Reduce, Scale, Shape, Ufunc, Where
+from tinymeta.engine.compile.operations import Cast, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.engine.compile.program import Builder
+from tinymeta.engine.compile.views import Broadcast
 
 
 def _number(b: Builder, value: float, like: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from tinymeta_kernels import addresses, machine
 
 from tinymeta.engine.compile.layout import Dim, Layout, nested, with_long_inner
-from tinymeta.engine.compile.operations import Cast, Contract, Operation, Reduce, Scale, Shape, Ufunc
+from tinymeta.engine.compile.operations import Cast, Contract, Erf, Operation, Reduce, Scale, Shape, Ufunc, Where
 
 ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words
 TYPICAL = 8  # tasks in a block
@@ -26,7 +26,7 @@ def elementwise(
         assert found is not None
         opcode, (address, data) = machine.LOOP, found
     else:
-        opcode = machine.SCALE if isinstance(op, Scale) else machine.CAST if isinstance(op, Cast) else machine.WHERE
+        opcode = {Scale: machine.SCALE, Where: machine.WHERE, Erf: machine.ERF, Cast: machine.CAST}[type(op)]
         if isinstance(op, Cast):
             data = dtypes[0].itemsize
     layouts = [*given, out]
@@ -48,6 +48,11 @@ def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, task
     strides = tuple(0 if k in op.axes else next(kept) for k in range(len(shape)))
     layouts = [out._replace(strides=strides), x, out._replace(strides=strides)]
     dims = nested(shape, [y.strides for y in layouts], tasks, lead=1)
+    if op.name == "add" and len(dims) > 1 and dtype.char in "fd":
+        rows, run = dims[-2].strides, dims[-1].strides
+        if run == (dtype.itemsize,) * 3 and rows[0] == 0 and rows[1] > 0:
+            dims = [d._replace(strides=d.strides[1:]) for d in dims]
+            return _instruction(machine.SUM, 0, dtype.itemsize, layouts[1:], dims)
     return _instruction(machine.LOOP, found.address, found.data, layouts, with_long_inner(dims, block))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from tinymeta.engine.compile.operations import Broadcast, Operation, Permute, Reshape, Shape, Slice
+from tinymeta.engine.compile.operations import Operation, Shape
+from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice, Views, Windows
 
 Strides = tuple[int, ...]
 
@@ -55,10 +56,25 @@ def seen(op: Operation, layout: Layout, before: Shape, after: Shape) -> Layout |
                 offset += start * s
                 kept.append(step * s if len(range(n)[slice(*key)]) != 1 else 0)
         return layout._replace(offset=offset, strides=tuple(kept))
+    if isinstance(op, Windows):
+        k, step = op.axis, strides[op.axis]
+        split = (step * op.stride if op.count != 1 else 0, step * op.dilation if op.width != 1 else 0)
+        return layout._replace(strides=(*strides[:k], *split, *strides[k + 1 :]))
     if isinstance(op, Reshape):
         reshaped = _reshaped(before, strides, after)
         return None if reshaped is None else layout._replace(strides=reshaped)
     raise TypeError(f"{type(op).__name__} is no view")
+
+
+def seen_through(views: Views, layout: Layout, shape: Shape) -> Layout | None:
+    """The layout of what is seen through a chain of views."""
+    for view in views:
+        after = view.shape(shape)
+        found = seen(view, layout, shape, after)
+        if found is None:
+            return None
+        layout, shape = found, after
+    return layout
 
 
 def _reshaped(before: Shape, strides: Strides, after: Shape) -> Strides | None:

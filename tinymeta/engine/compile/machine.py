@@ -129,7 +129,7 @@ class Workspace:
         self.own = [(_memory(scratch), _memory(partial)) for _ in range(cores)]
         self.zero = np.zeros(1)
         self.base = np.zeros((cores, slots), np.int64)
-        self.work = np.zeros((cores, 32), np.int64)
+        self.work = np.zeros((cores, machine.WORK), np.int64)
         self.base[:, ARENA] = _address(self.arena)
         self.base[:, ZERO] = _address(self.zero)
         for row, (mine, sums) in zip(self.base, self.own):

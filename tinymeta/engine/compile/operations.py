@@ -6,10 +6,11 @@ is the plain replay, and the oracle of the tests), the shape of its result, and 
 operations it takes. They are values: equal ones are the same operation, which is how common subexpressions meet.
 
     Input, Constant                      where numbers come from
-    Ufunc, Scale, Where, Cast, Copy      element by element, broadcasting
+    Ufunc, Scale, Where, Erf, Cast, Copy element by element, broadcasting
     Reduce                               sum or maximum over axes
     Contract                             a product of two arrays, summed over the axes that the result lacks
-    Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (views)
+    Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (`views.py`)
+    Gather, Scatter                      windows of an image as the rows of a matrix, and back (`views.py`)
     Call, Part                           anything else: a primitive's own kernel
 """
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from tinymeta_kernels import erf
 
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Array
@@ -102,6 +104,20 @@ class Where(Operation):
 
 
 @dataclass(frozen=True)
+class Erf(Operation):
+    """The error function, which NumPy lacks."""
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(erf(x))
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return math.prod(shape)
+
+
+@dataclass(frozen=True)
 class Cast(Operation):
     """The same numbers in another dtype."""
 
@@ -158,10 +174,10 @@ class Contract(Operation):
     def __call__(self, a: Array, b: Array) -> Array:
         size = dict(zip(self.a + self.b, a.shape + b.shape))
         batch, m, n, k = self.groups()
-        rows, columns = math.prod(size[i] for i in m), math.prod(size[i] for i in n)
+        rows, columns, inner = (math.prod(size[i] for i in letters) for letters in (m, n, k))
         lead = tuple(size[i] for i in batch)
-        left = np.transpose(a, [self.a.index(i) for i in batch + m + k]).reshape(*lead, rows, -1)
-        right = np.transpose(b, [self.b.index(i) for i in batch + k + n]).reshape(*lead, -1, columns)
+        left = np.transpose(a, [self.a.index(i) for i in batch + m + k]).reshape(*lead, rows, inner)
+        right = np.transpose(b, [self.b.index(i) for i in batch + k + n]).reshape(*lead, inner, columns)
         product = np.matmul(left, right).reshape([size[i] for i in batch + m + n])
         return np.transpose(product, [(batch + m + n).index(i) for i in self.out])
 
@@ -179,63 +195,6 @@ class Contract(Operation):
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         return 2 * math.prod(dict(zip(self.a + self.b, shapes[0] + shapes[1])).values())
-
-
-@dataclass(frozen=True)
-class Reshape(Operation):
-    """The same numbers in row-major order."""
-
-    to: Shape
-    view = True
-
-    def __call__(self, x: Array) -> Array:
-        return x.reshape(self.to)
-
-    def shape(self, *shapes: Shape) -> Shape:
-        return self.to
-
-
-@dataclass(frozen=True)
-class Permute(Operation):
-    """Axis i of the result is axis `axes[i]`."""
-
-    axes: tuple[int, ...]
-    view = True
-
-    def __call__(self, x: Array) -> Array:
-        return np.transpose(x, self.axes)
-
-    def shape(self, *shapes: Shape) -> Shape:
-        return tuple(shapes[0][a] for a in self.axes)
-
-
-@dataclass(frozen=True)
-class Broadcast(Operation):
-    """Axes of size 1 repeated; as many axes as before."""
-
-    to: Shape
-    view = True
-
-    def __call__(self, x: Array) -> Array:
-        return np.broadcast_to(x, self.to)
-
-    def shape(self, *shapes: Shape) -> Shape:
-        return self.to
-
-
-@dataclass(frozen=True)
-class Slice(Operation):
-    """x[key]: an integer, or (start, stop, step), for every axis."""
-
-    key: tuple[Any, ...]
-    view = True
-
-    def __call__(self, x: Array) -> Array:
-        y: Array = x[(*(k if isinstance(k, int) else slice(*k) for k in self.key), ...)]
-        return y
-
-    def shape(self, *shapes: Shape) -> Shape:
-        return tuple(len(range(n)[slice(*k)]) for n, k in zip(shapes[0], self.key) if not isinstance(k, int))
 
 
 @dataclass(frozen=True)

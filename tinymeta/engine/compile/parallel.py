@@ -6,8 +6,8 @@ Whatever runs along it can be done a few tasks at a time, on any core, until a s
 together. Nothing here knows of `vmap`: in a program without tasks the same pass finds, say, the examples of a batch.
 
 Arrays that meet should lie in memory alike. The arguments' own axes say how: examples come before features, a
-layer's inputs before its outputs. `Axes.rank` extends this to one order of all classes, in which every intermediate
-result is laid out.
+layer's inputs before its outputs; the patches of a convolution come first, with channels last. `Axes.rank` extends
+this to one order of all classes, in which every intermediate result is laid out.
 """
 
 from __future__ import annotations
@@ -16,19 +16,9 @@ import math
 from collections import defaultdict
 from typing import NamedTuple
 
-from tinymeta.engine.compile.operations import (
-    Broadcast,
-    Call,
-    Contract,
-    Input,
-    Operation,
-    Permute,
-    Reduce,
-    Reshape,
-    Shape,
-    Slice,
-)
-from tinymeta.engine.compile.program import ELEMENTWISE, Node, Program
+from tinymeta.engine.compile.operations import Call, Contract, Copy, Input, Operation, Reduce, Shape
+from tinymeta.engine.compile.program import ELEMENTWISE, Builder, Node, Program
+from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Views, Windows
 
 
 class Axes(NamedTuple):
@@ -71,24 +61,49 @@ def axes_of(program: Program) -> Axes:
         x = node.inputs[0] if node.op.view else i
         same = node.op.view and (axis[i], axis[x]) in _same_axes(node.op, nodes[x].shape, node.shape)
         cut.append(x == i or (cut[x] and (same or (axis[x] is None and not along[x]))))
-    arguments = [
-        [root for root, n in zip(roots, node.shape) if n != 1]
-        for node, roots in zip(nodes, own)
-        if isinstance(node.op, Input)
-    ]
+    long_axes = [[root for root, n in zip(roots, node.shape) if n != 1] for node, roots in zip(nodes, own)]
+    arguments = [roots for node, roots in zip(nodes, long_axes) if isinstance(node.op, Input)]
+    written = [roots for node, roots in zip(nodes, long_axes) if isinstance(node.op, (Gather, Scatter))]
     arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
-    order = {root: place for place, root in enumerate(_common_order(arguments))}
+    order = {root: place for place, root in enumerate(_common_order(written, arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]
     return Axes(tasks, axis, along, sums, cut, rank)
 
 
-def _common_order(sequences: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
+def arranged(program: Program) -> Program:
+    """The program with each argument that lies in another order than the tasks' loop wants (the filters of a
+    convolution) copied once, for that loop; what runs outside of it reads the argument itself."""
+    if not any(isinstance(node.op, Gather) for node in program.nodes):
+        return program
+    axes = axes_of(program)
+    b = Builder()
+    outside: list[int] = []
+    inside: list[int] = []
+    for i, node in enumerate(program.nodes):
+        if node.op.view:
+            outside.append(b.copy(node, [outside[node.inputs[0]]]))
+            inside.append(b.copy(node, [inside[node.inputs[0]]]))
+            continue
+        place = inside if axes.along[i] else outside
+        outside.append(b.copy(node, [place[x] for x in node.inputs]))
+        ranks = [r for r, n in zip(axes.rank[i], node.shape) if n != 1]
+        moves = isinstance(node.op, Input) and axes.axis[i] is None and ranks != sorted(ranks)
+        inside.append(b.add(Copy(), outside[i]) if moves else outside[i])
+    return b.finished([outside[i] for i in program.results])
+
+
+def _common_order(first: list[list[tuple[int, int]]], then: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
     """One order of all items that keeps the order within each sequence, as far as they don't contradict each other;
-    else, items come as they appear."""
+    else, items come as they appear. `first` takes precedence."""
     before: dict[tuple[int, int], set[tuple[int, int]]] = {}
-    for sequence in sequences:
+    for sequence in first:
         for k, item in enumerate(sequence):
             before.setdefault(item, set()).update(other for other in sequence[:k] if other != item)
+    settled = {item: _all_before(item, before) for item in before}
+    for sequence in then:
+        for k, item in enumerate(sequence):
+            allowed = (other for other in sequence[:k] if item not in settled.get(other, ()))
+            before.setdefault(item, set()).update(other for other in allowed if other != item)
     order: list[tuple[int, int]] = []
     while before:
         item = min(before, key=lambda item: len(before[item]))
@@ -97,6 +112,17 @@ def _common_order(sequences: list[list[tuple[int, int]]]) -> list[tuple[int, int
         for others in before.values():
             others.discard(item)
     return order
+
+
+def _all_before(item: tuple[int, int], before: dict[tuple[int, int], set[tuple[int, int]]]) -> set[tuple[int, int]]:
+    """What comes before an item, directly or not."""
+    found: set[tuple[int, int]] = set()
+    waiting = [item]
+    while waiting:
+        new = before[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
 
 
 class _Classes:
@@ -139,11 +165,14 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tu
                 if node.shape[k] == nodes[x].shape[k] != 1:
                     classes.join((i, k), (x, k))
         return []
-    if not node.inputs or not (node.op.view or isinstance(op, Reduce)):
+    if not node.inputs or not (node.op.view or isinstance(op, (Reduce, Gather, Scatter))):
         return []
     x = node.inputs[0]
-    for k, j in _same_axes(op, nodes[x].shape, node.shape):
+    same = _same_axes(op, nodes[x].shape, node.shape)
+    for k, j in same:
         classes.join((i, k), (x, j))
+    if isinstance(op, (Gather, Scatter)):
+        return [(i, k) for k, _ in same]
     if isinstance(op, Reduce):
         return [(x, j) for j, n in enumerate(nodes[x].shape) if n != 1 and (j not in op.axes or op.name == "add")]
     return []
@@ -161,8 +190,24 @@ def _same_axes(op: Operation, before: Shape, after: Shape) -> list[tuple[int, in
     elif isinstance(op, Slice):
         kept = [j for j, key in enumerate(op.key) if not isinstance(key, int)]
         pairs = [(k, j) for k, j in enumerate(kept) if op.key[j] == (None, None, None)]
+    elif isinstance(op, Windows):
+        pairs = [(k, k if k < op.axis else k - 1) for k in range(len(after)) if k not in (op.axis, op.axis + 1)]
+    elif isinstance(op, Gather):
+        pairs = _through(op.views, before)
+    elif isinstance(op, Scatter):
+        pairs = [(k, j) for j, k in _through(op.views, op.to)]
     elif isinstance(op, Reshape):
         places = {(math.prod(before[:j]), n): j for j, n in enumerate(before) if n != 1}
         found = [(k, places.get((math.prod(after[:k]), n))) for k, n in enumerate(after)]
         pairs = [(k, j) for k, j in found if j is not None]
     return [(k, j) for k, j in pairs if after[k] != 1]
+
+
+def _through(views: Views, shape: Shape) -> list[tuple[int, int]]:
+    """Which axes of what a chain of views shows are which of what it sees."""
+    place = {k: k for k in range(len(shape))}
+    for view in views:
+        after = view.shape(shape)
+        place = {k: place[j] for k, j in _same_axes(view, shape, after) if j in place}
+        shape = after
+    return list(place.items())

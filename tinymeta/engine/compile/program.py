@@ -15,27 +15,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinymeta.engine.compile.operations import (
-    Broadcast,
     Call,
     Cast,
     Constant,
     Contract,
     Copy,
+    Erf,
     Input,
     Operation,
     Part,
-    Permute,
     Reduce,
-    Reshape,
     Scale,
     Shape,
-    Slice,
     Ufunc,
     Where,
 )
+from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice
 from tinymeta.engine.tensor import Array
 
-ELEMENTWISE = (Ufunc, Scale, Where, Cast, Copy)
+ELEMENTWISE = (Ufunc, Scale, Where, Erf, Cast, Copy)
 FOLDED = 1 << 16  # constants of more elements are not made ahead of time, unless from one as large
 
 
@@ -204,7 +202,7 @@ def _result_dtype(op: Operation, dtypes: list[Any]) -> Any:
         return np.result_type(*dtypes)
     if isinstance(op, Where):
         return np.result_type(*dtypes[1:])
-    if isinstance(op, (Copy, Reduce, Reshape, Permute, Broadcast, Slice)):
+    if isinstance(op, (Copy, Erf, Reduce, Reshape, Permute, Broadcast, Slice, Gather, Scatter)):
         return dtypes[0]
     if isinstance(op, Cast):
         return op.to

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tinymeta.engine.compile.operations import Constant, Input, Reshape
+from tinymeta.engine.compile.operations import Constant, Copy, Input
 from tinymeta.engine.compile.parallel import Axes
 from tinymeta.engine.compile.program import ELEMENTWISE, Program
+from tinymeta.engine.compile.views import Reshape
 
 LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
 
@@ -72,7 +73,7 @@ def _kind(program: Program, axes: Axes, callable_: list[bool], i: int) -> tuple[
     if axes.along[i]:
         return "tasks", axes.tasks
     even = all(program.nodes[x].size in (1, node.size) and _in_order(program, x) for x in node.inputs)
-    if isinstance(node.op, ELEMENTWISE) and node.size >= LONG and even:
+    if isinstance(node.op, ELEMENTWISE) and not isinstance(node.op, Copy) and node.size >= LONG and even:
         return "tiles", node.size
     return "whole", 1
 

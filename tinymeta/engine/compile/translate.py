@@ -11,21 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinymeta.engine.compile import formulas
+from tinymeta.engine.compile import convolution, formulas
 from tinymeta.engine.compile.formulas import of_one_rank
-from tinymeta.engine.compile.operations import (
-    Broadcast,
-    Call,
-    Contract,
-    Part,
-    Permute,
-    Shape,
-    Slice,
-    Ufunc,
-    Where,
-    comparable,
-)
-from tinymeta.engine.compile.program import Builder, squeezed
+from tinymeta.engine.compile.operations import Call, Erf, Part, Shape, Ufunc, Where, comparable
+from tinymeta.engine.compile.products import matmul
+from tinymeta.engine.compile.program import Builder
+from tinymeta.engine.compile.views import Broadcast, Permute, Scatter, Slice
 from tinymeta.engine.primitive import Primitive, part
 from tinymeta.engine.tensor import Array
 
@@ -69,47 +60,6 @@ def _is_ours(primitive: type[Primitive]) -> bool:
 
 def _elementwise(op: Any) -> Rule:
     return lambda b, *xs: b.add(op, *of_one_rank(b, xs))
-
-
-def _matmul(b: Builder, left: int, right: int) -> int:
-    """A product over the last two axes. Axes of size 1 have no letter, so a matrix shared by all tasks has none
-    for the tasks, and whatever broadcasts needs no copy."""
-    left, right = of_one_rank(b, (left, right))
-    a, c = b.nodes[left].shape, b.nodes[right].shape
-    letters = [chr(ord("A") + i) for i in range(len(a) - 2)]
-
-    def named(names: list[str], shape: Shape) -> str:
-        return "".join(i for i, n in zip(names, shape) if n != 1)
-
-    lead = np.broadcast_shapes(a[:-2], c[:-2])
-    la, lc = named([*letters, "m", "k"], a), named([*letters, "k", "n"], c)
-    out = named([*letters, "m", "n"], (*lead, a[-2], c[-1]))
-    operands = (b.reshape(left, squeezed(a)), b.reshape(right, squeezed(c)))
-    return b.reshape(contract(b, la, operands[0], lc, operands[1], out), (*lead, a[-2], c[-1]))
-
-
-def contract(b: Builder, la: str, left: int, lb: str, right: int, out: str) -> int:
-    """A contraction that reads its operands as they lie in memory: transposes become letters in another order."""
-    la, left = _untransposed(b, la, left)
-    lb, right = _untransposed(b, lb, right)
-    names = {ord(old): chr(ord("a") + i) for i, old in enumerate(dict.fromkeys(la + lb))}
-    return b.add(Contract(la.translate(names), lb.translate(names), out.translate(names)), left, right)
-
-
-def _untransposed(b: Builder, letters: str, x: int) -> tuple[str, int]:
-    """`x` without a transpose around it; a reshape that drops axes of size 1 passes through."""
-    node = b.nodes[x]
-    inner = b.nodes[node.inputs[0]] if node.op.view else node
-    if isinstance(node.op, Permute):
-        back = dict(zip(node.op.axes, letters))
-        return _untransposed(b, "".join(back[a] for a in range(len(letters))), node.inputs[0])
-    if isinstance(inner.op, Permute) and squeezed(inner.shape) == node.shape:
-        axes = [a for a in inner.op.axes if b.nodes[inner.inputs[0]].shape[a] != 1]
-        back = dict(zip(axes, letters))
-        source = inner.inputs[0]
-        dropped = b.reshape(source, squeezed(b.nodes[source].shape))
-        return _untransposed(b, "".join(back[a] for a in sorted(axes)), dropped)
-    return letters, x
 
 
 def _permute(b: Builder, x: int, axes: tuple[int, ...]) -> int:
@@ -156,24 +106,37 @@ def _moved(b: Builder, x: int, source: int, to: int) -> int:
 
 
 def _index(b: Builder, x: int, key: tuple[Any, ...]) -> int:
-    hidden = len(b.nodes[x].shape) - len(key)
+    return b.add(_slice(key, len(b.nodes[x].shape) - len(key)), x)
+
+
+def _place(b: Builder, x: int, key: tuple[Any, ...], shape: Shape, ndim: int) -> int:
+    hidden = b.nodes[x].shape[: len(b.nodes[x].shape) - ndim]
+    return b.add(Scatter((*hidden, *shape), (_slice(key, len(hidden)),)), x)
+
+
+def _slice(key: tuple[Any, ...], hidden: int) -> Slice:
     plain = [(k.start, k.stop, k.step) if isinstance(k, slice) else int(k) for k in key]
-    return b.add(Slice((*((None, None, None),) * hidden, *plain)), x)
+    return Slice((*((None, None, None),) * hidden, *plain))
 
 
 _RULES: dict[str, Rule] = {
     "astype": formulas.astype,
     "broadcast_to": _broadcast,
+    "conv2d_images": convolution.images,
+    "conv2d_input": convolution.input_,
+    "conv2d_weight": convolution.weight,
     "enter": _enter,
+    "erf": lambda b, x: b.add(Erf(), x),
     "index": _index,
     "leave": _leave,
     "lift": _lift,
     "log_softmax_axis": formulas.log_softmax_axis,
-    "matmul_matrices": _matmul,
+    "matmul_matrices": lambda b, *xs: matmul(b, *of_one_rank(b, xs)),
     "normalize": formulas.normalize,
     "normalize_input": formulas.normalize_input,
     "normalize_input_grad": formulas.normalize_input_grad,
     "permute": _permute,
+    "place": _place,
     "reciprocal": formulas.reciprocal,
     "relu": formulas.relu,
     "repeat_axes": formulas.repeat_axes,

@@ -5,10 +5,10 @@
     θ_ℓ ← θ_ℓ − Σ_r π_ℓr e^{s_ℓr} u_ℓr                where u_r is what rule r would do                (`learn`)
     min over φ of  E_tasks [ log L_query(θ_T) ]
 
-The choice is soft, a mixture that φ's gradient flows through, or hard: the rule with the largest π alone. A network
-for hard choices is trained on mixtures that sharpen until one rule remains: π = softmax(β logits) with growing β. A
-choice is made anew every few steps, from the features as they are by then. Features are constants to φ's gradient; the
-gradients ∇L inside the rules are not: the second-order terms are there.
+The choice is soft, a mixture that φ's gradient flows through, or hard: the term with the largest π alone, its step
+size still π e^s, so that a network trained on mixtures is where training on hard choices can begin. A choice is made
+anew every few steps, from the features as they are by then. Features are constants to φ's gradient; the gradients ∇L
+inside the rules are not: the second-order terms are there.
 
 Rice asked which algorithm suits which problem; the mixture of update rules under one network's control is that
 question made differentiable, like the learned rules of Andrychowicz et al. (2016) but with rules a reader knows.
@@ -30,7 +30,7 @@ from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import exp, log, square
 from tinymeta.ops.linalg import tensordot
 from tinymeta.ops.reduce import mean, sum
-from tinymeta.ops.select import sign
+from tinymeta.ops.select import sign, where
 from tinymeta.ops.shape import concat, stack
 from tinymeta.ops.softmax import softmax
 from tinymeta.ops.trigonometry import tanh
@@ -42,7 +42,6 @@ Choice = tuple[Tensor, Tensor]  # π and s of every leaf: (leaves, RULES) each
 RULES = ("SGD", "momentum", "Adam", "RMSProp", "sign", "evolution search")
 RATES = (0.1, 0.05, 0.03, 0.02, 0.02, 0.1)  # where the step sizes begin
 MOMENTUM, FIRST, SECOND = 0.9, 0.9, 0.99  # decays
-HARD = np.inf
 EPS = 1e-8
 REACH = 2.0  # of the network's word on log step sizes
 SIGMA = 0.05  # of the evolution search's trials
@@ -65,23 +64,21 @@ class StrategyNet(Module):
         self.pick = MLP([GLOBAL + LOCAL + width, width, 2 * len(RULES)], rng=rng, activation=tanh)
         self.rates = Tensor(np.log(np.array(RATES, np.float32)))
 
-    def __call__(self, task: Tensor, leaves: Tensor, examples: Tensor, sharpness: Any = 1.0) -> Choice:
+    def __call__(self, task: Tensor, leaves: Tensor, examples: Tensor) -> Choice:
         """From features of the task (GLOBAL,), of its leaves (leaves, LOCAL) and examples (n, SET) to a choice."""
         embedding = mean(tanh(self.example(examples)), 0)
         shared = concat([task, embedding])
         rows = stack([concat([shared, leaves[k]]) for k in range(leaves.shape[0])])
         said = self.pick(rows)
-        return softmax(sharpness * said[:, : len(RULES)], -1), self.rates + REACH * said[:, len(RULES) :]
+        return softmax(said[:, : len(RULES)], -1), self.rates + REACH * said[:, len(RULES) :]
 
 
-def strategy(phi: StrategyNet, sharpness: Any = 1.0) -> Callable[..., Choice]:
-    """The network as a rule for `learn`: a mixture; if it is `HARD`, the likeliest rule alone."""
+def strategy(phi: StrategyNet, hard: bool = False) -> Callable[..., Choice]:
+    """The network as a rule for `learn`: a mixture, or with `hard` its largest term alone."""
 
     def choose(task: Tensor, leaves: Tensor, examples: Tensor) -> Choice:
-        if sharpness is not HARD:
-            return phi(task, leaves, examples, sharpness)
-        soft, rates = phi(task, leaves, examples)
-        return (soft >= soft.max(-1, keepdims=True)).astype(soft.dtype), rates
+        weights, rates = phi(task, leaves, examples)
+        return where(weights >= weights.max(-1, keepdims=True), weights, 0) if hard else weights, rates
 
     return choose
 

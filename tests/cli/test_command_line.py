@@ -154,7 +154,10 @@ def test_a_bug_keeps_its_traceback(tinymeta: Command) -> None:
 
 def test_ctrl_c_keeps_a_checkpoint_and_prints_the_line_that_resumes(tmp_path: Path, tinymeta: Command) -> None:
     command = [*TOY, "run", "toy", "--out", "a run", "--set", "end=wait"]
-    with subprocess.Popen(command, env=ENVIRONMENT, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    heeding = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite in the background may ignore Ctrl-C
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heeding
+    ) as process:
         assert process.stderr is not None
         assert any(line == "waiting\n" for line in process.stderr)
         process.send_signal(signal.SIGINT)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.meta.strategy import RULES, StrategyNet, evolution, fixed, learn, strategy
+from tinymeta.meta.strategy import RULES, StrategyNet, evolution, fixed, learn, only_largest
 
 
 def each(theta: Any, batch: Any) -> Any:
@@ -31,22 +31,30 @@ def test_the_gradient_of_a_choice_that_stands_for_all_steps_is_exact() -> None:
     theta, support, trials = problem(0)
 
     def left(phi: Any) -> Any:
-        end, _ = learn(strategy(phi), each, theta, support, trials, steps=3, every=3)
+        end, _ = learn(phi, each, theta, support, trials, steps=3, every=3)
         return tm.log(tm.mean(each(end, support)))
 
     tm.testing.check_grad(left, double(1), order=1)
 
 
-def test_a_soft_choice_is_a_mixture_and_a_hard_one_its_largest_term() -> None:
+def test_a_soft_choice_is_a_mixture_and_a_hard_one_is_a_part_of_it() -> None:
     theta, support, trials = problem(2)
     soft, hard = (
-        learn(strategy(double(3), hard), each, theta, support, trials, steps=2, every=1)[1].numpy()
-        for hard in (False, True)
+        learn(double(3), each, theta, support, trials, steps=2, every=1, hard=hard)[1].numpy() for hard in (False, True)
     )
     assert soft.shape == hard.shape == (2, 1, len(RULES))
     np.testing.assert_allclose(soft.sum(-1), 1, rtol=1e-12)
     assert (soft > 0).all() and ((hard > 0).sum(-1) == 1).all()
-    np.testing.assert_array_equal(hard[0], np.where(soft[0] == soft[0].max(), soft[0], 0))  # later ones see another θ
+    np.testing.assert_array_equal(hard[0], np.where(hard[0] > 0, soft[0], 0))  # later ones see another θ
+
+
+def test_a_hard_choice_is_the_term_that_moves_the_layer_most() -> None:
+    weights, rates = tm.tensor(np.full(6, 1 / 6)), tm.tensor(np.zeros(6))
+    moves = np.ones((6, 4))
+    moves[3] = -2.0
+    np.testing.assert_array_equal(only_largest(weights, rates, tm.tensor(moves)).numpy(), np.eye(6)[3] / 6)
+    smaller = tm.tensor(np.log([1, 1, 3.0, 1, 1, 1]))
+    np.testing.assert_array_equal(only_largest(weights, smaller, tm.tensor(moves)).numpy(), np.eye(6)[2] / 6)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@
     θ_ℓ ← θ_ℓ − Σ_r π_ℓr e^{s_ℓr} u_ℓr                where u_r is what rule r would do                (`learn`)
     min over φ of  E_tasks [ log L_query(θ_T) ]
 
-The choice is soft, a mixture that φ's gradient flows through, or hard: the term with the largest π alone, its step
-size still π e^s, so that a network trained on mixtures is where training on hard choices can begin. A choice is made
-anew every few steps, from the features as they are by then. Features are constants to φ's gradient; the gradients ∇L
-inside the rules are not: the second-order terms are there.
+The choice is soft, a mixture that φ's gradient flows through, or hard: of the terms π_r e^{s_r} u_r the one that moves
+the layer most, alone, so that a network trained on mixtures is where training on hard choices can begin. (π alone would
+not do: a mixture also switches a rule off by a small step size.) A choice is made anew every few steps, from what the
+features are by then. Features are constants to φ's gradient; the gradients ∇L inside the rules are not: the
+second-order terms are there.
 
 Rice asked which algorithm suits which problem; the mixture of update rules under one network's control is that
 question made differentiable, like the learned rules of Andrychowicz et al. (2016) but with rules a reader knows.
@@ -73,16 +74,6 @@ class StrategyNet(Module):
         return softmax(said[:, : len(RULES)], -1), self.rates + REACH * said[:, len(RULES) :]
 
 
-def strategy(phi: StrategyNet, hard: bool = False) -> Callable[..., Choice]:
-    """The network as a rule for `learn`: a mixture, or with `hard` its largest term alone."""
-
-    def choose(task: Tensor, leaves: Tensor, examples: Tensor) -> Choice:
-        weights, rates = phi(task, leaves, examples)
-        return where(weights >= weights.max(-1, keepdims=True), weights, 0) if hard else weights, rates
-
-    return choose
-
-
 def fixed(weights: Tensor, log_rate: Tensor) -> Callable[..., Choice]:
     """One mixture (RULES,) and one log step size for all leaves and tasks: what a strategy has to beat."""
 
@@ -94,14 +85,21 @@ def fixed(weights: Tensor, log_rate: Tensor) -> Callable[..., Choice]:
 
 
 def learn(
-    choose: Callable[..., Choice], each: Each, theta: Any, support: Any, trials: Any, steps: int, every: int
+    choose: Callable[..., Choice],
+    each: Each,
+    theta: Any,
+    support: Any,
+    trials: Any,
+    steps: int,
+    every: int,
+    hard: bool = False,
 ) -> tuple[Any, Tensor]:
     """`theta` after `steps` steps on the support set, and the choices made: (choices, leaves, RULES).
 
     Parameters
     ----------
     choose
-        From features to a choice: `strategy(phi)` or `fixed(…)`.
+        From features to a choice: a `StrategyNet`, or `fixed(…)`.
     each
         The loss of every example.
     theta
@@ -110,6 +108,8 @@ def learn(
         Standard normal numbers for the evolution search: a tree like `theta` with an axis of trials in front.
     every
         A new choice is made every so many steps.
+    hard
+        Take one rule for each leaf, the one whose term is largest, instead of all.
     """
     leaves, structure = tree.flatten(theta)
     noise = tree.leaves(trials)
@@ -121,12 +121,20 @@ def learn(
         if t % every == 0:
             seen = features(each, structure, leaves, grads, support, t / steps)
             weights, rates = choose(*(stop_gradient(x) for x in seen))
-            made.append(weights)
         moves, memory = directions(grads, memory, t)
-        search = evolution(loss, leaves, noise)
-        for k, (leaf, move) in enumerate(zip(leaves, moves)):
-            leaves[k] = leaf - tensordot(weights[k] * exp(rates[k]), stack([*move, search[k]]), 1)
+        moves = [stack([*move, found]) for move, found in zip(moves, evolution(loss, leaves, noise))]
+        if t % every == 0 and hard:
+            weights = stack([only_largest(w, r, move) for w, r, move in zip(weights, rates, moves)])
+        if t % every == 0:
+            made.append(weights)
+        leaves = [p - tensordot(w * exp(r), move, 1) for p, w, r, move in zip(leaves, weights, rates, moves)]
     return tree.unflatten(structure, leaves), stack(made)
+
+
+def only_largest(weights: Tensor, rates: Tensor, moves: Tensor) -> Tensor:
+    """The weights (RULES,) of one leaf with all but that of the largest term set to 0."""
+    size = weights * exp(rates) * root(mean(square(moves.reshape((len(RULES), -1))), -1))
+    return where(size >= size.max(), weights, 0)
 
 
 def directions(grads: list[Tensor], memory: Memory, t: int) -> tuple[list[list[Tensor]], Memory]:

@@ -53,7 +53,7 @@ DECISIONS: dict[str, Decision] = {
         "log of the loss left, less is better",
         ("strategy network, mixture", "the four"),
         ("best fixed rule:", "the four"),
-        "an unseen family: no better than the best fixed rule; a hard choice of one rule is far worse than the mixture",
+        "an unseen family: no better than the best fixed rule for the four",
     ),
     "learned-optimizer": Decision(
         "learned update rule (LSTM)",

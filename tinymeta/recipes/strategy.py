@@ -17,7 +17,6 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.strategy import RULES, StrategyNet, fixed, learn
-from tinymeta.meta.strategy import strategy as picked_by
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
@@ -114,9 +113,11 @@ def problems(names: Callable[[str], bool] = lambda name: True) -> Problems:
     return Problems(chosen, starts)
 
 
-def remaining(kind: Kind, config: Config, choose: Any, theta: Any, trials: Any, episode: Any) -> tuple[Any, Any]:
+def remaining(
+    kind: Kind, config: Config, choose: Any, hard: bool, theta: Any, trials: Any, episode: Any
+) -> tuple[Any, Any]:
     """The logarithm of the share of the query loss that is left after learning, and the choices made."""
-    end, made = learn(choose, kind.each, theta, episode.support, trials, config.steps, config.every)
+    end, made = learn(choose, kind.each, theta, episode.support, trials, config.steps, config.every, hard)
     before, after = (tm.mean(kind.each(model, episode.query)) for model in (theta, end))
     return tm.log(after / before + FLOOR), made
 
@@ -125,7 +126,7 @@ def objective(kinds_: dict[str, Kind], config: Config, hard: bool, phi: Any, bat
     """Its mean over tasks, then families."""
     total = 0.0
     for name, kind in kinds_.items():
-        one = lambda phi, *task, kind=kind: remaining(kind, config, picked_by(phi, hard), *task)[0]
+        one = lambda phi, *task, kind=kind: remaining(kind, config, phi, hard, *task)[0]
         scores = tm.vmap(one, in_axes=(None, 0, 0, 0))(phi, *batch[name])
         # Through a diverging task the gradient is large and says little: it counts for less, but it counts.
         total = total + tm.where(scores < 1, scores, 1 + LEAK * (scores - 1)).mean() / len(kinds_)
@@ -166,7 +167,7 @@ def grid(config: Config, kind: Kind, tasks: Any) -> Any:
     """The mean score of every rule (rows) with every step size on the tasks of one family."""
 
     def one(weights: Any, rate: Any, *task: Any) -> Any:
-        return remaining(kind, config, fixed(weights, rate), *task)[0]
+        return remaining(kind, config, fixed(weights, rate), False, *task)[0]
 
     scores = tm.compile(tm.vmap(one, in_axes=(None, None, 0, 0, 0)))
     rows = np.eye(len(RULES), dtype=np.float32)
@@ -195,8 +196,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
     picks: dict[str, Any] = {}
     for name, kind in every.kinds.items():
         for stage, phi in found.items():
-            choose = picked_by(phi, stage == "hard")
-            score, made = tm.vmap(partial(remaining, kind, config, choose))(*test[name])
+            score, made = tm.vmap(partial(remaining, kind, config, phi, stage == "hard"))(*test[name])
             scores[OURS[stage]][name] = held(score.numpy())
             picks[f"{name}, {stage}"] = made.numpy().mean((0, 1, 2))
         own = np.unravel_index(tables[name].argmin(), mixture.shape)
@@ -204,7 +204,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
             choose = fixed(
                 tm.tensor(np.eye(len(RULES), dtype=np.float32)[rule]), tm.tensor(np.float32(np.log(RATES[rate])))
             )
-            scores[row][name] = held(tm.vmap(partial(remaining, kind, config, choose))(*test[name])[0].numpy())
+            scores[row][name] = held(tm.vmap(partial(remaining, kind, config, choose, False))(*test[name])[0].numpy())
     metrics: dict[str, Any] = {
         row: {**{name: interval(s) for name, s in line.items()}, "the four": interval(together(line))}
         for row, line in scores.items()

@@ -121,8 +121,8 @@ def learn(
         if t % every == 0:
             seen = features(each, structure, leaves, grads, support, t / steps)
             weights, rates = choose(*(stop_gradient(x) for x in seen))
-        moves, memory = directions(grads, memory, t)
-        moves = [stack([*move, found]) for move, found in zip(moves, evolution(loss, leaves, noise))]
+        single, memory = directions(grads, memory, t)
+        moves = [stack([*several, found]) for several, found in zip(single, evolution(loss, leaves, noise))]
         if t % every == 0 and hard:
             weights = stack([only_largest(w, r, move) for w, r, move in zip(weights, rates, moves)])
         if t % every == 0:

@@ -198,7 +198,8 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
         for stage, phi in found.items():
             score, made = tm.vmap(partial(remaining, kind, config, phi, stage == "hard"))(*test[name])
             scores[OURS[stage]][name] = held(score.numpy())
-            picks[f"{name}, {stage}"] = made.numpy().mean((0, 1, 2))
+            shares = made.numpy() if stage == "soft" else made.numpy() > 0
+            picks[f"{name}, {stage}"] = shares.mean((0, 1, 2))
         own = np.unravel_index(tables[name].argmin(), mixture.shape)
         for row, (rule, rate) in ((title, best), ("best fixed rule of each family", own)):
             choose = fixed(

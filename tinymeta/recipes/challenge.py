@@ -107,17 +107,8 @@ def start(config: Config, run: Run) -> Any:
 def train(config: Config, run: Run) -> Result:
     official(config)  # a wrong path is told before the training, not after it
     training, _ = families(config, run)
-    phi = tm.meta.fit(
-        learner(config, config.ways),
-        start(config, run),
-        training,
-        optimizer=tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1))),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=True,
-    )
+    rule = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1)))
+    phi = fewshot.meta_train(config, run, learner(config, config.ways), start(config, run), training, rule)
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the query set")
     return measure(config, run, phi)
 

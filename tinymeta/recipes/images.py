@@ -94,17 +94,8 @@ def train(config: Config, run: Run) -> Result:
     if run.data is None:
         run.say("no --data FOLDER was named: learning from generated characters")
     training, _ = families(config, run)
-    phi = tm.meta.fit(
-        learner(config, training.ways, channels(config, run)),
-        start(config, run),
-        training,
-        optimizer=tm.optim.Adam(config.outer_lr),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=True,
-    )
+    learned = learner(config, training.ways, channels(config, run))
+    phi = fewshot.meta_train(config, run, learned, start(config, run), training, tm.optim.Adam(config.outer_lr))
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the query set")
     return measure(config, run, phi)
 

@@ -96,17 +96,7 @@ def train(config: Config, run: Run) -> Result:
 
 
 def meta_train(config: Config, run: Run, family: Any, start: Any) -> Any:
-    return tm.meta.fit(
-        learner(config),
-        start,
-        family,
-        optimizer=tm.optim.Adam(config.outer_lr),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=True,
-    )
+    return fewshot.meta_train(config, run, learner(config), start, family, tm.optim.Adam(config.outer_lr))
 
 
 def evaluate(config: Config, run: Run) -> Result:

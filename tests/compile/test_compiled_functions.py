@@ -1,4 +1,4 @@
-"""What `tm.compile` promises: the function's results, for any arguments, without side effects. Errors: test_refusals.py."""
+"""What `tm.compile` promises: the results of the function, for any arguments, without side effects."""
 
 from __future__ import annotations
 

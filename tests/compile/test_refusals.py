@@ -15,7 +15,7 @@ def test_a_decision_on_a_value_names_the_line_and_the_fix() -> None:
     def f(x: Any) -> Any:
         return x if x.sum() > 0 else -x
 
-    with pytest.raises(tm.UserError, match=r"test_compiled_functions\.py:\d+ takes the value .* bool .*tm\.where") as e:
+    with pytest.raises(tm.UserError, match=r"test_refusals\.py:\d+ takes the value .* bool .*tm\.where") as e:
         tm.compile(f)(np.ones(3))
     assert "static_argnames" in str(e.value)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.compile import compile
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.vmap import vmap
 from tinymeta.meta.adapt import Loss, adapt
@@ -19,7 +20,9 @@ Measure = Callable[[Any, Any, Any], Tensor]  # (model, support, query) → scala
 Score = Callable[[Tensor, Tensor], Tensor]  # (outputs, y) → scalar
 
 
-def evaluate(learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_once: int = 25) -> Array:
+def evaluate(
+    learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_once: int = 25, compiled: bool = False
+) -> Array:
     """`measure(model, support, query)` for every task and every model that the learner makes of its support set.
 
     Parameters
@@ -30,13 +33,15 @@ def evaluate(learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_
         A batch of tasks (arrays with a leading task axis).
     at_once
         How many tasks to learn together: bounds the memory.
+    compiled
+        Record the measuring of `at_once` tasks and replay it (`tm.compile`): worth it for images and many tasks.
 
     Returns
     -------
     Array
         Shape (tasks, stages): for a `GradientLearner` after 0, 1, …, `test_steps` steps, for others one.
     """
-    return _measured(learner.models, measure, phi, episodes, at_once)
+    return _measured(learner.models, measure, phi, episodes, at_once, compiled)
 
 
 def adaptation_curve(
@@ -59,17 +64,25 @@ def adaptation_curve(
 
 
 def _measured(
-    models: Callable[[Any, Any], list[Any]], measure: Measure, phi: Any, episodes: Any, at_once: int
+    models: Callable[[Any, Any], list[Any]],
+    measure: Measure,
+    phi: Any,
+    episodes: Any,
+    at_once: int,
+    compiled: bool = False,
 ) -> Array:
     def one(phi: Any, episode: Any) -> Tensor:
         return stack([measure(model, episode.support, episode.query) for model in models(phi, episode.support)])
 
+    together: Callable[[Any, Any], Tensor] = vmap(one, in_axes=(None, 0))
+    if compiled:
+        together = compile(together)
     count = len(tree.leaves(episodes)[0])
     rows = []
     with np.errstate(all="ignore"):  # a step size may be too large for a method; the table then says inf or nan
         for start in range(0, count, at_once):
             part = tree.map(lambda a, start=start: a[start : start + at_once], episodes)
-            rows.append(vmap(one, in_axes=(None, 0))(phi, part).numpy())
+            rows.append(together(phi, part).numpy())
     return np.concatenate(rows)
 
 

@@ -84,8 +84,9 @@ class Block:
     def _scattered(self, op: Scatter, i: int, x: Layout, out: Layout) -> list[int]:
         """Zeros, and x added to them. Within one run of the innermost loop no two elements of x have one place."""
         node, given = self.nodes[i], self.nodes[i].inputs[0]
-        zero = Layout(ZERO, 0, 0, (0,) * len(node.shape))
-        code = instructions.copy(node.dtype, zero, out, node.shape, self._axis(i), self.size)
+        zero, code = Layout(ZERO, 0, 0, (0,) * len(node.shape)), []
+        if not op.covers(self.nodes[given].shape):
+            code = instructions.copy(node.dtype, zero, out, node.shape, self._axis(i), self.size)
         view = seen_through(op.views, out, op.to)
         assert view is not None, "windows and slices need no copy"
         shape, tasks = self.nodes[given].shape, self._axis(given)

@@ -31,22 +31,22 @@ LARGEST = 1 << 24  # numbers in the patches of one task; the kernels, which cut 
 def images(b: Builder, x: int, w: int, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> int | None:
     """y[n, o, a, b] of x[n, c, h, w] and w[o, c, i, j]."""
     window = b.nodes[w].shape[-2:]
-    patches = _patches(b, x, (window[0], window[1]), stride, padding, dilation) if groups == 1 else None
-    if patches is None:
+    seen = patches(b, x, (window[0], window[1]), stride, padding, dilation) if groups == 1 else None
+    if seen is None:
         return None
     lead = _lead(b, x)
-    return _channels_first(b, product(b, lead + "nabijc", patches, lead + "ocij", w, lead + "nabo"))
+    return channels_first(b, product(b, lead + "nabijc", seen, lead + "ocij", w, lead + "nabo"))
 
 
 def weight(
     b: Builder, x: int, g: int, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> int | None:
     """w[o, c, i, j] of x[n, c, h, w] and g[n, o, a, b]."""
-    patches = _patches(b, x, size, stride, padding, dilation) if groups == 1 else None
-    if patches is None:
+    seen = patches(b, x, size, stride, padding, dilation) if groups == 1 else None
+    if seen is None:
         return None
     lead = _lead(b, x)
-    return product(b, lead + "nabijc", patches, lead + "noab", g, lead + "ocij")
+    return product(b, lead + "nabijc", seen, lead + "noab", g, lead + "ocij")
 
 
 def input_(
@@ -62,31 +62,31 @@ def input_(
     if (kh, kw) == (1, 1) == stride:
         added = b.reshape(rows, padded)
     else:
-        added = b.add(Scatter(padded, _windows(len(lead) + 1, (oh, ow), (kh, kw), stride, dilation)), rows)
+        added = b.add(Scatter(padded, windows(len(lead) + 1, (oh, ow), (kh, kw), stride, dilation)), rows)
     if padding != (0, 0):
-        added = b.add(_inside(len(lead) + 1, size, padding), added)
-    return _channels_first(b, added)
+        added = b.add(inside(len(lead) + 1, size, padding), added)
+    return channels_first(b, added)
 
 
-def _patches(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> int | None:
+def patches(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> int | None:
     """The patches (…, N, OH, OW, kh, kw, C) of images (…, N, C, H, W)."""
     shape = b.nodes[x].shape
     rows = len(shape) - 3  # the axis of the image's rows, channels last
-    (n, c), size = shape[-4:-2], (shape[-2], shape[-1])
+    (n, c), size = (1, *shape)[-4:-2], (shape[-2], shape[-1])
     extents = [d * (k - 1) + 1 for k, d in zip(window, dilation)]
     oh, ow = ((k + 2 * p - e) // s + 1 for k, p, e, s in zip(size, padding, extents, stride))
     if not 0 < n * oh * ow * math.prod(window) * c <= LARGEST:
         return None
-    x = b.add(Permute((*range(rows), rows + 1, rows + 2, rows)), x)
+    x = channels_last(b, x)
     if padding != (0, 0):
         padded = (*shape[:rows], *(k + 2 * p for k, p in zip(size, padding)), c)
-        x = b.add(Scatter(padded, (_inside(rows, size, padding),)), x)
+        x = b.add(Scatter(padded, (inside(rows, size, padding),)), x)
     if window == (1, 1) == stride:
         return b.reshape(x, (*shape[:rows], oh, ow, 1, 1, c))
-    return b.add(Gather(_windows(rows, (oh, ow), window, stride, dilation)), x)
+    return b.add(Gather(windows(rows, (oh, ow), window, stride, dilation)), x)
 
 
-def _windows(rows: int, count: Pair, window: Pair, stride: Pair, dilation: Pair) -> Views:
+def windows(rows: int, count: Pair, window: Pair, stride: Pair, dilation: Pair) -> Views:
     """From images with these axes of rows and columns to (…, OH, OW, kh, kw, C)."""
     return (
         Windows(rows, count[0], window[0], stride[0], dilation[0]),
@@ -95,13 +95,20 @@ def _windows(rows: int, count: Pair, window: Pair, stride: Pair, dilation: Pair)
     )
 
 
-def _inside(rows: int, size: Pair, padding: Pair) -> Slice:
+def inside(rows: int, size: Pair, padding: Pair) -> Slice:
     """A padded image without its padding."""
     edges = ((p, p + n, None) for p, n in zip(padding, size))
     return Slice((*((None, None, None),) * rows, *edges, (None, None, None)))
 
 
-def _channels_first(b: Builder, x: int) -> int:
+def channels_last(b: Builder, x: int) -> int:
+    """(…, C, H, W) to (…, H, W, C)."""
+    rows = len(b.nodes[x].shape) - 3
+    return b.add(Permute((*range(rows), rows + 1, rows + 2, rows)), x)
+
+
+def channels_first(b: Builder, x: int) -> int:
+    """(…, H, W, C) to (…, C, H, W)."""
     rows = len(b.nodes[x].shape) - 3
     return b.add(Permute((*range(rows), rows + 2, rows, rows + 1)), x)
 

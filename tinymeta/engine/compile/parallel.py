@@ -63,7 +63,8 @@ def axes_of(program: Program) -> Axes:
         cut.append(x == i or (cut[x] and (same or (axis[x] is None and not along[x]))))
     long_axes = [[root for root, n in zip(roots, node.shape) if n != 1] for node, roots in zip(nodes, own)]
     arguments = [roots for node, roots in zip(nodes, long_axes) if isinstance(node.op, Input)]
-    written = [roots for node, roots in zip(nodes, long_axes) if isinstance(node.op, (Gather, Scatter))]
+    windows = ((i, node) for i, node in enumerate(nodes) if isinstance(node.op, (Gather, Scatter)))
+    written = [long_axes[x] for i, node in windows for x in ([i] if isinstance(node.op, Gather) else [*node.inputs, i])]
     arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
     order = {root: place for place, root in enumerate(_common_order(written, arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]

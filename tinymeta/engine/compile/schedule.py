@@ -43,7 +43,9 @@ def schedule(program: Program, axes: Axes, callable_: list[bool]) -> list[Loop]:
     roots = roots_of(program)
     loops: list[Loop] = []
     at: dict[int, int] = {}
-    for i, node in enumerate(program.nodes):
+    early = _early(program, callable_)
+    for i in sorted(range(len(program.nodes)), key=lambda i: not early[i]):
+        node = program.nodes[i]
         if node.op.view or isinstance(node.op, (Input, Constant)):
             continue
         kind, count = _kind(program, axes, callable_, i)
@@ -64,6 +66,15 @@ def schedule(program: Program, axes: Axes, callable_: list[bool]) -> list[Loop]:
         loops[place].nodes.append(i)
         at[i] = place
     return loops
+
+
+def _early(program: Program, callable_: list[bool]) -> list[bool]:
+    """Which nodes need nothing but arguments and Python's kernels: done first, they interrupt no loop."""
+    early: list[bool] = []
+    for i, node in enumerate(program.nodes):
+        ready = node.op.view or not callable_[i] or isinstance(node.op, (Input, Constant))
+        early.append(ready and all(early[x] for x in node.inputs))
+    return early
 
 
 def _kind(program: Program, axes: Axes, callable_: list[bool], i: int) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinymeta.engine.compile import convolution, formulas
+from tinymeta.engine.compile import convolution, formulas, pooling
 from tinymeta.engine.compile.formulas import of_one_rank
 from tinymeta.engine.compile.operations import Call, Erf, Part, Shape, Ufunc, Where, comparable
 from tinymeta.engine.compile.products import matmul
@@ -132,11 +132,13 @@ _RULES: dict[str, Rule] = {
     "lift": _lift,
     "log_softmax_axis": formulas.log_softmax_axis,
     "matmul_matrices": lambda b, *xs: matmul(b, *of_one_rank(b, xs)),
+    "mean_windows": pooling.mean,
     "normalize": formulas.normalize,
     "normalize_input": formulas.normalize_input,
     "normalize_input_grad": formulas.normalize_input_grad,
     "permute": _permute,
     "place": _place,
+    "put_pixels": pooling.put,
     "reciprocal": formulas.reciprocal,
     "relu": formulas.relu,
     "repeat_axes": formulas.repeat_axes,
@@ -146,10 +148,12 @@ _RULES: dict[str, Rule] = {
     "softmax_axis": formulas.softmax_axis,
     "softplus": formulas.softplus,
     "spread": _spread,
+    "spread_windows": pooling.spread,
     "unrecorded": lambda b, *xs, rule, n: xs[:n],
     "stop_gradient": lambda b, x: x,
     "sum_axes": formulas.sum_axes,
     "sum_tasks": formulas.sum_tasks,
     "sum_to": formulas.sum_to,
+    "take_pixels": pooling.take,
     "where": _elementwise(Where()),
 }

@@ -127,7 +127,12 @@ class Scatter(Operation):
     @property
     def overlaps(self) -> bool:
         """Whether several elements of x may belong to one place."""
-        return any(isinstance(view, Windows) for view in self.views)
+        views = (view for view in self.views if isinstance(view, Windows))
+        return any(view.stride <= (view.width - 1) * view.dilation for view in views)
+
+    def covers(self, shape: Shape) -> bool:
+        """Whether x, of this shape, fills the whole array."""
+        return not self.overlaps and math.prod(shape) == math.prod(self.to)
 
     def shape(self, *shapes: Shape) -> Shape:
         return self.to

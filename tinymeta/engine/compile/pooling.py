@@ -1,6 +1,6 @@
 """Pooling as operations on windows: the largest entry of each, or the mean.
 
-    P[n, a, b, (i, j), c] = x[n, a·s + i, b·s + j, c]            the windows, images channels-last, as in `convolution.py`
+    P[n, a, b, (i, j), c] = x[n, a·s + i, b·s + j, c]     the windows, images channels-last, as in `convolution.py`
 
     largest    y = max over (i, j) of P
     place      k = the first (i, j), counted in reading order, that holds it: found as the maximum is, entry by entry

@@ -16,7 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-__all__ = ["run", "set_num_threads"]
+__all__ = ["one_blas_thread", "run", "set_num_threads"]
 
 Unit = TypeVar("Unit")
 
@@ -65,7 +65,7 @@ def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
         finally:
             _local.busy = False
 
-    with _one_blas_thread():
+    with one_blas_thread():
         helpers = [_workers().submit(drain) for _ in range(min(_num_threads, len(units)) - 1)]
         try:
             drain()
@@ -115,7 +115,7 @@ def _blas_function(name: str) -> Any:
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
     """OpenBLAS on one thread per product while any range of work runs, then as it was."""
     global _blas_users, _blas_threads_before
     get, set_ = _blas_function("get_num_threads"), _blas_function("set_num_threads")

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 from tinymeta_kernels import _threads, machine
+from tinymeta_kernels.crew import crew
 
 from tinymeta.engine.compile.assemble import ARENA, FIRST, PARTIAL, SCRATCH, ZERO, Assembler, Step
 from tinymeta.engine.compile.operations import Constant, Input
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.tensor import Array
 
-WORTH_SHARING = 20_000_000  # operations and elements of a loop, about half a millisecond: less is done sooner alone
+WORTH_SHARING = 1_000_000  # operations and elements of a loop, about 50 microseconds: less is done sooner alone
+PATIENCE = 10_000  # operations of a loop for each pause (`crew.py`) spent on waiting for a second core: a few per cent
 
 _NUMBERS = np.array([0.0, 1.0])
 _held = [(np.empty(0), 0)]
@@ -72,19 +74,18 @@ class Machine:
     def _run(self, step: _Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
         cores = self._cores if step.work > WORTH_SHARING else 1
-        share = max(1, -(-step.count // (cores * step.grain)) * step.grain)
-        parts = [(k, first, min(first + share, step.count)) for k, first in enumerate(range(0, step.count, share))]
-        parts = parts or [(0, 0, 0)]  # a loop over nothing still begins its sums
-
-        def work(part: tuple[int, int, int]) -> None:
-            k, first, last = part
+        if cores > 1:
+            patience = step.work // PATIENCE
+            with _threads.one_blas_thread():
+                crew(cores).share(
+                    step.before, step.body, space.base, space.work, step.count, step.grain, step.block, patience
+                )
+        else:
             if step.sums:
-                machine.run(step.before, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
-            machine.run(step.body, _NUMBERS, space.base[k], first, last, step.block, space.work[k])
-
-        _threads.run(work, parts)
+                machine.run(step.before, _NUMBERS, space.base[0], 0, 1, 1, space.work[0])
+            machine.run(step.body, _NUMBERS, space.base[0], 0, step.count, step.block, space.work[0])
         if step.sums:
-            for k, _, _ in parts:
+            for k in range(cores):
                 code = step.rest if k else step.first
                 machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
 

@@ -20,6 +20,8 @@ from tinymeta.engine.compile.operations import Call, Contract, Copy, Input, Oper
 from tinymeta.engine.compile.program import ELEMENTWISE, Builder, Node, Program
 from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Views, Windows
 
+THIN = 4  # a product cut along an inner axis becomes many thin ones: what runs so counts this much less
+
 
 class Axes(NamedTuple):
     """The chosen class of axes, called the tasks, and the order of all."""
@@ -40,9 +42,9 @@ def axes_of(program: Program) -> Axes:
     for i, node in enumerate(nodes):
         spaces.append(_joined(classes, nodes, i, node))
     work: dict[tuple[int, int], int] = defaultdict(int)
-    for node, space in zip(nodes, spaces):
+    for i, (node, space) in enumerate(zip(nodes, spaces)):
         for root in {classes.root(a) for a in space}:
-            work[root] += program.cost(node)[0]
+            work[root] += program.cost(node)[0] // (1 if _outermost(classes, nodes, i, root) else THIN)
     own = [[classes.root((i, k)) for k in range(len(node.shape))] for i, node in enumerate(nodes)]
     for node, roots in zip(nodes, own):
         long = [root for root, n in zip(roots, node.shape) if n != 1]
@@ -69,6 +71,15 @@ def axes_of(program: Program) -> Axes:
     order = {root: place for place, root in enumerate(_common_order(written, arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]
     return Axes(tasks, axis, along, sums, cut, rank)
+
+
+def _outermost(classes: _Classes, nodes: list[Node], i: int, root: tuple[int, int]) -> bool:
+    """Whether the operands and the result of node i, if it is a product, begin with the axis wherever they have it."""
+    node = nodes[i]
+    if not isinstance(node.op, Contract):
+        return True
+    own = ([classes.root((x, k)) for k, n in enumerate(nodes[x].shape) if n != 1] for x in (*node.inputs, i))
+    return not any(root in roots[1:] for roots in own)
 
 
 def arranged(program: Program) -> Program:

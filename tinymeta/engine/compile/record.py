@@ -25,6 +25,7 @@ from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
 
 NUMBERS = (int, float, complex)
+LARGE = 1 << 16  # bytes of a result that recording lets go of
 
 
 class Recording(NamedTuple):
@@ -37,10 +38,11 @@ class Recording(NamedTuple):
 
 
 class Recorder(Watcher):
-    """Hears of each operation and writes it into a program."""
+    """Hears of each operation and writes it into a program; a lean one lets go of large results at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, lean: bool) -> None:
         self.builder = Builder()
+        self.lean = lean
         self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
         self.followed = False
 
@@ -64,7 +66,9 @@ class Recorder(Watcher):
         if batch and type(inputs[0].data) is not tuple:  # `part` picks from a tuple, whatever its axes
             shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
             places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
-        self.places[output.id] = translate(self.builder, primitive, tuple(places), static, output.data, batch)
+        self.places[output.id] = place = translate(self.builder, primitive, tuple(places), static, output.data, batch)
+        if self.lean and isinstance(output.data, np.ndarray) and self.builder.nodes[place].value is None:
+            output.data = _light(output.data)
 
     def read(self, tensor: Tensor, how: str) -> None:
         place = self.places.get(tensor.id)
@@ -83,7 +87,15 @@ def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequen
 
     `watched` holds the function and whatever else random generators might be reached from.
     """
-    recorder = Recorder()
+    with np.errstate(all="ignore"):
+        try:
+            return _recorded(f, leaves, watched, lean=True)
+        except Exception:  # it may be the numbers, of which a lean run keeps only the first
+            return _recorded(f, leaves, watched, lean=False)
+
+
+def _recorded(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequence[Any], lean: bool) -> Recording:
+    recorder = Recorder(lean)
     given: list[Any] = []
     position = 0
     for x in leaves:
@@ -102,6 +114,12 @@ def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequen
     found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
     others = [None if isinstance(y, Tensor) else y for y in tensors]
     return Recording(recorder.builder.finished(found), structure, others, recorder.followed)
+
+
+def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array of the same shape and dtype in the memory of one number: nobody asks what a recording computes, and
+    what it keeps for derivatives may be far more than the program needs."""
+    return data if data.nbytes < LARGE else np.broadcast_to(data.reshape(-1)[:1].copy().reshape(()), data.shape)
 
 
 def dynamic(x: Any) -> Tensor | None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = ["one_blas_thread", "run", "set_num_threads"]
@@ -26,7 +27,17 @@ _pool: ThreadPoolExecutor | None = None
 
 def _available_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, _allowance(Path("/sys/fs/cgroup/cpu.max")))
+
+
+def _allowance(limit: Path) -> int:
+    """How many cores' time a Linux container may use: threads that wait for a rationed core are slower than one."""
+    try:
+        quota, period = limit.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # there is no container, or its allowance is "max"
+        return 1 << 16
 
 
 _num_threads = int(os.environ.get("TINYMETA_NUM_THREADS") or _available_cores())

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +94,14 @@ def test_a_forked_child_computes_what_its_parent_computed() -> None:
 def test_fewer_than_one_thread_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least 1 thread"):
         tk.set_num_threads(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("max 100000", 1 << 16), ("200000 100000", 2), ("150000 100000", 1), ("20000 100000", 1), ("", 1 << 16)],
+)
+def test_a_container_uses_no_more_threads_than_cores_it_may_keep_busy(tmp_path: Path, text: str, cores: int) -> None:
+    limit = tmp_path / "cpu.max"
+    assert _threads._allowance(limit) == 1 << 16
+    limit.write_text(text)
+    assert _threads._allowance(limit) == cores

@@ -211,12 +211,13 @@ class Crew:
     def share(
         self, before: Array, body: Array, base: Array, work: Array, count: int, grain: int, block: int, patience: int
     ) -> None:
-        """Run a loop of the machine in as many parts as there are cores, with all helpers that can be had."""
-        for box, bell, thread in zip(self._boxes, self._bells, self._threads):
+        """Run a loop of the machine in as many parts as `base` has rows, at most one for each core of the crew."""
+        boxes = self._boxes[: len(base) - 1]
+        for box, bell, thread in zip(boxes, self._bells, self._threads):
             if box[0] == ASLEEP:
                 _keep_off_this_core(thread)
                 bell.release()
-        share(self._boxes, self._numbers, self._run, before, body, base, work, count, grain, block, patience)
+        share(boxes, self._numbers, self._run, before, body, base, work, count, grain, block, patience)
 
     def _serve(self, box: Array, bell: threading.Semaphore) -> None:
         while True:

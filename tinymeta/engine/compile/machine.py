@@ -20,7 +20,7 @@ from tinymeta.engine.compile.operations import Constant, Input
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.tensor import Array
 
-WORTH_SHARING = 1_000_000  # operations and elements of a loop, about 50 microseconds: less is done sooner alone
+WORTH_SHARING = 500_000  # operations and elements of a loop for each core: some 25 microseconds
 PATIENCE = 10_000  # operations of a loop for each pause (`crew.py`) spent on waiting for a second core: a few per cent
 
 _NUMBERS = np.array([0.0, 1.0])
@@ -73,19 +73,20 @@ class Machine:
 
     def _run(self, step: _Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
-        cores = self._cores if step.work > WORTH_SHARING else 1
+        cores = min(self._cores, step.count, step.work // max(1, WORTH_SHARING))
         if cores > 1:
             patience = step.work // PATIENCE
+            base, work = space.base[:cores], space.work[:cores]
             with _threads.one_blas_thread():
-                crew(cores).share(
-                    step.before, step.body, space.base, space.work, step.count, step.grain, step.block, patience
+                crew(self._cores).share(
+                    step.before, step.body, base, work, step.count, step.grain, step.block, patience
                 )
         else:
             if step.sums:
                 machine.run(step.before, _NUMBERS, space.base[0], 0, 1, 1, space.work[0])
             machine.run(step.body, _NUMBERS, space.base[0], 0, step.count, step.block, space.work[0])
         if step.sums:
-            for k in range(cores):
+            for k in range(max(1, cores)):
                 code = step.rest if k else step.first
                 machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 import tinymeta as tm
 from tests.compile.test_convolutions import assert_alike, operations
+from tests.compile.test_random_programs import recorded
 from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.operations import Call, Part
+from tinymeta.engine.compile.parallel import axes_of
 from tinymeta.engine.primitive import bind
 from tinymeta.ops.pool import max_pool_index
 
@@ -75,3 +78,16 @@ def test_a_meta_step_on_a_network_that_pools_interrupts_no_loop() -> None:
     kinds = [step.kind for step in Machine(program)._steps]
     assert kinds.count("tasks") == 1 and "python" not in kinds[1:]  # what only needs the labels is done first
     assert not [op for op in operations(program, (Call, Part)) if "pool" in str(op)]
+
+
+def test_a_step_on_one_task_is_cut_along_its_examples_and_not_its_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    norm = partial(tm.nn.GroupNorm, 8)
+    network = lambda rng: tm.nn.ConvNet4(rng=rng, channels=64, pool=True, norm=norm)
+    learner = tm.meta.ProtoNet(ways=3, network=network)
+    x, y = rng.normal(size=(1, 6, 1, 28, 28)).astype(np.float32), np.tile(np.arange(3), (1, 2))
+    episodes = tm.tasks.Episode((x[:, :3], y[:, :3]), (x, y))
+    program, _ = recorded(tm.value_and_grad(learner), learner.init(rng), episodes)
+    assert axes_of(program).tasks == 6
+    monkeypatch.setattr("tinymeta.engine.compile.parallel.THIN", 1)
+    assert axes_of(program).tasks == 64  # what the rule is for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import tinymeta as tm
 from tinymeta.meta.memory import flat, unflat, without_conflict
 from tinymeta.recipes import memory
+from tinymeta.recipes.run import Run
 
 
 def filled(tasks: int = 3, written: int = 5, capacity: int = 3, size: int = 4) -> tm.meta.GradientMemory:
@@ -129,3 +131,49 @@ def test_projection_forgets_less_and_relatives_are_alike() -> None:
     assert forgot[0] < forgot[1]
     cosines = np.mean([c.memory.similarity() for c in plain], 0)
     assert cosines[0, 2] > 0.2 > abs(cosines[0, 1])
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Folders for runs without pictures, of two methods with two step sizes."""
+    monkeypatch.setattr(Run, "draw", lambda *_, **__: None)
+    monkeypatch.setattr(memory, "RATES", memory.RATES[:2])
+    monkeypatch.setattr(memory, "TURNS", {name: memory.TURNS[name] for name in (memory.PLAIN, "PCGrad")})
+    runs = [Run(tmp_path / name, "memory", quiet=True) for name in ("whole", "stopped")]
+    for run in runs:
+        run.folder.mkdir()
+    return runs
+
+
+def test_a_stopped_run_goes_on_with_the_streams_that_were_not_over(
+    two_runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, whole, again = memory.Config(iterations=2, tasks=2, length=3, validation=2), *two_runs
+    draw, streams, stop = memory.draw, 0, -1
+
+    def drawn(config: memory.Config, rng: np.random.Generator) -> Any:
+        nonlocal streams
+        if streams == stop:
+            raise KeyboardInterrupt
+        streams += 1
+        return draw(config, rng)
+
+    monkeypatch.setattr(memory, "draw", drawn)
+    expected = memory.train(config, whole)
+    assert streams == 2 * (2 + 1) * 2  # methods, two rates and the test, streams of each
+    streams, stop = 0, 4 * 2 + 1
+    with pytest.raises(KeyboardInterrupt):
+        memory.train(config, again)
+    streams, stop = 0, -1
+    again.resume = True
+    assert memory.train(config, again) == expected
+    assert streams == 2 * 2
+    assert again.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
+
+
+def test_longer_streams_are_followed_from_the_start(two_runs: list[Run]) -> None:
+    whole, again = two_runs
+    short, long = (memory.Config(iterations=n, tasks=2, length=3, validation=2) for n in (1, 3))
+    memory.train(short, again)
+    again.resume = True
+    assert memory.train(long, again) == memory.train(long, whole) != memory.train(short, again)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.recipes import flipped, teacher
+from tinymeta.recipes.run import Run
 
 RATE = 0.3
 
@@ -70,3 +73,48 @@ def test_hot_distillation_matches_logits(problem: dict[str, Any]) -> None:
     centred = lambda z: z - z.mean(-1, keepdims=True)
     # The next term of the expansion is of the order of z²/τ, here 1e-4 of the first.
     np.testing.assert_allclose(slopes, (centred(said) - centred(told)) / 3 / 8, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("over", [1, 9])  # trainings before the stop: the first teachers' alone, or students', too
+def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
+    over: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = teacher.Config(
+        iterations=2,
+        tasks=2,
+        validation=1,
+        shots=4,
+        quiz=1,
+        query=2,
+        batch=4,
+        width=4,
+        teacher_width=4,
+        teacher_steps=3,
+    )
+    methods = ("no teacher", "fixed teacher", "MetaDistil, fine-tuned")
+    monkeypatch.setattr(teacher, "VARIANTS", {name: teacher.VARIANTS[name][:1] for name in methods})
+    monkeypatch.setattr(Run, "draw", lambda *_, **__: None)
+    batches, stop = 0, -1
+
+    def shifted(rng: np.random.Generator, x: Any) -> Any:
+        nonlocal batches
+        if batches == stop:
+            raise KeyboardInterrupt
+        batches += 1
+        return flipped.shifted(rng, x)
+
+    monkeypatch.setattr(teacher, "shifted", shifted)
+    runs = [Run(tmp_path / name, "teacher", quiet=True) for name in ("whole", "stopped")]
+    for run in runs:
+        run.folder.mkdir()
+    expected = teacher.train(brief, runs[0])
+    one = 4  # batches of a training: of teachers, three noisy and a clean one; of students, two of each
+    assert batches == (2 + 3 * 3) * one  # for validation and test; methods, two rates and the test
+    batches, stop = 0, over * one + 3
+    with pytest.raises(KeyboardInterrupt):
+        teacher.train(brief, runs[1])
+    batches, stop = 0, -1
+    runs[1].resume = True
+    assert teacher.train(brief, runs[1]) == expected
+    assert batches == (11 - over) * one
+    assert runs[1].checkpoint.read_bytes() == runs[0].checkpoint.read_bytes()

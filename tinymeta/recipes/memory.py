@@ -18,6 +18,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.memory import GradientMemory, flat, unflat
+from tinymeta.meta.trials import Trials
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
@@ -74,6 +75,17 @@ class Course(NamedTuple):
     held: list[int]  # the memory's bytes after each task
 
 
+class Found(NamedTuple):
+    """What became of the networks of several streams."""
+
+    accuracy: Array  # (streams, tasks learned, tasks measured)
+    likeness: Array  # (streams, tasks, tasks): cosines of the gradients in memory
+    held: Array  # (streams, tasks learned): the memory's bytes
+
+
+FOUND = Found(*np.zeros(3))  # the structure alone, to load one by
+
+
 def draw(config: Config, rng: np.random.Generator) -> Stream:
     """The tasks of a stream: task k and task k + length/2 have a share `related` of their features in one place."""
     prototypes = rng.standard_normal((CLASSES, config.features))
@@ -126,31 +138,42 @@ def mixed(stream: Stream, task: int, some: slice) -> tuple[Array, Array]:
 
 def train(config: Config, run: Run) -> Result:
     metrics: dict[str, Any] = {}
-    courses: dict[str, list[Course]] = {}
+    found: dict[str, Found] = {}
     chosen = {}
+    trials = Trials(run, config.iterations)
     with run.progress(len(TURNS)) as bar:
         for method in TURNS:
-            chosen[method] = tuned(config, run, method)
-            courses[method] = [follow(config, [run.seed, 1, k], method, chosen[method]) for k in range(config.tasks)]
-            metrics[method] = columns(courses[method], courses[PLAIN])
+            chosen[method] = rate = tuned(config, run, trials, method)
+            seeds = [[run.seed, 1, k] for k in range(config.tasks)]
+            found[method] = trials.once(f"{method}, test", FOUND, follow_all, config, seeds, method, rate)
+            metrics[method] = columns(found[method].accuracy, found[PLAIN].accuracy)
             bar.advance(loss=1 - metrics[method]["average accuracy"].mean / 100)
-    accuracy = {name: np.stack([course.accuracy for course in each]) for name, each in courses.items() if name != MIXED}
+    accuracy = {name: each.accuracy for name, each in found.items() if name != MIXED}
     run.draw("forgetting.png", forgetting, accuracy, title="Accuracy in the tasks so far")
-    likeness = np.stack([course.memory.similarity() for course in courses[PLAIN]])
+    likeness = found[PLAIN].likeness
     run.draw("similarity.png", similarities, likeness.mean(0), title="Cosines of the tasks' mean gradients")
-    return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, courses[PLAIN], likeness))
+    return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, found[PLAIN]))
 
 
-def tuned(config: Config, run: Run, method: str) -> float:
+def follow_all(config: Config, seeds: list[list[int]], method: str, rate: float) -> Found:
+    """One network along each of several streams."""
+    courses = [follow(config, seed, method, rate) for seed in seeds]
+    each = [(course.accuracy, course.memory.similarity(), np.array(course.held)) for course in courses]
+    return Found(*map(np.stack, zip(*each)))
+
+
+def tuned(config: Config, run: Run, trials: Trials, method: str) -> float:
     """The step size with the best average accuracy on validation streams."""
-    streams = range(min(config.validation, config.tasks))
-    final: Any = lambda rate: [follow(config, [run.seed, 2, k], method, rate).accuracy[-1].mean() for k in streams]
-    return max(RATES, key=lambda rate: float(np.mean(final(rate))))
+    seeds = [[run.seed, 2, k] for k in range(min(config.validation, config.tasks))]
+    final = {
+        rate: trials.once(f"{method}, rate {rate}", FOUND, follow_all, config, seeds, method, rate).accuracy[:, -1]
+        for rate in RATES
+    }
+    return max(RATES, key=lambda rate: float(final[rate].mean(-1).mean()))
 
 
-def columns(courses: list[Course], plain: list[Course]) -> dict[str, Any]:
-    """The numbers of a method, the last of them in comparison, stream by stream."""
-    accuracy, other = (np.stack([course.accuracy for course in each]) for each in (courses, plain))
+def columns(accuracy: Array, other: Array) -> dict[str, Any]:
+    """The numbers of a method by its `Found.accuracy`, the last in comparison with the `other`, stream by stream."""
     learned = np.diagonal(accuracy, axis1=1, axis2=2)
     final = accuracy[:, -1]
     line = {
@@ -158,21 +181,21 @@ def columns(courses: list[Course], plain: list[Course]) -> dict[str, Any]:
         "backward transfer": interval(100 * (final - learned)[:, :-1].mean(1), "%"),
         "when just learned": interval(100 * learned.mean(1), "%"),
     }
-    if plain is not courses:
+    if other is not accuracy:
         line["above no memory"] = interval(100 * (final - other[:, -1]).mean(1), "%")
     return line
 
 
-def remembered(config: Config, courses: list[Course], likeness: Array) -> dict[str, Any]:
+def remembered(config: Config, found: Found) -> dict[str, Any]:
     """What the memory holds, and how alike it finds tasks that are relatives, and those that are not."""
     half = (config.length + 1) // 2
     relatives = np.eye(config.length, k=half, dtype=bool)
     strangers = np.triu(np.ones_like(relatives), 1) & ~relatives
     return {
-        "memory after the first task, MB": courses[0].held[0] / 1e6,
-        "memory after the last task, MB": courses[0].held[-1] / 1e6,
-        "cosine of relatives' gradients": interval(likeness[:, relatives].mean(1)),
-        "cosine of strangers' gradients": interval(likeness[:, strangers].mean(1)),
+        "memory after the first task, MB": found.held[0, 0] / 1e6,
+        "memory after the last task, MB": found.held[0, -1] / 1e6,
+        "cosine of relatives' gradients": interval(found.likeness[:, relatives].mean(1)),
+        "cosine of strangers' gradients": interval(found.likeness[:, strangers].mean(1)),
     }
 
 

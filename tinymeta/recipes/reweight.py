@@ -19,6 +19,7 @@ import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.reweight import WeightNet, clean_weights, weight_net_loss
+from tinymeta.meta.trials import Trials
 from tinymeta.recipes.config import key
 from tinymeta.recipes.flipped import (
     CLASSES,
@@ -131,6 +132,9 @@ class Outcome(NamedTuple):
     weights: Array  # (repetitions, noisy): mean weight of every noisy example in training
 
 
+OUTCOME = Outcome(np.zeros(()), np.zeros(()))  # the structure alone, to load one by
+
+
 def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> Outcome:
     """Train a model in every repetition, all at once."""
     (x, labels), (sure, surely), row = found.pool, found.clean, np.arange(len(found.wrong))[:, None]
@@ -151,12 +155,15 @@ def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> O
     return Outcome(np.stack(accuracies), (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
 
 
-def tuned(config: Config, run: Run, name: str, found: Data) -> tuple[Method, float, int, str]:
+def tuned(
+    config: Config, run: Run, trials: Trials, flips: str, name: str, found: Data
+) -> tuple[Method, float, int, str]:
     """The variant, step size and time to stop that are best on validation repetitions, and their description."""
     options = []
     for label, method in VARIANTS[name].items():
         for rate in RATES:
-            right = fit(config, run, method, rate, found).accuracy.mean(1)
+            tried = f"{name}{label}, rate {rate}, flipped to {flips}"
+            right = trials.once(tried, OUTCOME, fit, config, run, method, rate, found).accuracy.mean(1)
             stop = int(right.argmax())
             after = f"{(stop + 1) * config.iterations // STOPS} steps"
             options.append((float(right[stop]), (method, rate, stop, f"rate {rate}{label}, {after}")))
@@ -172,13 +179,15 @@ def train(config: Config, run: Run) -> Result:
     each_class = config.shots, config.clean, config.query
     held_out = draw(2 * run.seed + 1, config.validation, each_class)
     images = draw(2 * run.seed, config.tasks, each_class)
+    trials = Trials(run, config.iterations)
     with run.progress(len(FLIPS) * len(VARIANTS)) as bar:
         for flips in FLIPS:
             rng = run.rng(flips)
             validation, test = (labelled(part, flips, config.flipped, rng) for part in (held_out, images))
             for name in VARIANTS:
-                method, rate, stop, how = tuned(config, run, name, validation)
-                outcome = fit(config, run, method, rate, test)
+                method, rate, stop, how = tuned(config, run, trials, flips, name, validation)
+                tested = f"{name}, flipped to {flips}, test"
+                outcome = trials.once(tested, OUTCOME, fit, config, run, method, rate, test)
                 metrics[name][f"accuracy, flipped to {flips}"] = interval(outcome.accuracy[stop], "%")
                 chosen[f"{name}, flipped to {flips}"] = how
                 if name in ("Ren et al.", "Meta-Weight-Net"):

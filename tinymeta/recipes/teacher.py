@@ -19,6 +19,7 @@ import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.teacher import Distillation
+from tinymeta.meta.trials import Trials
 from tinymeta.recipes.config import key
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, Data, accuracy, draw, labelled, networks, shifted
 from tinymeta.recipes.recipe import Recipe
@@ -145,16 +146,19 @@ def taught(config: Config, run: Run, method: Method, rate: float, found: Data, t
     return np.stack(accuracies), accuracy(state[1], found.test)
 
 
-def tuned(config: Config, run: Run, name: str, found: Data, teacher: dict[str, Any]) -> tuple[Method, float, int, str]:
+def tuned(
+    config: Config, run: Run, trials: Trials, name: str, found: Data, teacher: dict[str, Any]
+) -> tuple[Method, float, int, str]:
     """The variant, step size and time to stop that are best on validation repetitions, and their description."""
     options = []
     for method in VARIANTS[name]:
         for rate in STUDENT_RATES:
-            right = taught(config, run, method, rate, found, teacher[method.teacher])[0].mean(1)
-            stop, lesson = int(right.argmax()), method.distillation
-            how = f"τ = {lesson.temperature}, α = {lesson.hard}, rate {rate}, "
-            how += f"{(stop + 1) * config.iterations // STOPS} steps"
-            how += f", teacher's rate {method.teacher_rate}" if method.teacher_rate else ""
+            lesson, arguments = method.distillation, (config, run, method, rate, found, teacher[method.teacher])
+            tried = f"τ = {lesson.temperature}, α = {lesson.hard}, rate {rate}"
+            pace = f", teacher's rate {method.teacher_rate}" if method.teacher_rate else ""
+            right = trials.once(f"{name}, {tried}{pace}", (0, 0), taught, *arguments)[0].mean(1)
+            stop = int(right.argmax())
+            how = f"{tried}, {(stop + 1) * config.iterations // STOPS} steps{pace}"
             options.append((float(right[stop]), (method, rate, stop, how)))
     return max(options, key=lambda option: option[0])[1]
 
@@ -168,13 +172,19 @@ def train(config: Config, run: Run) -> Result:
         labelled(draw(2 * run.seed + odd, repetitions, each), "one class", config.flipped, rng)
         for odd, repetitions in ((1, config.validation), (0, config.tasks))
     )
-    of_held_out, of_test = teachers(config, run, held_out), teachers(config, run, test)
+    trials = Trials(run, config.iterations)
+    like = dict.fromkeys(("noisy", "fine-tuned"), networks(run.rng("teachers"), 1, config.teacher_width))
+    of_held_out, of_test = (
+        trials.once(f"teachers, {name}", like, teachers, config, run, found)
+        for name, found in (("validation", held_out), ("test", test))
+    )
     metrics: dict[str, dict[str, Interval]] = {}
     curves, chosen, final = {}, {}, {}
     with run.progress(len(VARIANTS)) as bar:
         for name in VARIANTS:
-            method, rate, stop, chosen[name] = tuned(config, run, name, held_out, of_held_out)
-            students, teacher = taught(config, run, method, rate, test, of_test[method.teacher])
+            method, rate, stop, chosen[name] = tuned(config, run, trials, name, held_out, of_held_out)
+            arguments = config, run, method, rate, test, of_test[method.teacher]
+            students, teacher = trials.once(f"{name}, test", (0, 0), taught, *arguments)
             final[name] = students[stop]
             metrics[name] = {"student": interval(students[stop], "%")}
             if name != "no teacher":

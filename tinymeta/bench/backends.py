@@ -8,6 +8,7 @@ second derivative under `vmap` is wrong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -23,13 +24,24 @@ CONTENDERS = {
     "torch.compile": "torch",
     "torch.func": "torch",
     "PyTorch loop": "torch",
+    "HIPS autograd": "autograd",
 }
 
 
 def backend(contender: str, threads: int) -> Any:
     """The namespace of one contender."""
     kind = CONTENDERS[contender]
-    return {"tinymeta": _tinymeta, "jax": _jax, "torch": _torch}[kind](contender, threads)
+    return {"tinymeta": _tinymeta, "jax": _jax, "torch": _torch, "autograd": _autograd}[kind](contender, threads)
+
+
+def _over_tasks(f: Callable[..., Any], axes: Any, stack: Callable[..., Any]) -> Callable[..., Any]:
+    """`vmap` as a Python loop; what is mapped are arrays, along their first axis."""
+
+    def run(*args: Any) -> Any:
+        tasks = next(a.shape[0] for a, axis in zip(args, axes) if axis is not None)
+        return stack([f(*[a if axis is None else a[t] for a, axis in zip(args, axes)]) for t in range(tasks)])
+
+    return run
 
 
 def _tinymeta(contender: str, threads: int) -> Any:
@@ -146,17 +158,6 @@ def _torch(contender: str, threads: int) -> Any:
 
         return both
 
-    def loop_vmap(f: Callable[..., Any], axes: Any) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
-            batch = next(trees.tree_leaves(a)[0].shape[0] for a, axis in zip(args, axes) if axis is not None)
-
-            def pick(a: Any, axis: Any, t: int) -> Any:
-                return a if axis is None else trees.tree_map(lambda leaf: leaf[t], a)
-
-            return torch.stack([f(*[pick(a, axis, t) for a, axis in zip(args, axes)]) for t in range(batch)])
-
-        return run
-
     looped = contender == "PyTorch loop"
 
     def by_value_and_grad(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,7 +186,73 @@ def _torch(contender: str, threads: int) -> Any:
         grad=loop_grad if looped else torch.func.grad,
         value_and_grad=loop_value_and_grad if looped else by_value_and_grad,
         hessian=torch.func.hessian,
-        vmap=loop_vmap if looped else (lambda f, axes: torch.func.vmap(f, in_dims=tuple(axes))),
+        vmap=(lambda f, axes: _over_tasks(f, axes, torch.stack))
+        if looped
+        else (lambda f, axes: torch.func.vmap(f, in_dims=tuple(axes))),
         finish=torch.compile if contender == "torch.compile" else (lambda f: f),
+        wait=lambda result: result,
+    )
+
+
+def _autograd(contender: str, threads: int) -> Any:
+    """NumPy, differentiated by HIPS autograd, task by task; the threads are the environment's.
+
+    The gradients of its own `mean`, `where` and `maximum` turn float32 into float64, so these are written another way.
+    """
+    import autograd  # type: ignore[import-not-found, unused-ignore]
+
+    anp, getval = autograd.numpy, autograd.tracer.getval
+
+    def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
+        return anp.sum(x, axis, keepdims=keepdims) / math.prod(x.shape[a] for a in axes)
+
+    def log_softmax(x: Any) -> Any:
+        shifted = x - getval(x).max(-1, keepdims=True)  # the shift cancels, also in every derivative
+        return shifted - anp.log(anp.sum(anp.exp(shifted), -1, keepdims=True))
+
+    def conv2d(x: Any, w: Any) -> Any:
+        """Nine products of strided slices."""
+        n, c, h, width = x.shape
+        x = anp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "constant")
+        oh, ow = (h + 1) // 2, (width + 1) // 2
+        taps = anp.reshape(anp.transpose(w, (2, 3, 0, 1)), (9, -1, c))
+        total = 0.0
+        for k in range(9):
+            i, j = divmod(k, 3)
+            part = x[:, :, i : i + 2 * oh - 1 : 2, j : j + 2 * ow - 1 : 2]
+            total = total + taps[k] @ anp.reshape(part, (n, c, oh * ow))
+        return anp.reshape(total, (n, -1, oh, ow))
+
+    def tree_map(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
+        """Inside a gradient, its boxes are lists and dicts in all but type."""
+        kind = type(getval(tree))
+        if kind is dict:
+            return {key: tree_map(f, tree[key], *(other[key] for other in others)) for key in sorted(tree)}
+        if kind in (list, tuple):
+            return kind([tree_map(f, *parts) for parts in zip(tree, *others)])
+        return f(tree, *others)
+
+    return SimpleNamespace(
+        array=lambda a: a,
+        numpy=np.asarray,
+        mean=mean,
+        sum=lambda x, axis=None, keepdims=False: anp.sum(x, axis, keepdims=keepdims),
+        sqrt=anp.sqrt,
+        square=anp.square,
+        relu=lambda x: x * (x > 0),
+        tanh=anp.tanh,
+        sigmoid=lambda x: 0.5 * anp.tanh(0.5 * x) + 0.5,
+        log_softmax=log_softmax,
+        conv2d=conv2d,
+        reshape=anp.reshape,
+        concat=lambda xs: anp.concatenate(xs, axis=-1),
+        stack=anp.stack,
+        tree_map=tree_map,
+        grad=autograd.grad,
+        value_and_grad=autograd.value_and_grad,
+        hessian=autograd.hessian,
+        vmap=lambda f, axes: _over_tasks(f, axes, anp.stack),
+        finish=lambda f: f,
         wait=lambda result: result,
     )

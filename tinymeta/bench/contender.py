@@ -1,7 +1,10 @@
-"""Contenders: every one in its own process, taking turns, until each has had the same number of rounds.
+"""Contenders: every one in processes of its own, taking turns, until each has had the same number of rounds.
 
 Turns are what makes a ratio mean something on a machine that is not quite idle: whatever slows one
 round slows all contenders in it.
+
+A process that checks gradients never times: it is closed before the first that times is started, so that a
+contender's peak memory is that of float32 steps and nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,38 +21,57 @@ from tinymeta.bench.backends import CONTENDERS
 from tinymeta.bench.workloads import Workload
 
 SECONDS = 0.4  # of a turn
+PATIENCE = 300.0  # seconds that a contender may take for an answer
 
 
 class Contender:
-    """A worker process for one workload."""
+    """A framework's way to run one workload; between `start` and `close` there is a worker process."""
 
-    def __init__(self, name: str, workload: Workload, interpreter: str, threads: int) -> None:
-        root = Path(__file__).resolve().parents[2]
-        paths = os.pathsep.join([str(root), str(root / "kernels")])
-        counts = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-        flags = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
+    def __init__(self, name: str, workload: Workload, interpreter: str, threads: int, patience: float) -> None:
         self.name = name
+        self.trouble = ""  # why it is out of the contest
         self.rounds: list[float] = []
         self.first = self.peak = 0.0
-        self.process = subprocess.Popen(
-            [interpreter, "-W", "ignore", "-m", "tinymeta.bench.worker", workload.name, name, str(threads)],
+        self._command = [
+            *(interpreter, "-W", "ignore", "-m", "tinymeta.bench.worker"),
+            *(workload.name, name, str(threads)),
+        ]
+        self._environment = environment(threads)
+        self._patience = patience
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """A fresh process, which has computed nothing yet."""
+        self._process = subprocess.Popen(
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **counts, **flags, "PYTHONPATH": paths},
+            env=self._environment,
         )
 
     def ask(self, request: str) -> dict[str, float] | None:
-        """The worker's answer, or None if it has died."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        """The worker's answer; None if it has died, or has not answered in time and is ended."""
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        watch = threading.Timer(self._patience, self._give_up, [process])
+        watch.start()
         try:
-            self.process.stdin.write(request + "\n")
-            self.process.stdin.flush()
+            process.stdin.write(request + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
         except BrokenPipeError:
-            return None
-        line = self.process.stdout.readline()
+            line = ""
+        finally:
+            watch.cancel()
+        if not line:
+            self.trouble = self.trouble or "can't run it"
         return json.loads(line) if line else None
+
+    def _give_up(self, process: subprocess.Popen[str]) -> None:
+        self.trouble = f"no answer in {self._patience:.0f} s"
+        process.kill()
 
     def turn(self, seconds: float) -> bool:
         """One round; False if the contender can't run this workload."""
@@ -61,28 +84,52 @@ class Contender:
         return True
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
 
 
-def present(workload: Workload, peers: str | None, threads: int, names: Iterable[str]) -> list[Contender]:
-    """The contenders of these names that are installed, each started for one workload."""
+def environment(threads: int) -> dict[str, str]:
+    """The variables of a process that computes with so many threads."""
+    root = Path(__file__).resolve().parents[2]
+    counts = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+    flags = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
+    return {**os.environ, **counts, **flags, "PYTHONPATH": os.pathsep.join([str(root), str(root / "kernels")])}
+
+
+def present(
+    workload: Workload, peers: str | None, threads: int, names: Iterable[str], patience: float = PATIENCE
+) -> list[Contender]:
+    """The contenders of these names that are installed, for one workload; none has been started.
+
+    One that takes more than `patience` seconds for an answer, which may include compiling, is out.
+    """
     contenders = []
     for name in names:
         framework = CONTENDERS[name]
         interpreter = sys.executable if framework == "tinymeta" else peers
         if interpreter and _has(interpreter, framework):
-            contenders.append(Contender(name, workload, interpreter, threads))
+            contenders.append(Contender(name, workload, interpreter, threads, patience))
     return contenders
 
 
 def race(contenders: list[Contender], rounds: int) -> list[Contender]:
-    """Turn by turn, `rounds` times after a first turn that compiles and warms up; those that could run."""
-    alive = [c for c in contenders if c.turn(SECONDS)]
-    for c in alive:
-        c.rounds.clear()
-    for _ in range(rounds):
+    """Turn by turn in fresh processes, `rounds` times after a first turn that compiles and warms up; those that
+    could run. All processes have ended when it returns."""
+    try:
+        alive = [c for c in contenders if not c.trouble]
+        for c in alive:
+            c.start()
         alive = [c for c in alive if c.turn(SECONDS)]
+        for c in alive:
+            c.rounds.clear()
+        for _ in range(rounds):
+            alive = [c for c in alive if c.turn(SECONDS)]
+    finally:
+        for c in contenders:
+            c.close()
     return alive
 
 

@@ -1,39 +1,59 @@
 """`tinymeta bench`: the workloads, each run by every contender in turn, as a table.
 
-A row says the median over rounds of each round's median. All contenders must agree on the gradients.
+A row says the median over rounds of each round's median. All contenders must agree on the gradients; that is
+checked first, in processes that have ended when the timing begins. The share of the peak is what peak.py says:
+all contenders are judged by the operations of our program, so one that does more work has a lower share.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinymeta.bench import peak
 from tinymeta.bench.backends import CONTENDERS
-from tinymeta.bench.contender import Contender, present, race
+from tinymeta.bench.contender import PATIENCE, Contender, present, race
 from tinymeta.bench.workloads import WORKLOADS, Workload
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.files import write_text
 
 ROUNDS = 5
+COLUMNS = {  # and what `--help` says of them
+    "workload": "what is computed",
+    "contender": "a framework, and the way in which it runs the workload",
+    "ms": "median over rounds of a round's median time of a float32 step (micro: of one operation)",
+    "ratio to ours": "ms over those of tinymeta compiled (micro: of tinymeta eager)",
+    "first call, s": "with drawing the data and compiling",
+    "peak, MB": "memory of the process that was timed, which did nothing else",
+    "share of peak": "operations of our program / time / speed of a large float32 product in NumPy",
+    "gradient differs by": "in float64, from tinymeta eager, relative to the largest entry",
+}
 
 
 def bench(parser: ArgumentParser, arguments: list[str]) -> None:
     """`tinymeta bench [W1 …] [--peers [PYTHON]]`."""
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = _explanation()
     parser.add_argument(
         "workloads", nargs="*", metavar="W", help=f"of {', '.join([*WORKLOADS, 'micro'])} (default: all)"
     )
     parser.add_argument(
         "--peers", nargs="?", const=sys.executable, metavar="PYTHON",
-        help="also JAX and PyTorch, as far as this interpreter (default: our own) has them",
+        help="also JAX, PyTorch and HIPS autograd, as far as this interpreter (default: our own) has them",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads for each contender (default 2)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"rounds (default {ROUNDS})")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, too")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, metavar="S",
+        help=f"seconds that a contender may take for an answer, compiling included (default {PATIENCE:.0f})",
+    )  # fmt: skip
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, too, and the peak")
     parser.add_argument(
         "--curves", type=Path, metavar="PNG", help="draw W1's time against tasks, inner steps and width instead"
     )
@@ -47,54 +67,77 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
     unknown = [name for name in chosen if name not in WORKLOADS and name != "micro"]
     if unknown:
         raise UserError(f"there is no workload '{unknown[0]}': they are {', '.join([*WORKLOADS, 'micro'])}")
-    rows = [["workload", "contender", "ms", "ratio to ours", "first call, s", "peak, MB", "gradient differs by"]]
+    rows = [list(COLUMNS)]
+    speed = peak.measured(options.threads)
+    said = f"Measured peak: {speed / 1e9:.3g} GFLOP/s (float32, {options.threads} threads)."
+    print(said, flush=True)
     for name in chosen:
         if name == "micro":
             from tinymeta.bench.micro import micro
 
             rows += micro(options.peers)
         else:
-            rows += measure(WORKLOADS[name], options.peers, options.threads, options.rounds)
-        print(_aligned(rows if name == chosen[0] else rows[-1:] if name == "micro" else rows), flush=True)
+            rows += measure(WORKLOADS[name], options.peers, options.threads, options.rounds, speed, options.patience)
+        print(_aligned(rows), flush=True)
     if options.markdown:
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-        write_text(options.markdown, "\n".join([head, "|---" * len(rows[0]) + "|", *body]) + "\n")
+        write_text(options.markdown, "\n".join([said, "", head, "|---" * len(rows[0]) + "|", *body]) + "\n")
 
 
-def measure(workload: Workload, peers: str | None, threads: int, rounds: int) -> list[list[str]]:
-    """The rows of one workload."""
-    contenders = present(workload, peers, threads, CONTENDERS)
-    try:
-        differences = _agreement(contenders)
-        alive = race(contenders, rounds)
-    finally:
-        for c in contenders:
-            c.close()
-    ours = {c.name: float(np.median(c.rounds)) for c in alive}
+def measure(
+    workload: Workload, peers: str | None, threads: int, rounds: int, speed: float, patience: float = PATIENCE
+) -> list[list[str]]:
+    """The rows of one workload, on a machine whose measured peak is `speed` operations per second."""
+    contenders = present(workload, peers, threads, CONTENDERS, patience)
+    differences, flops = checked(contenders)
+    alive = race(contenders, rounds)
+    seconds = {c.name: float(np.median(c.rounds)) for c in alive}
     rows = []
     for c in contenders:
         if c not in alive:
-            rows.append([workload.name, c.name, "can't run it", "", "", "", ""])
+            rows.append([workload.name, c.name, c.trouble, *[""] * (len(COLUMNS) - 3)])
             continue
-        ratio = ours[c.name] / ours["tinymeta compiled"]
-        numbers = [f"{1e3 * ours[c.name]:.3g}", f"{ratio:.2f}", f"{c.first:.2f}", f"{c.peak:.0f}", differences[c.name]]
-        rows.append([workload.name, c.name, *numbers])
+        took = seconds[c.name]
+        numbers = [f"{1e3 * took:.3g}", f"{took / seconds['tinymeta compiled']:.2f}", f"{c.first:.2f}", f"{c.peak:.0f}"]
+        rows.append([workload.name, c.name, *numbers, peak.share(flops, took, speed), differences[c.name]])
     return rows
 
 
-def _agreement(contenders: list[Contender]) -> dict[str, str]:
-    """How far each contender's gradient in float64 is from ours, relative to the largest entry."""
+def checked(contenders: list[Contender]) -> tuple[dict[str, str], float]:
+    """How far each contender's gradient is from ours, and the operations of our program.
+
+    One process after the other, each of which has ended before the next one starts. The gradients are float64
+    ones, and the distance is relative to the largest entry.
+    """
     found: dict[str, Any] = {}
+    flops = math.nan
     with tempfile.TemporaryDirectory() as folder:
         for k, c in enumerate(contenders):
             file = Path(folder) / f"{k}.npy"
-            if c.ask(f"check {file}") is not None:
-                found[c.name] = np.load(file, allow_pickle=False)
+            c.start()
+            try:
+                if c.ask(f"check {file}") is not None:
+                    found[c.name] = np.load(file, allow_pickle=False)
+                if c.name == "tinymeta compiled":
+                    flops = (c.ask("flops") or {}).get("flops", math.nan)
+            finally:
+                c.close()
     ours = found.get("tinymeta eager")
     if ours is None:
-        return {c.name: "?" for c in contenders}
+        return {c.name: "?" for c in contenders}, flops
     scale = np.abs(ours).max()
-    return {c.name: f"{np.abs(found[c.name] - ours).max() / scale:.0e}" if c.name in found else "?" for c in contenders}
+    far = {name: f"{np.abs(theirs - ours).max() / scale:.0e}" for name, theirs in found.items()}
+    return {c.name: far.get(c.name, "?") for c in contenders}, flops
+
+
+def _explanation() -> str:
+    """What the table's rows and columns are, for `--help`."""
+    workloads = {w.name: w.what for w in WORKLOADS.values()} | {"micro": "one small operation and its derivative"}
+    parts = {"workloads": workloads, "contenders, and the module each needs": CONTENDERS, "columns": COLUMNS}
+    return "\n\n".join(
+        f"{title}:\n" + "\n".join(f"  {name:23}  {what}" for name, what in part.items())
+        for title, part in parts.items()
+    )
 
 
 def _aligned(rows: list[list[str]]) -> str:

@@ -33,15 +33,11 @@ def draw(file: Path, peers: str | None, threads: int, rounds: int) -> None:
             size = [25, 1, 40]
             size[place] = value
             contenders = present(workload("sine-{}-{}-{}".format(*size)), peers, threads, CONTENDERS)
-            try:
-                for c in race(contenders, rounds):
-                    ms = 1e3 * float(np.median(c.rounds))
-                    curves.setdefault(what, {}).setdefault(c.name, []).append((value, ms))
-                    lines.append(f"{what},{value},{c.name},{ms:.4g}")
-                    print(lines[-1], flush=True)
-            finally:
-                for c in contenders:
-                    c.close()
+            for c in race(contenders, rounds):
+                ms = 1e3 * float(np.median(c.rounds))
+                curves.setdefault(what, {}).setdefault(c.name, []).append((value, ms))
+                lines.append(f"{what},{value},{c.name},{ms:.4g}")
+                print(lines[-1], flush=True)
     write_text(file.with_suffix(".csv"), "\n".join(lines) + "\n")
     save(figure(curves, threads), file)
 

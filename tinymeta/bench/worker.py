@@ -1,9 +1,11 @@
 """One contender in a process of its own: it reads requests, a line each, and answers with a line of JSON.
 
-    check    → the gradients in float64 are written to the file given, for the comparison with others
-    time S   → repeat the step for S seconds; the median of its times, and the first call's
+    check FILE  → the gradients in float64 are written to the file, for the comparison with others
+    flops       → the floating-point operations of one float32 step ("tinymeta compiled" alone can tell)
+    time S      → repeat the step for S seconds; the median of its times, the first call's, and the peak memory so far
 
-Started by contest.py with another framework's interpreter, it finds this package through PYTHONPATH.
+Started by contender.py with another framework's interpreter, it finds this package through PYTHONPATH.
+The peak memory is that of the whole process: one that is to time is asked for nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +48,18 @@ def _arrays(b: Any, tree: Any) -> Any:
     return [_arrays(b, part) for part in tree] if isinstance(tree, list) else b.array(tree)
 
 
+def peak_memory() -> float:
+    """The most memory that this process has had, in MB.
+
+    Linux tells it in /proc. `getrusage`, which others have, may tell the memory of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    for line in status.read_text(encoding="utf-8").splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main(name: str, contender: str, threads: str) -> None:
     job, b = workload(name), backend(contender, int(threads))
     step: Any = None
@@ -56,6 +71,10 @@ def main(name: str, contender: str, threads: str) -> None:
             grads = [np.asarray(b.numpy(g), np.float64).ravel() for g in flat(exact(*given)[2])]
             np.save(detail, np.concatenate(grads), allow_pickle=False)
             answer: dict[str, float] = {}
+        elif request == "flops":
+            compiled, given = prepared(job, b, np.float32)
+            compiled(*given)
+            answer = {"flops": compiled.programs()[0][1].flops()}
         else:
             first = 0.0
             if step is None:
@@ -65,13 +84,12 @@ def main(name: str, contender: str, threads: str) -> None:
                 first = time.perf_counter() - start
             times: list[float] = []
             end = time.perf_counter() + float(detail)
-            while time.perf_counter() < end or len(times) < 3:
+            while time.perf_counter() < end or not times:
                 start = time.perf_counter()
                 params, state, _ = b.wait(step(*arguments))
                 times.append(time.perf_counter() - start)
                 arguments[0], arguments[1] = params, state
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            answer = {"median": float(np.median(times)), "first": first, "peak": peak}
+            answer = {"median": float(np.median(times)), "first": first, "peak": peak_memory()}
         print(json.dumps(answer), flush=True)
 
 

@@ -65,12 +65,17 @@ def axes_of(program: Program) -> Axes:
         cut.append(x == i or (cut[x] and (same or (axis[x] is None and not along[x]))))
     long_axes = [[root for root, n in zip(roots, node.shape) if n != 1] for node, roots in zip(nodes, own)]
     arguments = [roots for node, roots in zip(nodes, long_axes) if isinstance(node.op, Input)]
-    windows = ((i, node) for i, node in enumerate(nodes) if isinstance(node.op, (Gather, Scatter)))
-    written = [long_axes[x] for i, node in windows for x in ([i] if isinstance(node.op, Gather) else [*node.inputs, i])]
+    moved = ((i, node) for i, node in enumerate(nodes) if isinstance(node.op, (Gather, Scatter)))
+    written = [long_axes[x] for i, node in moved for x in (*(node.inputs if _adds_windows(node.op) else ()), i)]
     arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
     order = {root: place for place, root in enumerate(_common_order(written, arguments))}
     rank = [[order.get(root, len(order)) for root in roots] for roots in own]
     return Axes(tasks, axis, along, sums, cut, rank)
+
+
+def _adds_windows(op: Operation) -> bool:
+    """Whether the operation is the adjoint of taking windows, whose input should lie as the windows did."""
+    return isinstance(op, Scatter) and any(isinstance(view, Windows) for view in op.views)
 
 
 def _outermost(classes: _Classes, nodes: list[Node], i: int, root: tuple[int, int]) -> bool:

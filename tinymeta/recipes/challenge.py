@@ -49,17 +49,17 @@ PUBLISHED = {  # as other papers quote the table; the augmented prototypical net
 
 @dataclass(frozen=True)
 class Config:
-    iterations: int = key(3000, "meta-iterations", least=0)
+    iterations: int = key(7000, "meta-iterations", least=0)
     source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
     train: str = key("background", "Omniglot's set to learn from", choices=("background", "small1", "small2"))
     augment: str = key("strokes", "how drawings are varied in training", choices=("strokes", "affine", "none"))
     runs: str = key("", "the official runs: an archive or a folder of run01, run02, ...")
     ways: int = key(20, "classes per training task", least=2)
-    query: int = key(2, "query images per class in training", least=1)
+    query: int = key(1, "query images per class in training", least=1)
     pool: bool = key(True, "a network that pools (Snell et al. 2017); else stride 2, four times cheaper")
     norm: str = key("group", "normalise every image by itself, or with its batch", choices=("group", "batch"))
-    outer_lr: float = key(0.001, "Adam's step size, falling to 0 on half a cosine")
-    meta_batch: int = key(4, "tasks per iteration", least=1)
+    outer_lr: float = key(0.005, "Adam's step size, falling to 0 on half a cosine")
+    meta_batch: int = key(2, "tasks per iteration", least=1)
     tasks: int = key(5000, "test episodes", least=2)
 
 

@@ -8,8 +8,12 @@ end. So callers on several threads never wait for each other, and who does what 
 Each helper has a box of 64-bit integers. Its state changes by atomic exchange, in this order:
 
     ASLEEP ─ helper wakes ─▸ FREE ─ caller claims ─▸ CLAIMED ─ caller has filled the box ─▸ POSTED
-       ▴                     │ ▴                                                              │
-       └── nothing came ─────┘ └────────── caller has seen it ◂─ DONE ◂── helper has finished ┘
+       ▴                     │ ▴ ▴                                                         │  │
+       └── nothing came ─────┘ │ └────────── caller takes the part back ───────────────────┘  │
+                               └─ caller has seen it ─ DONE ◂─ helper has finished ─ RUNNING ◂─┘
+
+A caller that is done takes back what no helper has begun: on a busy machine the system may have put a helper aside for
+milliseconds, though it looked awake.
 """
 
 import ctypes
@@ -31,7 +35,8 @@ ASLEEP = 0
 FREE = 1
 CLAIMED = 2
 POSTED = 3
-DONE = 4
+RUNNING = 4
+DONE = 5
 BOX = 16  # integers of a box, two cache lines: no two helpers share one
 AWAKE = 20_000  # pauses of some 20 to 40 nanoseconds, before a helper goes to sleep
 
@@ -109,7 +114,7 @@ def serve(out_box, numbers, run):  # type: ignore[no-untyped-def]
     idle = 0
     _exchange(at, ASLEEP, FREE)
     while True:
-        if _state(at) == POSTED:
+        if _state(at) == POSTED and _exchange(at, POSTED, RUNNING):
             before = carray(_integers(out_box[1]), (out_box[2],))
             body = carray(_integers(out_box[3]), (out_box[4],))
             base = carray(_integers(out_box[5]), (out_box[6],))
@@ -117,7 +122,7 @@ def serve(out_box, numbers, run):  # type: ignore[no-untyped-def]
             if before.size > 0:
                 _run(run, before, numbers, base, 0, 1, 1, work)
             _run(run, body, numbers, base, out_box[9], out_box[10], out_box[11], work)
-            _exchange(at, POSTED, DONE)
+            _exchange(at, RUNNING, DONE)
             idle = 0
         elif idle < AWAKE:
             idle += 1
@@ -158,16 +163,16 @@ def share(out_boxes, numbers, run, before, body, base, out_work, count, grain, b
             _exchange(at, CLAIMED, POSTED)
         mine[k] = not claimed
     for k in range(parts):
+        if k > 0 and not mine[k - 1]:
+            mine[k - 1] = _exchange(out_boxes[k - 1].ctypes.data, POSTED, FREE)
         if k == 0 or mine[k - 1]:
             if before.size > 0:
                 _run(run, before, numbers, base[k], 0, 1, 1, out_work[0])
             _run(run, body, numbers, base[k], min(k * each, count), min((k + 1) * each, count), size, out_work[0])
     for k in range(parts - 1):
         at = out_boxes[k].ctypes.data
-        while not mine[k] and _state(at) != DONE:
+        while not mine[k] and not _exchange(at, DONE, FREE):
             _pause()
-        if not mine[k]:
-            _exchange(at, DONE, FREE)
 
 
 _crews: dict[int, "Crew"] = {}

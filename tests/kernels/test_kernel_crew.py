@@ -74,6 +74,15 @@ def test_a_helper_does_its_part_goes_to_sleep_and_wakes_again() -> None:
         until(lambda: team._boxes[0, 0] == crew.ASLEEP)
 
 
+def test_a_caller_takes_back_what_no_helper_has_begun() -> None:
+    team = crew.Crew(2)
+    team._boxes[0, 0] = crew.FREE  # it looks awake, and sleeps: the system has put it aside
+    program, totals = sums(6, 2)
+    shared(team, program, 6)
+    np.testing.assert_allclose(totals, [program[-1][:3].sum(), program[-1][3:].sum()], rtol=1e-13)
+    assert team._boxes[0, 0] == crew.FREE
+
+
 def test_callers_on_several_threads_get_their_own_answers() -> None:
     team = crew.Crew(3)
 

@@ -205,6 +205,7 @@ class Crew:
         self._numbers = np.array([0.0, 1.0])
         self._boxes = _aligned(cores - 1, BOX)
         self._run = _address()
+        serve(_aligned(1, BOX)[0], self._numbers, self._run)  # compiled or loaded now, and not while others compute
         self._bells = [threading.Semaphore(0) for _ in range(cores - 1)]
         self._threads = [
             threading.Thread(target=self._serve, args=(box, bell), name="tinymeta-crew", daemon=True)

@@ -1,9 +1,10 @@
-"""Helpers that wait awake: a loop of the machine on all cores, begun within a microsecond.
+"""Helpers that wait awake: a loop of the machine on all cores, begun within microseconds.
 
-To wake a thread takes the system 50 to 100 microseconds, as long as a small step itself. So a helper that has finished
-looks out for the next piece of work for a while, without the interpreter lock, and only then goes to sleep. A caller
-gives a range of tasks to each helper that is awake and free, runs the others itself, and looks out for the helpers'
-end. So callers on several threads never wait for each other, and who does what changes no result.
+To wake a thread takes the system 20 microseconds and more, and then it waits for the interpreter lock: as long as a
+small step's part of the work itself. So a helper that has finished looks out for the next piece of work for a while,
+without the interpreter lock, and only then goes to sleep. A caller gives a range of tasks to each helper that is
+awake and free, runs the others itself, and looks out for the helpers' end. So callers on several threads never wait
+for each other, and who does what changes no result.
 
 Each helper has a box of 64-bit integers. Its state changes by atomic exchange, in this order:
 
@@ -38,7 +39,7 @@ POSTED = 3
 RUNNING = 4
 DONE = 5
 BOX = 16  # integers of a box, two cache lines: no two helpers share one
-AWAKE = 20_000  # pauses of some 20 to 40 nanoseconds, before a helper goes to sleep
+AWAKE = 20_000  # pauses of some 30 nanoseconds, before a helper goes to sleep
 
 
 @intrinsic

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tests.recipes.interrupted import Counted, check_stop, two_runs
 from tinymeta.meta.memory import flat, unflat, without_conflict
 from tinymeta.recipes import memory
 from tinymeta.recipes.run import Run
@@ -134,45 +135,26 @@ def test_projection_forgets_less_and_relatives_are_alike() -> None:
 
 
 @pytest.fixture
-def two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
-    """Folders for runs without pictures, of two methods with two step sizes."""
-    monkeypatch.setattr(Run, "draw", lambda *_, **__: None)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Two runs, of two methods with two step sizes."""
     monkeypatch.setattr(memory, "RATES", memory.RATES[:2])
     monkeypatch.setattr(memory, "TURNS", {name: memory.TURNS[name] for name in (memory.PLAIN, "PCGrad")})
-    runs = [Run(tmp_path / name, "memory", quiet=True) for name in ("whole", "stopped")]
-    for run in runs:
-        run.folder.mkdir()
-    return runs
+    return two_runs(tmp_path, "memory", monkeypatch)
 
 
 def test_a_stopped_run_goes_on_with_the_streams_that_were_not_over(
-    two_runs: list[Run], monkeypatch: pytest.MonkeyPatch
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, whole, again = memory.Config(iterations=2, tasks=2, length=3, validation=2), *two_runs
-    draw, streams, stop = memory.draw, 0, -1
-
-    def drawn(config: memory.Config, rng: np.random.Generator) -> Any:
-        nonlocal streams
-        if streams == stop:
-            raise KeyboardInterrupt
-        streams += 1
-        return draw(config, rng)
-
-    monkeypatch.setattr(memory, "draw", drawn)
-    expected = memory.train(config, whole)
-    assert streams == 2 * (2 + 1) * 2  # methods, two rates and the test, streams of each
-    streams, stop = 0, 4 * 2 + 1
-    with pytest.raises(KeyboardInterrupt):
-        memory.train(config, again)
-    streams, stop = 0, -1
-    again.resume = True
-    assert memory.train(config, again) == expected
-    assert streams == 2 * 2
-    assert again.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
+    config = memory.Config(iterations=2, tasks=2, length=3, validation=2)
+    draws = Counted(memory.draw)
+    monkeypatch.setattr(memory, "draw", draws)
+    whole = 2 * (2 + 1) * 2  # methods, two rates and the test, streams of each
+    check_stop(memory, config, runs, draws, whole, stop=4 * 2 + 1)
+    assert draws.calls == whole - 4 * 2
 
 
-def test_longer_streams_are_followed_from_the_start(two_runs: list[Run]) -> None:
-    whole, again = two_runs
+def test_longer_streams_are_followed_from_the_start(runs: list[Run]) -> None:
+    whole, again = runs
     short, long = (memory.Config(iterations=n, tasks=2, length=3, validation=2) for n in (1, 3))
     memory.train(short, again)
     again.resume = True

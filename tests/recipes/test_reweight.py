@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tests.recipes.interrupted import Counted, check_stop, two_runs
 from tinymeta.recipes import flipped, reweight
-from tinymeta.recipes.run import Run
 
 RATE = 0.1
 
@@ -117,29 +117,11 @@ def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
     brief = reweight.Config(iterations=2, tasks=2, validation=1, shots=4, clean=1, query=2, batch=4, width=4)
     methods = ("plain training", "Ren et al.")
     monkeypatch.setattr(reweight, "VARIANTS", {name: dict([*reweight.VARIANTS[name].items()][:1]) for name in methods})
-    monkeypatch.setattr(Run, "draw", lambda *_, **__: None)
-    batches, stop = 0, -1
-
-    def shifted(rng: np.random.Generator, x: Any) -> Any:
-        nonlocal batches
-        if batches == stop:
-            raise KeyboardInterrupt
-        batches += 1
-        return flipped.shifted(rng, x)
-
-    monkeypatch.setattr(reweight, "shifted", shifted)
-    runs = [Run(tmp_path / name, "reweight", quiet=True) for name in ("whole", "stopped")]
-    for run in runs:
-        run.folder.mkdir()
-    expected = reweight.train(brief, runs[0])
+    draws = Counted(flipped.shifted)
+    monkeypatch.setattr(reweight, "shifted", draws)
     one = 2 * brief.iterations  # batches of a training: noisy and clean ones
-    assert batches == 2 * 2 * 3 * one  # flips, methods, two rates and the test
-    batches, stop = 0, 8 * one + 3
-    with pytest.raises(KeyboardInterrupt):
-        reweight.train(brief, runs[1])
-    batches, stop = 0, -1
-    runs[1].resume = True
-    assert reweight.train(brief, runs[1]) == expected
-    assert batches == 4 * one
-    assert runs[1].checkpoint.read_bytes() == runs[0].checkpoint.read_bytes()
+    whole = 2 * 2 * 3 * one  # flips, methods, two rates and the test
+    runs = two_runs(tmp_path, "reweight", monkeypatch)
+    check_stop(reweight, brief, runs, draws, whole, stop=8 * one + 3)
+    assert draws.calls == whole - 8 * one
     assert [line["iteration"] for line in runs[1].lines()] == [*range(1, 13)]

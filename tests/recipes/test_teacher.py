@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tests.recipes.interrupted import Counted, check_stop, two_runs
 from tinymeta.recipes import flipped, teacher
-from tinymeta.recipes.run import Run
 
 RATE = 0.3
 
@@ -93,28 +93,9 @@ def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
     )
     methods = ("no teacher", "fixed teacher", "MetaDistil, fine-tuned")
     monkeypatch.setattr(teacher, "VARIANTS", {name: teacher.VARIANTS[name][:1] for name in methods})
-    monkeypatch.setattr(Run, "draw", lambda *_, **__: None)
-    batches, stop = 0, -1
-
-    def shifted(rng: np.random.Generator, x: Any) -> Any:
-        nonlocal batches
-        if batches == stop:
-            raise KeyboardInterrupt
-        batches += 1
-        return flipped.shifted(rng, x)
-
-    monkeypatch.setattr(teacher, "shifted", shifted)
-    runs = [Run(tmp_path / name, "teacher", quiet=True) for name in ("whole", "stopped")]
-    for run in runs:
-        run.folder.mkdir()
-    expected = teacher.train(brief, runs[0])
+    draws = Counted(flipped.shifted)
+    monkeypatch.setattr(teacher, "shifted", draws)
     one = 4  # batches of a training: of teachers, three noisy and a clean one; of students, two of each
-    assert batches == (2 + 3 * 3) * one  # for validation and test; methods, two rates and the test
-    batches, stop = 0, over * one + 3
-    with pytest.raises(KeyboardInterrupt):
-        teacher.train(brief, runs[1])
-    batches, stop = 0, -1
-    runs[1].resume = True
-    assert teacher.train(brief, runs[1]) == expected
-    assert batches == (11 - over) * one
-    assert runs[1].checkpoint.read_bytes() == runs[0].checkpoint.read_bytes()
+    whole = (2 + 3 * 3) * one  # for validation and test; methods, two rates and the test
+    check_stop(teacher, brief, two_runs(tmp_path, "teacher", monkeypatch), draws, whole, stop=over * one + 3)
+    assert draws.calls == whole - over * one

@@ -7,14 +7,16 @@ so they need finding out only once.
 Record      `compiled.py` compares the arguments with those of earlier calls; `record.py` runs the function under a
             Watcher, which sees every operation, those of sweeps included, and `translate.py` and `formulas.py` write
             it down in the dozen kinds of operations of `operations.py` and `views.py`, where a convolution is a
-            product of matrices (`convolution.py`, `products.py`).
+            product of matrices (`convolution.py`, `products.py`), and pooling looks through the same windows
+            (`pooling.py`).
 Optimise    `program.py` keeps one of equal operations, runs at once what depends on constants alone, and drops what
             no result needs. `factor.py` with `network.py` and `sums.py` keeps products of matrices factored: the pass
             that knows that a few-shot update has low rank.
 Plan        `parallel.py` finds the axis that counts tasks, `schedule.py` cuts the program into loops over it,
             `assemble.py` and `block.py` place every buffer (`layout.py`, `room.py`) and write instructions
             (`instructions.py`).
-Run         `machine.py` hands the instructions to a compiled loop that reads them (`tinymeta_kernels/machine.py`).
+Run         `machine.py` hands the instructions to a compiled loop that reads them (`tinymeta_kernels/machine.py`), on
+            as many cores as they are worth (`tinymeta_kernels/crew.py`).
             `replay.py` does without: plain NumPy calls, and the oracle of the tests.
 
 What runs, for a MAML step:

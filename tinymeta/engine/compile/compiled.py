@@ -173,8 +173,10 @@ def compile(
     Notes
     -----
     Everything besides operations on Tensors happens once, while recording: prints, list appends, reads of global
-    arrays (they are kept as they were). A Python decision that depends on a Tensor's value and randomness drawn
-    inside are errors. Inside `grad` or `vmap` a compiled function runs as if it weren't compiled.
+    arrays (they are kept as they were). A recording keeps only the first number of a large result, so that is what
+    a print shows everywhere; where an operation refuses such numbers, the function is run once more with the real
+    ones. A Python decision that depends on a Tensor's value and randomness drawn inside are errors. Inside `grad`
+    or `vmap` a compiled function runs as if it weren't compiled.
 
     Examples
     --------

@@ -16,10 +16,10 @@ from tinymeta.engine.compile.program import Builder
 from tinymeta.engine.compile.views import Broadcast
 
 
-def _number(b: Builder, value: float, like: int) -> int:
-    """A constant in the dtype and rank of node `like`."""
+def number(b: Builder, value: float, like: int, dtype: Any = None) -> int:
+    """A constant in the rank and, unless another is given, the dtype of node `like`."""
     node = b.nodes[like]
-    return b.constant(np.full((1,) * len(node.shape), value, node.dtype))
+    return b.constant(np.full((1,) * len(node.shape), value, dtype or node.dtype))
 
 
 def scale(b: Builder, g: int, d: int) -> int:
@@ -29,17 +29,17 @@ def scale(b: Builder, g: int, d: int) -> int:
 
 
 def relu(b: Builder, x: int) -> int:
-    return b.add(Ufunc("maximum"), x, _number(b, 0, x))
+    return b.add(Ufunc("maximum"), x, number(b, 0, x))
 
 
 def sigmoid(b: Builder, x: int) -> int:
-    half = _number(b, 0.5, x)
+    half = number(b, 0.5, x)
     tanh = b.add(Ufunc("tanh"), b.add(Ufunc("multiply"), half, x))
     return b.add(Ufunc("add"), b.add(Ufunc("multiply"), half, tanh), half)
 
 
 def softplus(b: Builder, x: int) -> int:
-    return b.add(Ufunc("logaddexp"), x, _number(b, 0, x))
+    return b.add(Ufunc("logaddexp"), x, number(b, 0, x))
 
 
 def sum_axes(b: Builder, x: int, axes: tuple[int, ...], keepdims: bool = False, count: float = 1) -> int:
@@ -52,7 +52,7 @@ def sum_axes(b: Builder, x: int, axes: tuple[int, ...], keepdims: bool = False, 
 
 
 def _divided(b: Builder, x: int, count: float) -> int:
-    return x if count == 1 else b.add(Ufunc("divide"), x, _number(b, count, x))
+    return x if count == 1 else b.add(Ufunc("divide"), x, number(b, count, x))
 
 
 def repeat_axes(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, keepdims: bool, count: float) -> int:
@@ -82,8 +82,8 @@ def _keeping(b: Builder, name: str, x: int, axis: int) -> int:
 def _shifted(b: Builder, x: int, axis: int) -> int:
     """x less its maximum, which is taken as 0 where it is infinite."""
     top = _keeping(b, "maximum", x, axis)
-    finite = b.add(Ufunc("less"), b.add(Ufunc("absolute"), top), _number(b, np.inf, x))
-    return b.add(Ufunc("subtract"), x, b.add(Where(), finite, top, _number(b, 0, x)))
+    finite = b.add(Ufunc("less"), b.add(Ufunc("absolute"), top), number(b, np.inf, x))
+    return b.add(Ufunc("subtract"), x, b.add(Where(), finite, top, number(b, 0, x)))
 
 
 def softmax_axis(b: Builder, x: int, axis: int) -> int:
@@ -104,8 +104,8 @@ def astype(b: Builder, x: int, dtype: Any) -> int:
 def normalize(b: Builder, x: int, axes: tuple[int, ...], eps: float) -> tuple[int, int]:
     centred = b.add(Ufunc("subtract"), x, _mean(b, x, axes))
     variance = _mean(b, b.add(Ufunc("multiply"), centred, centred), axes)
-    root = b.add(Ufunc("sqrt"), b.add(Ufunc("add"), variance, _number(b, eps, variance)))
-    s = b.add(Ufunc("divide"), _number(b, 1, root), root)
+    root = b.add(Ufunc("sqrt"), b.add(Ufunc("add"), variance, number(b, eps, variance)))
+    s = b.add(Ufunc("divide"), number(b, 1, root), root)
     return b.add(Ufunc("multiply"), centred, s), s
 
 
@@ -134,7 +134,7 @@ def _mean(b: Builder, x: int, axes: tuple[int, ...]) -> int:
 
 
 def reciprocal(b: Builder, x: int) -> int:
-    return b.add(Ufunc("divide"), _number(b, 1, x), x)
+    return b.add(Ufunc("divide"), number(b, 1, x), x)
 
 
 def of_one_rank(b: Builder, inputs: tuple[int, ...]) -> list[int]:

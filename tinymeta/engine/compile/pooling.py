@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.compile.convolution import LARGEST, Pair, channels_first, channels_last, inside, patches, windows
+from tinymeta.engine.compile.formulas import number
 from tinymeta.engine.compile.operations import Call, Reduce, Ufunc, Where
 from tinymeta.engine.compile.program import Builder
 from tinymeta.engine.compile.views import Broadcast, Gather, Scatter, Slice
@@ -34,7 +35,7 @@ def take(b: Builder, x: int, index: int) -> int | None:
     if image == x:
         return channels_first(b, _running(b, _windows(b, x, **how))[-1])
     seen = _windows(b, x, **how)
-    chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, _number(b, 0, seen))
+    chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, number(b, 0, seen))
     rank = len(b.nodes[seen].shape)
     return channels_first(b, b.add(Reduce("add", (rank - 3, rank - 2)), chosen))
 
@@ -46,7 +47,7 @@ def put(b: Builder, g: int, index: int, size: Pair) -> int | None:
         return None
     image, how = found
     mask = _is_place(b, _windows(b, image, **how))
-    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), _number(b, 0, mask, b.nodes[g].dtype))
+    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), number(b, 0, mask, b.nodes[g].dtype))
     return channels_first(b, _added(b, spread, size, **how))
 
 
@@ -57,7 +58,7 @@ def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int |
         return None
     rank = len(b.nodes[seen].shape)
     total = b.add(Reduce("add", (rank - 3, rank - 2)), seen)
-    return channels_first(b, b.add(Ufunc("divide"), total, _number(b, math.prod(window), total)))
+    return channels_first(b, b.add(Ufunc("divide"), total, number(b, math.prod(window), total)))
 
 
 def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: Pair) -> int | None:
@@ -66,7 +67,7 @@ def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: 
     if not _is_image(b, g) or not 0 < math.prod(shape[-4:]) * math.prod(window) <= LARGEST:
         return None
     share = _beside(b, channels_last(b, g))
-    share = b.add(Ufunc("divide"), share, _number(b, math.prod(window), share))
+    share = b.add(Ufunc("divide"), share, number(b, math.prod(window), share))
     before = b.nodes[share].shape
     share = b.add(Broadcast((*before[:-3], *window, before[-1])), share)
     padded = _added(b, share, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), window, stride)
@@ -129,11 +130,11 @@ def _running(b: Builder, seen: int) -> list[int]:
 def _is_place(b: Builder, seen: int) -> int:
     """Where each window has its first largest entry: booleans (…, OH, OW, kh, kw, C)."""
     largest = _running(b, seen)
-    place = _number(b, 0, largest[0])
+    place = number(b, 0, largest[0])
     for k, (before, after) in enumerate(zip(largest, largest[1:]), 1):
         grown = b.add(Ufunc("not_equal"), after, before)
-        number = b.add(Ufunc("equal"), before, before)  # after a NaN nothing is larger
-        place = b.add(Where(), b.add(Ufunc("logical_and"), grown, number), _number(b, k, before), place)
+        known = b.add(Ufunc("equal"), before, before)  # after a NaN nothing is larger
+        place = b.add(Where(), b.add(Ufunc("logical_and"), grown, known), number(b, k, before), place)
     shape = b.nodes[seen].shape
     order = np.arange(math.prod(shape[-3:-1]), dtype=b.nodes[seen].dtype)
     wanted = b.constant(order.reshape(*(1,) * (len(shape) - 3), *shape[-3:-1], 1))
@@ -144,8 +145,3 @@ def _beside(b: Builder, x: int) -> int:
     """(…, OH, OW, C) as (…, OH, OW, 1, 1, C)."""
     *lead, c = b.nodes[x].shape
     return b.reshape(x, (*lead, 1, 1, c))
-
-
-def _number(b: Builder, value: float, like: int, dtype: Any = None) -> int:
-    node = b.nodes[like]
-    return b.constant(np.full((1,) * len(node.shape), value, dtype or node.dtype))

@@ -76,6 +76,8 @@ class ConvNet4(Module):
         (channels, height, width) of an example.
     pool
         Halve the size by pooling instead of by the stride.
+    halvings
+        How many of the four, from the first on, halve the size.
     norm
         A normalisation layer, called `norm(channels, dtype=dtype)`; None leaves it out.
     """
@@ -88,23 +90,24 @@ class ConvNet4(Module):
         image: tuple[int, int, int] = (1, 28, 28),
         channels: int = 64,
         pool: bool = False,
+        halvings: int = 4,
         norm: Callable[..., Module] | None = BatchNorm,
         weight_init: init.Initializer = init.he_normal,
         dtype: Any = np.float32,
     ) -> None:
         sides: tuple[int, ...] = image[1:]
-        for _ in range(4):
+        for _ in range(halvings):
             sides = tuple(n // 2 if pool else (n + 1) // 2 for n in sides)
         if min(sides) < 1:
-            raise ShapeError(f"ConvNet4 halves images four times, and {image[1:]} is too small ({user_site()})")
-        self.image, self.pool = image, pool
+            raise ShapeError(f"ConvNet4 halves images {halvings} times, and {image[1:]} is too small ({user_site()})")
+        self.image, self.pool, self.halvings = image, pool, halvings
         self.convs = [
             Conv2d(
                 image[0] if k == 0 else channels,
                 channels,
                 3,
                 rng=rng,
-                stride=1 if pool else 2,
+                stride=1 if pool or k >= halvings else 2,
                 padding=1,
                 bias=norm is None,
                 weight_init=weight_init,
@@ -132,6 +135,6 @@ class ConvNet4(Module):
         for k, conv in enumerate(self.convs):
             x = conv(x)
             x = relu(x if self.norms is None else self.norms[k](x))
-            if self.pool:
+            if self.pool and k < self.halvings:
                 x = max_pool2d(x, 2)
         return x.reshape((len(x), -1)) if self.pool else mean(x, (-2, -1))

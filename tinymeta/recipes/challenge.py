@@ -57,6 +57,7 @@ class Config:
     ways: int = key(20, "classes per training task", least=2)
     query: int = key(1, "query images per class in training", least=1)
     pool: bool = key(True, "a network that pools (Snell et al. 2017); else stride 2, four times cheaper")
+    halvings: int = key(3, "how many of the four blocks halve the image; 3 keeps where features are", choices=(2, 3, 4))
     norm: str = key("group", "normalise every image by itself, or with its batch", choices=("group", "batch"))
     outer_lr: float = key(0.005, "Adam's step size, falling to 0 on half a cosine")
     meta_batch: int = key(2, "tasks per iteration", least=1)
@@ -97,7 +98,8 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
 
 
 def learner(config: Config, ways: int) -> tm.meta.ProtoNet:
-    return tm.meta.ProtoNet(ways=ways, network=partial(fewshot.convnet, pool=config.pool, norm=config.norm))
+    shape: dict[str, Any] = {"pool": config.pool, "halvings": config.halvings, "norm": config.norm}
+    return tm.meta.ProtoNet(ways=ways, network=partial(fewshot.convnet, **shape))
 
 
 def start(config: Config, run: Run) -> Any:
@@ -146,7 +148,8 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
             "characters": f"Omniglot, {config.train} ({size})" if where == "omniglot" else "glyphs, 10 alphabets",
             "task": "20-way within one alphabet, one example of each by one person, one query of each by another",
             "statistics": "inductive",
-            "network": f"4 × 3×3×64, {'pooling' if config.pool else 'stride 2'}, {config.norm} norm",
+            "network": f"4 × 3×3×64, {'pooling' if config.pool else 'stride 2'}, {config.halvings} times halved, "
+            f"{config.norm} norm",
             "augmentation": config.augment,
             "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
             f"{config.meta_batch} tasks, {config.ways}-way, {config.query} query images per class",

@@ -54,10 +54,12 @@ def convnet(
     *,
     image: tuple[int, int, int] = IMAGE,
     pool: bool = False,
+    halvings: int = 4,
     norm: str = "batch",
 ) -> tm.nn.ConvNet4:
     """Four convolutions of 64 filters; see `tm.nn.ConvNet4`."""
-    return tm.nn.ConvNet4(outputs, rng=rng, image=image, channels=CHANNELS, pool=pool, norm=NORMS[norm])
+    shape: Any = {"image": image, "channels": CHANNELS, "pool": pool, "halvings": halvings}
+    return tm.nn.ConvNet4(outputs, rng=rng, norm=NORMS[norm], **shape)
 
 
 def relation(rng: np.random.Generator, norm: str = "batch") -> tm.meta.Relation:

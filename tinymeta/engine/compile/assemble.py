@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tinymeta_kernels import addresses
 
 from tinymeta.engine.compile.block import Block
-from tinymeta.engine.compile.layout import Layout, packed
+from tinymeta.engine.compile.layout import ARENA, FIRST, Layout, packed
 from tinymeta.engine.compile.operations import Cast, Constant, Contract, Copy, Erf, Input, Reduce, Scale, Ufunc, Where
 from tinymeta.engine.compile.parallel import arranged, axes_of
 from tinymeta.engine.compile.program import Node, Program, with_copies
@@ -21,7 +21,6 @@ from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.schedule import Loop, roots_of, schedule
 from tinymeta.engine.compile.views import Gather, Scatter
 
-ARENA, SCRATCH, PARTIAL, ZERO, FIRST = 0, 1, 2, 3, 4
 CACHE = 1 << 21  # bytes that the buffers of a block may take: with more tasks in a block, its products are larger
 TILE = 1 << 12  # elements of a tile
 

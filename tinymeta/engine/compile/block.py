@@ -6,15 +6,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tinymeta.engine.compile import instructions
-from tinymeta.engine.compile.layout import Layout, packed, seen, seen_through
+from tinymeta.engine.compile.layout import PARTIAL, SCRATCH, ZERO, Layout, packed, seen, seen_through
+from tinymeta.engine.compile.moves import OUT, SLOW, Matrices, moves
 from tinymeta.engine.compile.operations import Contract, Copy, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.views import Gather, Scatter
 
 if TYPE_CHECKING:
     from tinymeta.engine.compile.assemble import Assembler, Step
-
-SCRATCH, PARTIAL, ZERO = 1, 2, 3
 
 
 class Block:
@@ -102,20 +101,24 @@ class Block:
         letter = next((k for k in size if self._letter_is_tasks(op, i, k)), None)
         if letter is not None:
             size[letter] = 1
-        sums = self._sums(i)
-        code = instructions.product(op, node.dtype, (*given, out), size, letter, sums)
-        if code is None:  # copy the operands into the order that a product likes
-            batch, m, n, k = op.groups()
-            copies = [
-                self._copied(step, x, y, order)
-                for x, y, order in (
-                    (a, given[0], [op.a.index(c) for c in batch + m + k]),
-                    (b, given[1], [op.b.index(c) for c in batch + k + n]),
-                )
-            ]
-            code = instructions.product(op, node.dtype, (*copies, out), size, letter, sums)
-        assert code is not None, f"{op} has no form that the machine can multiply"
-        step.body += code
+        matrices = Matrices(op, node.dtype, [*given, out], size, letter, self._sums(i))
+        effort, code = matrices.product()
+        before, after, places = [], [], []
+        if effort > SLOW * matrices.least_effort():
+            for which, order in moves(matrices).items():
+                x, letters = (a, b, i)[which], matrices.letters()[which]
+                copy, place = self._new(x, [letters.index(c) for c in order])
+                if which == OUT:
+                    after = self._copied(i, copy, out)
+                else:
+                    before += self._copied(x, given[which], copy)
+                matrices.layouts[which] = copy
+                places.append(place)
+            _, code = matrices.product()
+        assert code, f"{op} has no form that the machine can multiply"
+        step.body += before + code + after
+        for place in places:
+            self.room.give(*place)
 
     def _letter_is_tasks(self, op: Contract, i: int, letter: str) -> bool:
         a, b = self.nodes[i].inputs
@@ -162,7 +165,8 @@ class Block:
         node = self.nodes[i]
         over = next((x for x in node.inputs if self._may_overwrite(x, i)), None)
         if over is None:
-            return self._new(i, self._memory_order(i))
+            self.local[i], self.taken[i] = self._new(i, self._memory_order(i))
+            return self.local[i]
         self.taken[i] = self.taken.pop(over)
         self.local[i] = self.local[over]
         return self.local[i]
@@ -176,8 +180,9 @@ class Block:
         ordered = i not in self.whole.row_major or x in self.whole.row_major
         return isinstance(node.op, (Ufunc, Scale, Where)) and once and last and alike and ordered
 
-    def _new(self, i: int, order: list[int], keep: bool = True) -> Layout:
-        """A fresh place for the values of node i, with its axes in this order in memory, the tasks outermost."""
+    def _new(self, i: int, order: list[int]) -> tuple[Layout, tuple[int, int]]:
+        """A place for the values of node i, with its axes in this order in memory, the tasks outermost; and what the
+        room takes back."""
         node = self.nodes[i]
         shape, axis = list(self._shape(i)), self._axis(i)
         if axis is not None:
@@ -189,11 +194,7 @@ class Block:
         strides = list(packed(tuple(shape), node.dtype.itemsize, tuple(order)))
         if axis is not None:
             strides[axis] = each
-        layout = Layout(SCRATCH, place * self.size, 0, tuple(strides))
-        if keep:
-            self.taken[i] = (place, each)
-            self.local[i] = layout
-        return layout
+        return Layout(SCRATCH, place * self.size, 0, tuple(strides)), (place, each)
 
     def _memory_order(self, i: int) -> list[int]:
         """The order in memory of the axes of node i."""
@@ -218,11 +219,9 @@ class Block:
         assert view is not None, "a reshape reads what lies in row-major order"
         return view
 
-    def _copied(self, step: Step, x: int, layout: Layout, order: list[int]) -> Layout:
-        """A copy of node x with its axes in this order in memory."""
-        copy = self._new(x, order, keep=False)
-        step.body += instructions.copy(self.nodes[x].dtype, layout, copy, self.nodes[x].shape, self._axis(x), self.size)
-        return copy
+    def _copied(self, x: int, layout: Layout, to: Layout) -> list[int]:
+        """Copy the values of node x from one place to another."""
+        return instructions.copy(self.nodes[x].dtype, layout, to, self.nodes[x].shape, self._axis(x), self.size)
 
     def _flat(self, x: int, layout: Layout) -> Layout:
         """The layout of a whole array as the loop sees it: in tiles, all axes are one."""

@@ -13,6 +13,7 @@ from tinymeta.engine.compile.operations import Cast, Contract, Erf, Operation, R
 
 ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words
 TYPICAL = 8  # tasks in a block
+TRAFFIC, CALL = 8, 200  # multiplications in the time of moving a number, and of calling the BLAS
 
 
 def elementwise(
@@ -66,9 +67,10 @@ def _instruction(opcode: int, address: int, data: int, layouts: list[Layout], di
 
 
 def product(
-    op: Contract, dtype: Any, layouts: tuple[Layout, ...], size: dict[str, int], tasks: str | None, accumulate: bool
-) -> list[int] | None:
-    """`out = a b` (`out += a b` with `accumulate`), or None where an operand doesn't lie as the BLAS wants it.
+    op: Contract, dtype: Any, layouts: list[Layout], size: dict[str, int], tasks: str | None, accumulate: bool
+) -> tuple[float, list[int]]:
+    """`out = a b` (`out += a b` with `accumulate`): what it takes, see `effort`, infinite where the BLAS can't read or
+    write the matrices as they lie, and the instruction.
 
     `size` gives each letter's length (1 for that of the tasks).
     """
@@ -90,7 +92,7 @@ def product(
         if a_form and b_form and out_form and (accumulate or not more_k):
             break
     else:
-        return None
+        return math.inf, []
     loops = dims(batch) + more_m + more_n + more_k
     operands, sizes, places = [a, b, out], [m_dim, n_dim, k_dim], (0, 1, 2)
     if out_form[0] == TRANSPOSED:  # outᵀ = bᵀ aᵀ
@@ -104,7 +106,21 @@ def product(
     code += [a_form[0], b_form[0], *(-d.size if d.tasks else d.size for d in sizes)]
     code += [a_form[1], b_form[1], out_form[1], 1, int(accumulate)]
     code[1] = len(code)
-    return code
+    return effort(_length(loops), *(_length([d]) for d in (m_dim, n_dim, k_dim))), code
+
+
+def least_effort(op: Contract, size: dict[str, int], tasks: str | None) -> float:
+    """What the product would take if its matrices lay as the BLAS likes them best."""
+    return effort(*(math.prod(TYPICAL if i == tasks else size[i] for i in letters) for letters in op.groups()))
+
+
+def effort(calls: int, m: int, n: int, k: int) -> float:
+    """What products (m, k) @ (k, n) take, in multiplications: long vectors are moved, not multiplied."""
+    return calls * (m * n * k + TRAFFIC * (m * k + k * n + m * n) + CALL)
+
+
+def _length(dims: list[Dim]) -> int:
+    return math.prod(TYPICAL if d.tasks else d.size for d in dims)
 
 
 def _picked(dims: list[Dim]) -> list[tuple[Dim, list[Dim]]]:
@@ -115,7 +131,7 @@ def _picked(dims: list[Dim]) -> list[tuple[Dim, list[Dim]]]:
 
 def _inside(choice: tuple[tuple[Dim, list[Dim]], ...]) -> int:
     """How much work one call of the BLAS does."""
-    return math.prod(d.size * (TYPICAL if d.tasks else 1) for d, _ in choice)
+    return _length([d for d, _ in choice])
 
 
 def _form(rows: Dim, columns: Dim, operand: int, item: int) -> tuple[int, int] | None:

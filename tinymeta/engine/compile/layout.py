@@ -10,6 +10,8 @@ from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice, Vi
 
 Strides = tuple[int, ...]
 
+ARENA, SCRATCH, PARTIAL, ZERO, FIRST = range(5)  # pieces of memory, as told in `assemble.py`
+
 
 class Layout(NamedTuple):
     """Where the element at index 0 is, and how far apart neighbours are, in bytes."""
@@ -35,7 +37,7 @@ def packed(shape: Shape, itemsize: int, order: tuple[int, ...] | None = None) ->
     step = itemsize
     for k in reversed(order if order is not None else range(len(shape))):
         strides[k] = step if shape[k] != 1 else 0
-        step *= shape[k]
+        step *= max(shape[k], 1)  # an empty array's strides are those of a matrix, too
     return tuple(strides)
 
 
@@ -79,6 +81,8 @@ def seen_through(views: Views, layout: Layout, shape: Shape) -> Layout | None:
 
 def _reshaped(before: Shape, strides: Strides, after: Shape) -> Strides | None:
     """The strides of the same numbers in another shape, if there are any."""
+    if 0 in after:
+        return packed(after, min((s for s in strides if s > 0), default=1))
     old = [(n, s) for n, s in zip(before, strides) if n != 1]
     found: list[int] = []
     size = step = 1  # what is left of the old axes taken so far, and the stride of its last element

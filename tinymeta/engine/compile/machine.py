@@ -15,7 +15,8 @@ import numpy as np
 from tinymeta_kernels import _threads, machine
 from tinymeta_kernels.crew import crew
 
-from tinymeta.engine.compile.assemble import ARENA, FIRST, PARTIAL, SCRATCH, ZERO, Assembler, Step
+from tinymeta.engine.compile.assemble import Assembler, Step
+from tinymeta.engine.compile.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
 from tinymeta.engine.compile.operations import Constant, Input
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.tensor import Array

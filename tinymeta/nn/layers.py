@@ -9,11 +9,13 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.nn.normalization import BatchNorm
 from tinymeta.ops.embedding import embedding
+from tinymeta.ops.fused import linear_relu, unwatched
 from tinymeta.ops.select import relu, where
 
 
@@ -45,7 +47,8 @@ class Linear(Module):
         self.weight = weight_init(rng, (inputs, outputs), inputs, outputs, dtype)
         self.bias = init.zeros((outputs,), dtype) if bias else None
 
-    def __call__(self, x: ArrayLike) -> Tensor:
+    def __call__(self, x: ArrayLike, activation: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The layer, and an `activation` after it if one is named: with ReLU the two are one pass over memory."""
         x = as_tensor(x)
         inputs, outputs = self.weight.shape
         if x.ndim == 0 or x.shape[-1] != inputs:
@@ -53,8 +56,13 @@ class Linear(Module):
                 f"Linear({inputs}, {outputs}) needs x of shape (…, {inputs}) and got {x.shape} ({user_site()}): "
                 "to flatten examples, x.reshape((len(x), -1))"
             )
+        if activation is relu and self.bias is not None:
+            w, b = as_tensor(self.weight), as_tensor(self.bias)
+            if unwatched(x, w, b):
+                return bind(linear_relu, x, w, b, lead=x.ndim - 1)  # type: ignore[no-any-return]
         y: Tensor = x @ self.weight
-        return y if self.bias is None else y + self.bias
+        y = y if self.bias is None else y + self.bias
+        return y if activation is None else activation(y)
 
 
 class Embedding(Module):
@@ -152,6 +160,5 @@ class MLP(Module):
     def features(self, x: ArrayLike) -> Tensor:
         """What the head sees: the last hidden layer."""
         for k, layer in enumerate(self.layers):
-            y = layer(x)
-            x = self.activation(y if self.norms is None else self.norms[k](y))
+            x = layer(x, self.activation) if self.norms is None else self.activation(self.norms[k](layer(x)))
         return as_tensor(x)

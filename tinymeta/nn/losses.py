@@ -6,8 +6,10 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.elementwise import log, softplus, square
+from tinymeta.ops.fused import cross_entropy_rows, unwatched
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import where
 from tinymeta.ops.softmax import log_softmax
@@ -50,6 +52,8 @@ def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
             f"cross_entropy with {classes} classes needs labels from 0 to {classes - 1} and got some from "
             f"{labels.data.min()} to {labels.data.max()} ({user_site()})"
         )
+    if unwatched(logits):
+        return bind(cross_entropy_rows, logits, labels)  # type: ignore[no-any-return]
     picked = labels.expand_dims(-1) == np.arange(classes)
     return -sum(where(picked, log_softmax(logits), 0), -1)
 

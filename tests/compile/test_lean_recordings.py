@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tinymeta as tm
 from tinymeta.engine.compile.record import record
@@ -49,3 +50,28 @@ def test_stand_ins_warn_of_nothing() -> None:
         warnings.simplefilter("always")
         y = tm.compile(spread)(np.linspace(-1, 1, 1 << 15))
     assert not told and np.isfinite(y.item())
+
+
+def test_a_function_of_small_arrays_that_fails_is_not_run_again() -> None:
+    calls: list[int] = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        raise KeyError(f"no such layer, {tm.sum(x).shape}")
+
+    with pytest.raises(KeyError, match="no such layer"):
+        tm.compile(f)(np.ones(3))
+    assert len(calls) == 1
+
+
+def test_a_decision_by_value_is_told_after_one_run() -> None:
+    calls: list[int] = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        y = x + 1.0
+        return y if tm.sum(y).item() > 0 else x
+
+    with pytest.raises(tm.UserError, match="Python float"):
+        tm.compile(f)(np.ones(1 << 15))
+    assert len(calls) == 1

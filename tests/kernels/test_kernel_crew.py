@@ -78,7 +78,10 @@ def test_a_caller_takes_back_what_no_helper_has_begun() -> None:
     team = crew.Crew(2)
     team._boxes[0, 0] = crew.FREE  # it looks awake, and sleeps: the system has put it aside
     program, totals = sums(6, 2)
-    shared(team, program, 6)
+    caller = threading.Thread(target=shared, args=(team, program, 6), daemon=True)
+    caller.start()
+    caller.join(60)
+    assert not caller.is_alive(), "the caller waits for a helper that sleeps"
     np.testing.assert_allclose(totals, [program[-1][:3].sum(), program[-1][3:].sum()], rtol=1e-13)
     assert team._boxes[0, 0] == crew.FREE
 

@@ -43,6 +43,7 @@ class Recorder(Watcher):
     def __init__(self, lean: bool) -> None:
         self.builder = Builder()
         self.lean = lean
+        self.let_go = False  # whether it has let go of a result
         self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
         self.followed = False
 
@@ -67,8 +68,9 @@ class Recorder(Watcher):
             shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
             places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
         self.places[output.id] = place = translate(self.builder, primitive, tuple(places), static, output.data, batch)
-        if self.lean and isinstance(output.data, np.ndarray) and self.builder.nodes[place].value is None:
-            output.data = _light(output.data)
+        y = output.data
+        if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
+            output.data, self.let_go = _light(y), True
 
     def read(self, tensor: Tensor, how: str) -> None:
         place = self.places.get(tensor.id)
@@ -88,14 +90,21 @@ def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequen
     `watched` holds the function and whatever else random generators might be reached from.
     """
     with np.errstate(all="ignore"):
+        recorder = Recorder(lean=True)
         try:
-            return _recorded(f, leaves, watched, lean=True)
-        except Exception:  # it may be the numbers, of which a lean run keeps only the first
-            return _recorded(f, leaves, watched, lean=False)
+            return _recorded(f, leaves, watched, recorder)
+        except UserError:
+            raise
+        except Exception:
+            if not recorder.let_go:
+                raise
+            # It may be the numbers, of which only the first were there.
+            return _recorded(f, leaves, watched, Recorder(lean=False))
 
 
-def _recorded(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequence[Any], lean: bool) -> Recording:
-    recorder = Recorder(lean)
+def _recorded(
+    f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequence[Any], recorder: Recorder
+) -> Recording:
     given: list[Any] = []
     position = 0
     for x in leaves:
@@ -119,7 +128,7 @@ def _recorded(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Seq
 def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """An array of the same shape and dtype in the memory of one number: nobody asks what a recording computes, and
     what it keeps for derivatives may be far more than the program needs."""
-    return data if data.nbytes < LARGE else np.broadcast_to(data.reshape(-1)[:1].copy().reshape(()), data.shape)
+    return np.broadcast_to(data.reshape(-1)[:1].copy().reshape(()), data.shape)
 
 
 def dynamic(x: Any) -> Tensor | None:

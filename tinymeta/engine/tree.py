@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numpy import ndarray
+
 from tinymeta.engine.tensor import Tensor
 
 
@@ -82,6 +84,8 @@ def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
         return tuple(range(len(tree))), tree
     if hasattr(kind, "tree_flatten"):
         return tree.tree_flatten()  # type: ignore[no-any-return]
+    if kind is ndarray:  # most leaves are: they need not be asked about the rest
+        return None
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return kind._fields, tree
     if isinstance(tree, (list, tuple)):

@@ -29,7 +29,7 @@ class Module:
         names = self._children
         if names is None:
             names = tuple(name for name, value in attributes.items() if _holds_arrays(value))
-        static = tuple((k, v) for k, v in attributes.items() if k not in names and k != "_children")
+        static = tuple([item for item in attributes.items() if item[0] not in names and item[0] != "_children"])
         return (names, static), [attributes[name] for name in names]
 
     @classmethod

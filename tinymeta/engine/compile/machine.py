@@ -49,7 +49,7 @@ class Machine:
         self._arguments = [arguments[position] for position in range(len(arguments))]
         self._fresh = list(assembled.fresh)
         self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in self._fresh])
-        self._columns = [self._slots[i] for i in (*self._arguments, *self._fresh)]
+        self._columns = np.array([self._slots[i] for i in (*self._arguments, *self._fresh)], np.intp)
         self._direct = [i in self._fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
 
     def __call__(self, arguments: list[Array]) -> list[Array]:

@@ -8,8 +8,9 @@ normalised by itself, so nothing here is transductive. It also means that a test
 the episode: each is computed once, and with one example of each class the answer is the nearest neighbour.
 
 `augment=strokes` draws every image anew by an affine map, a smooth bending and a change of pen, and bends whole
-classes into further classes; `affine` leaves out what changes strokes; `none` is the plain network. Where training
-redraws, so does the test: an image's embedding is the mean over `views` of it, all but one slightly moved.
+classes into further classes; `affine` leaves out what changes strokes; `turns` only counts characters turned by
+quarters as further ones, and `none` takes the drawings as they are. Where training redraws, so does the test: an
+image's embedding is the mean over `views` of it, all but one slightly moved.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Config:
     iterations: int = key(7000, "meta-iterations", least=0)
     source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
     train: str = key("background", "Omniglot's set to learn from", choices=("background", "small1", "small2"))
-    augment: str = key("strokes", "how drawings are varied in training", choices=("strokes", "affine", "none"))
+    augment: str = key("strokes", "how drawings vary in training", choices=("strokes", "affine", "turns", "none"))
     runs: str = key("", "the official runs: an archive or a folder of run01, run02, ...")
     ways: int = key(20, "classes per training task", least=2)
     query: int = key(1, "query images per class in training", least=1)
@@ -66,7 +67,7 @@ class Config:
     outer_lr: float = key(0.005, "Adam's step size, falling to 0 on half a cosine")
     meta_batch: int = key(2, "tasks per iteration", least=1)
     tasks: int = key(5000, "test episodes", least=2)
-    views: int = key(9, "test: slightly moved copies of an image to embed; one where augment=none", least=1)
+    views: int = key(9, "test: slightly moved copies of an image to embed; one where training redraws none", least=1)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class Redraw:
         return images
 
 
+def redraws(config: Config) -> bool:
+    return config.augment in ("strokes", "affine")
+
+
 def source(config: Config, run: Run) -> str:
     if config.source == "omniglot" and run.data is None:
         raise UserError("source=omniglot needs the drawings: name their folder with --data or TINYMETA_DATA")
@@ -89,7 +94,7 @@ def source(config: Config, run: Run) -> str:
 
 def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks.FewShotImages]:
     """The distributions of training tasks and of test episodes, both within one alphabet."""
-    redraw = None if config.augment == "none" else Redraw(affine_only=config.augment == "affine")
+    redraw = Redraw(affine_only=config.augment == "affine") if redraws(config) else None
     with user_mistakes():
         if source(config, run) == "glyphs":
             classes = fewshot.invented(alphabets=16, characters=20, hands=10)
@@ -99,7 +104,8 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
             part: Any = config.train
             training, test = tm.tasks.load_omniglot(run.data, part), tm.tasks.load_omniglot(run.data, "evaluation")
         tasks = tm.tasks.challenge_tasks(training, config.ways, flatten=False)
-        return replace(tasks, query=config.query, augment=redraw), tm.tasks.challenge_tasks(test, flatten=False)
+        tasks = replace(tasks, query=config.query, augment=redraw, rotations=config.augment == "turns")
+        return tasks, tm.tasks.challenge_tasks(test, flatten=False)
 
 
 def learner(config: Config, ways: int) -> tm.meta.ProtoNet:
@@ -148,7 +154,7 @@ def errors(episodes: tm.tasks.Episode) -> Any:
 
 def measure(config: Config, run: Run, phi: Any) -> Result:
     where, test = source(config, run), families(config, run)[1]
-    seen = partial(embedded, phi, views=1 if config.augment == "none" else config.views, rng=run.rng("views"))
+    seen = partial(embedded, phi, views=config.views if redraws(config) else 1, rng=run.rng("views"))
     features = replace(test.classes, images=seen(test.classes.images)[:, :, None])  # images of one row
     answers = errors(replace(test, classes=features, flatten=True).sample(run.rng("test"), config.tasks))
     metrics: dict[str, Any] = {EPISODES: interval(answers, "%")}
@@ -167,7 +173,7 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
             "network": f"4 × 3×3×64, {'pooling' if config.pool else 'stride 2'}, {config.halvings} times halved, "
             "group norm",
             "augmentation": config.augment,
-            "views of a test image": 1 if config.augment == "none" else config.views,
+            "views of a test image": config.views if redraws(config) else 1,
             "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
             f"{config.meta_batch} tasks, {config.ways}-way, {config.query} query images per class",
             "test episodes": config.tasks,

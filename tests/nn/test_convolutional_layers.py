@@ -78,3 +78,12 @@ def test_many_tasks_have_many_networks_under_vmap() -> None:
     together = tm.vmap(first_step, in_axes=(None, 0))(net, x).numpy()
     for i in range(3):
         np.testing.assert_allclose(together[i], first_step(net, x[i]).numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("pool", "features"), [(True, 9 * 8), (False, 8)])
+def test_three_halvings_leave_3_by_3_places(pool, features):
+    network = tm.nn.ConvNet4(rng=np.random.default_rng(0), channels=8, pool=pool, halvings=3)
+    x = np.random.default_rng(1).standard_normal((2, 1, 28, 28)).astype(np.float32)
+    assert network(x).shape == (2, features)
+    moved = np.roll(x, 8, axis=-1)
+    assert not np.allclose(network(moved).numpy(), network(x).numpy(), atol=1e-3)

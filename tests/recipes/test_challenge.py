@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tinymeta as tm
 from tinymeta.cli import main
-from tinymeta.recipes.challenge import EPISODES, RUNS, Redraw
-from tinymeta.tasks import glyphs
+from tinymeta.recipes.challenge import EPISODES, RUNS, Config, Redraw, embedded, errors, learner
+from tinymeta.tasks import challenge_tasks, glyphs
 
 BRIEFLY = ["--iterations", "2", "--set", "source=glyphs", "tasks=2", "meta_batch=1", "query=1", "ways=5", "pool=no"]
 
@@ -62,3 +64,27 @@ def test_redrawing_keeps_the_form_and_changes_every_image() -> None:
         assert changed.shape == images.shape and changed.dtype == np.float32
         assert (np.abs(changed - images).mean((-1, -2)) > 0.005).all()
         assert changed.min() >= 0 and changed.max() <= 1
+
+
+def test_embedding_every_image_once_gives_the_prototypical_networks_answers() -> None:
+    classes = glyphs(alphabets=2, characters=20, hands=4)
+    config = Config(pool=False)
+    network = learner(config, 20)
+    phi = network.init(np.random.default_rng(0))
+    features = embedded(phi, classes.images, 1, np.random.default_rng(0))
+    tasks = challenge_tasks(classes, flatten=False)
+    seen = replace(tasks, classes=replace(classes, images=features[:, :, None]), flatten=True)
+    once = errors(seen.sample(np.random.default_rng(1), 6))
+    episodes = tasks.sample(np.random.default_rng(1), 6)
+    one_by_one = tm.meta.evaluate(network, tm.meta.inductive(tm.nn.accuracy), phi, episodes)
+    assert 0 < once.mean() < 100
+    np.testing.assert_allclose(once, 100 - 100 * one_by_one[:, 0], atol=1e-4)
+
+
+def test_views_of_an_image_are_averaged() -> None:
+    images = glyphs(alphabets=1, characters=2, hands=2).images
+    phi = learner(Config(pool=False), 20).init(np.random.default_rng(0))
+    one, many = (embedded(phi, images, views, np.random.default_rng(0)) for views in (1, 4))
+    distance = np.linalg.norm(one - many, axis=-1)
+    assert one.shape == many.shape == (2, 2, 64)
+    assert (distance > 0).all() and (distance < np.linalg.norm(one, axis=-1)).all()

@@ -215,3 +215,11 @@ def test_the_readme_has_an_entry_for_every_kernel() -> None:
     text = (PACKAGE.parent / "README.md").read_text()
     public = set(tk.__all__) - {"on_compile", "set_num_threads", "warmup"}
     assert {name for name in public if f"`{name}`" not in text} == set()
+
+
+def test_kernels_do_not_know_tinymeta() -> None:
+    for path in sorted(PACKAGE.parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] == "tinymeta"], path

@@ -14,7 +14,7 @@ Optimise    `program.py` keeps one of equal operations, runs at once what depend
             that knows that a few-shot update has low rank.
 Plan        `parallel.py` finds the axis that counts tasks, `schedule.py` cuts the program into loops over it,
             `assemble.py` and `block.py` place every buffer (`layout.py`, `room.py`) and write instructions
-            (`instructions.py`).
+            (`instructions.py`); `moves.py` copies a matrix first where a product would read it badly.
 Run         `machine.py` hands the instructions to a compiled loop that reads them (`tinymeta_kernels/machine.py`), on
             as many cores as they are worth (`tinymeta_kernels/crew.py`).
             `replay.py` does without: plain NumPy calls, and the oracle of the tests.

@@ -81,7 +81,7 @@ def seen_through(views: Views, layout: Layout, shape: Shape) -> Layout | None:
 
 def _reshaped(before: Shape, strides: Strides, after: Shape) -> Strides | None:
     """The strides of the same numbers in another shape, if there are any."""
-    if 0 in after:
+    if 0 in after:  # nothing is there: any strides do
         return packed(after, min((s for s in strides if s > 0), default=1))
     old = [(n, s) for n, s in zip(before, strides) if n != 1]
     found: list[int] = []

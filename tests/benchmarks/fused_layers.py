@@ -1,4 +1,4 @@
-"""What the fused layers and losses gain in whole networks: `python kernels/bench/layers.py` prints times of both forms.
+"""What fused layers and losses gain in whole networks: `python tests/benchmarks/fused_layers.py` prints it.
 
 Every row is the median of 7 interleaved rounds, in microseconds, with the plain operations and with the fused ones.
 """

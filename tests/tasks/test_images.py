@@ -80,6 +80,17 @@ def test_a_class_turned_by_a_quarter_is_another_class(numbered):
     assert seen == {(c, tuple(np.rot90(upright, k).ravel())) for c in (0, 1) for k in range(4)}
 
 
+def test_within_a_group_all_classes_of_a_task_are_turned_alike(numbered):
+    family = FewShotImages(numbered, ways=3, within_group=True, rotations=True, dtype=np.float64)
+    episode = family.sample(np.random.default_rng(0), 40)
+    upright, seen = np.arange(4.0).reshape(2, 2), set()
+    for x in np.concatenate([episode.support[0], episode.query[0]], axis=1).reshape(40, -1, 2, 2):
+        origin = x - x.min(axis=(1, 2), keepdims=True)
+        assert (origin == origin[0]).all()
+        seen |= {k for k in range(4) if (origin[0] == np.rot90(upright, k)).all()}
+    assert seen == {0, 1, 2, 3}
+
+
 def test_padding_of_a_small_class_is_never_drawn(rng):
     images = np.full((3, 6, 1, 1), -1.0)
     counts = np.array([2, 6, 3])
@@ -150,6 +161,7 @@ def test_joining_pads_the_smaller_collection_and_keeps_its_counts():
         ({"ways": 49, "rotations": True}, "49-way tasks from 48 classes: lower ways or add classes"),
         ({"shots": 5, "query": 4}, r"5 \+ 4 = 9 images of each class .*'class0' has 8: lower shots or query"),
         ({"ways": 6, "within_group": True}, "the largest group has 5 classes"),
+        ({"ways": 6, "within_group": True, "rotations": True}, "the largest group has 5 classes"),
         ({"ways": 1}, "ways >= 2"),
     ],
 )

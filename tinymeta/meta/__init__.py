@@ -6,6 +6,7 @@ outer loop, evaluate.py for measuring.
 
 from tinymeta.meta.adapt import adapt
 from tinymeta.meta.anil import ANIL
+from tinymeta.meta.carried import Carried, Carrying
 from tinymeta.meta.cavia import CAVIA
 from tinymeta.meta.conjugate import conjugate_gradients
 from tinymeta.meta.distill_data import Synthetic, Trial, Trials, distillation, distilled
@@ -42,6 +43,8 @@ __all__ = [
     "MAML",
     "TRPO",
     "Cactus",
+    "Carried",
+    "Carrying",
     "CategoricalPolicy",
     "Distillation",
     "GaussianPolicy",

@@ -8,9 +8,9 @@ normalised by itself, so nothing here is transductive. It also means that a test
 the episode: each is computed once, and with one example of each class the answer is the nearest neighbour.
 
 `augment=strokes` draws every image anew by an affine map, a smooth bending and a change of pen, and bends whole
-classes into further classes; `affine` leaves out what changes strokes; `turns` only counts characters turned by
-quarters as further ones, and `none` takes the drawings as they are. Where training redraws, so does the test: an
-image's embedding is the mean over `views` of it, all but one slightly moved.
+classes into further classes; `affine` leaves out what changes strokes, and `none` takes the drawings as they are.
+With `turns=yes` an alphabet turned by quarters is a further alphabet, however its drawings vary. Where training
+redraws, so does the test: an image's embedding is the mean over `views` of it, all but one slightly moved.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Config:
     iterations: int = key(7000, "meta-iterations", least=0)
     source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
     train: str = key("background", "Omniglot's set to learn from", choices=("background", "small1", "small2"))
-    augment: str = key("strokes", "how drawings vary in training", choices=("strokes", "affine", "turns", "none"))
+    augment: str = key("strokes", "how drawings vary in training", choices=("strokes", "affine", "none"))
+    turns: bool = key(False, "count an alphabet turned by a quarter, a half and three quarters as further alphabets")
     runs: str = key("", "the official runs: an archive or a folder of run01, run02, ...")
     ways: int = key(20, "classes per training task", least=2)
     query: int = key(1, "query images per class in training", least=1)
@@ -104,7 +105,7 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
             part: Any = config.train
             training, test = tm.tasks.load_omniglot(run.data, part), tm.tasks.load_omniglot(run.data, "evaluation")
         tasks = tm.tasks.challenge_tasks(training, config.ways, flatten=False)
-        tasks = replace(tasks, query=config.query, augment=redraw, rotations=config.augment == "turns")
+        tasks = replace(tasks, query=config.query, augment=redraw, rotations=config.turns)
         return tasks, tm.tasks.challenge_tasks(test, flatten=False)
 
 
@@ -172,7 +173,7 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
             "statistics": "inductive",
             "network": f"4 × 3×3×64, {'pooling' if config.pool else 'stride 2'}, {config.halvings} times halved, "
             "group norm",
-            "augmentation": config.augment,
+            "augmentation": config.augment + ", alphabets turned by quarters" * config.turns,
             "views of a test image": config.views if redraws(config) else 1,
             "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
             f"{config.meta_batch} tasks, {config.ways}-way, {config.query} query images per class",

@@ -12,6 +12,7 @@ so for them the two are one number.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -31,7 +32,12 @@ from tinymeta.view import plots
 RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
 INNER_RATES = {"adam": 0.005, "sgd": 0.4}
 RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
-DROP = 2000  # ProtoNet halves its step size this often
+SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
+    "constant": lambda lr, _: lr,
+    "cosine": lambda lr, iterations: tm.optim.schedules.cosine(lr, iterations, lr / 100),
+    "linear": lambda lr, iterations: tm.optim.schedules.linear(lr, 0.0, iterations),
+    "halving": lambda lr, _: tm.optim.schedules.staircase(lr, 0.5, 2000),
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Config:
     outer: str = key("auto", "rule of the outer loop", choices=("auto", "sgd", "adam"))
     inner_lr: float = key(0.0, "inner step size; 0: the protocol's", least=0)
     outer_lr: float = key(0.0, "outer step size; 0: the protocol's", least=0)
+    schedule: str = key("auto", "how the outer step size falls", choices=("auto", *SCHEDULES))
     meta_batch: int = key(0, "tasks per iteration; 0: the protocol's", least=0)
     tasks: int = key(600, "test tasks", least=2)
     compiled: bool = key(True, "record a training step once and replay it; no: compute it anew every time")
@@ -132,6 +139,8 @@ def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
     if algorithm == "anil":
         return tm.meta.ANIL(**common)
     if algorithm == "reptile":  # every step of training on another part of the support set
+        common["rule"] = rule = tm.meta.Carrying(common["rule"])
+        common["network"] = lambda rng: rule.carried(draw(rng, outputs=config.ways))
         return tm.meta.MAML(differentiate="reptile", parts=1 if testing else plan.steps, **common)
     how: dict[str, Any] = {"first-order": "first_order", "implicit": tm.meta.Implicit(2.0, 5)}
     return tm.meta.MAML(differentiate=how.get(algorithm, "exact"), **common)
@@ -163,15 +172,8 @@ def inner_rule(plan: Protocol, algorithm: str) -> tm.optim.Optimizer:
 
 
 def outer_rule(config: Config) -> tm.optim.Optimizer:
-    plan, iterations = settled(config), max(config.iterations, 1)
-    lr: Any = plan.outer_lr
-    if config.algorithm == "maml++":
-        lr = tm.optim.schedules.cosine(plan.outer_lr, iterations, plan.outer_lr / 100)
-    elif config.algorithm == "reptile":
-        lr = tm.optim.schedules.linear(plan.outer_lr, 0.0, iterations)
-    elif config.algorithm == "protonet":
-        lr = tm.optim.schedules.staircase(plan.outer_lr, 0.5, DROP)
-    rule: tm.optim.Optimizer = RULES[plan.outer](lr)
+    plan = settled(config)
+    rule: tm.optim.Optimizer = RULES[plan.outer](SCHEDULES[plan.schedule](plan.outer_lr, max(config.iterations, 1)))
     return rule
 
 
@@ -228,14 +230,15 @@ def told(config: Config, run: Run) -> dict[str, object]:
         "maml++": f"learned step sizes per layer and step, {plan.inner_lr} at first, {steps}",
     }.get(config.algorithm, f"{plan.inner} {plan.inner_lr}, {steps}" if plan.steps else "none")
     training = (plan.train_ways or config.ways, plan.train_shots or config.shots, plan.query)
+    outer = f"{plan.outer} {plan.outer_lr}, {plan.schedule}"
     conv = f"4 × 3×3×64, {'pooling' if plan.pool else 'stride 2'}, {plan.norm} norm"
     return {
         "characters": f"{source(config, run)}, {division(config, run)} split, rotations as classes",
         "task": f"{config.ways}-way {config.shots}-shot, {config.test_query} query image per class",
         "training": "{}-way {}-shot, {} query images per class".format(*training),
         "network": conv if config.network == "conv" else "784-256-128-64-64, batch norm where it has a head",
-        "inner": inner,
-        "outer": f"{plan.outer} {plan.outer_lr}, {config.iterations} iterations of {plan.meta_batch} tasks",
+        "inner": inner + (", its averages carried from task to task" if config.algorithm == "reptile" else ""),
+        "outer": f"{outer}, {config.iterations} iterations of {plan.meta_batch} tasks",
         "test tasks": config.tasks,
     }
 

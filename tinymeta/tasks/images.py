@@ -119,7 +119,7 @@ class FewShotImages:
         fewer than `ways` classes are left out.
     rotations : bool
         Count each class turned by 90, 180 and 270 degrees as a further class (Santoro et al. 2016, section
-        4.1).
+        4.1). With `within_group` a whole group is turned, which makes it a further group.
     one_hand : bool
         Take the same instances of all classes of a task. Where instance i is one person's hand throughout a
         group, as in Omniglot and `glyphs`, different people draw the support and the query set.
@@ -166,7 +166,7 @@ class FewShotImages:
                 f"leave small classes out with classes.select(classes.counts >= {needed})."
             )
         if self.within_group and self.eligible_groups.size == 0:
-            largest = int(np.bincount(self.classes.group_ids).max()) * self.turns
+            largest = int(np.bincount(self.classes.group_ids).max())
             raise ValueError(
                 f"FewShotImages cannot make {self.ways}-way tasks within one group: the largest group has "
                 f"{largest} classes; lower ways or pass within_group=False."
@@ -183,17 +183,16 @@ class FewShotImages:
     @cached_property
     def eligible_groups(self) -> Array:
         """The groups with enough classes for a task."""
-        sizes = np.bincount(self.classes.group_ids) * self.turns
-        return np.flatnonzero(sizes >= self.ways)
+        return np.flatnonzero(np.bincount(self.classes.group_ids) >= self.ways)
 
     def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
         """Draw tasks: x (tasks, ways * n, ...), y (tasks, ways * n), n the shots or the query."""
-        allowed = np.ones((tasks, len(self.classes)), bool)
+        allowed = np.ones((tasks, len(self.classes), self.turns), bool)
         if self.within_group:
-            group = rng.choice(self.eligible_groups, tasks)
-            allowed = self.classes.group_ids == group[:, None]
-        chosen = choose(rng, np.repeat(allowed, self.turns, axis=1), self.ways)
-        row, turn = np.divmod(chosen, self.turns)
+            group, turned = rng.choice(self.eligible_groups, tasks), rng.integers(self.turns, size=tasks)
+            allowed &= (self.classes.group_ids == group[:, None])[..., None]
+            allowed &= np.arange(self.turns) == turned[:, None, None]
+        row, turn = np.divmod(choose(rng, allowed.reshape(tasks, -1), self.ways), self.turns)
         available = self.classes.counts[row]
         if self.one_hand:
             available = available.min(axis=1, keepdims=True)

@@ -59,7 +59,7 @@ PROTOCOLS = {
     "first-order": Protocol("first-order MAML"),
     "anil": Protocol("ANIL"),
     "meta-sgd": Protocol("Meta-SGD", test_steps=1),
-    # Nichol et al.'s README: 10 images per class in training, 5 steps on batches of 10, tests of 50 steps on all. Adam's
+    # Nichol et al.'s README: 10 images per class in training, 5 steps on batches of 10, 50 in tests. Adam's
     # averages go from task to task in their code, and so they do here (`Carrying`): worth 9 points after 1,000 steps.
     "reptile": Protocol(
         "Reptile", train_shots=10, steps=5, test_steps=50, inner="adam", inner_lr=0.001, outer="sgd", outer_lr=1.0,

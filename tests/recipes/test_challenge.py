@@ -37,7 +37,7 @@ def test_the_official_layout_is_measured_beside_within_alphabet_episodes(tmp_pat
     for name in ("run01", "run02"):
         write_run(tmp_path / "runs" / name)
     out = tmp_path / "out"
-    keys = [*BRIEFLY, f"runs={tmp_path / 'runs'}"]
+    keys = [*BRIEFLY, "augment=none", f"runs={tmp_path / 'runs'}"]
     assert main(["run", "challenge", *keys, "--out", str(out), "--quiet"]) == 0
     metrics = json.loads((out / "result.json").read_text(encoding="utf-8"))["metrics"]
     assert metrics[EPISODES]["n"] == 2 and metrics[RUNS]["n"] == 2
@@ -45,6 +45,22 @@ def test_the_official_layout_is_measured_beside_within_alphabet_episodes(tmp_pat
     assert main(["eval", str(out), "--tasks", "3", "--quiet"]) == 0
     fresh = json.loads((out / "eval.json").read_text(encoding="utf-8"))["metrics"]
     assert fresh[EPISODES]["n"] == 3 and fresh[RUNS]["mean"] == metrics[RUNS]["mean"]
+
+
+def test_several_networks_are_reported_alone_and_together(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "run01")
+    found = {}
+    for name, keys in {"both": ["networks=2"], "0": ["--seed", "0"], "1": ["--seed", "1"]}.items():
+        out, words = tmp_path / name, [*BRIEFLY, f"runs={tmp_path / 'runs'}", *keys]
+        assert main(["run", "challenge", *words, "--out", str(out), "--quiet"]) == 0
+        found[name] = json.loads((out / "result.json").read_text(encoding="utf-8"))["metrics"]
+    both = found["both"]
+    for seed in "01":  # the same networks as by runs of their own, and on the same official run
+        assert both[f"{RUNS}, seed {seed} alone"]["mean"] == found[seed][RUNS]["mean"]
+    assert f"{RUNS}, seed 0 alone" not in found["0"]
+    assert main(["eval", str(tmp_path / "both"), "--quiet"]) == 0
+    fresh = json.loads((tmp_path / "both" / "eval.json").read_text(encoding="utf-8"))["metrics"]
+    assert fresh[RUNS]["mean"] == both[RUNS]["mean"]
 
 
 def test_runs_that_are_not_there_are_told_before_the_training(

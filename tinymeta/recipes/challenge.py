@@ -11,10 +11,13 @@ the episode: each is computed once, and with one example of each class the answe
 classes into further classes; `affine` leaves out what changes strokes, and `none` takes the drawings as they are.
 With `turns=yes` an alphabet turned by quarters is a further alphabet, however its drawings vary. Where training
 redraws, so does the test: an image's embedding is the mean over `views` of it, all but one slightly moved.
+Several `networks` are trained from one seed after the other; each is reported by itself, and all together, their
+embeddings side by side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -68,6 +71,7 @@ class Config:
     outer_lr: float = key(0.005, "Adam's step size, falling to 0 on half a cosine")
     meta_batch: int = key(2, "tasks per iteration", least=1)
     tasks: int = key(5000, "test episodes", least=2)
+    networks: int = key(1, "networks to train, each from a seed of its own, and to ask together", least=1)
     views: int = key(9, "test: slightly moved copies of an image to embed; one where training redraws none", least=1)
 
 
@@ -114,6 +118,16 @@ def learner(config: Config, ways: int) -> tm.meta.ProtoNet:
     return tm.meta.ProtoNet(ways=ways, network=partial(fewshot.convnet, **shape))
 
 
+def members(config: Config, run: Run) -> list[Run]:
+    """One run per network, each with a seed of its own."""
+    if config.networks == 1:
+        return [run]
+    parts = [run.stage(str(number)) for number in range(config.networks)]
+    for number, part in enumerate(parts):
+        part.seed += number
+    return parts
+
+
 def start(config: Config, run: Run) -> Any:
     return learner(config, config.ways).init(np.random.default_rng([run.seed, 1]))
 
@@ -122,13 +136,14 @@ def train(config: Config, run: Run) -> Result:
     official(config)  # a wrong path is told before the training, not after it
     training, _ = families(config, run)
     rule = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1)))
-    phi = fewshot.meta_train(config, run, learner(config, config.ways), start(config, run), training, rule)
+    among = learner(config, config.ways)
+    phis = [fewshot.meta_train(config, one, among, start(config, one), training, rule) for one in members(config, run)]
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the query set")
-    return measure(config, run, phi)
+    return measure(config, run, phis)
 
 
 def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
+    return measure(config, run, [tm.meta.trained(one.checkpoint, start(config, one)) for one in members(config, run)])
 
 
 def official(config: Config) -> list[tm.tasks.Episode]:
@@ -153,16 +168,34 @@ def errors(episodes: tm.tasks.Episode) -> Any:
     return 100 - 100 * fewshot.nearest_neighbour(episodes)
 
 
-def measure(config: Config, run: Run, phi: Any) -> Result:
-    where, test = source(config, run), families(config, run)[1]
-    seen = partial(embedded, phi, views=config.views if redraws(config) else 1, rng=run.rng("views"))
-    features = replace(test.classes, images=seen(test.classes.images)[:, :, None])  # images of one row
-    answers = errors(replace(test, classes=features, flatten=True).sample(run.rng("test"), config.tasks))
-    metrics: dict[str, Any] = {EPISODES: interval(answers, "%")}
-    runs = official(config)
+def exams(config: Config, run: Run) -> dict[str, tuple[list[Any], Callable[..., Any]]]:
+    """By name: the images to embed, and the function from their features to the errors, one per task."""
+    test, runs = families(config, run)[1], official(config)
+
+    def episodes(x: Any) -> Any:
+        characters = replace(test.classes, images=x[:, :, None])  # features as images of one row
+        return errors(replace(test, classes=characters, flatten=True).sample(run.rng("test"), config.tasks))
+
+    found: dict[str, tuple[list[Any], Callable[..., Any]]] = {EPISODES: ([test.classes.images], episodes)}
     if runs:
         (xs, ys), (xq, yq) = tm.tasks.stack(runs)
-        metrics[RUNS] = interval(errors(tm.tasks.Episode((seen(xs), ys), (seen(xq), yq))), "%")
+        found[RUNS] = ([xs, xq], lambda s, q: errors(tm.tasks.Episode((s, ys), (q, yq))))
+    return found
+
+
+def measure(config: Config, run: Run, phis: list[Any]) -> Result:
+    where, test = source(config, run), families(config, run)[1]
+    views = config.views if redraws(config) else 1
+    metrics: dict[str, Any] = {}
+    alone: dict[str, Any] = {}
+    for name, (images, judge) in exams(config, run).items():
+        each = []
+        for number, phi in enumerate(phis):
+            each.append([embedded(phi, x, views, np.random.default_rng(0)) for x in images])
+            alone[f"{name}, seed {run.seed + number} alone"] = interval(judge(*each[-1]), "%")
+        together = [np.concatenate(features, axis=-1) for features in zip(*each)]
+        metrics[name] = interval(judge(*together), "%")
+    metrics |= alone if len(phis) > 1 else {}
     pixels = errors(test.sample(run.rng("test"), config.tasks))
     metrics["error, nearest neighbour in pixels"] = interval(pixels, "%")
     size = "30 alphabets" if config.train == "background" else "5 alphabets"
@@ -174,11 +207,12 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
             "network": f"4 × 3×3×64, {'pooling' if config.pool else 'stride 2'}, {config.halvings} times halved, "
             "group norm",
             "augmentation": config.augment + ", alphabets turned by quarters" * config.turns,
-            "views of a test image": config.views if redraws(config) else 1,
+            "views of a test image": views,
+            "networks": f"{config.networks}, the squared distances of their features added" if len(phis) > 1 else 1,
             "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
             f"{config.meta_batch} tasks, {config.ways}-way, {config.query} query images per class",
             "test episodes": config.tasks,
-            "official runs": len(runs),
+            "official runs": len(official(config)),
         },
         metrics=metrics,
         published=PUBLISHED[size] if where == "omniglot" else {},

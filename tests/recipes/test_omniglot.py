@@ -78,6 +78,18 @@ def test_protocol_defaults_give_way_to_the_users_keys() -> None:
     assert (changed.test_steps, changed.inner, changed.inner_lr) == (7, "sgd", 0.4)
 
 
+def test_the_outer_step_size_falls_as_the_protocol_or_the_user_says() -> None:
+    def rates(**keys: Any) -> list[float]:
+        lr = omniglot.outer_rule(omniglot.Config(iterations=100, **keys)).lr
+        return [float(lr(tm.tensor(float(t)))) if callable(lr) else lr for t in (0, 50, 100)]
+
+    assert rates() == [0.001] * 3
+    assert rates(algorithm="reptile") == pytest.approx([1.0, 0.5, 0.0])
+    assert rates(schedule="cosine", outer_lr=0.002) == pytest.approx([0.002, 0.00101, 0.00002])
+    assert rates(algorithm="protonet") == [0.001] * 3  # halved after 2,000
+    assert rates(algorithm="reptile", schedule="constant") == [1.0] * 3
+
+
 def test_twenty_ways_are_learned_in_more_and_smaller_steps() -> None:
     assert (protocol("maml", 5).steps, protocol("maml", 5).inner_lr) == (1, 0.4)
     assert (protocol("maml", 20).steps, protocol("maml", 20).inner_lr) == (5, 0.1)

@@ -4,7 +4,7 @@
 
 Here φ − φ̃ is handed to the outer optimizer as if it were a gradient, as in the batched version
 (Algorithm 2); with SGD(ε) outside the update is the one above. It is the gradient of ½‖φ − φ̃‖² with φ̃
-held fixed, and that is how `towards` makes it.
+held fixed, and that is how `towards` makes it. With Adam inside, φ holds its averages, too: see `carried.py`.
 
 For two steps of size α on two minibatches, with gradients g₁, g₂ and Hessians H₁, H₂ of a task's losses,
 in expectation over their order (§ 5.1):

@@ -68,6 +68,18 @@ def test_maml_plus_plus_with_the_last_step_alone_is_maml() -> None:
     np.testing.assert_allclose(flat(grads.theta), flat(slopes), atol=1e-14)
 
 
+def test_maml_plus_plus_moves_small_step_sizes_by_the_same_share() -> None:
+    shares = []
+    for alpha in (0.1, 0.001):
+        learner = tm.meta.MAMLPlusPlus(steps=3, alpha=alpha, network=LEARNERS["maml, 3 steps"].network)
+        phi, adam = start(learner), tm.optim.Adam(0.01)
+        grads = tm.grad(lambda p, learner=learner: learner(p, episodes(), tm.tensor(0.0)))(phi)
+        moved = tm.meta.metasgd.WeightsAndSteps(phi.theta, adam.update(grads, adam.init(phi), phi)[0].alpha)
+        used = [flat(learner.path(p, support(), 1)[1]) - flat(p.theta) for p in (phi, moved)]
+        shares.append(np.abs(used[1] / used[0] - 1))
+    np.testing.assert_allclose(shares, 0.1, rtol=1e-3)  # Adam's first step: 0.01 of 0.1, up to its ε
+
+
 def test_the_weights_of_the_steps_go_from_equal_to_the_last_alone() -> None:
     at = lambda i: step_weights(5, tm.tensor(float(i)), 100).numpy()
     np.testing.assert_allclose(at(0), [0.2] * 5, rtol=1e-15)

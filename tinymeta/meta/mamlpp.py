@@ -28,6 +28,7 @@ from tinymeta.ops.select import maximum, where
 from tinymeta.ops.shape import stack
 from tinymeta.optim.sgd import SGD
 
+FIRST = 0.1  # where the authors' step sizes start
 LEAST = 0.03  # of an even share: what the loss after a step before the last always counts (the authors' code)
 
 
@@ -40,7 +41,8 @@ class MAMLPlusPlus(GradientLearner):
     Parameters
     ----------
     alpha
-        The first step size of every layer and step.
+        The first step size of every layer and step. φ holds step sizes in units in which they all start at 0.1, as
+        the authors' do: so an outer step of Adam changes each by the same share of it, however small `alpha` is.
     multi_step
         In how many iterations the weights of the losses go over from equal to all on the last step; 0: at once.
     second_order_from
@@ -56,12 +58,12 @@ class MAMLPlusPlus(GradientLearner):
     def init(self, rng: np.random.Generator) -> WeightsAndSteps:
         theta = self.weights(rng)
         each = max(self.steps, self.test_steps or 0)
-        return WeightsAndSteps(theta, tree.map(lambda p: Tensor(np.full(each, self.alpha, p.dtype)), theta))
+        return WeightsAndSteps(theta, tree.map(lambda p: Tensor(np.full(each, FIRST, p.dtype)), theta))
 
     def path(self, phi: WeightsAndSteps, support: Any, steps: int, gate: Any = None) -> list[Model]:
         trail = [phi.theta]
         for k in range(steps):
-            rule: Any = SGD(tree.map(lambda a, k=k: a[k], phi.alpha))
+            rule: Any = SGD(tree.map(lambda a, k=k: self.alpha / FIRST * a[k], phi.alpha))
             if gate is not None:
                 rule = Gated(rule, gate)
             trail.append(adapt(self.loss, trail[-1], support, rule=rule, steps=1))

@@ -69,18 +69,19 @@ def test_a_meta_gradient_on_linear_regression_is_its_closed_form(differentiate: 
     assert float(value) == pytest.approx(adapted[:, -1].mean(), abs=1e-12)  # whatever the gradient is
 
 
-@pytest.mark.parametrize("lam", [0.5, 2.0])
-def test_the_implicit_meta_gradient_of_a_quadratic_is_its_closed_form(lam: float) -> None:
+@pytest.mark.parametrize(("lam", "damping"), [(0.5, 0.0), (2.0, 0.0), (0.5, 3.0)])
+def test_the_implicit_meta_gradient_of_a_quadratic_is_its_closed_form(lam: float, damping: float) -> None:
     phi, expected, values = point(), [], []
     for task in tm.tasks.unstack(tasks()):
         hessian, c = quadratic(task.support)
         theta = np.linalg.solve(hessian + lam * np.eye(4), c + lam * vector(phi))  # eq. 3, stationary
         query_hessian, query_c = quadratic(task.query)
-        expected.append(np.linalg.solve(np.eye(4) + hessian / lam, query_hessian @ theta - query_c))  # Lemma 1
+        slope = query_hessian @ theta - query_c
+        expected.append(np.linalg.solve(np.eye(4) + hessian / (lam + damping), slope))  # Lemma 1
         values.append(theta)
     # 400 steps of 0.1 shrink the distance to the minimum by (1 − 0.1·0.5)^400 < 1e-8 at least, in the directions that
     # the support set says nothing about; there the start is the minimum already.
-    how = {"rule": tm.optim.SGD(0.1), "steps": 400, "differentiate": tm.meta.Implicit(lam, cg=4)}
+    how = {"rule": tm.optim.SGD(0.1), "steps": 400, "differentiate": tm.meta.Implicit(lam, 4, damping)}
     grads = tm.grad(tm.meta.maml(loss, **how))(phi, tasks())
     np.testing.assert_allclose(vector(grads), np.mean(expected, axis=0), rtol=0, atol=1e-12)
 

@@ -31,10 +31,16 @@ Inner = Callable[[Any, Any], Any]
 
 
 class Implicit(NamedTuple):
-    """`differentiate=Implicit(lam, cg)`: λ, and how many conjugate gradient iterations to spend."""
+    """`differentiate=Implicit(lam, cg, damping)`: λ, how many conjugate gradient iterations to spend, and caution.
+
+    Where a few steps end there is no minimum, and H + λI may have negative eigenvalues, which conjugate gradients
+    do not bear. `damping` is added to λ in Lemma 1, not in the inner problem; with 0 the gradient is exact at a
+    minimum.
+    """
 
     lam: float = 2.0
     cg: int = 5
+    damping: float = 0.0
 
 
 def proximal(inner: Inner, phi: Any, lam: float) -> Inner:
@@ -57,15 +63,16 @@ def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, 
     Good for first derivatives of the result.
     """
     solution = tree.map(stop_gradient, solution)
+    stiffness = how.lam + how.damping
 
     def solved(g: Any, y: Any, condition: Any) -> Any:
         _, hessian = vjp(grad(loss), solution)  # recorded once: every product below is one sweep
 
         def product(v: Any) -> Any:
-            return tree.map(lambda hv, v: hv + how.lam * v, hessian(v)[0], v)
+            return tree.map(lambda hv, v: hv + stiffness * v, hessian(v)[0], v)
 
         return tree.map(lambda x: -x, conjugate_gradients(product, g, how.cg))
 
     no_change = custom_vjp(lambda condition: tree.map(lambda f: f * 0, condition), solved)
-    condition = tree.map(lambda g, t, p: g + how.lam * (t - p), grad(loss)(solution), solution, phi)
+    condition = tree.map(lambda g, t, p: g + stiffness * (t - p), grad(loss)(solution), solution, phi)
     return tree.map(lambda t, d: t + d, solution, no_change(condition))

@@ -32,6 +32,9 @@ from tinymeta.view import plots
 RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
 INNER_RATES = {"adam": 0.005, "sgd": 0.4}
 RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
+IMPLICIT = tm.meta.Implicit(
+    2.0, cg=5, damping=22.0
+)  # twice the x of (2 I + H/12) x = g, which its authors' code solves
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
     "constant": lambda lr, _: lr,
     "cosine": lambda lr, iterations: tm.optim.schedules.cosine(lr, iterations, lr / 100),
@@ -142,7 +145,7 @@ def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
         common["rule"] = rule = tm.meta.Carrying(common["rule"])
         common["network"] = lambda rng: rule.carried(draw(rng, outputs=config.ways))
         return tm.meta.MAML(differentiate="reptile", parts=1 if testing else plan.steps, **common)
-    how: dict[str, Any] = {"first-order": "first_order", "implicit": tm.meta.Implicit(2.0, 5)}
+    how: dict[str, Any] = {"first-order": "first_order", "implicit": IMPLICIT}
     return tm.meta.MAML(differentiate=how.get(algorithm, "exact"), **common)
 
 
@@ -228,6 +231,8 @@ def told(config: Config, run: Run) -> dict[str, object]:
     inner = {
         "meta-sgd": f"learned step sizes, {steps}",
         "maml++": f"learned step sizes per layer and step, {plan.inner_lr} at first, {steps}",
+        "implicit": f"{plan.inner} {plan.inner_lr}, {steps}, λ = {IMPLICIT.lam}, {IMPLICIT.cg} conjugate gradient "
+        f"iterations damped by {IMPLICIT.damping}",
     }.get(config.algorithm, f"{plan.inner} {plan.inner_lr}, {steps}" if plan.steps else "none")
     training = (plan.train_ways or config.ways, plan.train_shots or config.shots, plan.query)
     outer = f"{plan.outer} {plan.outer_lr}, {plan.schedule}"

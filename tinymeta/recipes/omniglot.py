@@ -32,9 +32,7 @@ from tinymeta.view import plots
 RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
 INNER_RATES = {"adam": 0.005, "sgd": 0.4}
 RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
-IMPLICIT = tm.meta.Implicit(
-    2.0, cg=5, damping=22.0
-)  # twice the x of (2 I + H/12) x = g, which its authors' code solves
+IMPLICIT = tm.meta.Implicit(2.0, cg=5, damping=22.0)  # twice the x of (2 I + H/12) x = g, which its authors solve
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
     "constant": lambda lr, _: lr,
     "cosine": lambda lr, iterations: tm.optim.schedules.cosine(lr, iterations, lr / 100),

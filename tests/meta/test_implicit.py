@@ -41,6 +41,20 @@ def test_more_iterations_than_needed_change_nothing() -> None:
     np.testing.assert_array_equal(zero.numpy(), [0.0])
 
 
+def test_a_direction_of_negative_curvature_is_not_followed() -> None:
+    a, b = np.diag([4.0, 1.0, -8.0]), np.array([1.0, 1.0, 0.25])
+    solve = lambda k: tm.meta.conjugate_gradients(lambda v: tm.matmul(a, v), tm.tensor(b), k).numpy()
+    once = solve(1)
+    np.testing.assert_allclose(once, b * (b @ b) / (b @ a @ b), rtol=1e-15)  # b·Ab > 0: a step of steepest descent
+    r = b - a @ once
+    d = r + b * (r @ r) / (b @ b)
+    assert d @ a @ d < 0  # so that the second direction leads nowhere
+    for k in (2, 3, 10):
+        np.testing.assert_array_equal(solve(k), once)
+    no_minimum = tm.meta.conjugate_gradients(lambda v: -v, tm.tensor(b), 3)
+    np.testing.assert_array_equal(no_minimum.numpy(), np.zeros(3))
+
+
 def test_every_example_of_a_vmap_has_its_own_system() -> None:
     rng = np.random.default_rng(2)
     a, b = np.stack([spd(rng, 3) for _ in range(4)]), rng.normal(size=(4, 3))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinymeta.engine import tree
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.logic import logical_and
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.select import where
 
@@ -17,7 +19,8 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
     Parameters
     ----------
     product
-        v ↦ A v, on trees like `b`.
+        v ↦ A v, on trees like `b`. Where A turns out not to be positive definite, in a direction with d·Ad ≤ 0, x
+        stays what it was before (Steihaug 1983), instead of going anywhere.
     b
         A tree of Tensors. Under `vmap` each example has its own system.
     iterations
@@ -29,10 +32,12 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
     """
     x = tree.map(lambda leaf: leaf * 0, b)
     residual = direction = b
-    square = _dot(residual, residual)
+    square, going = _dot(residual, residual), as_tensor(True)
     for _ in range(iterations):
         image = product(direction)
-        step = _ratio(square, _dot(direction, image))
+        curvature = _dot(direction, image)
+        going = logical_and(going, curvature > 0)
+        step = where(going, _ratio(square, curvature), 0)
         x = tree.map(lambda x, d, s=step: x + s * d, x, direction)
         residual = tree.map(lambda r, a, s=step: r - s * a, residual, image)
         before, square = square, _dot(residual, residual)

@@ -22,7 +22,9 @@ from tinymeta.view import plots
 SHOWN = (0, 1, 5, 10)  # gradient steps in the table
 INIT_STD = 0.01
 CONTEXT = 5  # numbers that CAVIA adapts
-LAMBDA, CG = 10.0, 5  # of iMAML: ten steps of 0.01 reach about as far as the minimum with λ = 1/(10 · 0.01) lies
+# iMAML's gradient does not see the inner steps, so nothing keeps the curvature small enough for plain descent, which
+# diverged after a thousand iterations: Adam inside does not.
+IMPLICIT = tm.meta.Implicit(2.0, cg=5, damping=20.0)
 CLAMP = 10.0  # CAVIA's authors bring meta-gradients into [−10, 10] (arguments.py of their code)
 
 
@@ -44,7 +46,7 @@ ALGORITHMS = {
     "meta-sgd": Habits("Meta-SGD"),
     "maml++": Habits("MAML++", steps=5),
     "cavia": Habits("CAVIA", inner_lr=1.0),
-    "implicit": Habits("iMAML", steps=10),
+    "implicit": Habits("iMAML", inner_lr=0.02, steps=10),
 }
 
 # (points in training, points in testing) → mean squared error after one step (Li et al. 2017, Table 1). The first row
@@ -125,7 +127,8 @@ def learner(config: Config) -> tm.meta.GradientLearner:
         common["network"] = reptile_network
         return tm.meta.MAML(tm.meta.regression, differentiate="reptile", **common)
     if algorithm == "implicit":
-        return tm.meta.MAML(tm.meta.regression, differentiate=tm.meta.Implicit(LAMBDA, CG), **common)
+        common["rule"] = tm.optim.Adam(lr)
+        return tm.meta.MAML(tm.meta.regression, differentiate=IMPLICIT, **common)
     if algorithm == "first-order":
         return tm.meta.MAML(tm.meta.regression, differentiate="first_order", **common)
     return {"maml": tm.meta.MAML, "anil": tm.meta.ANIL, "joint": tm.meta.Joint}[algorithm](tm.meta.regression, **common)
@@ -137,7 +140,7 @@ def outer_rule(config: Config) -> tm.optim.Optimizer:
         return tm.optim.SGD(tm.optim.schedules.linear(lr, 0.0, max(iterations, 1)))
     if config.algorithm == "maml++":
         return tm.optim.Adam(tm.optim.schedules.cosine(lr, max(iterations, 1), lr / 100))
-    if config.algorithm == "cavia":
+    if config.algorithm in ("cavia", "implicit"):
         return tm.optim.Clipped(tm.optim.Adam(lr), partial(tm.optim.clip_by_value, limit=CLAMP))
     return tm.optim.Adam(lr)
 
@@ -212,7 +215,8 @@ def inner(config: Config) -> str:
         "meta-sgd": "learned step sizes, from 0.005 to 0.1 at first",
         "maml++": f"learned step sizes per layer and step, {config.inner_lr} at first",
         "cavia": f"SGD {config.inner_lr} on {CONTEXT} context parameters",
-        "implicit": f"SGD {config.inner_lr}, λ = {LAMBDA}, {CG} conjugate gradient iterations",
+        "implicit": f"Adam {config.inner_lr}, λ = {IMPLICIT.lam}, {IMPLICIT.cg} conjugate gradient iterations "
+        f"damped by {IMPLICIT.damping}",
     }.get(config.algorithm, f"SGD {config.inner_lr}")
 
 
@@ -221,7 +225,7 @@ def outer(config: Config) -> str:
     return {
         "reptile": f"SGD {config.outer_lr} falling to 0",
         "maml++": f"Adam {config.outer_lr} on half a cosine",
-        "cavia": f"Adam {config.outer_lr}, gradients clipped to ±{CLAMP:g}",
+        **dict.fromkeys(("cavia", "implicit"), f"Adam {config.outer_lr}, gradients clipped to ±{CLAMP:g}"),
     }.get(config.algorithm, f"Adam {config.outer_lr}")
 
 

@@ -58,8 +58,8 @@ def adapt(
 
         - `"exact"`: through every step; the gradient holds the second derivatives of `loss` (Finn et al. 2017).
         - `"first_order"`: the inner gradients count as constants, so no second derivative is made (ibid. § 5.2).
-        - `"implicit"`, or `Implicit(lam, cg)`: the steps descend `loss` + λ/2 ‖θ − params‖², and the result depends
-          on everything as the minimum of that does (Rajeswaran et al. 2019); no step is kept in memory.
+        - `"implicit"`, or `Implicit(lam, cg, damping)`: the steps descend `loss` + λ/2 ‖θ − params‖², and the result
+          depends on everything as the minimum of that does (Rajeswaran et al. 2019); no step is kept in memory.
         - `"reptile"`: the result is a constant. What gives the outer loss the gradient `params` − result is
           `query_loss` (and so `tm.meta.maml`); differentiating the result itself is an error that says so.
     only

@@ -22,10 +22,10 @@ from tinymeta.view import plots
 SHOWN = (0, 1, 5, 10)  # gradient steps in the table
 INIT_STD = 0.01
 CONTEXT = 5  # numbers that CAVIA adapts
-# iMAML's gradient does not see the inner steps, so nothing keeps the curvature small enough for plain descent, which
-# diverged after a thousand iterations: Adam inside does not.
+# iMAML's gradient does not see the inner steps: nothing in it asks for curvature that plain descent can bear, and plain
+# descent diverged after a thousand iterations where Adam inside did not.
 IMPLICIT = tm.meta.Implicit(2.0, cg=5, damping=20.0)
-CLAMP = 10.0  # CAVIA's authors bring meta-gradients into [−10, 10] (arguments.py of their code)
+CLAMP = 10.0  # CAVIA's authors bring meta-gradients into [−10, 10] (arguments.py of their code); so does iMAML here
 
 
 class Habits(NamedTuple):

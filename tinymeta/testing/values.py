@@ -59,8 +59,9 @@ def rounding(case: Case, outputs: list[Array]) -> list[Array | float]:
 def layout_does_not_matter(case: Case) -> None:
     """P8: C, Fortran, strided, reversed, stride-0 and read-only inputs give the same values and gradients.
 
-    Bit for bit where numbers are moved or treated one by one; to rounding where they are summed, for
-    NumPy and BLAS add in the order of the memory.
+    Bit for bit where numbers are only moved. Where they are computed, NumPy takes another loop for another
+    layout (with vectors or without, up to 4 ulps off each) and BLAS another order of its sums: two right
+    results are twice their rounding apart.
     """
     gs = case.cotangents(case.rng)
     for i, x in enumerate(case.arrays):
@@ -71,18 +72,17 @@ def layout_does_not_matter(case: Case) -> None:
                 arrays = [*case.arrays[:i], array, *case.arrays[i + 1 :]]
                 runs.append(Case(case.primitive, tuple(arrays), case.static, case.batch, case.seed))
             found, expected = runs[0].values(), runs[1].values()
-            tolerances = [0.0] * len(found) if _moves(runs[1], expected) else rounding(runs[1], expected)
-            for y, r, tolerance in zip(found, expected, tolerances):
-                agree(y, r, tolerance, what)
+            exact = _moves(runs[1], expected)
+            for y, r, tolerance in zip(found, expected, rounding(runs[1], expected)):
+                agree(y, r, 0.0 if exact else 2 * tolerance, what)
             if gs and case.variables and case.primitive.vjp is not None:
                 for g, h in zip(*(settled(ladder(run, gs, [])[0], run.points) for run in runs)):
-                    agree(g, h, gradient_rounding(case, h), f"{what}, gradient")
+                    agree(g, h, gradient_rounding(h), f"{what}, gradient")
 
 
-def gradient_rounding(case: Case, gradient: Array) -> float:
-    """How far a gradient may move when the order of its sums changes: not at all where it holds no sum."""
-    sums = case.primitive.samples or len({x.shape for x in case.arrays}) > 1
-    return 400 * float(np.finfo(gradient.dtype).eps) * max(1.0, float(np.abs(gradient).max(initial=0))) if sums else 0.0
+def gradient_rounding(gradient: Array) -> float:
+    """How far apart two right runs of one rule may be: 50 operations, each off by 4 ulps of the largest, twice."""
+    return 2 * 4 * 50 * float(np.finfo(gradient.dtype).eps) * max(1.0, float(np.abs(gradient).max(initial=0)))
 
 
 def layouts(x: Array, constant: bool = True) -> Iterator[tuple[str, Array, Array]]:
@@ -122,7 +122,7 @@ def nothing_is_written_to(case: Case) -> None:
 
 
 def _moves(case: Case, outputs: list[Array]) -> bool:
-    """Whether the primitive computes element by element, or only moves numbers about."""
+    """Whether the primitive only moves numbers about: all that comes out went in, or is 0."""
     inputs = np.concatenate([np.ravel(x).astype(float) for x in case.arrays] or [np.empty(0)])
     known = np.concatenate([inputs, [0.0]])
-    return not case.primitive.samples or all(bool(np.isin(y, known).all()) for y in outputs)
+    return all(bool(np.isin(y, known).all()) for y in outputs)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.errors import DtypeError
+from tinymeta.engine.errors import DtypeError, user_site
 from tinymeta.engine.state import USER
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 
@@ -61,5 +61,25 @@ def _array(value: Any) -> Array:
     if isinstance(value, (list, tuple)) and any(isinstance(x, Tensor) for x in value):
         raise TypeError("a list of Tensors is no Tensor: join them with tm.stack(list) or tm.concat(list)")
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
-        return np.from_dlpack(value)
-    return np.asarray(value)
+        value = np.from_dlpack(value)
+    return plain(value)
+
+
+def plain(value: Any) -> Array:
+    """`value` as an array that every loop can read: no subclass, in the machine's byte order, aligned in memory.
+
+    Raises
+    ------
+    DtypeError
+        For a masked array that masks something: a Tensor has no room for the mask.
+    """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DtypeError(
+            f"a Tensor has no mask, and this masked array of shape {value.shape} hides some of its "
+            f"numbers ({user_site()}): fill them with x.filled(0) and pass ~np.ma.getmaskarray(x) as an array "
+            "beside it, for tm.where"
+        )
+    array = np.asarray(value)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array if array.flags.aligned else array.copy()

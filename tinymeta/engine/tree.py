@@ -67,7 +67,12 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
 def paths(tree: Any) -> list[str]:
     """The name of every leaf's place, in the order of `leaves`: `["layers.0.weight", …]`."""
-    return _paths(flatten(tree)[1], "")
+    return places(flatten(tree)[1])
+
+
+def places(structure: Structure) -> list[str]:
+    """The name of every leaf's place in trees of this structure."""
+    return _paths(structure, "")
 
 
 def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:

@@ -7,7 +7,6 @@ and static values. If there is one it runs the program on the arrays; if not, it
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -16,20 +15,21 @@ import numpy as np
 from tinymeta_kernels import addresses
 
 from tinymeta.engine import tree
+from tinymeta.engine.compile.arguments import Statics
 from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.key import frozen, of_structure
 from tinymeta.engine.compile.program import Program
-from tinymeta.engine.compile.record import NUMBERS, Recording, dynamic, record
+from tinymeta.engine.compile.record import NUMBERS, NUMERIC, Recording, dynamic, record
 from tinymeta.engine.compile.replay import Replay
+from tinymeta.engine.compile.variants import Form, Variants
+from tinymeta.engine.convert import plain
 from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, Tensor
 
 
 class Variant(NamedTuple):
-    """A recording, and the arguments that it is for."""
+    """A recording, and what runs it."""
 
-    statics: tuple[Any, ...]
-    structure: tree.Structure
-    signature: list[Any]
     recording: Recording
     program: Program  # the recorded one, optimised
     run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
@@ -42,31 +42,29 @@ class Compiled:
         functools.update_wrapper(self, f)
         self._f = f
         self._factor = factor
-        self._variants: list[Variant] = []
+        self._statics = Statics(f, static_argnames)
+        self._variants: Variants[Variant] = Variants(getattr(f, "__name__", "a function"), self._statics.names)
         self._recording = threading.Lock()
-        names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-        positions = {name: i for i, name in enumerate(inspect.signature(f).parameters)} if names else {}
-        unknown = [name for name in names if name not in positions]
-        if unknown:
-            raise ValueError(f"static_argnames names {unknown[0]!r}, which is no parameter of {f.__name__}")
-        self._statics = {name: positions[name] for name in names}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.level or state.mask != USER or state.watchers:
             return self._f(*args, **kwargs)  # a transform around us wants to see each operation
-        statics, args, kwargs = self._without_statics(args, kwargs)
+        statics, args, kwargs = self._statics.split(args, kwargs)
         leaves, structure = tree.flatten((args, kwargs))
-        signature, arrays = [], []
-        for x in leaves:
+        kinds, arrays = [], []
+        for i, x in enumerate(leaves):
             if type(x) is Tensor:
                 if x.tracked & USER:
                     return self._call(statics, (args, kwargs))
                 x = x.data
-            kind = _kind(x)
-            signature.append(kind)
-            if type(kind) is tuple:
-                arrays.append(np.asarray(x))
-        variant = self._find(statics, structure, signature) or self._record(statics, structure, signature, leaves)
+            elif isinstance(x, np.ndarray) and x.dtype.kind in NUMERIC:
+                x = leaves[i] = plain(x)
+            kind, array = _taken(x)
+            kinds.append(kind)
+            if array is not None:
+                arrays.append(array)
+        form = Form(tuple([frozen(x) for x in statics]), of_structure(structure), tuple(kinds))
+        variant = self._variants.find(form) or self._record(form, statics, structure, leaves)
         if variant.run is None:
             return self._call(statics, (args, kwargs))
         fresh = iter(variant.run(arrays))
@@ -78,11 +76,11 @@ class Compiled:
 
     def programs(self) -> list[tuple[Program, Program]]:
         """The programs as recorded and as they run, the latest first."""
-        return [(variant.recording.program, variant.program) for variant in self._variants]
+        return [(variant.recording.program, variant.program) for variant in self._variants.all()]
 
     def report(self) -> str:
         """A table of the latest recording: operations and bytes as recorded and as they run."""
-        if not self._variants:
+        if not self._variants.all():
             return "nothing recorded yet: call the function once"
         lines = [f"{'':12}{'steps':>8}{'Mflop':>10}{'MB moved':>10}"]
         for name, program in zip(("recorded", "as it runs"), self.programs()[0]):
@@ -90,54 +88,23 @@ class Compiled:
             lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
         return "\n".join(lines)
 
-    def _find(self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any]) -> Variant | None:
-        for variant in self._variants:
-            alike = variant.signature == signature and variant.structure == structure
-            if alike and variant.statics == statics and _types(variant.statics) == _types(statics):
-                return variant
-        return None
-
-    def _record(
-        self, statics: tuple[Any, ...], structure: tree.Structure, signature: list[Any], leaves: list[Any]
-    ) -> Variant:
+    def _record(self, form: Form, statics: tuple[Any, ...], structure: tree.Structure, leaves: list[Any]) -> Variant:
         with self._recording:
-            variant = self._find(statics, structure, signature)
+            variant = self._variants.find(form)
             if variant is None:
                 call = lambda given: self._call(statics, tree.unflatten(structure, given))
                 recording = record(call, leaves, (self._f, statics, *leaves))
                 program = factored(recording.program) if self._factor else recording.program
                 run = None if recording.followed else executor(program)
-                variant = Variant(statics, structure, signature, recording, program, run)
-                self._variants = [variant, *self._variants]
+                variant = Variant(recording, program, run)
+                names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
+                self._variants.keep(form, variant, names)
         return variant
 
     def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
         """The function itself, with its static arguments back in place."""
-        args, kwargs = list(rest[0]), dict(rest[1])
-        for (name, position), value in zip(self._statics.items(), statics):
-            if value is _ABSENT:
-                continue
-            if position < len(args):
-                args[position] = value
-            else:
-                kwargs[name] = value
+        args, kwargs = self._statics.join(statics, *rest)
         return self._f(*args, **kwargs)
-
-    def _without_statics(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], Any, Any]:
-        """The static arguments, and the others (None in place of a positional static one)."""
-        if not self._statics:
-            return (), args, kwargs
-        args, statics = list(args), []
-        for name, position in self._statics.items():
-            if position < len(args):
-                statics.append(args[position])
-                args[position] = None
-            else:
-                statics.append(kwargs.get(name, _ABSENT))
-        return tuple(statics), tuple(args), {k: v for k, v in kwargs.items() if k not in self._statics}
-
-
-_ABSENT = object()
 
 
 def executor(program: Program) -> Callable[[list[Array]], list[Array]]:
@@ -189,22 +156,13 @@ def compile(
     return Compiled(f, static_argnames, factor)
 
 
-def _kind(x: Any) -> Any:
-    """What a recording depends on in a leaf: the shape and dtype of numbers, the value of all else."""
-    if type(x) is np.ndarray:
-        return x.shape, x.dtype
+def _taken(x: Any) -> tuple[Any, Array | None]:
+    """What a recording depends on in a leaf: the shape and dtype of numbers, the content of all else. And the numbers,
+    if it has some."""
+    if type(x) is np.ndarray and x.dtype.kind in NUMERIC:
+        return (x.shape, x.dtype), x
     if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):
         fresh = dynamic(x)
-        return (type(x), fresh.dtype) if fresh is not None else _Static(x)
-    return _Static(x)
-
-
-class _Static(NamedTuple):
-    """A leaf that belongs to the program."""
-
-    value: Any
-
-
-def _types(values: tuple[Any, ...]) -> list[type]:
-    """2, 2.0 and True are equal, but they are different programs."""
-    return [type(x) for x in values]
+        if fresh is not None:
+            return (type(x), fresh.dtype), fresh.data
+    return frozen(x), None

@@ -19,12 +19,14 @@ from tinymeta.engine import tree
 from tinymeta.engine.compile.number import number
 from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.translate import translate
+from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, _aligned
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
 
 NUMBERS = (int, float, complex)
+NUMERIC = "fciub"  # the kinds of dtypes that a Tensor may have
 LARGE = 1 << 16  # bytes of a result that recording lets go of
 
 
@@ -135,9 +137,11 @@ def dynamic(x: Any) -> Tensor | None:
     """A leaf as the Tensor that stands for it while recording; None for a static leaf (a bool, a string, …)."""
     if isinstance(x, Tensor):
         return Tensor(x.data)
+    if isinstance(x, NUMBERS) and not isinstance(x, bool):  # NumPy's float64 is a float, and as weak in eager code
+        return number(x)
     if isinstance(x, (np.ndarray, np.generic)):
-        return Tensor(np.asarray(x)) if x.dtype.kind in "fciub" else None
-    return number(x) if isinstance(x, NUMBERS) and not isinstance(x, bool) else None
+        return Tensor(plain(x)) if x.dtype.kind in NUMERIC else None
+    return None
 
 
 def _random_states(roots: Sequence[Any]) -> list[str]:

@@ -1,0 +1,133 @@
+"""What a recording is for: arguments as a key, which is equal for two calls just if one program serves both.
+
+Numbers count by shape and dtype. All else counts by type and content, as it is at this moment, down to the attributes
+of plain objects: `(2,)`, `(2.0,)` and `(True,)` are three keys, and a dict changed in place is another one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from collections import deque
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.tensor import Array, Tensor
+
+DIGESTED = 256  # arrays of more bytes are kept as a digest
+_PLAIN = (int, complex, bool, bytes, type(None), type(...), range)
+_IDENTITIES = (type, ModuleType, BuiltinFunctionType, np.ufunc, np.random.Generator, np.random.RandomState)
+
+
+class Same:
+    """An object that equals only itself; the key keeps it alive, so that no other can take its place in memory."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def of_structure(structure: tree.Structure) -> Any:
+    """The key of a tree without its leaves. The classes' own static values count by content."""
+    kind, meta, children = structure
+    if kind is None:
+        return None
+    keys = None if kind is tuple or kind is list else frozen(meta)
+    return kind, keys, *[of_structure(child) for child in children]
+
+
+def frozen(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """`value` as it is now, in a form that can be compared and hashed: types count, and so does all that it holds.
+
+    `above` are the ids of the objects that hold it, so that a circle comes to an end.
+    """
+    kind = type(value)
+    if kind is str:
+        return value  # the only kind that stands for itself
+    if kind in _PLAIN:
+        return kind, value
+    if kind is float:
+        return kind, value.hex()  # −0.0 is not 0.0, and NaN is NaN
+    if id(value) in above:
+        return "again", len(above) - above.index(id(value))
+    return _contents(value, kind, (*above, id(value)))
+
+
+def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
+    def all_of(values: Any) -> tuple[Any, ...]:
+        return tuple([frozen(x, above) for x in values])
+
+    if isinstance(value, np.ndarray):
+        return kind, *of_array(value)
+    if isinstance(value, np.generic):
+        return kind, *of_array(np.asarray(value))
+    if isinstance(value, Tensor):
+        return kind, *of_array(value.data)
+    if isinstance(value, _IDENTITIES):
+        return Same(value)
+    if isinstance(value, (tuple, list, deque)):
+        return kind, *all_of(value), *_attributes(value, above)
+    if isinstance(value, dict):
+        return kind, *zip(all_of(value), all_of(value.values())), *_attributes(value, above)
+    if isinstance(value, (set, frozenset)):
+        return kind, frozenset(all_of(value))
+    if isinstance(value, slice):
+        return kind, *all_of((value.start, value.stop, value.step))
+    if isinstance(value, FunctionType):
+        held = (value.__defaults__, value.__kwdefaults__, _cells(value))
+        return Same(value.__code__), Same(value.__globals__), *all_of(held), *_attributes(value, above)
+    if isinstance(value, MethodType):
+        return kind, *all_of((value.__func__, value.__self__))
+    if isinstance(value, functools.partial):
+        return kind, *all_of((value.func, value.args, value.keywords))
+    if _compares_itself(kind):
+        return kind, value
+    found = _attributes(value, above)
+    return (kind, *found) if found else Same(value)
+
+
+def of_array(x: Array) -> tuple[Any, ...]:
+    """Shape, dtype and numbers (large ones as a digest; objects one by one)."""
+    if x.dtype.hasobject:
+        return x.shape, x.dtype.str, frozen(x.tolist())
+    content = x.tobytes()
+    if len(content) > DIGESTED:
+        content = hashlib.blake2b(content, digest_size=32).digest()
+    return x.shape, str(x.dtype), content
+
+
+def _compares_itself(kind: type) -> bool:
+    """Whether objects of this class are values of the standard library or NumPy: dates, fractions, paths, dtypes."""
+    library = kind.__module__.partition(".")[0]
+    known = (library in sys.stdlib_module_names and library != "__main__") or library == "numpy"
+    return known and any("__eq__" in vars(base) for base in kind.__mro__[:-1]) and kind.__hash__ is not None
+
+
+def _attributes(value: Any, above: tuple[int, ...]) -> tuple[Any, ...]:
+    """An object's attributes: those of its `__dict__`, and of its classes' `__slots__`."""
+    found = list(getattr(value, "__dict__", {}).items())
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                found.append((name, getattr(value, name)))
+    return tuple([(name, frozen(x, above)) for name, x in found])
+
+
+def _cells(f: FunctionType) -> list[Any]:
+    """What a function closes over."""
+    return [cell.cell_contents for cell in f.__closure__ or () if cell != _EMPTY]
+
+
+_EMPTY = CellType()

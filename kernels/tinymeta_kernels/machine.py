@@ -92,34 +92,46 @@ def _pointer(typingctx, address, like):  # type: ignore[no-untyped-def]
     return types.CPointer(like)(types.int64, like), codegen
 
 
+@intrinsic
+def _itemsize(typingctx, like):  # type: ignore[no-untyped-def]
+    """The bytes of a number of the type of `like`."""
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return context.get_constant(types.int64, like.bitwidth // 8)
+
+    return types.int64(like), codegen
+
+
 @njit(error_model="numpy")
-def _scale(rows, n, address, stride, row_stride, spare, shift, zero):  # type: ignore[no-untyped-def]
+def _scale(rows, n, address, stride, row_stride, spare, zero):  # type: ignore[no-untyped-def]
     """Runs of ROOM numbers through spare memory: the result may lie where an operand does, and a loop that might
-    read what it has just written would not use SIMD. A number has 2**shift bytes."""
-    sx, sy, so = stride[0] >> shift, stride[1] >> shift, stride[2] >> shift
+    read what it has just written would not use SIMD."""
+    sx, sy, so = stride[0], stride[1], stride[2]
+    item: int = _itemsize(zero)
     room = carray(_pointer(spare, zero), (ROOM,))
     for row in range(rows):
         for first in range(0, n, ROOM):
             count = min(ROOM, n - first)
-            x = carray(_pointer(address[0] + row * row_stride[0] + first * stride[0], zero), (1 + (count - 1) * sx,))
-            y = carray(_pointer(address[1] + row * row_stride[1] + first * stride[1], zero), (1 + (count - 1) * sy,))
-            out = carray(_pointer(address[2] + row * row_stride[2] + first * stride[2], zero), (1 + (count - 1) * so,))
-            if sx == 1 and sy == 1 and so == 1:
-                for i in range(count):
-                    room[i] = _product(x[i], y[i], zero)
-                for i in range(count):
-                    out[i] = room[i]
-            elif sx == 1 and sy == 0 and so == 1:
-                d = y[0]
-                for i in range(count):
-                    room[i] = _product(x[i], d, zero)
+            at_x = address[0] + row * row_stride[0] + first * sx
+            at_y = address[1] + row * row_stride[1] + first * sy
+            at_out = address[2] + row * row_stride[2] + first * so
+            if sx == item and so == item and (sy == item or sy == 0):
+                x, out = carray(_pointer(at_x, zero), (count,)), carray(_pointer(at_out, zero), (count,))
+                if sy == item:
+                    y = carray(_pointer(at_y, zero), (count,))
+                    for i in range(count):
+                        room[i] = _product(x[i], y[i], zero)
+                else:
+                    d = _pointer(at_y, zero)[0]
+                    for i in range(count):
+                        room[i] = _product(x[i], d, zero)
                 for i in range(count):
                     out[i] = room[i]
             else:
                 for i in range(count):
-                    room[i] = _product(x[i * sx], y[i * sy], zero)
+                    room[i] = _product(_pointer(at_x + i * sx, zero)[0], _pointer(at_y + i * sy, zero)[0], zero)
                 for i in range(count):
-                    out[i * so] = room[i]
+                    _pointer(at_out + i * so, zero)[0] = room[i]
 
 
 @njit(error_model="numpy")
@@ -129,15 +141,16 @@ def _product(x, y, zero):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _sum(rows, n, address, row_stride, spare, shift, zero):  # type: ignore[no-untyped-def]
+def _sum(rows, n, address, row_stride, spare, zero):  # type: ignore[no-untyped-def]
     """Add rows of neighbours to one row, four at a time."""
     room = carray(_pointer(spare, zero), (ROOM,))
+    item: int = _itemsize(zero)
     for first in range(0, n, ROOM):
         count = min(ROOM, n - first)
-        out = carray(_pointer(address[1] + (first << shift), zero), (count,))
+        out = carray(_pointer(address[1] + first * item, zero), (count,))
         for i in range(count):
             room[i] = out[i]
-        at, step = address[0] + (first << shift), row_stride[0]
+        at, step = address[0] + first * item, row_stride[0]
         for _ in range(rows // 4):
             a = carray(_pointer(at, zero), (count,))
             b = carray(_pointer(at + step, zero), (count,))
@@ -157,37 +170,35 @@ def _sum(rows, n, address, row_stride, spare, shift, zero):  # type: ignore[no-u
 
 @njit(error_model="numpy")
 def _where(n, address, stride, zero):  # type: ignore[no-untyped-def]
-    w = stride[4]
-    sc, sx, sy, so = stride[0], stride[1] // w, stride[2] // w, stride[3] // w
-    c = carray(_pointer(address[0], types.uint8(0)), (1 + (n - 1) * sc,))
-    x = carray(_pointer(address[1], zero), (1 + (n - 1) * sx,))
-    y = carray(_pointer(address[2], zero), (1 + (n - 1) * sy,))
-    out = carray(_pointer(address[3], zero), (1 + (n - 1) * so,))
-    if sc == 1 and sx == 1 and sy == 0 and so == 1:
-        other = y[0]
+    sc, sx, sy, so = stride[0], stride[1], stride[2], stride[3]
+    item: int = _itemsize(zero)
+    false = np.uint8(0)
+    if sc == 1 and sx == item and sy == 0 and so == item:
+        c, x = carray(_pointer(address[0], false), (n,)), carray(_pointer(address[1], zero), (n,))
+        other, out = _pointer(address[2], zero)[0], carray(_pointer(address[3], zero), (n,))
         for i in range(n):
             out[i] = x[i] if c[i] != 0 else other
     else:
         for i in range(n):
-            out[i * so] = x[i * sx] if c[i * sc] != 0 else y[i * sy]
+            chosen = address[1] + i * sx if _pointer(address[0] + i * sc, false)[0] != 0 else address[2] + i * sy
+            _pointer(address[3] + i * so, zero)[0] = _pointer(chosen, zero)[0]
 
 
 @njit(error_model="numpy")
-def _erf(n, address, stride, shift, zero):  # type: ignore[no-untyped-def]
-    sx, so = stride[0] >> shift, stride[1] >> shift
-    x = carray(_pointer(address[0], zero), (1 + (n - 1) * sx,))
-    out = carray(_pointer(address[1], zero), (1 + (n - 1) * so,))
+def _erf(n, address, stride, zero):  # type: ignore[no-untyped-def]
     for i in range(n):
-        out[i * so] = math.erf(x[i * sx])
+        _pointer(address[1] + i * stride[1], zero)[0] = math.erf(_pointer(address[0] + i * stride[0], zero)[0])
 
 
 @njit(error_model="numpy")
 def _cast(n, address, stride, before, after):  # type: ignore[no-untyped-def]
-    sx, so = stride[0] // stride[2], stride[1] // (12 - stride[2])
-    x = carray(_pointer(address[0], before), (1 + (n - 1) * sx,))
-    out = carray(_pointer(address[1], after), (1 + (n - 1) * so,))
-    for i in range(n):
-        out[i * so] = x[i * sx]
+    if stride[0] == _itemsize(before) and stride[1] == _itemsize(after):
+        x, out = carray(_pointer(address[0], before), (n,)), carray(_pointer(address[1], after), (n,))
+        for i in range(n):
+            out[i] = x[i]
+    else:
+        for i in range(n):
+            _pointer(address[1] + i * stride[1], after)[0] = _pointer(address[0] + i * stride[0], before)[0]
 
 
 @njit
@@ -250,14 +261,14 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
                         _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
                 elif opcode == SCALE:
                     if data == 4:
-                        _scale(rows, n, address, stride, row_stride, spare, 2, np.float32(0))
+                        _scale(rows, n, address, stride, row_stride, spare, np.float32(0))
                     else:
-                        _scale(rows, n, address, stride, row_stride, spare, 3, np.float64(0))
+                        _scale(rows, n, address, stride, row_stride, spare, np.float64(0))
                 elif opcode == SUM:
                     if data == 4:
-                        _sum(rows, n, address, row_stride, spare, 2, np.float32(0))
+                        _sum(rows, n, address, row_stride, spare, np.float32(0))
                     else:
-                        _sum(rows, n, address, row_stride, spare, 3, np.float64(0))
+                        _sum(rows, n, address, row_stride, spare, np.float64(0))
                 elif opcode == WHERE:
                     if data == 4:
                         _where(n, address, stride, np.float32(0))
@@ -265,9 +276,9 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
                         _where(n, address, stride, np.float64(0))
                 elif opcode == ERF:
                     if data == 4:
-                        _erf(n, address, stride, 2, np.float32(0))
+                        _erf(n, address, stride, np.float32(0))
                     else:
-                        _erf(n, address, stride, 3, np.float64(0))
+                        _erf(n, address, stride, np.float64(0))
                 elif data == 4:
                     _cast(n, address, stride, np.float32(0), np.float64(0))
                 else:

@@ -12,11 +12,12 @@ from tinymeta_kernels import _threads, addresses, machine
 
 from tinymeta.engine.compile.layout import Layout, packed, seen
 from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.engine.compile.operations import Call, Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
 from tinymeta.engine.compile.program import Builder, with_copies
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice
+from tinymeta.engine.primitive import Primitive
 
 sizes = st.sampled_from([1, 2, 3, 5, 17])
 dtypes = st.sampled_from([np.float32, np.float64])
@@ -204,3 +205,34 @@ def test_the_error_function_has_its_kernels_bits(dtype: Any) -> None:
     machine = Machine(program)
     assert [step.kind for step in machine._steps] != ["python"]
     np.testing.assert_array_equal(machine(arrays)[0], Replay(program)(arrays)[0])
+
+
+def test_a_lone_number_that_python_makes_keeps_its_memory() -> None:
+    b = Builder()
+    single, double = b.input(0, (), np.dtype("float32")), b.input(1, (), np.dtype(float))
+    whole = b.input(2, (3,), np.dtype("int64"))
+    mixed = b.add(Ufunc("multiply"), single, double)
+    total = b.add(Cast(np.dtype(float)), b.add(Reduce("add", (0,)), whole))
+    program = b.finished([b.add(Ufunc("exp"), mixed), b.add(Ufunc("add"), total, mixed)])
+    run = Machine(program)
+    assert any(step.kind == "python" for step in run._steps)
+    for k in range(3):
+        arrays = [np.float32(0.5 + k).reshape(()), np.array(3.0), np.array([1, 2, k])]
+        for found, expected in zip(run(arrays), Replay(program)(arrays), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+def test_a_kernel_whose_result_changes_its_shape_is_an_error() -> None:
+    class distinct(Primitive):
+        """The values that x has: as many as it has."""
+
+        kernel = reference = staticmethod(np.unique)
+        domain, kinks, vjp = (), (), None
+
+    b = Builder()
+    call = Call(distinct, (), {})
+    program = b.finished([b.add(call, b.input(0, (3,), np.dtype(float)), shape=(2,), dtype=np.dtype(float))])
+    run = Machine(program)
+    np.testing.assert_array_equal(run([np.array([1.0, 1.0, 2.0])])[0], [1, 2])
+    with pytest.raises(TypeError, match="distinct gave float64"):
+        run([np.array([1.0, 2.0, 3.0])])

@@ -17,7 +17,7 @@ from tinymeta_kernels.crew import crew
 
 from tinymeta.engine.compile.assemble import Assembler, Step
 from tinymeta.engine.compile.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
-from tinymeta.engine.compile.operations import Constant, Input
+from tinymeta.engine.compile.operations import Call, Constant, Input, Operation
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.tensor import Array
 
@@ -96,9 +96,15 @@ class Machine:
         node = self._program.nodes[i]
         y = node.op(*(self._value(x, values, space) for x in node.inputs))  # type: ignore[operator]
         if node.dtype is not None:
-            y = _packed(y)
+            y = _packed(np.asarray(y))  # NumPy gives a scalar in place of an array of rank 0: it has no lasting address
+            if y.shape != node.shape or y.dtype != node.dtype:
+                raise TypeError(
+                    f"{_name(node.op)} gave {y.dtype}{y.shape} where it gave {node.dtype}{node.shape} when tm.compile "
+                    "recorded it: in a compiled function the shape and dtype of a result may depend on those of the "
+                    "arguments alone, not on their values"
+                )
             space.base[:, self._slots[i]] = _address(y)
-        values[i] = y
+        values[i] = y  # which keeps the memory alive until the call ends
 
     def _value(self, i: int, values: dict[int, Any], space: Workspace) -> Any:
         """The array of a node that outlives its loop."""
@@ -130,7 +136,7 @@ class Workspace:
         arena, scratch, partial = sizes
         self.arena = _memory(arena)
         self.own = [(_memory(scratch), _memory(partial)) for _ in range(cores)]
-        self.zero = np.zeros(1)
+        self.zero = np.zeros(4)  # as wide as any number
         self.base = np.zeros((cores, slots), np.int64)
         self.work = np.zeros((cores, machine.WORK), np.int64)
         self.base[:, ARENA] = _address(self.arena)
@@ -195,6 +201,11 @@ def _memory(size: int) -> Array:
 
 def _address(x: Array) -> int:
     return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def _name(op: Operation) -> str:
+    """What the user calls an operation."""
+    return op.primitive.__name__ if isinstance(op, Call) else getattr(op, "name", type(op).__name__.lower())
 
 
 def _packed(x: Array) -> Array:

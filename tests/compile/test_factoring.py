@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tests.compile.linear_programs import integers, linear_program
 from tests.compile.test_random_programs import assert_close, recorded
 from tests.compile.workloads import omniglot, sine
-from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.factor import Factoring, factored
 from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.network import Factor, Term, merged, order
-from tinymeta.engine.compile.operations import Contract
-from tinymeta.engine.compile.program import Program
+from tinymeta.engine.compile.operations import Contract, Ufunc
+from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.replay import Replay
+from tinymeta.engine.compile.views import Broadcast
 
 
 def largest(program: Program) -> int:
@@ -33,9 +35,9 @@ def test_a_chain_of_matrices_is_multiplied_in_the_cheapest_order() -> None:
 
 
 def test_terms_that_share_all_but_one_factor_become_one() -> None:
-    shared = Factor(((1.0, 7),), (0, 1000))
-    terms = [Term(-0.5, (shared, Factor(((1.0, place),), (1000, 1)))) for place in (8, 9)]
-    (term,) = merged(terms)
+    shared = Factor(((1.0, 7),), (0, -1))
+    terms = [Term(-0.5, (shared, Factor(((1.0, place),), (-1, 1)))) for place in (8, 9)]
+    (term,) = merged(terms, {0: 2, 1: 3, -1: 4})
     assert {f.parts for f in term.factors} == {((1.0, 7),), ((-0.5, 8), (-0.5, 9))} and term.weight == 1.0
 
 
@@ -95,6 +97,70 @@ def test_the_report_compares_operations_and_bytes() -> None:
     report = compiled.report()
     plain, short = compiled.programs()[0]
     assert f"{plain.flops() / 1e6:.1f}" in report and f"{short.flops() / 1e6:.1f}" in report
+
+
+@given(st.data(), st.integers(4, 14), st.integers(0, 2**32 - 1))
+@settings(max_examples=300)
+def test_linear_programs_on_integers_keep_every_bit(data: Any, steps: int, seed: int) -> None:
+    program = linear_program(lambda n: data.draw(st.integers(0, n - 1)), steps)
+    arguments = integers(program, seed)
+    expected = Replay(program)(arguments)
+    everything_virtual = Factoring(program)
+    for rewritten in (everything_virtual.rewritten(), factored(program)):
+        for a, b in zip(expected, Replay(rewritten)(arguments), strict=True):
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
+            np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize("factor", [True, False])
+def test_a_sum_over_what_was_broadcast_counts_its_length(factor: bool) -> None:
+    x, w, b, u = np.ones((5, 2)), np.ones((2, 3)), np.arange(3.0), np.arange(1.0, 4)
+    run = lambda f, *arguments: tm.compile(f, factor=factor)(*arguments).numpy()
+    assert run(lambda x, w, b: tm.sum(x @ w + b), x, w, b) == 45
+    np.testing.assert_array_equal(run(lambda x, w, b: tm.mean(x @ w - b, 0), x, w, b), [2, 1, 0])
+    repeated = lambda u: tm.sum(tm.broadcast_to(u[:, None] @ u[None], (4, 3, 3)), axis=0)
+    np.testing.assert_array_equal(run(repeated, u), 4 * np.outer(u, u))
+
+
+def test_sums_of_different_lengths_are_not_added_up_first() -> None:
+    """Σₖ aᵢₖ cⱼ + Σₘ bᵢₘ cⱼ, where k counts to 3 and m to 2."""
+    b = Builder()
+    a, other, c = (b.input(k, shape, np.dtype(float)) for k, shape in enumerate([(4, 3), (4, 2), (5,)]))
+    products = []
+    for x, n in ((a, 3), (other, 2)):
+        ones = b.add(Broadcast((n, 5)), b.reshape(b.add(Ufunc("negative"), c), (1, 5)))
+        products.append(b.add(Contract("ik", "kj", "ij"), x, b.add(Ufunc("negative"), ones)))
+    program = b.finished([b.add(Contract("ij", "ij", ""), b.add(Ufunc("add"), *products), products[0])])
+    every = Factoring(program)
+    arguments = [np.arange(12.0).reshape(4, 3), np.arange(8.0).reshape(4, 2), np.arange(5.0)]
+    for short in (every.rewritten(), factored(program)):
+        assert Replay(short)(arguments) == Replay(program)(arguments)
+
+
+def test_a_number_that_is_a_product_itself_multiplies_a_product() -> None:
+    f = lambda w, u, v: (tm.sum(w * (u @ v)), tm.mean((u[:, None] @ u[None]) * tm.sum(u @ v), 0))
+    w, u, v = np.ones((4, 3)), np.arange(3.0), np.arange(1.0, 4)
+    total, mean = tm.compile(f)(w, u, v)
+    assert float(total) == 12 * 8
+    np.testing.assert_allclose(mean.numpy(), 8 * u, rtol=8 * np.finfo(float).eps)  # three sums, of three at most
+
+
+def test_weights_that_leave_the_range_of_their_dtype_stay_apart() -> None:
+    tiny, huge = 2.0**-50, 2.0**50
+    f = lambda a, b: tm.sum((((a[:, None] @ b[None]) * tiny) * tiny) * tiny, axis=0)
+    a, b = np.full(3, huge, np.float32), np.full(4, huge, np.float32)
+    np.testing.assert_array_equal(tm.compile(f)(a, b).numpy(), np.full(4, 3 * 2.0**-50, np.float32))
+
+
+def test_programs_of_two_dtypes_round_where_they_did() -> None:
+    """float32 products times a float64 number are float32 products still."""
+    f = lambda a, b, c: tm.sum((a[:, None] @ b[None]) * c, axis=0)
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=n).astype(np.float32) for n in (3, 4))
+    found = tm.compile(f)(a, b, np.array(1 / 3))
+    product = np.outer(a, b).astype(float) / 3
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found.numpy(), product.sum(0), rtol=0, atol=4 * np.finfo(float).eps * abs(product).sum())
 
 
 sizes = st.integers(1, 6)

@@ -19,9 +19,14 @@ many inner steps), and the result is kept only if the program takes no more oper
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import count
+from operator import le
+from typing import NamedTuple
 
-from tinymeta.engine.compile.network import FREE, MOVED, Factor, Labels, Term, merged, order
+import numpy as np
+
+from tinymeta.engine.compile.network import MOVED, Factor, Labels, Term, merged, order
 from tinymeta.engine.compile.operations import Contract, Operation, Reduce, Scale, Shape, Ufunc
 from tinymeta.engine.compile.program import Program, squeezed
 from tinymeta.engine.compile.sums import Writer
@@ -29,12 +34,14 @@ from tinymeta.engine.compile.views import Broadcast, Permute, Reshape
 
 TERMS = 40  # a sum of more products than this is not considered,
 CHAIN = 16  # nor a virtual node that stands for more: a recurrence's weights after an inner step have one for each time
+FACTORS = 16  # (or for products of more arrays,
+DEPTH = 100  # or that has more virtual nodes behind it, one after the other)
 EFFORT = 12_000  # sums whose cost is found out, a few seconds' worth: after that, what is virtual stays so
 
 
 def factored(program: Program) -> Program:
     """The same results with fewer operations, or the program as it is."""
-    pass_ = _Factoring(program)
+    pass_ = Factoring(program)
     if not pass_.virtual:
         return program
     pass_.search()
@@ -42,18 +49,30 @@ def factored(program: Program) -> Program:
     return found if found.flops() <= program.flops() else program
 
 
-class _Factoring:
+class Extent(NamedTuple):
+    """How much a virtual node stands for."""
+
+    terms: int = 1  # products in the sum,
+    factors: int = 1  # arrays in each of them,
+    depth: int = 0  # virtual nodes behind one another,
+    exponent: float = 0.0  # and the size of their weights, |log₂ weight|
+
+
+class Factoring:
     """One program, and the set of its nodes that are virtual."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.nodes = program.nodes
         self.users = program.users()
-        self.labels = count(FREE)
+        self.labels = count(-1, -1)
         self.size: dict[int, int] = {}
         linear = [self._is_linear(i) for i in range(len(self.nodes))]
         absorbed = [
-            linear[i] and i not in program.results and bool(self.users[i]) and all(linear[u] for u in self.users[i])
+            linear[i]
+            and i not in program.results
+            and bool(self.users[i])
+            and all(linear[u] and not self._is_number(i, u) for u in self.users[i])
             for i in range(len(self.nodes))
         ]
         summed = [False] * len(self.nodes)  # whether only sums read it: they can be part of the product
@@ -62,7 +81,7 @@ class _Factoring:
             ends = [isinstance(op, Reduce) or (so and not isinstance(op, Contract)) for so, op in readers]
             summed[i] = absorbed[i] and all(ends)
         self.virtual: set[int] = set()
-        terms: dict[int, int] = {}
+        extents: dict[int, Extent] = {}
         for i, node in enumerate(self.nodes):
             if not absorbed[i] or isinstance(node.op, Reduce):
                 continue
@@ -70,16 +89,28 @@ class _Factoring:
                 outer = summed[i] or node.size > max(self.nodes[x].size for x in node.inputs)
             else:
                 outer = any(x in self.virtual for x in node.inputs)
-            if outer and (many := self._count(i, terms)) <= CHAIN:
+            if not outer:
+                continue
+            extent = self._extent(i, extents)
+            # A product of two such weights, summed over an axis, is still a number of this dtype.
+            bound = np.finfo(node.dtype).maxexp / 3
+            if all(map(le, extent, (CHAIN, FACTORS, DEPTH, bound))):
                 self.virtual.add(i)
-                terms[i] = many
+                extents[i] = extent
 
-    def _count(self, i: int, terms: dict[int, int]) -> int:
-        """Of how many products node i is the sum, where those of virtual nodes are known."""
-        op, given = self.nodes[i].op, [terms.get(x, 1) for x in self.nodes[i].inputs]
-        if isinstance(op, Contract):
-            return math.prod(given)
-        return sum(given) if isinstance(op, Ufunc) and op.name in ("add", "subtract") else max(given)
+    def _extent(self, i: int, extents: dict[int, Extent]) -> Extent:
+        """What node i would stand for as a virtual one, where those before it are known."""
+        node = self.nodes[i]
+        given = [extents.get(x, Extent()) for x in node.inputs]
+        terms, factors, depth, exponent = (max(each) for each in zip(*given))
+        if isinstance(node.op, Contract):
+            terms, factors = math.prod(g.terms for g in given), sum(g.factors for g in given)
+            exponent = sum(g.exponent for g in given) + math.log2(self.program.cost(node)[0] / 2 / node.size)
+        elif isinstance(node.op, Ufunc) and node.op.name in ("add", "subtract"):
+            terms = sum(g.terms for g in given)
+        elif multiple := self._number(i):
+            exponent += abs(math.log2(abs(multiple[2]))) if multiple[2] else 0
+        return Extent(terms, factors, depth + 1, exponent)
 
     def search(self) -> None:
         """Make virtual nodes real wherever that costs less."""
@@ -146,9 +177,11 @@ class _Factoring:
         return sorted(found)
 
     def _is_linear(self, i: int) -> bool:
-        """Whether `_expanded` knows the operation: a product, or linear in its inputs."""
-        node = self.nodes[i]
-        if node.dtype is None or node.dtype.kind != "f":
+        """Whether `_expanded` knows the operation: a product, or linear in its inputs, all in one dtype."""
+        node, given = self.nodes[i], [self.nodes[x] for x in self.nodes[i].inputs]
+        if node.dtype is None or node.dtype.char not in "fd" or any(x.dtype != node.dtype for x in given):
+            return False
+        if any(0 in x.shape for x in (node, *given)):  # nothing to save
             return False
         op = node.op
         if isinstance(op, Reshape):
@@ -170,24 +203,28 @@ class _Factoring:
         for k in (1, 0) if times else (1,):
             value = self.nodes[node.inputs[k]].value
             if self.nodes[node.inputs[k]].size == 1 and node.shape == self.nodes[node.inputs[1 - k]].shape:
-                number = None if value is None else float(value.reshape(()))
-                if number is not None and not math.isfinite(number if times else 1 / number if number else math.inf):
-                    return None
+                number = None if value is None else abs(float(value.reshape(())))
                 if number is None and (isinstance(node.op, Scale) or not times):
                     continue  # a number that only the run knows may be 0 or infinite
-                weight = number if times or number is None else 1 / number
-                return node.inputs[1 - k], node.inputs[k], weight
+                if number is None:
+                    return node.inputs[1 - k], node.inputs[k], None
+                if not 0 < number < math.inf or abs(math.log2(number)) > np.finfo(node.dtype).maxexp / 3:
+                    return None  # 0·∞ is not 0, and weights are multiplied with one another
+                weight = float(value.reshape(()))
+                return node.inputs[1 - k], node.inputs[k], weight if times else 1 / weight
         return None
+
+    def _is_number(self, i: int, user: int) -> bool:
+        """Whether `user` is a multiple by node i, a number that only the run knows: a term names its place."""
+        multiple = self._number(user)
+        return multiple is not None and multiple[1] == i and multiple[2] is None
 
     def _sum(self, i: int) -> tuple[list[Term], Labels]:
         """Node i as a sum of networks over real nodes, and the labels of its axes."""
         node = self.nodes[i]
         axes = tuple(range(len(node.shape)))
         self.size.update(zip(axes, node.shape))
-        terms = merged(self._expanded(i, axes, top=True))
-        for term in terms:  # summed labels were renamed
-            for f in term.factors:
-                self.size.update(zip(f.labels, squeezed(self.nodes[f.parts[0][1]].shape)))
+        terms = merged(self._expanded(i, axes, top=True), self.size)
         return terms, tuple(k for k in axes if node.shape[k] != 1)
 
     def _expanded(self, i: int, labels: Labels, top: bool = False) -> list[Term]:
@@ -202,10 +239,11 @@ class _Factoring:
             named = dict(zip(op.out, labels))
             for letter, n in zip(op.a + op.b, shapes[0] + shapes[1]):
                 named.setdefault(letter, self._fresh(n))
-            left, right = (self._expanded(x, tuple(named[k] for k in ks), False) for x, ks in zip(inputs, (op.a, op.b)))
-            return [
+            left, right = (self._expanded(x, tuple(named[k] for k in ks)) for x, ks in zip(inputs, (op.a, op.b)))
+            terms = [
                 Term(s.weight * t.weight, s.factors + t.factors, s.scalars + t.scalars) for s in left for t in right
             ]
+            return self._summed(terms, set(named.values()) - set(labels))
         if isinstance(op, Ufunc) and op.name in ("add", "subtract"):
             sign = 1.0 if op.name == "add" else -1.0
             second = [t._replace(weight=sign * t.weight) for t in self._expanded(inputs[1], labels)]
@@ -219,7 +257,17 @@ class _Factoring:
             if weight is None:
                 return [t._replace(scalars=(*t.scalars, number)) for t in terms]
             return [t._replace(weight=weight * t.weight) for t in terms]
-        return self._expanded(inputs[0], self._through(op, labels, node.shape, shapes[0]))
+        before = self._through(op, labels, node.shape, shapes[0])
+        return self._summed(self._expanded(inputs[0], before), set(before) - set(labels))
+
+    def _summed(self, terms: list[Term], labels: Iterable[int]) -> list[Term]:
+        """The terms as sums over these labels: Σₖ t = n t where no factor of t has an axis k, of length n."""
+        found = []
+        for term in terms:
+            carried = {k for f in term.factors for k in f.labels}
+            times = math.prod(self.size[k] for k in labels if k not in carried)
+            found.append(term._replace(weight=times * term.weight))
+        return found
 
     def _through(self, op: Operation, labels: Labels, shape: Shape, before: Shape) -> Labels:
         """The labels on the input's axes of a view or a sum."""

@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
-Labels: TypeAlias = tuple[int, ...]  # one for each axis
+Labels: TypeAlias = tuple[int, ...]  # one for each axis: the result's count from 0, the others are summed over
 Pair: TypeAlias = tuple[int, int]
 
 MOVED = 16  # what it costs to read or write an array element, in floating-point operations
@@ -78,12 +78,13 @@ def _multiplied(
     return (*others, product), 2 * whole + MOVED * sum(moved)
 
 
-def merged(terms: list[Term]) -> list[Term]:
+def merged(terms: list[Term], size: dict[int, int]) -> list[Term]:
     """Terms that differ in one factor alone become one: A B + A C = A (B + C).
 
-    So the updates of several inner steps that share the layer's input, aᵀd₁ + aᵀd₂ + …, are one product.
+    So the updates of several inner steps that share the layer's input, aᵀd₁ + aᵀd₂ + …, are one product. `size` tells
+    how long each label's axis is, and learns it of the new names of summed labels.
     """
-    terms = [_renamed(term) for term in terms]
+    terms = [_renamed(term, size) for term in terms]
     changed = True
     while changed:
         changed = False
@@ -108,13 +109,16 @@ def merged(terms: list[Term]) -> list[Term]:
     return terms
 
 
-def _renamed(term: Term) -> Term:
-    """The term with its summed labels (those above FREE) named in the order in which they appear."""
+def _renamed(term: Term, size: dict[int, int]) -> Term:
+    """The term with its summed labels, negative until now, named by their length and the order in which they appear:
+    factors of different terms have equal labels only if they have equal shapes."""
     factors = sorted(term.factors, key=lambda f: (len(f.labels), f.parts))
     names: dict[int, int] = {}
-    for label in (i for f in factors for i in f.labels if i >= FREE):
-        names.setdefault(label, FREE + len(names))
+    for label in (i for f in factors for i in f.labels if i < 0):
+        if label not in names:
+            names[label] = FREE * (1 + size[label]) + len(names)
+            size[names[label]] = size[label]
     return term._replace(factors=tuple(Factor(f.parts, tuple(names.get(i, i) for i in f.labels)) for f in factors))
 
 
-FREE = 1000  # labels from here on are summed over; those below are the result's
+FREE = 1000  # labels from here on are summed over (and negative ones, before they are renamed); others are the result's

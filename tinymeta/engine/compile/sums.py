@@ -62,7 +62,8 @@ class Writer:
                     x = self._times(x, term.weight)
                 else:
                     y = self._times(y, term.weight)
-            spelled = ["".join(chr(0x100 + k) for k in labels) for labels in (a, c, out)]
+            letter = {k: chr(ord("a") + place) for place, k in enumerate(dict.fromkeys((*a, *c)))}
+            spelled = ["".join(letter[k] for k in labels) for labels in (a, c, out)]
             left.append((contract(b, spelled[0], x, spelled[1], y, spelled[2]), out))
         x, labels = left[0]
         if not pairs:

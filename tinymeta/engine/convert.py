@@ -44,6 +44,9 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
         return value if like is None else value.weak(like)
     if isinstance(value, (int, float, complex)) and like is not None:
         fits = like.kind == "f" and not isinstance(value, complex)
+        value = (
+            value.item() if isinstance(value, np.generic) else value
+        )  # NumPy's float64 is a float, as weak as others
         return Tensor(np.array(value, like if fits else np.result_type(like, value)))
     array = _array(value)
     if array.dtype.kind not in "fciub":
@@ -53,8 +56,14 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
 
 def as_tensors(values: Sequence[ArrayLike]) -> list[Tensor]:
     """The values as Tensors; Python numbers take the dtype of the first array that is not a mask."""
-    like = next((x.dtype for x in values if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind != "b"), None)
+    like = next((x.dtype for x in filter(_is_array, values) if x.dtype.kind != "b"), None)  # type: ignore[union-attr]
     return [as_tensor(x, like) for x in values]
+
+
+def _is_array(x: Any) -> bool:
+    """Whether x brings a dtype of its own: a Tensor (but no `Number`, which is one in form only), an array, or a
+    scalar of NumPy's that is no Python number."""
+    return type(x) is Tensor or (isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, (float, complex)))
 
 
 def _array(value: Any) -> Array:

@@ -25,7 +25,7 @@ With several outputs `g` and `y` are tuples, and `g` has None for an output that
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +48,7 @@ class Primitive:
     kinks: ClassVar[tuple[Kink, ...]]
     samples: ClassVar[tuple[Sample, ...]] = ()  # shapes and static arguments to test with; (): any that broadcast
     broadcasts: ClassVar[bool] = True  # inputs of different rank line up at their last axes
+    raises: ClassVar[bool] = False  # the kernel refuses some values: it runs even if nobody needs its result
     registry: ClassVar[dict[str, type[Primitive]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -95,7 +96,7 @@ def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
     try:
         data = primitive.kernel(*arrays, **static)
     except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
-        raise _explained(primitive, inputs, static, error) from error
+        raise explained(primitive, inputs, static, error) from error
     several = type(data) is tuple
     if type(data) is not ndarray and not several:
         data = np.asarray(data)
@@ -129,8 +130,8 @@ class part(Primitive):
     vjp = lambda g, y, bundle, index: g
 
 
-def _explained(
-    primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], error: Exception
+def explained(
+    primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], error: Exception
 ) -> Exception:
     """The kernel's error, retold with the operation, its arguments and the user's line."""
     if isinstance(error, (ShapeError, DtypeError)):

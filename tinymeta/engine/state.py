@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ class Watcher:
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
         """An operation has run."""
+
+    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
+        """Values have been checked (`demand.py`)."""
 
     def sweeping(self, nodes: dict[int, Tensor]) -> None:
         """A sweep over `nodes` (by id; it visits the latest first) begins."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import bind
-from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import log, softplus, square
 from tinymeta.ops.fused import cross_entropy_rows, unwatched
 from tinymeta.ops.reduce import mean, sum
@@ -47,15 +48,19 @@ def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
             f"cross_entropy needs logits (…, classes) and labels (…): {logits.shape} and {labels.shape} ({user_site()})"
         )
     classes = logits.shape[-1]
-    if labels.data.size and not (labels.data.min() >= 0 and labels.data.max() < classes):
-        raise ShapeError(
-            f"cross_entropy with {classes} classes needs labels from 0 to {classes - 1} and got some from "
-            f"{labels.data.min()} to {labels.data.max()} ({user_site()})"
-        )
+    demand(_within, labels, classes=classes)
     if unwatched(logits):
         return bind(cross_entropy_rows, logits, labels)  # type: ignore[no-any-return]
     picked = labels.expand_dims(-1) == np.arange(classes)
     return -sum(where(picked, log_softmax(logits), 0), -1)
+
+
+def _within(labels: Array, classes: int) -> None:
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise ShapeError(
+            f"cross_entropy with {classes} classes needs labels from 0 to {classes - 1} and got some from "
+            f"{labels.min()} to {labels.max()} ({user_site()})"
+        )
 
 
 def bce_with_logits(logits: ArrayLike, targets: ArrayLike) -> Tensor:

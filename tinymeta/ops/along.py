@@ -31,6 +31,7 @@ class take_along(Primitive):
         return np.moveaxis(y.reshape(*lead, k), -1, axis)
 
     reference = staticmethod(np.take_along_axis)
+    raises = True
     domain, kinks = (_any, Domain(0, 2, "index")), ()
     samples = (Sample(((2, 3), (2, 4)), {"axis": -1}), Sample(((3, 2), (2, 1)), {"axis": -2}))
     vjp = lambda g, y, x, indices, axis: (

@@ -84,6 +84,7 @@ class pow(Primitive):
     """y = a^b,   dy = b a^(b−1) da + y log(a) db. A zero exponent and a zero base each give a zero term."""
 
     kernel = reference = np.power
+    raises = True  # for integers with a negative exponent
     domain, kinks = (reals(0.5, 2), reals(-2, 2)), ()
     vjp = lambda g, y, a, b: (lambda: scale(g, scale(b, a ** (b - 1))), lambda: scale(g, scale(y, log(a))))
 

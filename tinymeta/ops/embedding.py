@@ -25,6 +25,7 @@ class one_hot_labels(Primitive):
         return y
 
     reference = kernel
+    raises = True
     domain, kinks, vjp = (Domain(0, 2, "index"),), (), None
     samples = (Sample(((2, 3),), {"classes": 3, "dtype": np.dtype(float)}),)
 

@@ -78,6 +78,7 @@ class gather(Primitive):
         return y.reshape(*y.shape[: h + before], *shape, *y.shape[h + before + 1 :])
 
     reference = kernel
+    raises = True
     domain, kinks, broadcasts = (reals(-2, 2), Domain(0, 2, "index")), (), False
     samples = (
         Sample(((2, 3), (4,)), {"axis": -1, "ndim": 1}),
@@ -130,6 +131,7 @@ class wrap(Primitive):
         return i % size if size else i
 
     reference = kernel
+    raises = True
     domain, kinks, vjp = (Domain(-3, 2, "index"),), (), None
     samples = (Sample(((2, 3),), {"size": 3}),)
 

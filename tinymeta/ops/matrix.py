@@ -28,6 +28,7 @@ class solve_matrices(Primitive):
     """X = A⁻¹ B,   dX = A⁻¹(dB − dA X)."""
 
     kernel = reference = np.linalg.solve
+    raises = True
     domain, kinks = (_square, reals(-2, 2)), ()
     samples = (Sample(((3, 3), (3, 2)), {}), Sample(((2, 2, 2), (2, 1)), {}))
 
@@ -41,6 +42,7 @@ class inv_matrices(Primitive):
     """Y = A⁻¹,   dY = −Y dA Y."""
 
     kernel = reference = np.linalg.inv
+    raises = True
     domain, kinks = (_square,), ()
     samples = (Sample(((3, 3),), {}), Sample(((2, 2, 2),), {}))
     vjp = lambda g, y, a: -bind(matmul_matrices, bind(matmul_matrices, y.mT, g), y.mT)
@@ -94,6 +96,7 @@ class cholesky_matrices(Primitive):
                 y[..., i, j] = np.sqrt(rest) if i == j else rest / y[..., j, j]
         return y
 
+    raises = True
     domain, kinks = (Domain(0.5, 2, "spd"),), ()
     samples = (Sample(((3, 3),), {}), Sample(((2, 2, 2),), {}))
 

@@ -54,7 +54,8 @@ for _name, _primitive in _comparisons.items():
 
 
 def _power(self: Tensor, exponent: Any) -> Tensor:
-    if isinstance(exponent, (int, float)) and exponent == 2:
+    squared = isinstance(exponent, int) or (isinstance(exponent, float) and self.dtype.kind in "fc")
+    if squared and self.dtype.kind != "b" and exponent == 2:
         return e.square(self)
     return bind(e.pow, self, as_tensor(exponent, self.dtype))  # type: ignore[no-any-return]
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.demand import demand
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.structure import astype
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import Array, Tensor
 
-_KINDS = "biufc"
+_WEAK: dict[str, Any] = {"b": False, "i": 0, "f": 0.0, "c": 0j}  # Python's numbers, by the kind of their dtype
 
 
 class Number(Tensor):
@@ -26,9 +27,17 @@ class Number(Tensor):
 
     def weak(self, like: np.dtype[Any]) -> Tensor:
         """This number in the dtype `like`, or in the next wider one where that can't hold it."""
-        mine = self.dtype
-        wanted = like if _KINDS.index(like.kind) >= _KINDS.index(mine.kind) else np.result_type(like, mine)
+        kind = self.dtype.kind
+        fits = like.kind == "f" and kind != "c"
+        wanted = like if fits else np.result_type(like, _WEAK[kind])
+        if kind == "i" and wanted.kind in "iu" and wanted != self.dtype:
+            demand(_within, self, dtype=wanted)
         return bind(astype, self, dtype=wanted)  # type: ignore[no-any-return]
+
+
+def _within(n: Array, dtype: np.dtype[Any]) -> None:
+    """Raises what `np.array(n, dtype)` does in eager code where a Python integer is too large for its partner."""
+    np.array(int(n), dtype)
 
 
 def _meeting(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -36,14 +45,23 @@ def _meeting(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
     def between(self: Number, other: Any) -> Any:
         if isinstance(other, (Number, int, float, complex)):
-            result = operator(self, other)
-            if result.dtype.kind != "b":
-                result.__class__ = Number
-            return result
+            return _weak(operator(self, other))
         met = as_tensor(other)
         return operator(self.weak(met.dtype), met)
 
     return between
+
+
+def _alone(operator: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An operator of Tensor on a lone Number."""
+    return lambda self: _weak(operator(self))
+
+
+def _weak(result: Any) -> Any:
+    """The result of Python's arithmetic on numbers is a Number (a comparison's is none: nothing is weaker)."""
+    if isinstance(result, Tensor) and result.dtype.kind != "b":
+        result.__class__ = Number
+    return result
 
 
 def number(value: Any) -> Number:
@@ -55,9 +73,14 @@ def number(value: Any) -> Number:
 
 def _take_operators() -> None:
     """Give Number the operators that Tensor has by now, each with a Number's manners."""
-    for name in ("add", "sub", "mul", "truediv", "pow", "matmul", "lt", "le", "gt", "ge", "eq", "ne"):
+    for name in _OPERATORS:
         for full in (f"__{name}__", f"__r{name}__"):
             if hasattr(Tensor, full):
                 setattr(Number, full, _meeting(getattr(Tensor, full)))
-    for name, value in {"__neg__": lambda self: self * -1, "__hash__": object.__hash__}.items():
-        setattr(Number, name, value)
+    for name in ("abs", "neg", "pos", "invert"):
+        setattr(Number, f"__{name}__", _alone(getattr(Tensor, f"__{name}__")))
+    Number.__hash__ = object.__hash__  # type: ignore[assignment]
+
+
+_OPERATORS = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"]
+_OPERATORS += ["lt", "le", "gt", "ge", "eq", "ne"]

@@ -12,19 +12,21 @@ operations it takes. They are values: equal ones are the same operation, which i
     Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (`views.py`)
     Gather, Scatter                      windows of an image as the rows of a matrix, and back (`views.py`)
     Call, Part                           anything else: a primitive's own kernel
+    Check                                an error, if values won't do
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 from tinymeta_kernels import erf
 
-from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.tensor import Array
+from tinymeta.engine.primitive import Primitive, explained
+from tinymeta.engine.tensor import Array, Tensor
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -33,6 +35,7 @@ class Operation:
     """What a node of a program does to the results of its inputs."""
 
     view = False  # whether the result shares its numbers with the input
+    effect = False  # whether it may raise an error by value, so that it runs even if nobody reads its result
 
     def shape(self, *shapes: Shape) -> Shape:
         raise TypeError(f"{type(self).__name__} does not know its result's shape")
@@ -207,6 +210,10 @@ class Call(Operation):
     static: Any
     hidden: int = 0
 
+    @property
+    def effect(self) -> bool:  # type: ignore[override]
+        return self.primitive.raises
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and self.primitive is other.primitive and self.key == other.key
 
@@ -214,8 +221,24 @@ class Call(Operation):
         return hash((self.primitive, self.key))
 
     def __call__(self, *xs: Array) -> Any:
-        y = self.primitive.kernel(*xs, **self.static)
+        try:
+            y = self.primitive.kernel(*xs, **self.static)
+        except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:  # as in eager code
+            raise explained(self.primitive, [Tensor(x, self.hidden) for x in xs], self.static, error) from error
         return tuple(_own(np.asarray(part), xs) for part in y) if type(y) is tuple else _own(np.asarray(y), xs)
+
+
+@dataclass(frozen=True)
+class Check(Operation):
+    """Raises an error if values won't do (`engine/demand.py`); it has no result."""
+
+    check: Callable[..., None]
+    key: Any
+    static: Any = field(compare=False)
+    effect = True
+
+    def __call__(self, *xs: Array) -> None:
+        self.check(*xs, **self.static)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 from tinymeta.engine.compile.operations import (
     Call,
     Cast,
+    Check,
     Constant,
     Contract,
     Copy,
@@ -132,8 +133,8 @@ class Builder:
         return self.add(Reshape(shape), x)
 
     def finished(self, results: Sequence[int]) -> Program:
-        """The program of these results, without what they don't need; inputs stay."""
-        needed = set(results) | {i for i, n in enumerate(self.nodes) if isinstance(n.op, Input)}
+        """The program of these results, without what they don't need; inputs and checks stay."""
+        needed = set(results) | {i for i, n in enumerate(self.nodes) if isinstance(n.op, Input) or n.op.effect}
         for i in range(len(self.nodes) - 1, -1, -1):
             if i in needed:
                 needed.update(self.nodes[i].inputs)
@@ -206,6 +207,6 @@ def _result_dtype(op: Operation, dtypes: list[Any]) -> Any:
         return dtypes[0]
     if isinstance(op, Cast):
         return op.to
-    if isinstance(op, (Call, Part)):
+    if isinstance(op, (Call, Part, Check)):
         return None
     raise TypeError(f"{type(op).__name__} has no inputs")

@@ -17,6 +17,7 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.compile.number import number
+from tinymeta.engine.compile.operations import Check, comparable
 from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.translate import translate
 from tinymeta.engine.convert import plain
@@ -73,6 +74,9 @@ class Recorder(Watcher):
         y = output.data
         if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
             output.data, self.let_go = _light(y), True
+
+    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
+        self.builder.add(Check(check, comparable(static), static), *[self.place(x) for x in inputs], shape=())
 
     def read(self, tensor: Tensor, how: str) -> None:
         place = self.places.get(tensor.id)
@@ -138,7 +142,7 @@ def dynamic(x: Any) -> Tensor | None:
     if isinstance(x, Tensor):
         return Tensor(x.data)
     if isinstance(x, NUMBERS) and not isinstance(x, bool):  # NumPy's float64 is a float, and as weak in eager code
-        return number(x)
+        return number(x) if np.asarray(x).dtype.kind in "ifc" else None  # larger integers than 2⁶³ are static
     if isinstance(x, (np.ndarray, np.generic)):
         return Tensor(plain(x)) if x.dtype.kind in NUMERIC else None
     return None

@@ -34,11 +34,13 @@ def translate(
         if inputs[0] in b.parts:
             return int(b.parts[inputs[0]][static["index"]])
         return b.add(Part(static["index"]), *inputs, shape=y.shape, dtype=y.dtype)
-    rule = _RULES.get(primitive.__name__) if _is_ours(primitive) else None
+    rule = _rule(b, primitive, inputs)
     found: Any = None
     if rule is not None:
         found = rule(b, *inputs, **static)
-    elif isinstance(primitive.kernel, np.ufunc) and primitive.kernel.nout == 1:
+    elif (
+        isinstance(primitive.kernel, np.ufunc) and primitive.kernel.nout == 1 and not _may_refuse(b, primitive, inputs)
+    ):
         found = b.add(Ufunc(primitive.kernel.__name__), *of_one_rank(b, inputs))
     if isinstance(found, int) and _fits(b, found, y):
         return int(found)
@@ -54,8 +56,19 @@ def _fits(b: Builder, i: int, y: Array) -> bool:
     return (b.nodes[i].shape, b.nodes[i].dtype) == (y.shape, y.dtype)
 
 
-def _is_ours(primitive: type[Primitive]) -> bool:
-    return primitive.__module__.startswith("tinymeta.")
+def _rule(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...]) -> Rule | None:
+    """How to write out a primitive of the package on these inputs, if there is a way."""
+    if not primitive.__module__.startswith("tinymeta."):
+        return None
+    found = _MOVES.get(primitive.__name__)
+    if found is None and all(b.nodes[i].dtype is not None and b.nodes[i].dtype.kind == "f" for i in inputs):
+        found = _FORMULAS.get(primitive.__name__)
+    return found
+
+
+def _may_refuse(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...]) -> bool:
+    """Whether a ufunc's loop may raise an error, which takes Python: NumPy's do so for integers alone (2⁻¹)."""
+    return primitive.raises and all(b.nodes[i].dtype.kind in "iub" for i in inputs)
 
 
 def _elementwise(op: Any) -> Rule:
@@ -119,41 +132,46 @@ def _slice(key: tuple[Any, ...], hidden: int) -> Slice:
     return Slice((*((None, None, None),) * hidden, *plain))
 
 
-_RULES: dict[str, Rule] = {
+# For numbers of any dtype.
+_MOVES: dict[str, Rule] = {
     "astype": formulas.astype,
     "broadcast_to": _broadcast,
-    "conv2d_images": convolution.images,
-    "conv2d_input": convolution.input_,
-    "conv2d_weight": convolution.weight,
     "enter": _enter,
-    "erf": lambda b, x: b.add(Erf(), x),
     "index": _index,
     "leave": _leave,
     "lift": _lift,
+    "permute": _permute,
+    "place": _place,
+    "put_pixels": pooling.put,
+    "reshape": _reshape,
+    "scale": formulas.scale,
+    "spread": _spread,
+    "stop_gradient": lambda b, x: x,
+    "take_pixels": pooling.take,
+    "unrecorded": lambda b, *xs, rule, n: xs[:n],
+    "where": _elementwise(Where()),
+}
+
+# For floating point: constants and sums are in the dtype of an operand, which a boolean or an integer can't hold.
+_FORMULAS: dict[str, Rule] = {
+    "conv2d_images": convolution.images,
+    "conv2d_input": convolution.input_,
+    "conv2d_weight": convolution.weight,
+    "erf": lambda b, x: b.add(Erf(), x),
     "log_softmax_axis": formulas.log_softmax_axis,
     "matmul_matrices": lambda b, *xs: matmul(b, *of_one_rank(b, xs)),
     "mean_windows": pooling.mean,
     "normalize": formulas.normalize,
     "normalize_input": formulas.normalize_input,
     "normalize_input_grad": formulas.normalize_input_grad,
-    "permute": _permute,
-    "place": _place,
-    "put_pixels": pooling.put,
     "reciprocal": formulas.reciprocal,
     "relu": formulas.relu,
     "repeat_axes": formulas.repeat_axes,
-    "reshape": _reshape,
-    "scale": formulas.scale,
     "sigmoid": formulas.sigmoid,
     "softmax_axis": formulas.softmax_axis,
     "softplus": formulas.softplus,
-    "spread": _spread,
     "spread_windows": pooling.spread,
-    "unrecorded": lambda b, *xs, rule, n: xs[:n],
-    "stop_gradient": lambda b, x: x,
     "sum_axes": formulas.sum_axes,
     "sum_tasks": formulas.sum_tasks,
     "sum_to": formulas.sum_to,
-    "take_pixels": pooling.take,
-    "where": _elementwise(Where()),
 }

@@ -1,0 +1,80 @@
+"""What an operation refuses by value it refuses in every call: eagerly, while recording, and when replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+from tinymeta.engine.compile.compiled import executor
+from tinymeta.engine.compile.record import record
+from tinymeta.engine.compile.replay import Replay
+from tinymeta.engine.errors import ShapeError
+
+x = np.random.default_rng(0).normal(size=(4, 3))
+INSIDE = np.array([0, 1, 2, 0])
+OUTSIDE = [np.array([0, 1, 2, 3]), np.array([0, 1, 2, -7])]
+REGULAR, SINGULAR = np.eye(3), -np.ones((3, 3))
+
+CASES: dict[str, tuple[Callable[[Any], Any], Any, list[Any]]] = {
+    "cross_entropy": (lambda y: tm.nn.cross_entropy(x, y), INSIDE, OUTSIDE),
+    "its gradient": (lambda y: tm.grad(tm.nn.cross_entropy)(x, y), INSIDE, OUTSIDE),
+    "under vmap": (lambda y: tm.vmap(lambda r, n: tm.nn.cross_entropy(r[None], n[None]))(x, y), INSIDE, OUTSIDE),
+    "take": (lambda i: tm.take(x, i), INSIDE, [OUTSIDE[1], OUTSIDE[0] + 1]),
+    "two indices": (lambda i: tm.tensor(x)[i, i], INSIDE, OUTSIDE),
+    "take_along_axis": (lambda i: tm.take_along_axis(x, i[:, None]), INSIDE, OUTSIDE),
+    "index_set": (lambda i: tm.index_set(x, i, 1.0), np.array([0, 1]), [np.array([0, 9])]),
+    "embedding": (lambda i: tm.nn.Embedding(3, 2, rng=np.random.default_rng(0))(i), INSIDE, OUTSIDE),
+    "one_hot": (lambda y: tm.one_hot(y, 3), INSIDE, OUTSIDE),
+    "solve": (lambda a: tm.solve(a, np.ones(3)), REGULAR, [SINGULAR]),
+    "inv": (tm.inv, REGULAR, [SINGULAR]),
+    "cholesky": (tm.cholesky, REGULAR, [SINGULAR]),
+    "inverses of several": (tm.vmap(tm.inv), np.stack([REGULAR] * 2), [np.stack([REGULAR, SINGULAR])]),
+    "gradient of det": (tm.grad(tm.det), REGULAR, [SINGULAR]),
+    "whole powers": (lambda n: tm.pow(n, n), np.array([1, 2]), [np.array([1, -2])]),
+}
+
+
+@pytest.mark.parametrize(("f", "good", "bad"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize("needed", [True, False], ids=["result", "unread"])
+def test_a_replayed_program_refuses_what_eager_code_refuses(
+    f: Callable[[Any], Any], good: Any, bad: list[Any], needed: bool
+) -> None:
+    g = f if needed else lambda a: (f(a), a * 2)[1]
+    compiled = tm.compile(g)
+    first = np.asarray(compiled(good))
+    for _ in range(2):
+        for arguments in bad:
+            with pytest.raises(Exception) as expected:
+                g(arguments)
+            with pytest.raises(expected.type) as found:
+                compiled(arguments)
+            line = f"{__name__.split('.')[-1]}.py:"  # the same sentence, but for the line that it was called from
+            assert _without(str(found.value), line) == _without(str(expected.value), line)
+        np.testing.assert_array_equal(np.asarray(compiled(good)), first)  # an error leaves nothing behind
+    assert len(compiled.programs()) == 1
+
+
+def _without(text: str, line: str) -> str:
+    before, found, after = text.partition(line)
+    return before + after.lstrip("0123456789") if found else text
+
+
+@pytest.mark.parametrize("run", [Replay, executor], ids=["replay", "machine"])
+def test_a_check_survives_where_only_it_reads_its_argument(run: Any) -> None:
+    recording = record(lambda given: (tm.nn.cross_entropy(x, given[0]), given[1] + 1.0)[1], [INSIDE, x], [])
+    program = run(recording.program)
+    np.testing.assert_array_equal(program([INSIDE, x])[0], x + 1)
+    with pytest.raises(ShapeError, match="labels from 0 to 2"):
+        program([OUTSIDE[0], x])
+
+
+def test_a_first_call_with_bad_values_fails_and_records_nothing() -> None:
+    compiled = tm.compile(lambda y: tm.nn.cross_entropy(x, y))
+    with pytest.raises(ShapeError):
+        compiled(OUTSIDE[0])
+    assert not compiled.programs()
+    assert compiled(INSIDE).shape == ()

@@ -29,7 +29,7 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 
-__all__ = ["CAST", "ERF", "GEMM", "LOOP", "SCALE", "SUM", "WHERE", "WORK", "run"]
+__all__ = ["CAST", "ERF", "GEMM", "LOOP", "ORDINARY", "SCALE", "SUM", "TRANSPOSED", "WHERE", "WORK", "run"]
 
 LOOP = 0  # a ufunc's inner loop at `address`
 SCALE = 1  # out = x·y, but 0 where x is 0 and y has no number
@@ -39,8 +39,11 @@ GEMM = 4  # out = alpha x y + beta out; after the operands: transposed x, y; m, 
 SUM = 5  # out += the rows of x, which run along the last axis but one
 ERF = 6  # out = the error function of x
 
+ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words, how a matrix lies
+
 ROOM = 512  # numbers that a loop holds back before it writes them
-WORK = 40 + ROOM  # 64-bit integers that a run needs
+AXES = 68  # of an instruction: an array of NumPy has at most 64
+WORK = 24 + 2 * AXES + ROOM  # 64-bit integers that a run needs
 
 
 @intrinsic
@@ -221,8 +224,9 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
     out_work : int64 array of WORK
         Room for the addresses, strides and sizes of one instruction, and for ROOM numbers.
     """
-    address, stride, size, index = out_work[:8], out_work[8:16], out_work[16:24], out_work[24:32]
-    row_stride, spare = out_work[32:40], out_work[40:].ctypes.data
+    address, stride, row_stride = out_work[:8], out_work[8:16], out_work[16:24]
+    size, index = out_work[24 : 24 + AXES], out_work[24 + AXES : 24 + 2 * AXES]
+    spare = out_work[24 + 2 * AXES :].ctypes.data
     for task in range(first, last, block):
         tasks = min(block, last - task)
         at = 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads, addresses, machine
+from tinymeta_kernels import _threads, machine
 
 from tinymeta.engine.compile.layout import Layout, packed, seen
 from tinymeta.engine.compile.machine import Machine
@@ -170,13 +170,6 @@ def test_the_work_is_shared_between_any_number_of_cores(cores: int, monkeypatch:
     arrays = [values((7, 3, 4), 0, float), values((4, 5), 1, float), np.linspace(-1, 1, 20_000)]
     for found, expected in zip(Machine(program)(arrays), Replay(program)(arrays), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
-
-
-def test_addresses_are_only_given_out_where_they_compute_the_right_thing() -> None:
-    assert addresses.loop("add", (np.dtype(float),) * 3) is not None
-    assert addresses.loop("add", (np.dtype(float), np.dtype(bool), np.dtype("int8"))) is None
-    wrong = addresses.loop("subtract", (np.dtype(float),) * 3)
-    assert wrong is not None and not addresses._agrees(wrong, np.add, (np.dtype(float),) * 3)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from tinymeta_kernels import addresses
+from tinymeta_kernels import contract
 
 from tinymeta.engine.compile.block import Block
 from tinymeta.engine.compile.layout import ARENA, FIRST, Layout, packed
@@ -54,26 +54,26 @@ def can_call(program: Program, node: Node) -> bool:
     """Whether the machine has an instruction for the node."""
     dtypes = [program.nodes[x].dtype for x in node.inputs]
     op = node.op
-    if node.dtype is None or 0 in node.shape:
+    if node.dtype is None or any(0 in each.shape for each in (node, *(program.nodes[x] for x in node.inputs))):
         return False
     if isinstance(op, (Copy, Gather)):
         copying = ("bitwise_or", (node.dtype,) * 3) if node.dtype.kind == "b" else ("positive", (node.dtype,) * 2)
-        return addresses.loop(*copying) is not None
+        return contract.loop(*copying) is not None
     if isinstance(op, Ufunc):
-        return addresses.loop(op.name, (*dtypes, node.dtype)) is not None
+        return contract.loop(op.name, (*dtypes, node.dtype)) is not None
     if node.dtype.char not in "fd":
         return False
     if isinstance(op, Cast):
-        return dtypes[0].char in "fd"
+        return dtypes[0].char in "fd" and dtypes[0] != node.dtype
     if isinstance(op, Scatter):
-        return addresses.loop("add", (node.dtype,) * 3) is not None
+        return contract.loop("add", (node.dtype,) * 3) is not None
     if isinstance(op, Reduce):
-        return addresses.loop(op.name, (node.dtype,) * 3) is not None
+        return contract.loop(op.name, (node.dtype,) * 3) is not None
     if isinstance(op, Where) and dtypes.pop(0).kind != "b":
         return False
     same = all(d == node.dtype for d in dtypes)
     if isinstance(op, Contract):
-        return same and addresses.gemm(node.dtype) is not None
+        return same and contract.gemm(node.dtype) is not None
     return same and isinstance(op, (Scale, Where, Erf))
 
 

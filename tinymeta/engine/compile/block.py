@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tinymeta.engine.compile import instructions
-from tinymeta.engine.compile.layout import PARTIAL, SCRATCH, ZERO, Layout, packed, seen, seen_through
+from tinymeta.engine.compile.layout import PARTIAL, SCRATCH, ZERO, Layout, Unplaceable, packed, seen, seen_through
 from tinymeta.engine.compile.moves import OUT, SLOW, Matrices, moves
 from tinymeta.engine.compile.operations import Contract, Copy, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.engine.compile.room import Room
@@ -59,7 +59,8 @@ class Block:
             step.body += instructions.reduction(op, dtype, given[0], out, shape, tasks, self.size)
         elif isinstance(op, Gather):
             view = seen_through(op.views, given[0], self.nodes[node.inputs[0]].shape)
-            assert view is not None, "windows and slices need no copy"
+            if view is None:
+                raise Unplaceable(f"{op} reads an array that it can't see without a copy")
             step.body += instructions.copy(dtype, view, out, self._shape(i), self._axis(i), self.size)
         elif isinstance(op, Scatter):
             step.body += self._scattered(op, i, given[0], out)
@@ -87,7 +88,8 @@ class Block:
         if not op.covers(self.nodes[given].shape):
             code = instructions.copy(node.dtype, zero, out, node.shape, self._axis(i), self.size)
         view = seen_through(op.views, out, op.to)
-        assert view is not None, "windows and slices need no copy"
+        if view is None:
+            raise Unplaceable(f"{op} writes an array that it can't see without a copy")
         shape, tasks = self.nodes[given].shape, self._axis(given)
         if not op.overlaps:
             return code + instructions.copy(node.dtype, x, view, shape, tasks, self.size)
@@ -115,7 +117,8 @@ class Block:
                 matrices.layouts[which] = copy
                 places.append(place)
             _, code = matrices.product()
-        assert code, f"{op} has no form that the machine can multiply"
+        if not code:
+            raise Unplaceable(f"{op} has no form that the BLAS can multiply")
         step.body += before + code + after
         for place in places:
             self.room.give(*place)
@@ -216,7 +219,8 @@ class Block:
         if self.loop.kind == "tiles":
             return self._seen(inner)
         view = seen(node.op, self._seen(inner), self.nodes[inner].shape, node.shape)
-        assert view is not None, "a reshape reads what lies in row-major order"
+        if view is None:
+            raise Unplaceable(f"{node.op} reads an array that doesn't lie in row-major order")
         return view
 
     def _copied(self, x: int, layout: Layout, to: Layout) -> list[int]:

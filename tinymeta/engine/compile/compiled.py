@@ -18,6 +18,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.compile.arguments import Statics
 from tinymeta.engine.compile.factor import factored
 from tinymeta.engine.compile.key import frozen, of_structure
+from tinymeta.engine.compile.layout import Unplaceable
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.compile.record import NUMBERS, NUMERIC, Recording, dynamic, record
 from tinymeta.engine.compile.replay import Replay
@@ -115,7 +116,7 @@ def executor(program: Program) -> Callable[[list[Array]], list[Array]]:
 
     try:
         return Machine(program)
-    except AssertionError:  # a product laid out in a way that the machine's BLAS calls have no form for
+    except Unplaceable:
         return Replay(program)
 
 

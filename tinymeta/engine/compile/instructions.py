@@ -6,12 +6,12 @@ import math
 from itertools import product as product_of
 from typing import Any
 
-from tinymeta_kernels import addresses, machine
+from tinymeta_kernels import contract, machine
+from tinymeta_kernels.machine import ORDINARY, TRANSPOSED
 
-from tinymeta.engine.compile.layout import Dim, Layout, nested, with_long_inner
+from tinymeta.engine.compile.layout import Dim, Layout, Unplaceable, inner_choices, nested, with_long_inner
 from tinymeta.engine.compile.operations import Cast, Contract, Erf, Operation, Reduce, Scale, Shape, Ufunc, Where
 
-ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words
 TYPICAL = 8  # tasks in a block
 TRAFFIC, CALL = 8, 200  # multiplications in the time of moving a number, and of calling the BLAS
 
@@ -20,19 +20,24 @@ def elementwise(
     op: Operation, dtypes: list[Any], given: list[Layout], out: Layout, shape: Shape, tasks: int | None, block: int
 ) -> list[int]:
     """`out = op(*given)`, with every operand broadcast to `shape`; dtypes are those of the inputs and the result."""
-    data = dtypes[-1].itemsize
-    address = 0
-    if isinstance(op, Ufunc):
-        found = addresses.loop(op.name, tuple(dtypes))
-        assert found is not None
-        opcode, (address, data) = machine.LOOP, found
-    else:
-        opcode = {Scale: machine.SCALE, Where: machine.WHERE, Erf: machine.ERF, Cast: machine.CAST}[type(op)]
-        if isinstance(op, Cast):
-            data = dtypes[0].itemsize
     layouts = [*given, out]
-    dims = with_long_inner(nested(shape, [x.strides for x in layouts], tasks), block)
-    return _instruction(opcode, address, data, layouts, dims)
+    dims = nested(shape, [x.strides for x in layouts], tasks)
+    if isinstance(op, Ufunc):
+        return _loop(op.name, dtypes, layouts, dims, block)
+    opcode = {Scale: machine.SCALE, Where: machine.WHERE, Erf: machine.ERF, Cast: machine.CAST}[type(op)]
+    return _instruction(opcode, 0, dtypes[-2].itemsize, layouts, with_long_inner(dims, block))
+
+
+def _loop(name: str, dtypes: list[Any], layouts: list[Layout], dims: list[Dim], block: int) -> list[int]:
+    """A ufunc's loop along the axis that serves best, of those along which it has been found to be right."""
+    found = contract.loop(name, tuple(dtypes))
+    *given, out = layouts
+    in_place = tuple(k for k, x in enumerate(given) if x == out)
+    neighbours = Dim(1, False, tuple(d.itemsize for d in dtypes))  # one number a call, where nothing else is right
+    for choice in (with_long_inner(dims, block), *inner_choices(dims, block), [*dims, neighbours]):
+        if found and choice and contract.holds(name, tuple(dtypes), choice[-1].strides, in_place):
+            return _instruction(machine.LOOP, *found, layouts, choice)
+    raise Unplaceable(f"NumPy's loop of {name} for {', '.join(map(str, dtypes))} is not right even for single numbers")
 
 
 def copy(dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
@@ -43,8 +48,6 @@ def copy(dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, bl
 
 def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
     """`out = op(out, x)` along the axes of `shape` that `out` lacks."""
-    found = addresses.loop(op.name, (dtype,) * 3)
-    assert found is not None
     kept = iter(out.strides)
     strides = tuple(0 if k in op.axes else next(kept) for k in range(len(shape)))
     layouts = [out._replace(strides=strides), x, out._replace(strides=strides)]
@@ -54,7 +57,7 @@ def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, task
         if run == (dtype.itemsize,) * 3 and rows[0] == 0 and rows[1] > 0:
             dims = [d._replace(strides=d.strides[1:]) for d in dims]
             return _instruction(machine.SUM, 0, dtype.itemsize, layouts[1:], dims)
-    return _instruction(machine.LOOP, found.address, found.data, layouts, with_long_inner(dims, block))
+    return _loop(op.name, [dtype] * 3, layouts, dims, block)
 
 
 def _instruction(opcode: int, address: int, data: int, layouts: list[Layout], dims: list[Dim]) -> list[int]:
@@ -99,8 +102,9 @@ def product(
         swap = {ORDINARY: TRANSPOSED, TRANSPOSED: ORDINARY}
         a_form, b_form = (swap[b_form[0]], b_form[1]), (swap[a_form[0]], a_form[1])
         operands, sizes, places = [b, a, out], [n_dim, m_dim, k_dim], (1, 0, 2)
-    address = addresses.gemm(dtype)
-    assert address is not None
+    address = contract.gemm(dtype)
+    if address is None:
+        return math.inf, []
     loops = [Dim(d.size, d.tasks, tuple(d.strides[p] for p in places)) for d in loops]
     code = _instruction(machine.GEMM, address, item, operands, [*loops, Dim(1, False, (0, 0, 0))])
     code += [a_form[0], b_form[0], *(-d.size if d.tasks else d.size for d in sizes)]

@@ -13,6 +13,10 @@ Strides = tuple[int, ...]
 ARENA, SCRATCH, PARTIAL, ZERO, FIRST = range(5)  # pieces of memory, as told in `assemble.py`
 
 
+class Unplaceable(Exception):
+    """A program that the machine can't run: an array lies in a way that no instruction reads or writes."""
+
+
 class Layout(NamedTuple):
     """Where the element at index 0 is, and how far apart neighbours are, in bytes."""
 
@@ -128,6 +132,13 @@ def with_long_inner(dims: list[Dim], block: int) -> list[Dim]:
         if length[longest] > 2 * length[-1]:
             return [d for k, d in enumerate(dims) if k != longest] + [dims[longest]]
     return dims
+
+
+def inner_choices(dims: list[Dim], block: int) -> list[list[Dim]]:
+    """The loops with each of them innermost, the longest first."""
+    length = [d.size * (block if d.tasks else 1) for d in dims]
+    order = sorted(range(len(dims)), key=lambda k: -length[k])
+    return [[d for j, d in enumerate(dims) if j != k] + [dims[k]] for k in order]
 
 
 def volume(dims: list[Dim]) -> int:

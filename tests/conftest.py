@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ["TINYMETA_CHECK"] = "1"  # the stages of the compiler check one another in every test
+
 settings.register_profile(
     "steady", derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )

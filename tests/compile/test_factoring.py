@@ -16,7 +16,7 @@ from tests.compile.workloads import omniglot, sine
 from tinymeta.engine.compile.factor import Factoring, factored
 from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.network import Factor, Term, merged, order
-from tinymeta.engine.compile.operations import Contract, Ufunc
+from tinymeta.engine.compile.operations import Contract, Reduce, Ufunc
 from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.views import Broadcast
@@ -123,18 +123,19 @@ def test_a_sum_over_what_was_broadcast_counts_its_length(factor: bool) -> None:
 
 
 def test_sums_of_different_lengths_are_not_added_up_first() -> None:
-    """Σₖ aᵢₖ cⱼ + Σₘ bᵢₘ cⱼ, where k counts to 3 and m to 2."""
+    """Σₖ aᵢₖ uₚ v_q + Σₘ bᵢₘ uₚ v_q, where k counts to 3 and m to 2: a and b can't be added."""
     b = Builder()
-    a, other, c = (b.input(k, shape, np.dtype(float)) for k, shape in enumerate([(4, 3), (4, 2), (5,)]))
-    products = []
-    for x, n in ((a, 3), (other, 2)):
-        ones = b.add(Broadcast((n, 5)), b.reshape(b.add(Ufunc("negative"), c), (1, 5)))
-        products.append(b.add(Contract("ik", "kj", "ij"), x, b.add(Ufunc("negative"), ones)))
-    program = b.finished([b.add(Contract("ij", "ij", ""), b.add(Ufunc("add"), *products), products[0])])
+    shapes = [(4, 3), (4, 2), (5,), (6,)]
+    a, other, u, v = (b.input(k, shape, np.dtype(float)) for k, shape in enumerate(shapes))
+    outer = b.reshape(b.add(Contract("p", "q", "pq"), u, v), (1, 5, 6))
+    products = [
+        b.add(Contract("ik", "kpq", "ipq"), x, b.add(Broadcast((n, 5, 6)), outer)) for x, n in ((a, 3), (other, 2))
+    ]
+    program = b.finished([b.add(Reduce("add", (2,)), b.add(Ufunc("add"), *products))])
     every = Factoring(program)
-    arguments = [np.arange(12.0).reshape(4, 3), np.arange(8.0).reshape(4, 2), np.arange(5.0)]
+    arguments = [np.arange(float(np.prod(shape))).reshape(shape) for shape in shapes]
     for short in (every.rewritten(), factored(program)):
-        assert Replay(short)(arguments) == Replay(program)(arguments)
+        np.testing.assert_array_equal(Replay(short)(arguments)[0], Replay(program)(arguments)[0])
 
 
 def test_a_number_that_is_a_product_itself_multiplies_a_product() -> None:

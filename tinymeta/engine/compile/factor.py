@@ -30,6 +30,9 @@ from tinymeta.engine.compile.network import MOVED, Factor, Labels, Term, merged,
 from tinymeta.engine.compile.operations import Contract, Operation, Reduce, Scale, Shape, Ufunc
 from tinymeta.engine.compile.program import Program, squeezed
 from tinymeta.engine.compile.sums import Writer
+from tinymeta.engine.compile.verify import checking
+from tinymeta.engine.compile.verify_program import recorded
+from tinymeta.engine.compile.verify_rewritten import rewritten
 from tinymeta.engine.compile.views import Broadcast, Permute, Reshape
 
 TERMS = 40  # a sum of more products than this is not considered,
@@ -146,7 +149,11 @@ class Factoring:
             if i not in self.virtual:
                 expanded = any(x in self.virtual for x in node.inputs)
                 writer.write(i, *self._sum(i)) if expanded else writer.copy(i)
-        return writer.finished(self.program.results)
+        program, image = writer.finished(self.program.results)
+        if checking():
+            recorded(program, "factored program")
+            rewritten(self.program, program, image, "factored program")
+        return program
 
     def cost(self, i: int) -> float:
         """What a real node costs with the virtual ones in front of it expanded."""

@@ -215,10 +215,11 @@ class Call(Operation):
         return self.primitive.raises
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Call) and self.primitive is other.primitive and self.key == other.key
+        same = isinstance(other, Call) and self.primitive is other.primitive and self.hidden == other.hidden
+        return same and self.key == other.key  # type: ignore[union-attr]
 
     def __hash__(self) -> int:
-        return hash((self.primitive, self.key))
+        return hash((self.primitive, self.hidden, self.key))
 
     def __call__(self, *xs: Array) -> Any:
         try:
@@ -254,18 +255,3 @@ class Part(Operation):
 def _own(y: Array, xs: tuple[Array, ...]) -> Array:
     """A result in memory of its own: a kernel may return a view of an input, whose buffer is soon used again."""
     return y.copy() if any(np.may_share_memory(y, x) for x in xs) else y
-
-
-def comparable(value: Any) -> Any:
-    """A static argument in a form that can be compared and hashed; objects of unknown kinds equal only themselves."""
-    if isinstance(value, (tuple, list)):
-        return tuple(comparable(v) for v in value)
-    if isinstance(value, dict):
-        return tuple((k, comparable(v)) for k, v in sorted(value.items()))
-    if isinstance(value, slice):
-        return slice, value.start, value.stop, value.step
-    try:
-        hash(value)
-    except TypeError:
-        return id(value)
-    return type(value), value

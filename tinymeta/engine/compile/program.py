@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinymeta.engine.compile import verify_rewritten, verify_rules
 from tinymeta.engine.compile.operations import (
     Call,
     Cast,
@@ -31,6 +32,7 @@ from tinymeta.engine.compile.operations import (
     Ufunc,
     Where,
 )
+from tinymeta.engine.compile.verify import checking
 from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice
 from tinymeta.engine.tensor import Array
 
@@ -94,12 +96,15 @@ class Builder:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.parts: dict[int, tuple[int, ...]] = {}  # calls with several results that were written out
+        self.moved: dict[int, int] = {}  # once finished: where each node is in the program
         self._places: dict[Any, int] = {}
+        self._checks = checking()
 
     def input(self, position: int, shape: Shape, dtype: Any) -> int:
         return self._new(Node(Input(position), (), shape, dtype))
 
     def constant(self, value: Array) -> int:
+        value = np.asarray(value)
         small = value.size <= 64
         key = (value.shape, value.dtype.str, value.tobytes()) if small else ("large", len(self.nodes))
         return self._new(Node(Constant(key), (), value.shape, value.dtype, value))
@@ -108,6 +113,8 @@ class Builder:
         """The place of `op` on these inputs. A `Call` brings its result's shape and dtype."""
         normal = self._normal_view(op, inputs[0]) if op.view else None
         if normal is not None:
+            if self._checks:
+                verify_rules.normal(self.nodes, op, inputs[0], normal)
             return normal
         given = [self.nodes[i] for i in inputs]
         if shape is None:
@@ -118,7 +125,10 @@ class Builder:
         foldable = given and all(x.value is not None for x in given) and node.dtype is not None
         if foldable and node.size <= max(FOLDED, *(x.size for x in given)):
             with np.errstate(all="ignore"):
-                return self.constant(op(*(x.value for x in given)))  # type: ignore[operator]
+                value = np.asarray(op(*(x.value for x in given)))  # type: ignore[operator]
+            if self._checks:
+                verify_rules.folded(node, value)
+            return self.constant(value)
         return self._new(node)
 
     def copy(self, node: Node, inputs: Sequence[int]) -> int:
@@ -140,6 +150,7 @@ class Builder:
                 needed.update(self.nodes[i].inputs)
         place = {old: new for new, old in enumerate(sorted(needed))}
         nodes = [self.nodes[i]._replace(inputs=tuple(place[x] for x in self.nodes[i].inputs)) for i in place]
+        self.moved = place
         return Program(nodes, tuple(place[i] for i in results))
 
     def _new(self, node: Node) -> int:
@@ -148,6 +159,8 @@ class Builder:
         if place is None:
             place = self._places[key] = len(self.nodes)
             self.nodes.append(node)
+        elif self._checks:
+            verify_rules.met(self.nodes[place], node)
         return place
 
     def _normal_view(self, op: Operation, x: int) -> int | None:
@@ -183,6 +196,8 @@ def with_copies(program: Program) -> tuple[Program, set[int]]:
             inputs = [b.add(Copy(), inputs[0])]
         place.append(b.copy(node, inputs))
     copied = b.finished([place[i] for i in program.results])
+    if checking():
+        verify_rewritten.rewritten(program, copied, {i: b.moved[x] for i, x in enumerate(place) if x in b.moved})
     return copied, {n.inputs[0] for n in copied.nodes if _rearranges(copied, n, n.inputs)}
 
 
@@ -203,7 +218,9 @@ def _result_dtype(op: Operation, dtypes: list[Any]) -> Any:
         return np.result_type(*dtypes)
     if isinstance(op, Where):
         return np.result_type(*dtypes[1:])
-    if isinstance(op, (Copy, Erf, Reduce, Reshape, Permute, Broadcast, Slice, Gather, Scatter)):
+    if isinstance(op, Reduce):  # a sum of booleans is a number
+        return getattr(np, op.name).reduce(np.ones(1, dtypes[0])).dtype
+    if isinstance(op, (Copy, Erf, Reshape, Permute, Broadcast, Slice, Gather, Scatter)):
         return dtypes[0]
     if isinstance(op, Cast):
         return op.to

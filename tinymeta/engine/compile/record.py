@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.compile import verify_program
+from tinymeta.engine.compile.key import frozen
 from tinymeta.engine.compile.number import number
-from tinymeta.engine.compile.operations import Check, comparable
+from tinymeta.engine.compile.operations import Check
 from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.translate import translate
+from tinymeta.engine.compile.verify import checking
 from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, _aligned
@@ -76,7 +79,7 @@ class Recorder(Watcher):
             output.data, self.let_go = _light(y), True
 
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
-        self.builder.add(Check(check, comparable(static), static), *[self.place(x) for x in inputs], shape=())
+        self.builder.add(Check(check, frozen(static), static), *[self.place(x) for x in inputs], shape=())
 
     def read(self, tensor: Tensor, how: str) -> None:
         place = self.places.get(tensor.id)
@@ -128,7 +131,10 @@ def _recorded(
     tensors = [Tensor(y) if isinstance(y, (np.ndarray, np.generic)) else y for y in results]
     found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
     others = [None if isinstance(y, Tensor) else y for y in tensors]
-    return Recording(recorder.builder.finished(found), structure, others, recorder.followed)
+    program = recorder.builder.finished(found)
+    if checking():
+        verify_program.recorded(program)
+    return Recording(program, structure, others, recorder.followed)
 
 
 def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

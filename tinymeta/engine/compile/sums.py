@@ -39,9 +39,11 @@ class Writer:
         assert total is not None
         self._place[i] = self._b.add(Broadcast(shape), total)
 
-    def finished(self, results: Sequence[int]) -> Program:
-        """The program of these nodes."""
-        return self._b.finished([self._place[i] for i in results])
+    def finished(self, results: Sequence[int]) -> tuple[Program, dict[int, int]]:
+        """The program of these nodes, and where in it the old program's nodes are."""
+        program = self._b.finished([self._place[i] for i in results])
+        moved = self._b.moved
+        return program, {i: moved[place] for i, place in self._place.items() if place in moved}
 
     def _product(self, term: Term, result: Labels, shape: Shape) -> tuple[int, Shape]:
         """The network of a term, and the shape (1 where it lacks an axis) it is to take."""

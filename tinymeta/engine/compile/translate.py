@@ -13,7 +13,8 @@ import numpy as np
 
 from tinymeta.engine.compile import convolution, formulas, pooling
 from tinymeta.engine.compile.formulas import of_one_rank
-from tinymeta.engine.compile.operations import Call, Erf, Part, Shape, Ufunc, Where, comparable
+from tinymeta.engine.compile.key import frozen
+from tinymeta.engine.compile.operations import Call, Erf, Part, Shape, Ufunc, Where
 from tinymeta.engine.compile.products import matmul
 from tinymeta.engine.compile.program import Builder
 from tinymeta.engine.compile.views import Broadcast, Permute, Scatter, Slice
@@ -45,7 +46,7 @@ def translate(
     if isinstance(found, int) and _fits(b, found, y):
         return int(found)
     shape, dtype = ((), None) if type(y) is tuple else (y.shape, y.dtype)
-    call = b.add(Call(primitive, comparable(static), static, hidden), *inputs, shape=shape, dtype=dtype)
+    call = b.add(Call(primitive, frozen(static), static, hidden), *inputs, shape=shape, dtype=dtype)
     if isinstance(found, tuple) and all(_fits(b, i, yi) for i, yi in zip(found, y)):
         b.parts[call] = found  # nobody reads the call itself
     return call

@@ -19,7 +19,8 @@ layout, Tensors, and trees of them. `reals`, `Domain`, `Kink` and `Sample` are w
 """
 
 from tinymeta.engine.domain import Domain, Kink, Sample, reals
-from tinymeta.testing.check import check_grad, check_primitive
+from tinymeta.testing.check import check_primitive
+from tinymeta.testing.derivatives import check_grad
 from tinymeta.testing.oracle import central_difference, complex_step, references
 
 __all__ = [

@@ -21,6 +21,7 @@ from tinymeta.engine.checkpoint import checkpoint as checkpoint
 from tinymeta.engine.compile import compile as compile
 from tinymeta.engine.convert import tensor as tensor
 from tinymeta.engine.custom import custom_vjp as custom_vjp
+from tinymeta.engine.errors import CompileWarning as CompileWarning
 from tinymeta.engine.errors import UserError as UserError
 from tinymeta.engine.primitive import primitive as primitive
 from tinymeta.engine.save import load as load

@@ -248,8 +248,9 @@ def test_leaves_that_require_gradients_get_them() -> None:
     x = tm.tensor([1.0, 2.0], requires_grad=True)
     assert tm.gradient(inside(x), x).tolist() == [2, 4]
     closed = tm.compile(lambda x: tm.sum(x * outside))
-    for _ in range(2):
+    with pytest.warns(tm.CompileWarning, match="is not compiled: it reads a Tensor from outside"):
         assert tm.gradient(closed(np.ones(2)), outside).tolist() == [1, 1]
+    assert tm.gradient(closed(np.ones(2)), outside).tolist() == [1, 1]
 
 
 # Errors that teach

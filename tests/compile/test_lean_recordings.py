@@ -13,7 +13,9 @@ import tinymeta as tm
 from tinymeta.engine.compile.record import record
 
 
-def test_a_recording_keeps_no_intermediate_results() -> None:
+def test_a_recording_keeps_no_intermediate_results_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+
     def f(x: Any) -> Any:
         for _ in range(40):
             x = tm.sin(x * x)
@@ -31,7 +33,8 @@ def test_a_recording_keeps_no_intermediate_results() -> None:
     np.testing.assert_allclose(tm.compile(gradient)(x).numpy(), gradient(tm.tensor(x)).numpy(), rtol=1e-12)
 
 
-def test_an_operation_that_refuses_stand_ins_is_recorded_with_the_numbers() -> None:
+def test_an_operation_that_refuses_stand_ins_is_recorded_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(100, 100)), rng.normal(size=100)  # a + 0 is large enough to be let go of
 
@@ -41,7 +44,9 @@ def test_an_operation_that_refuses_stand_ins_is_recorded_with_the_numbers() -> N
     np.testing.assert_allclose(tm.compile(f)(a, b).numpy(), np.linalg.solve(a, b), rtol=1e-9)
 
 
-def test_stand_ins_warn_of_nothing() -> None:
+def test_stand_ins_warn_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+
     def spread(x: Any) -> Any:
         x = 2.0 * x  # of stand-ins all are alike, so that their deviation is 0
         return tm.sum((x - tm.mean(x)) / tm.std(x))
@@ -64,7 +69,8 @@ def test_a_function_of_small_arrays_that_fails_is_not_run_again() -> None:
     assert len(calls) == 1
 
 
-def test_a_decision_by_value_is_told_after_one_run() -> None:
+def test_a_decision_by_value_is_told_after_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
     calls: list[int] = []
 
     def f(x: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.compile.compiled import executor
+from tinymeta.engine.compile.first import executor
 from tinymeta.engine.compile.record import record
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.errors import ShapeError

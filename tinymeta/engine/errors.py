@@ -13,6 +13,10 @@ class UserError(ValueError):
     """A mistake of the user's, told in one sentence that names the fix."""
 
 
+class CompileWarning(UserWarning):
+    """A compiled function that runs in a slower way: because the fast one can't, or because it was wrong."""
+
+
 class ShapeError(ValueError):
     """Shapes that do not go together; raised before the result is used."""
 

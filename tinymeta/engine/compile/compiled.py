@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from tinymeta_kernels import addresses
 
 from tinymeta.engine import tree
 from tinymeta.engine.compile.arguments import Statics
-from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.first import first
 from tinymeta.engine.compile.key import frozen, of_structure
-from tinymeta.engine.compile.layout import Unplaceable
 from tinymeta.engine.compile.program import Program
 from tinymeta.engine.compile.record import NUMBERS, NUMERIC, Recording, dynamic, record
-from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.variants import Form, Variants
 from tinymeta.engine.convert import plain
+from tinymeta.engine.errors import CompileWarning
 from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, Tensor
 
@@ -34,15 +33,18 @@ class Variant(NamedTuple):
     recording: Recording
     program: Program  # the recorded one, optimised
     run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
+    runs: str  # what `run` is, and why
+    checked: str  # what the check of its first call found
 
 
 class Compiled:
     """A function recorded once for each form of its arguments, and replayed without Python graph work."""
 
-    def __init__(self, f: Callable[..., Any], static_argnames: str | Iterable[str], factor: bool) -> None:
+    def __init__(self, f: Callable[..., Any], static_argnames: str | Iterable[str], factor: bool, check: bool) -> None:
         functools.update_wrapper(self, f)
         self._f = f
-        self._factor = factor
+        self._factor, self._check = factor, check
+        self._warned: set[str] = set()
         self._statics = Statics(f, static_argnames)
         self._variants: Variants[Variant] = Variants(getattr(f, "__name__", "a function"), self._statics.names)
         self._recording = threading.Lock()
@@ -65,10 +67,14 @@ class Compiled:
             if array is not None:
                 arrays.append(array)
         form = Form(tuple([frozen(x) for x in statics]), of_structure(structure), tuple(kinds))
-        variant = self._variants.find(form) or self._record(form, statics, structure, leaves)
-        if variant.run is None:
-            return self._call(statics, (args, kwargs))
-        fresh = iter(variant.run(arrays))
+        variant, found = self._variants.find(form), None
+        if variant is None:
+            variant, found = self._record(form, statics, structure, leaves, arrays)
+        if found is None:
+            if variant.run is None:
+                return self._call(statics, (args, kwargs))
+            found = variant.run(arrays)
+        fresh = iter(found)
         results = [Tensor(next(fresh)) if y is None else y for y in variant.recording.others]
         return tree.unflatten(variant.recording.structure, results)
 
@@ -80,27 +86,36 @@ class Compiled:
         return [(variant.recording.program, variant.program) for variant in self._variants.all()]
 
     def report(self) -> str:
-        """A table of the latest recording: operations and bytes as recorded and as they run."""
+        """A table of the latest recording: operations and bytes as recorded and as they run; and for each recording,
+        the latest first, what runs it and what its check found."""
         if not self._variants.all():
             return "nothing recorded yet: call the function once"
         lines = [f"{'':12}{'steps':>8}{'Mflop':>10}{'MB moved':>10}"]
         for name, program in zip(("recorded", "as it runs"), self.programs()[0]):
             steps = sum(program.cost(node) != (0, 0) for node in program.nodes)
             lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
+        for k, variant in enumerate(self._variants.all()):
+            lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")
         return "\n".join(lines)
 
-    def _record(self, form: Form, statics: tuple[Any, ...], structure: tree.Structure, leaves: list[Any]) -> Variant:
+    def _record(
+        self, form: Form, statics: tuple[Any, ...], structure: tree.Structure, leaves: list[Any], arrays: list[Array]
+    ) -> tuple[Variant, list[Array] | None]:
+        """A new recording, and the results of its first call."""
         with self._recording:
             variant = self._variants.find(form)
-            if variant is None:
-                call = lambda given: self._call(statics, tree.unflatten(structure, given))
-                recording = record(call, leaves, (self._f, statics, *leaves))
-                program = factored(recording.program) if self._factor else recording.program
-                run = None if recording.followed else executor(program)
-                variant = Variant(recording, program, run)
-                names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
-                self._variants.keep(form, variant, names)
-        return variant
+            if variant is not None:
+                return variant, None
+            call = lambda given: self._call(statics, tree.unflatten(structure, given))
+            recording = record(call, leaves, (self._f, statics, *leaves))
+            made = first(recording, arrays, getattr(self._f, "__name__", "a function"), self._factor, self._check)
+            variant = Variant(recording._replace(results=None), made.program, made.run, made.runs, made.checked)
+            names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
+            self._variants.keep(form, variant, names)
+        if made.warning and made.warning not in self._warned:
+            self._warned.add(made.warning)
+            warnings.warn(made.warning, CompileWarning, stacklevel=3)
+        return variant, made.results
 
     def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
         """The function itself, with its static arguments back in place."""
@@ -108,20 +123,12 @@ class Compiled:
         return self._f(*args, **kwargs)
 
 
-def executor(program: Program) -> Callable[[list[Array]], list[Array]]:
-    """What runs a program here: the machine, or where there is no Numba (or it is switched off), plain NumPy."""
-    if not addresses.callable_from_loops():
-        return Replay(program)
-    from tinymeta.engine.compile.machine import Machine
-
-    try:
-        return Machine(program)
-    except Unplaceable:
-        return Replay(program)
-
-
 def compile(
-    f: Callable[..., Any] | None = None, *, static_argnames: str | Iterable[str] = (), factor: bool = True
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnames: str | Iterable[str] = (),
+    factor: bool = True,
+    check: bool = True,
 ) -> Any:
     """`f`, recorded once and replayed: the same results in a fraction of the time.
 
@@ -137,6 +144,10 @@ def compile(
     factor
         Whether products of matrices may be reordered where that saves operations (`factor.py`). Results then
         agree with eager ones to rounding.
+    check
+        Whether the first call of each recording is compared with the plain way (`selfcheck.py`). If it differs by
+        more than rounding explains, the caller gets the right numbers, a `tm.CompileWarning` names the stage at
+        fault and a file that shows it, and the plain way runs from then on.
 
     Notes
     -----
@@ -153,8 +164,8 @@ def compile(
     5.0
     """
     if f is None:
-        return lambda f: compile(f, static_argnames=static_argnames, factor=factor)
-    return Compiled(f, static_argnames, factor)
+        return lambda f: compile(f, static_argnames=static_argnames, factor=factor, check=check)
+    return Compiled(f, static_argnames, factor, check)
 
 
 def _taken(x: Any) -> tuple[Any, Array | None]:

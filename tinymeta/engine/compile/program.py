@@ -120,7 +120,7 @@ class Builder:
         if shape is None:
             shape = op.shape(*(x.shape for x in given))
         if dtype is None:
-            dtype = _result_dtype(op, [x.dtype for x in given])
+            dtype = result_dtype(op, [x.dtype for x in given])
         node = Node(op, tuple(inputs), shape, dtype)
         foldable = given and all(x.value is not None for x in given) and node.dtype is not None
         if foldable and node.size <= max(FOLDED, *(x.size for x in given)):
@@ -210,7 +210,7 @@ def squeezed(shape: Shape) -> Shape:
     return tuple(n for n in shape if n != 1)
 
 
-def _result_dtype(op: Operation, dtypes: list[Any]) -> Any:
+def result_dtype(op: Operation, dtypes: list[Any]) -> Any:
     if isinstance(op, Ufunc):
         ufunc: np.ufunc = getattr(np, op.name)
         return ufunc.resolve_dtypes((*dtypes, *(None,) * ufunc.nout))[ufunc.nin]

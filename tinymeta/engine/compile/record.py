@@ -27,11 +27,12 @@ from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, _aligned
 from tinymeta.engine.state import Watcher, setting, state
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import Array, Tensor
 
 NUMBERS = (int, float, complex)
 NUMERIC = "fciub"  # the kinds of dtypes that a Tensor may have
-LARGE = 1 << 16  # bytes of a result that recording lets go of
+LARGE = 1 << 16  # bytes of a result that recording lets go of,
+KEPT = 1 << 27  # once it has kept so many; up to there, its results are those of the eager run
 
 
 class Recording(NamedTuple):
@@ -41,6 +42,7 @@ class Recording(NamedTuple):
     structure: tree.Structure
     others: list[Any]  # leaves of the results that are no Tensors, as they are; None where a Tensor stands
     followed: bool  # whether it read a Tensor from outside that a differentiation follows
+    results: list[Array] | None  # those of this run; None if what it computed with was let go of
 
 
 class Recorder(Watcher):
@@ -49,6 +51,7 @@ class Recorder(Watcher):
     def __init__(self, lean: bool) -> None:
         self.builder = Builder()
         self.lean = lean
+        self.kept = 0  # bytes of large results
         self.let_go = False  # whether it has let go of a result
         self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
         self.followed = False
@@ -76,7 +79,9 @@ class Recorder(Watcher):
         self.places[output.id] = place = translate(self.builder, primitive, tuple(places), static, output.data, batch)
         y = output.data
         if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
-            output.data, self.let_go = _light(y), True
+            self.kept += y.nbytes
+            if self.kept > KEPT:
+                output.data, self.let_go = _light(y), True
 
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
         self.builder.add(Check(check, frozen(static), static), *[self.place(x) for x in inputs], shape=())
@@ -134,7 +139,8 @@ def _recorded(
     program = recorder.builder.finished(found)
     if checking():
         verify_program.recorded(program)
-    return Recording(program, structure, others, recorder.followed)
+    kept = None if recorder.let_go else [y.data for y in tensors if isinstance(y, Tensor)]
+    return Recording(program, structure, others, recorder.followed, kept)
 
 
 def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -77,12 +77,11 @@ def chosen(program: Program) -> First:
 
     try:
         return First(program, Machine(program), "machine")
-    except Unplaceable:
-        reason = "a product lies in memory in a way that the machine's BLAS calls have no form for"
+    except Unplaceable as error:
         return First(
-            program, Replay(program), f"plain replay: {reason}",
-            warning=f"a compiled function runs as plain NumPy calls, several times slower: {reason}. Make the operands "
-            "contiguous, or write the product with its axes in another order",
+            program, Replay(program), f"plain replay: {error}",
+            warning=f"a compiled function runs as plain NumPy calls, several times slower: {error}. Write that "
+            "operation with its axes in another order, or report it",
         )  # fmt: skip
 
 

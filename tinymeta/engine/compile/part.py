@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymeta.engine.compile.operations import Call, Constant, Input, Operation, Part, Reduce, Shape, Ufunc
+from tinymeta.engine.compile.operations import Call, Check, Constant, Input, Operation, Part, Reduce, Shape, Ufunc
 from tinymeta.engine.compile.parallel import axes_of
 from tinymeta.engine.compile.program import Node, Program
 from tinymeta.engine.compile.views import Broadcast, Gather, Reshape, Scatter
@@ -90,7 +90,7 @@ def _cut(op: Operation, shape: Shape, before: list[Shape], given: list[Shape]) -
     """The operation that makes `shape` of `given`, where the whole one has inputs of shapes `before`."""
     if isinstance(op, Call):
         return op if op.hidden or before == given else None
-    if isinstance(op, Part):
+    if isinstance(op, (Part, Check)):
         return op
     if isinstance(op, Scatter):
         return Scatter(shape, op.views) if Gather(op.views).shape(shape) == given[0] else None

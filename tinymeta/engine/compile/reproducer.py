@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.compile.operations import Call, Constant
+from tinymeta.engine.compile.operations import Call, Check, Constant
 from tinymeta.engine.compile.program import Node, Program
 from tinymeta.engine.files import write_text
 from tinymeta.engine.tensor import Array
@@ -37,7 +37,7 @@ inf, nan = float("inf"), float("nan")
 arrays = np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False)
 
 
-def primitive(module, name):
+def named(module, name):
     return getattr(importlib.import_module(module), name)
 
 
@@ -81,14 +81,16 @@ def _source(i: int, node: Node) -> str:
     op: Any = node.op
     if isinstance(op, Constant):
         return f"Constant({i})"
-    if not isinstance(op, Call):
+    if not isinstance(op, (Call, Check)):
         return repr(op)
-    module, name = op.primitive.__module__, op.primitive.__qualname__
-    if getattr(importlib.import_module(module), name, None) is not op.primitive:
+    made = op.primitive if isinstance(op, Call) else op.check
+    module, name = made.__module__, made.__qualname__
+    if getattr(importlib.import_module(module), name, None) is not made:
         raise ValueError(f"{name} is no name in {module}")
     static = repr(op.static)
     try:
         ast.parse(static)
     except SyntaxError:
         raise ValueError(f"{name} is called with what has no source") from None
-    return f"Call(primitive({module!r}, {name!r}), {i}, {static}, {op.hidden})"
+    named = f"{type(op).__name__}(named({module!r}, {name!r}), {i}, {static}"
+    return f"{named}, {op.hidden})" if isinstance(op, Call) else f"{named})"

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.compile.operations import Call, Cast, Constant, Contract, Copy, Input, Reduce, Ufunc, Where
+from tinymeta.engine.compile.operations import Call, Cast, Check, Constant, Contract, Copy, Input, Reduce, Ufunc, Where
 from tinymeta.engine.compile.program import Node, Program, result_dtype
 from tinymeta.engine.compile.views import Gather, Scatter
 from tinymeta.engine.tensor import Array
@@ -149,7 +149,7 @@ class Rounding:
             for i, node in enumerate(program.nodes):
                 if isinstance(node.op, Input):
                     values[i] = self._arguments[node.op.position].astype(node.dtype)
-                elif not isinstance(node.op, Constant):
+                elif not isinstance(node.op, (Constant, Check)):
                     values[i] = self._off(i, [values[x] for x in node.inputs], rng, size)
                 for x in node.inputs:
                     readers[x] -= 1

@@ -119,9 +119,9 @@ def test_a_file_begins_by_saying_what_it_is(path: Path) -> None:
     assert not text or ast.get_docstring(ast.parse(text))
 
 
-def test_what_a_student_reads_first_has_at_most_450_lines() -> None:
+def test_what_a_student_reads_first_has_at_most_500_lines() -> None:
     files = [ROOT / "tinymeta" / "engine" / f"{name}.py" for name in ("tensor", "primitive", "sweep")]
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= 450
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= 500
 
 
 @everywhere

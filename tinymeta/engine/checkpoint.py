@@ -29,7 +29,7 @@ class unrecorded(Primitive):
     """The `n` results of a function that ran unrecorded, followed by what they depend on; `rule` is its VJP."""
 
     kernel = reference = staticmethod(lambda *arrays, rule, n: arrays[:n])
-    domain, kinks, broadcasts = (), (), False
+    domain, kinks, broadcasts, aligns, raw = (), (), False, False, True
     vjp = lambda g, y, *inputs, rule, n: (*(None,) * n, *rule(g, y, *inputs[n:]))
 
 
@@ -83,11 +83,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int, site: Any) -> Callable[..., Any]:
     """The VJP of a checkpointed call: recompute as it was computed, and sweep what that recorded."""
-    order, maker, level = state.order, state.maker, state.level
+    order, maker, opened = state.order, state.maker, state.opened
     before = [y.data for y in ys]
 
     def pull(gs: tuple[Tensor | None, ...], *xs: Tensor) -> list[Tensor | None]:
-        with setting(order=order, maker=maker, level=level, highest=math.inf), differentiating() as mark:
+        with setting(order=order, maker=maker, opened=opened, highest=math.inf), differentiating() as mark:
             leaves = [_leaf(x, mark) for x in xs]
             with setting(mask=reduce(int.__or__, [c.tracked for c in captured], state.mask)):
                 again = floats(run(leaves)[0])
@@ -107,9 +107,11 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
 
 def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Callable[..., Any]) -> list[Any]:
     """`outputs`, cut off from their record; the floating-point ones depend on `inputs` through `rule` instead."""
-    ys = [constant(y) for y in floats(outputs)]
-    if inputs and ys:
-        ys = bind(unrecorded, *ys, *inputs, rule=rule, n=len(ys))
+    ys: Sequence[Tensor] = floats(outputs)
+    if not inputs or not ys:
+        return with_floats(outputs, [constant(y) for y in ys])
+    most = max(ys, key=lambda y: y.batch)
+    ys = bind(unrecorded, *[_cut(_copy(y, most)) for y in ys], *inputs, rule=rule, n=len(ys))
     return with_floats(outputs, ys)
 
 
@@ -162,12 +164,21 @@ def _redirect(ys: Sequence[Tensor], birth: int, leaves: dict[int, Tensor]) -> No
 
 def constant(x: Tensor) -> Tensor:
     """`x` without its past. Not `stop_gradient`: that would be for good, and here a rule takes over."""
-    copy: Tensor = bind(lift, x, at=x.batch, rise=0)
-    copy.tracked, copy.primitive, copy.inputs = 0, None, ()
-    return copy
+    return _cut(_copy(x, x))
+
+
+def _cut(x: Tensor) -> Tensor:
+    x.tracked, x.primitive, x.inputs = 0, None, ()
+    return x
 
 
 def _leaf(x: Tensor, mark: int) -> Tensor:
-    leaf: Tensor = bind(lift, x, at=x.batch, rise=0)
+    leaf = _copy(x, x)
     leaf.tracked |= mark
     return leaf
+
+
+def _copy(x: Tensor, like: Tensor) -> Tensor:
+    """`x` as a new Tensor with as many hidden axes as `like`, of the same `vmap`s."""
+    with setting(opened=like.opened):
+        return bind(lift, x, at=x.batch, rise=like.batch - x.batch)  # type: ignore[no-any-return]

@@ -10,7 +10,8 @@ from tinymeta.engine import tree
 from tinymeta.engine.checkpoint import constant, floats, now, outside, with_floats, with_rule
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, UserError, user_site
-from tinymeta.engine.state import setting, state
+from tinymeta.engine.state import inside, setting, state
+from tinymeta.engine.structure import today
 from tinymeta.engine.sweep import zeros_like
 from tinymeta.engine.tensor import Tensor
 
@@ -48,7 +49,7 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
     def with_own_rule(*args: Any) -> Any:
         inputs, structure = tree.flatten(args)
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
-        birth, level = now(), state.level
+        birth, opened = now(), state.opened
         outputs, out_structure = tree.flatten(f(*_with(structure, inputs, followed, constant)))
         if lost := outside(floats(outputs), birth):
             raise UserError(
@@ -58,11 +59,13 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
 
         def rule(gs: Any, ys: Any, *xs: Tensor) -> list[Tensor | None]:
             fresh = iter(xs)
-            given = _with(structure, inputs, followed, lambda _: next(fresh))
+            now_opened = state.opened
+            mapped = [today(x, now_opened) if isinstance(x, Tensor) else x for x in inputs]
+            given = _with(structure, mapped, followed, lambda _: today(next(fresh), now_opened))
             y = tree.unflatten(out_structure, with_floats(outputs, ys))
             gs = [zeros_like(y) if g is None else g for y, g in zip(ys, gs)]
             g = tree.unflatten(out_structure, with_floats(outputs, gs))
-            with setting(level=level):
+            with setting(opened=inside(now_opened, opened)):
                 entries = vjp(g, y, *given)
             entries = (entries,) if len(given) == 1 else entries
             if not isinstance(entries, tuple) or len(entries) != len(given):

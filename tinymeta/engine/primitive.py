@@ -34,7 +34,7 @@ from numpy import ndarray
 from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Domain, Kink, Sample
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
-from tinymeta.engine.state import state
+from tinymeta.engine.state import shared, state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 
 
@@ -49,6 +49,9 @@ class Primitive:
     samples: ClassVar[tuple[Sample, ...]] = ()  # shapes and static arguments to test with; (): any that broadcast
     broadcasts: ClassVar[bool] = True  # inputs of different rank line up at their last axes
     raises: ClassVar[bool] = False  # the kernel refuses some values: it runs even if nobody needs its result
+    aligns: ClassVar[bool] = True  # hidden axes line up; if not, the output has those of the first input
+    raw: ClassVar[bool] = False  # its rule sees the inputs as they are, and minds the `vmap`s around a sweep itself
+    hides: ClassVar[bool] = False  # the static argument `rise` says how many hidden axes the output has more
     registry: ClassVar[dict[str, type[Primitive]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -60,7 +63,7 @@ class Primitive:
             )
         Primitive.registry[cls.__name__] = cls
 
-    def __new__(cls, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
+    def __new__(cls, /, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
         for x in inputs:
             if type(x) is not Tensor:
                 break
@@ -79,7 +82,7 @@ def primitive(declaration: type) -> type[Primitive]:
     return type(declaration.__name__, (Primitive,), body)
 
 
-def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
+def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
     """Run `primitive` on `inputs`; record it if a differentiation follows one of them.
 
     Returns the output Tensor (a tuple of Tensors for a primitive with several outputs).
@@ -91,7 +94,8 @@ def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
         tracked |= x.tracked
         if x.batch > batch:
             batch = x.batch
-    if batch:
+    if batch and primitive.aligns:
+        _check_levels(primitive, inputs)
         arrays = _aligned(inputs, batch, primitive.broadcasts)
     try:
         data = primitive.kernel(*arrays, **static)
@@ -100,7 +104,9 @@ def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
     several = type(data) is tuple
     if type(data) is not ndarray and not several:
         data = np.asarray(data)
-    output = Tensor(data, batch + static["rise"] if "rise" in static else batch)
+    output = Tensor(data, batch + static["rise"] if primitive.hides else batch)
+    if not primitive.aligns:
+        output.batch, output.opened = output.batch - batch + inputs[0].batch, inputs[0].opened
     if tracked and primitive.vjp is not None and (tracked := tracked & state.mask):
         output.tracked = tracked
         output.primitive, output.inputs, output.static = primitive, inputs, static
@@ -109,6 +115,17 @@ def bind(primitive: type[Primitive], *inputs: Tensor, **static: Any) -> Any:
     if several:
         return tuple(bind(part, output, index=i) for i in range(len(data)))
     return output
+
+
+def _check_levels(primitive: type[Primitive], inputs: tuple[Tensor, ...]) -> None:
+    """No input may carry the hidden axis of a `vmap` that is over where another `vmap` has its own."""
+    opened = state.opened
+    for x in inputs:
+        if x.opened is not opened and x.batch > shared(x.opened, opened) < len(opened):
+            raise TypeError(
+                f"{primitive.__name__} at {user_site()} uses {x._brief()}, which holds one value per example of a vmap "
+                "that is over: return it from the function that was mapped, or pass it as an argument"
+            )
 
 
 def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
@@ -126,7 +143,7 @@ class part(Primitive):
     """One output of a primitive that has several; the sweep joins their cotangents."""
 
     kernel = reference = staticmethod(lambda bundle, index: bundle[index])
-    domain, kinks, broadcasts = (), (), False
+    domain, kinks, broadcasts, aligns = (), (), False, False
     vjp = lambda g, y, bundle, index: g
 
 
@@ -137,7 +154,7 @@ def explained(
     if isinstance(error, (ShapeError, DtypeError)):
         return error
     given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
-    options = "".join(f", {k}={v!r}" for k, v in static.items() if k != "rise" and not callable(v))
+    options = "".join(f", {k}={v!r}" for k, v in static.items() if not (primitive.hides or callable(v)))
     kind = {ValueError: ShapeError, TypeError: DtypeError}.get(type(error), type(error))
     return kind(f"{primitive.__name__}({given}{options}) at {user_site()}: {error}")
 

@@ -38,6 +38,24 @@ class Watcher:
         """The value of `tensor` is about to leave the record (`how`: "array", "bool", "int", "float")."""
 
 
+class Opened:
+    """One run of a `vmap`: hidden axis k of a Tensor belongs to entry k of the `opened` that it was made under."""
+
+    over = False
+
+
+def inside(outer: tuple[Opened, ...], inner: tuple[Opened, ...]) -> tuple[Opened, ...]:
+    """The runs `outer`, and inside of them those of `inner` that they lack."""
+    return outer if outer is inner else outer + inner[shared(outer, inner) :]
+
+
+def shared(a: tuple[Opened, ...], b: tuple[Opened, ...]) -> int:
+    """How many runs of `vmap` two places in a program are both inside of: the first ones of each."""
+    if a is b:
+        return len(a)
+    return next((k for k, (one, other) in enumerate(zip(a, b)) if one is not other), min(len(a), len(b)))
+
+
 USER = 1  # the mark of leaves made with `requires_grad=True`; `grad` and `vjp` use higher bits
 
 
@@ -46,10 +64,15 @@ class State(threading.local):
 
     order = 0  # derivative order of the operations made now
     maker: int | None = None  # id of the node that is being differentiated
-    level = 0  # how many `vmap`s we are inside of
+    opened: tuple[Opened, ...] = ()  # the `vmap`s that we are inside of, the outermost first
     highest = math.inf  # nodes of a higher order than this are constants to a sweep: see `meta/explain.py`
     mask = USER  # the marks of the differentiations that record what happens now
     watchers: tuple[Watcher, ...] = ()
+
+    @property
+    def level(self) -> int:
+        """How many `vmap`s we are inside of."""
+        return len(self.opened)
 
 
 state = State()

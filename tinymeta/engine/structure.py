@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinymeta.engine.domain import Sample, reals
+from tinymeta.engine.errors import user_site
 from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.state import state
+from tinymeta.engine.state import Opened, inside, shared, state
 from tinymeta.engine.tensor import Array, Tensor
 
 
@@ -83,7 +84,7 @@ class lift(Primitive):
     """`rise` more hidden axes of size 1: the same value for every example of a `vmap`. A leaf of `grad` starts here."""
 
     kernel = reference = staticmethod(lambda x, at, rise: x[(slice(None),) * at + (None,) * rise] if rise else x)
-    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (Sample(((2, 3),), {"at": 0, "rise": 1}), Sample(((2, 3),), {"at": 1, "rise": 2}, batch=1))
     vjp = lambda g, y, x, at, rise: g
 
@@ -98,7 +99,7 @@ class spread(Primitive):
         return np.broadcast_to(x, np.broadcast_shapes(x.shape[:n], sizes) + x.shape[n:])
 
     reference = kernel
-    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (
         Sample(((3,),), {"at": 0, "sizes": (2,), "rise": 1}),
         Sample(((1, 3),), {"at": 1, "sizes": (2, 2), "rise": 1}, batch=1),
@@ -111,9 +112,9 @@ class sum_tasks(Primitive):
     """Sum over the hidden axes from `at` on: how a cotangent meets a value that all examples share."""
 
     kernel = reference = staticmethod(lambda x, at, rise: np.add.reduce(x, axis=tuple(range(at, at - rise))))
-    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (Sample(((2, 3),), {"at": 0, "rise": -1}, batch=1), Sample(((2, 2, 3),), {"at": 1, "rise": -1}, batch=2))
-    vjp = lambda g, y, x, at, rise: bind(spread, g, at=at, sizes=x.data.shape[: x.batch], rise=-rise)
+    vjp = lambda g, y, x, at, rise: bind(spread, g, at=g.batch, sizes=x.data.shape[: x.batch], rise=x.batch - g.batch)
 
 
 class enter(Primitive):
@@ -124,14 +125,21 @@ class enter(Primitive):
         return np.moveaxis(x, axis, at)[(slice(None),) * at + (None,) * (rise - 1)]
 
     reference = kernel
-    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (
         Sample(((3, 2),), {"axis": -1, "at": 0, "rise": 2}),
         Sample(((2, 3, 2),), {"axis": -2, "at": 1, "rise": 1}, batch=1),
     )
-    vjp = lambda g, y, x, axis, at, rise: bind(
-        leave, g, axis=axis, at=y.batch - 1, size=y.data.shape[y.batch - 1], rise=-1
-    )
+
+    @staticmethod
+    def vjp(g: Tensor, y: Tensor, x: Tensor, axis: int, at: int, rise: int) -> Tensor:
+        last = y.batch - 1
+        if last < len(y.opened) and not y.opened[last].over:
+            raise TypeError(
+                f"a gradient inside vmap ({user_site()}) with respect to a value that this vmap took apart: take it "
+                "with respect to the function's own argument, or outside of vmap"
+            )
+        return bind(leave, g, axis=axis, at=last, size=y.data.shape[last], rise=-1)  # type: ignore[no-any-return]
 
 
 class leave(Primitive):
@@ -142,12 +150,61 @@ class leave(Primitive):
         return np.moveaxis(np.broadcast_to(x, x.shape[:at] + (size,) + x.shape[at + 1 :]), at, axis)
 
     reference = kernel
-    domain, kinks, broadcasts = (reals(-2, 2),), (), False
+    domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (
         Sample(((3, 2),), {"axis": -1, "at": 0, "size": 3, "rise": -1}, batch=1),
         Sample(((2, 1, 2),), {"axis": -2, "at": 1, "size": 3, "rise": -1}, batch=2),
     )
-    vjp = lambda g, y, x, axis, at, size, rise: bind(enter, g, axis=axis, at=at, rise=1)
+    vjp = lambda g, y, x, axis, at, size, rise: bind(enter, g, axis=axis, at=g.batch, rise=x.batch - g.batch)
+
+
+class widen(Primitive):
+    """`rise` hidden axes of size 1 at `at`, in front of the last `tail` ones: room for `vmap`s opened since."""
+
+    kernel = reference = staticmethod(lambda x, at, rise, tail: x[(slice(None),) * at + (None,) * rise])
+    domain, kinks, broadcasts, aligns, hides = (reals(-2, 2),), (), False, False, True
+    samples = (Sample(((2, 3),), {"at": 0, "rise": 1, "tail": 1}, batch=1),)
+
+    @staticmethod
+    def vjp(g: Tensor, y: Tensor, x: Tensor, at: int, rise: int, tail: int) -> Tensor:
+        n = g.batch - x.batch  # the others among them are open still
+        return _narrowed(g, x.batch - tail, n, tail) if n else g
+
+
+class narrow(Primitive):
+    """Sum over −`rise` hidden axes from `at` on, in front of the last `tail` ones: undoes `widen`."""
+
+    kernel = reference = staticmethod(lambda x, at, rise, tail: np.add.reduce(x, axis=tuple(range(at, at - rise))))
+    domain, kinks, broadcasts, aligns, hides = (reals(-2, 2),), (), False, False, True
+    samples = (Sample(((2, 2, 3),), {"at": 0, "rise": -1, "tail": 1}, batch=2),)
+
+    @staticmethod
+    def vjp(g: Tensor, y: Tensor, x: Tensor, at: int, rise: int, tail: int) -> Tensor:
+        g = _widened(g, g.batch - tail, -rise, tail, x.opened)
+        return bind(spread, g, at=g.batch, sizes=x.data.shape[: x.batch], rise=0)  # type: ignore[no-any-return]
+
+
+def _widened(x: Tensor, at: int, rise: int, tail: int, opened: tuple[Opened, ...]) -> Tensor:
+    wide: Tensor = bind(widen, x, at=at, rise=rise, tail=tail)
+    wide.opened = opened
+    return wide
+
+
+def _narrowed(x: Tensor, at: int, n: int, tail: int) -> Tensor:
+    less: Tensor = bind(narrow, x, at=at, rise=-n, tail=tail)
+    less.opened = state.opened[:at] + state.opened[at + n :]
+    return less
+
+
+def today(x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
+    """`x` as a sweep inside of the `vmap`s `opened` uses it: their hidden axes first, then those of `vmap`s now over.
+
+    If `x` was made before some of them were opened, hidden axes that it has of others must make room.
+    """
+    n = shared(x.opened, opened)
+    if x.batch <= n or n == len(opened):
+        return x
+    return _widened(x, n, len(opened) - n, x.batch - n, inside(opened, x.opened))
 
 
 def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -159,16 +216,21 @@ def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return bind(broadcast_to, x, shape=shape) if x.shape != shape else x
 
 
-def conform(g: Tensor, x: Tensor) -> Tensor:
+def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     """A cotangent brought to its input's terms: summed over the axes that `x` lacks, in the dtype of `x`.
 
-    Hidden axes of size 1 in `x` stay as long as `g` has them: inside `vmap` each example has its own gradient.
+    Hidden axes of the `vmap`s that are open around the sweep (`opened`) stay, whether `x` has them or not: each
+    example has its own gradient, also with respect to what they share.
     """
     have, need = g.data, x.data
     if g.batch == x.batch and have.shape == need.shape and have.dtype == need.dtype:
         return g
-    if g.batch > x.batch:
-        g = bind(sum_tasks, g, at=x.batch, rise=x.batch - g.batch)
+    over = max(x.batch - shared(x.opened, opened), 0)
+    keep = len(opened) + over
+    if g.batch > keep:
+        g = bind(sum_tasks, g, at=keep, rise=keep - g.batch)
+    elif g.batch < keep and over:
+        g = bind(lift, g, at=g.batch, rise=keep - g.batch)
     shape, want = g.shape, x.shape
     if shape != want:
         lead = len(shape) - len(want)
@@ -181,9 +243,10 @@ def conform(g: Tensor, x: Tensor) -> Tensor:
 
 def cover(g: Tensor, y: Tensor) -> Tensor:
     """A cotangent that starts a sweep, repeated over the hidden axes of the `y` that it belongs to."""
-    if g.data.shape[: g.batch] == y.data.shape[: y.batch]:
+    need = y.data.shape[: y.batch] + (1,) * (g.batch - y.batch)
+    if g.data.shape[: g.batch] == need:
         return g
     if g.batch < y.batch:
         g = bind(lift, g, at=g.batch, rise=y.batch - g.batch)
-    sizes = np.broadcast_shapes(g.data.shape[: g.batch], y.data.shape[: y.batch])
+    sizes = np.broadcast_shapes(g.data.shape[: g.batch], need)
     return bind(spread, g, at=g.batch, sizes=sizes, rise=0)  # type: ignore[no-any-return]

@@ -19,8 +19,8 @@ import numpy as np
 
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.primitive import bind, part
-from tinymeta.engine.state import state
-from tinymeta.engine.structure import add, conform, cover
+from tinymeta.engine.state import Opened, inside, state
+from tinymeta.engine.structure import add, conform, cover, today
 from tinymeta.engine.tensor import Tensor
 
 
@@ -46,13 +46,15 @@ def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> l
     for watcher in state.watchers:
         watcher.sweeping(nodes)
     cotangents: dict[int, Any] = {}
-    for y, g in zip(ys, gs):
-        if y.id in nodes:
-            _collect(cotangents, y, cover(conform(g, y), y))
+    opened = state.opened
     wanted = {x.id for x in xs}
     found: dict[int, Tensor] = {}
     before = state.order, state.maker
     try:
+        for y, g in zip(ys, gs):
+            if y.id in nodes:
+                state.opened = inside(opened, y.opened)
+                _collect(cotangents, y, cover(conform(g, y, opened), today(y, opened)))
         for i in sorted(nodes, reverse=True):  # ids grow, so this is a topological order
             node = nodes.pop(i)
             g = cotangents.pop(i, None)
@@ -64,9 +66,9 @@ def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> l
                     continue
             state.order = max(node.order + 1, g.order if type(g) is Tensor else _highest(g))
             state.maker = i
-            _differentiate(node, g, nodes, cotangents)
+            _differentiate(node, g, nodes, cotangents, opened)
     finally:
-        state.order, state.maker = before
+        state.order, state.maker, state.opened = *before, opened
     return [found.get(x.id) for x in xs]
 
 
@@ -87,22 +89,39 @@ def _between(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> dict[int, Tensor]:
     return {i: node for i, node in seen.items() if i in on_path}
 
 
-def _differentiate(node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: dict[int, Any]) -> None:
-    """Apply the VJP rule of `node` and hand the results to its inputs."""
-    if node.primitive is part:
+def _differentiate(
+    node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: dict[int, Any], opened: tuple[Opened, ...]
+) -> None:
+    """Apply the VJP rule of `node` and hand the results to its inputs.
+
+    A sweep may stand inside of `vmap`s that were opened after `node` was made, and outside of others that are over:
+    the rule runs as if the latter had been opened inside of the former.
+    """
+    primitive: Any = node.primitive
+    state.opened = opened if primitive.raw else inside(opened, node.opened)
+    if primitive is part:
         parts = cotangents.setdefault(node.inputs[0].id, [None] * len(node.inputs[0].data))
         i = node.static["index"]
         parts[i] = g if parts[i] is None else bind(add, parts[i], g)
         return
     y: Any = node
     if type(node.data) is tuple:
-        y, g = tuple(bind(part, node, index=i) for i in range(len(node.data))), tuple(g)
-    entries = node.primitive.vjp(g, y, *node.inputs, **node.static)  # type: ignore[union-attr, misc]
+        y, g = tuple(today(bind(part, node, index=i), opened) for i in range(len(node.data))), tuple(g)
+    elif opened:
+        y = today(node, opened)
+    inputs = [today(x, opened) for x in node.inputs] if opened and not primitive.raw else node.inputs
+    entries = primitive.vjp(g, y, *inputs, **node.static)
     if type(entries) is not tuple:
         entries = (entries,)
+    around = state.opened
     for x, entry in zip(node.inputs, entries):
         if entry is not None and x.id in nodes:
-            _collect(cotangents, x, conform(entry if isinstance(entry, Tensor) else entry(), x))
+            g = entry if isinstance(entry, Tensor) else entry()
+            state.opened = g.opened
+            g = conform(g, x, opened)
+            state.opened = inside(opened, x.opened)
+            _collect(cotangents, x, g)
+            state.opened = around
 
 
 def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:

@@ -40,7 +40,10 @@ _next_id = count(1).__next__
 class Tensor(Operators):
     """An array of numbers with its history. Make one with `tm.tensor`."""
 
-    __slots__ = ("__weakref__", "batch", "data", "id", "inputs", "made_by", "order", "primitive", "static", "tracked")
+    __slots__ = (
+        *("__weakref__", "data", "batch", "opened", "id", "order", "made_by"),
+        *("tracked", "primitive", "inputs", "static"),
+    )
     __array_ufunc__ = None  # so that `ndarray * Tensor` asks us, instead of looping over objects
     __array_priority__ = 1000
 
@@ -52,6 +55,7 @@ class Tensor(Operators):
     def __init__(self, data: Any, batch: int = 0, tracked: int = 0) -> None:
         self.data = data
         self.batch = batch
+        self.opened = state.opened
         self.tracked = tracked
         self.id = _next_id()
         self.order = state.order

@@ -7,14 +7,15 @@ visible again. Both steps are recorded operations, each the other's VJP (`struct
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import bind
-from tinymeta.engine.state import setting, state
+from tinymeta.engine.state import Opened, setting, state
 from tinymeta.engine.structure import enter, leave, lift
 from tinymeta.engine.tensor import Tensor
 
@@ -47,7 +48,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         axes = _axes(axes_of_args, args)
         xs = [None if a is None else as_tensor(x) for x, a in zip(inputs, axes)]
         size = _size(xs, axes)
-        with setting(level=state.level + 1):
+        with _opened():
             entered = [x if t is None else _enter(t, a) for x, t, a in zip(inputs, xs, axes)]
             result = f(*tree.unflatten(structure, entered))
             outputs, out_structure = tree.flatten(result)
@@ -55,6 +56,17 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         return tree.unflatten(out_structure, left)
 
     return batched
+
+
+@contextmanager
+def _opened() -> Iterator[None]:
+    """One more level of hidden axes while the `with` block runs."""
+    run = Opened()
+    try:
+        with setting(opened=(*state.opened, run)):
+            yield
+    finally:
+        run.over = True
 
 
 def _enter(x: Tensor, axis: int | None) -> Tensor:

@@ -21,7 +21,7 @@ def compiled_is_eager(case: Case) -> None:
 
     The second call replays, on other numbers, what the first recorded.
     """
-    if case.batch or "rise" in case.static or not case.arrays:
+    if case.batch or case.primitive.hides or not case.arrays:
         return  # the operations that move hidden axes are below the functions that a user compiles
     f = user_function(case)
     functions: dict[str, Callable[..., Any]] = {"values": f, "mapped": lambda *xs: vmap(f)(*[x[None] for x in xs])}

@@ -71,9 +71,9 @@ class Recorder(Watcher):
     def saw(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
-        batch = max((x.batch for x in inputs), default=0)
+        batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
         places = [self.place(x) for x in inputs]
-        if batch and type(inputs[0].data) is not tuple:  # `part` picks from a tuple, whatever its axes
+        if batch:
             shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
             places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
         self.places[output.id] = place = translate(self.builder, primitive, tuple(places), static, output.data, batch)

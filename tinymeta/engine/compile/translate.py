@@ -141,6 +141,7 @@ _MOVES: dict[str, Rule] = {
     "index": _index,
     "leave": _leave,
     "lift": _lift,
+    "widen": lambda b, x, at, rise, tail: _lift(b, x, at, rise),
     "permute": _permute,
     "place": _place,
     "put_pixels": pooling.put,

@@ -141,7 +141,6 @@ _MOVES: dict[str, Rule] = {
     "index": _index,
     "leave": _leave,
     "lift": _lift,
-    "widen": lambda b, x, at, rise, tail: _lift(b, x, at, rise),
     "permute": _permute,
     "place": _place,
     "put_pixels": pooling.put,
@@ -152,6 +151,7 @@ _MOVES: dict[str, Rule] = {
     "take_pixels": pooling.take,
     "unrecorded": lambda b, *xs, rule, n: xs[:n],
     "where": _elementwise(Where()),
+    "widen": lambda b, x, at, rise, tail: _lift(b, x, at, rise),
 }
 
 # For floating point: constants and sums are in the dtype of an operand, which a boolean or an integer can't hold.

@@ -25,7 +25,7 @@ from .softmax import (
     softmax_cross_entropy_grad,
     softmax_input,
 )
-from .special import erf
+from .special import erf, erfc
 from .warmup import warmup
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "conv2d_input",
     "conv2d_weight",
     "erf",
+    "erfc",
     "im2col",
     "linear_relu",
     "log_softmax",

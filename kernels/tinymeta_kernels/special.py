@@ -1,28 +1,40 @@
 """Functions of one number that NumPy lacks.
 
-    erf(x)  =  2/√π · ∫ from 0 to x of exp(-t²) dt
+    erf(x)   =  2/√π · ∫ from 0 to x of exp(-t²) dt
+    erfc(x)  =  1 - erf(x), small and exact for large x
 
 The C library's own, number by number: right to the last bit or two.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from ._jit import has_kernel, jit
+from ._jit import Kernel, has_kernel, jit
 from ._layout import Array, common, deliver, in_memory_order
 
-__all__ = ["erf"]
+__all__ = ["erf", "erfc"]
 
 
 def erf(x: Array, out: Array | None = None) -> Array:
     """The error function of each entry, in floating point."""
+    return _each(_erf, math.erf, x, out)
+
+
+def erfc(x: Array, out: Array | None = None) -> Array:
+    """The complementary error function of each entry, in floating point."""
+    return _each(_erfc, math.erfc, x, out)
+
+
+def _each(kernel: Kernel, of_python: Callable[[float], float], x: Array, out: Array | None) -> Array:
     (x,) = common(x)
     if not has_kernel(x.dtype):
-        return deliver(np.asarray(np.vectorize(math.erf, otypes=[float])(x)), out)
+        y = np.asarray(np.vectorize(of_python, otypes=[float])(x))
+        return deliver(y.astype(x.dtype) if x.dtype.kind == "f" else y, out)
     (entries,), restore = in_memory_order(x)
     y = np.empty_like(entries)
-    _erf(entries, y)
+    kernel(entries, y)
     return deliver(restore(y), out)
 
 
@@ -30,3 +42,9 @@ def erf(x: Array, out: Array | None = None) -> Array:
 def _erf(x: Array, out: Array) -> None:
     for i in range(x.size):
         out[i] = math.erf(x[i])
+
+
+@jit
+def _erfc(x: Array, out: Array) -> None:
+    for i in range(x.size):
+        out[i] = math.erfc(x[i])

@@ -17,7 +17,7 @@ from .softmax import (
     softmax_cross_entropy_grad,
     softmax_input,
 )
-from .special import erf
+from .special import erf, erfc
 
 __all__ = ["warmup"]
 
@@ -53,5 +53,6 @@ def warmup() -> None:
         linear_relu(table, np.ones((3, 3), dtype), row)
         relu_input(table, table)
         erf(row)
+        erfc(row)
         sgd_update(row, row, row, lr=0.1)
         adam_update(row, row, row, row, step=1, lr=0.1)

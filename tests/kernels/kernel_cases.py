@@ -245,6 +245,7 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "conv2d_input": conv2d_input(),
     "conv2d_weight": conv2d_weight(),
     "erf": elementwise(tk.erf),
+    "erfc": elementwise(tk.erfc),
     "im2col": im2col(),
     "linear_relu": linear_relu(),
     "log_softmax": _row(tk.log_softmax),

@@ -19,8 +19,8 @@ every_kernel = pytest.mark.parametrize("name", sorted(CASES))
 ADDED_AS_IT_LIES = {"matmul", "linear_relu", "sum_to"}
 
 
-# The C library has no error function of complex numbers.
-REAL = {"erf"}
+# The C library has no error functions of complex numbers.
+REAL = {"erf", "erfc"}
 
 
 def contiguous(x: np.ndarray) -> np.ndarray:

@@ -24,7 +24,8 @@ from tinymeta.meta.adapt import Loss, adapt
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP, Linear
 from tinymeta.nn.module import Module
-from tinymeta.ops.elementwise import exp, softplus, square
+from tinymeta.ops.elementwise import exp, square
+from tinymeta.ops.logistic import softplus
 from tinymeta.ops.reduce import mean
 from tinymeta.ops.shape import concat
 from tinymeta.optim.optimizer import Optimizer

@@ -37,9 +37,9 @@ from tinymeta.nn.layers import MLP, Linear
 from tinymeta.nn.module import Module
 from tinymeta.nn.recurrent import LSTMCell
 from tinymeta.ops.elementwise import exp, log, square
+from tinymeta.ops.logistic import tanh
 from tinymeta.ops.select import abs, sign, where
 from tinymeta.ops.shape import concat, stack
-from tinymeta.ops.trigonometry import tanh
 from tinymeta.optim.optimizer import Optimizer, bias, root, start
 
 P = 10.0  # gradients below e^−P are told from 0 by their size

@@ -17,8 +17,8 @@ from tinymeta.meta.adapt import Loss
 from tinymeta.meta.learner import Learner, Model
 from tinymeta.nn.losses import mse_loss
 from tinymeta.nn.module import Module
-from tinymeta.ops.elementwise import sigmoid
 from tinymeta.ops.embedding import one_hot
+from tinymeta.ops.logistic import sigmoid
 from tinymeta.ops.shape import broadcast_to, concat
 
 

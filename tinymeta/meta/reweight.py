@@ -29,7 +29,7 @@ from tinymeta.meta.adapt import adapt
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP
 from tinymeta.nn.module import Module
-from tinymeta.ops.elementwise import sigmoid
+from tinymeta.ops.logistic import sigmoid
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import maximum, where
 from tinymeta.optim.sgd import SGD

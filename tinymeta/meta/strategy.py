@@ -30,11 +30,11 @@ from tinymeta.nn.layers import MLP, Linear
 from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import exp, log, square
 from tinymeta.ops.linalg import tensordot
+from tinymeta.ops.logistic import tanh
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import sign, where
 from tinymeta.ops.shape import concat, stack
 from tinymeta.ops.softmax import softmax
-from tinymeta.ops.trigonometry import tanh
 from tinymeta.optim.optimizer import root
 
 Each = Callable[[Any, Any], Tensor]  # (model, batch) → the loss of every example, (n,)

@@ -9,8 +9,8 @@ from tinymeta.nn.module import Module
 from tinymeta.nn.normalization import BatchNorm, GroupNorm, LayerNorm
 from tinymeta.nn.recurrent import GRUCell, LSTMCell
 from tinymeta.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
-from tinymeta.ops.elementwise import sigmoid, softplus
 from tinymeta.ops.embedding import embedding, one_hot
+from tinymeta.ops.logistic import log_sigmoid, sigmoid, softplus, tanh
 from tinymeta.ops.norm import batch_norm, group_norm, layer_norm
 from tinymeta.ops.pool import (
     adaptive_avg_pool1d,
@@ -24,7 +24,6 @@ from tinymeta.ops.pool import (
 from tinymeta.ops.select import relu
 from tinymeta.ops.softmax import log_softmax, softmax
 from tinymeta.ops.special import gelu, silu
-from tinymeta.ops.trigonometry import tanh
 
 __all__ = [
     "MLP",
@@ -62,6 +61,7 @@ __all__ = [
     "init",
     "kl_div",
     "layer_norm",
+    "log_sigmoid",
     "log_softmax",
     "max_pool1d",
     "max_pool2d",

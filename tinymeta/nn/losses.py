@@ -9,8 +9,9 @@ from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.elementwise import log, softplus, square
+from tinymeta.ops.elementwise import log, scale, square
 from tinymeta.ops.fused import cross_entropy_rows, unwatched
+from tinymeta.ops.logistic import softplus
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import where
 from tinymeta.ops.softmax import log_softmax
@@ -64,10 +65,11 @@ def _within(labels: Array, classes: int) -> None:
 
 
 def bce_with_logits(logits: ArrayLike, targets: ArrayLike) -> Tensor:
-    """Mean binary cross-entropy −t log σ(z) − (1 − t) log(1 − σ(z)) = softplus(z) − t z, which overflows nowhere."""
+    """Mean binary cross-entropy −t log σ(z) − (1 − t) log σ(−z): two terms of one sign, exact however sure z is."""
     logits, targets = as_tensor(logits), as_tensor(targets)
     _same_shape("bce_with_logits", logits, targets)
-    return mean(softplus(logits) - targets.astype(logits.dtype) * logits)
+    t = targets.astype(logits.dtype)
+    return mean(scale(t, softplus(-logits)) + scale(1 - t, softplus(logits)))
 
 
 def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:

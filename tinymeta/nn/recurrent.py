@@ -11,9 +11,8 @@ from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
-from tinymeta.ops.elementwise import sigmoid
+from tinymeta.ops.logistic import sigmoid, tanh
 from tinymeta.ops.shape import split
-from tinymeta.ops.trigonometry import tanh
 
 
 class LSTMCell(Module):

@@ -16,14 +16,11 @@ from tinymeta.ops.elementwise import (
     log1p,
     log2,
     log10,
-    logaddexp,
     multiply,
     negative,
     pow,
     reciprocal,
     scale,
-    sigmoid,
-    softplus,
     sqrt,
     square,
     subtract,
@@ -54,6 +51,7 @@ from tinymeta.ops.logic import (
     logical_xor,
     not_equal,
 )
+from tinymeta.ops.logistic import log_sigmoid, logaddexp, sigmoid, softplus, tanh
 from tinymeta.ops.matrix import cholesky, det, diagonal, inv, matrix_trace, slogdet, solve
 from tinymeta.ops.norm import batch_norm, group_norm, layer_norm
 from tinymeta.ops.pool import (
@@ -83,8 +81,8 @@ from tinymeta.ops.shape import (
     stack,
 )
 from tinymeta.ops.softmax import log_softmax, logsumexp, softmax
-from tinymeta.ops.special import erf, gelu, silu
-from tinymeta.ops.trigonometry import acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, sin, sinh, tan, tanh
+from tinymeta.ops.special import erf, erfc, gelu, normal_cdf, silu
+from tinymeta.ops.trigonometry import acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, hypot, sin, sinh, tan
 
 __all__ = [
     "abs",
@@ -133,6 +131,7 @@ __all__ = [
     "embedding",
     "equal",
     "erf",
+    "erfc",
     "exp",
     "expand_dims",
     "expm1",
@@ -147,6 +146,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "group_norm",
+    "hypot",
     "index_add",
     "index_set",
     "inv",
@@ -161,6 +161,7 @@ __all__ = [
     "log10",
     "log1p",
     "log2",
+    "log_sigmoid",
     "log_softmax",
     "logaddexp",
     "logical_and",
@@ -181,6 +182,7 @@ __all__ = [
     "moveaxis",
     "multiply",
     "negative",
+    "normal_cdf",
     "not_equal",
     "one_hot",
     "ones",

@@ -1,44 +1,101 @@
-"""The error function and the smooth activations made of it and of sigmoid."""
+"""The error function, the normal distribution, and the smooth activations made of it and of the logistic function.
+
+In the tail where 1 + erf x would be a difference of nearly equal numbers, erfc has its own small ones.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import tinymeta_kernels as kernels
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.domain import reals
-from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.domain import Sample, reals
+from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.elementwise import exp, scale, sigmoid, square
+from tinymeta.ops.elementwise import scale
+from tinymeta.ops.logistic import sigmoid
+
+_FAR = 40.0  # e^(−40²/2) is less than the least positive float64
+
+
+class gaussian(Primitive):
+    """y = e^(−rate·x²),   dy = −2·rate·x·y dx. An error of x² counts |x|² times, so x² is taken in two parts."""
+
+    @staticmethod
+    def kernel(x: Array, rate: float) -> Array:
+        dtype = x.dtype if x.dtype.kind in "fc" else np.dtype(float)
+        if dtype.kind == "c":
+            return gaussian.reference(x, rate)  # type: ignore[no-any-return]
+        x = np.clip(x.astype(np.float64), -_FAR, _FAR)
+        head = x.astype(np.float32).astype(np.float64)  # its square is exact
+        y: Array = np.exp(-rate * head * head) * np.exp(-rate * (x - head) * (x + head))
+        return y.astype(dtype)
+
+    reference = staticmethod(lambda x, rate: np.exp(-rate * x * x))
+    domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((2, 3),), {"rate": 1.0}), Sample(((),), {"rate": 0.5}))
+    vjp = lambda g, y, x, rate: scale(g, (-2 * rate) * x * y)
+
+
+def _erf(x: Array) -> Array:
+    """By Python's own for real numbers, by its series for complex ones."""
+    if not np.iscomplexobj(x):
+        return np.vectorize(math.erf, otypes=[float])(x)  # type: ignore[no-any-return]
+    # 2/√π e^(−x²) Σ 2ⁿ x^(2n+1)/(2n+1)!!  (Abramowitz & Stegun 7.1.6): all terms of one sign, for |x| ≤ 2.
+    term = total = x
+    for n in range(1, 80):
+        term = term * (2 * x * x / (2 * n + 1))
+        total = total + term
+    y: Array = 2 / math.sqrt(math.pi) * np.exp(-x * x) * total
+    return y
+
+
+def _bell(x: Tensor, rate: float, height: float) -> Tensor:
+    y: Any = bind(gaussian, x, rate=rate)
+    return y * height  # type: ignore[no-any-return]
 
 
 class erf(Primitive):
     """y = 2/√π ∫₀ˣ e^(−t²) dt,   dy = 2/√π e^(−x²) dx."""
 
     kernel = staticmethod(kernels.erf)
+    reference = staticmethod(_erf)
+    domain, kinks = (reals(-2, 2),), ()  # beyond, the series loses more than 1e-12 of its derivative
+    vjp = lambda g, y, x: scale(g, _bell(x, 1.0, 2 / math.sqrt(math.pi)))
+
+
+class erfc(Primitive):
+    """y = 1 − erf x, small and exact for large x,   dy = −2/√π e^(−x²) dx."""
+
+    kernel = staticmethod(kernels.erfc)
+    reference = staticmethod(lambda x: 1 - _erf(x))
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x: scale(g, _bell(x, 1.0, -2 / math.sqrt(math.pi)))
+
+
+class normal_cdf(Primitive):
+    """y = Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function,   dy = e^(−x²/2)/√(2π) dx."""
 
     @staticmethod
-    def reference(x: Array) -> Array:
-        if not np.iscomplexobj(x):
-            return np.vectorize(math.erf, otypes=[float])(x)  # type: ignore[no-any-return]
-        # 2/√π e^(−x²) Σ 2ⁿ x^(2n+1)/(2n+1)!!  (Abramowitz & Stegun 7.1.6): all terms of one sign, for |x| ≤ 2.
-        term = total = x
-        for n in range(1, 80):
-            term = term * (2 * x * x / (2 * n + 1))
-            total = total + term
-        y: Array = 2 / math.sqrt(math.pi) * np.exp(-x * x) * total
-        return y
+    def kernel(x: Array) -> Array:
+        if x.dtype.kind == "c":
+            return normal_cdf.reference(x)  # type: ignore[no-any-return]
+        dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+        y: Array = 0.5 * kernels.erfc(x.astype(np.float64) * -math.sqrt(0.5))
+        return y.astype(dtype)
 
-    domain, kinks = (reals(-2, 2),), ()  # beyond, the series loses more than 1e-12 of its derivative
-    vjp = lambda g, y, x: scale(g, 2 / math.sqrt(math.pi) * exp(-square(x)))
+    reference = staticmethod(lambda x: 0.5 + 0.5 * _erf(x * math.sqrt(0.5)))
+    domain, kinks = (reals(-2, 2),), ()
+    vjp = lambda g, y, x: scale(g, _bell(x, 0.5, 1 / math.sqrt(2 * math.pi)))
 
 
 def gelu(x: ArrayLike) -> Tensor:
     """x Φ(x), with Φ the distribution function of the standard normal (Hendrycks & Gimpel 2016, eq. 1), exact."""
     x = as_tensor(x)
-    return x * (0.5 * (1 + erf(x * math.sqrt(0.5))))
+    return x * normal_cdf(x)
 
 
 def silu(x: ArrayLike) -> Tensor:

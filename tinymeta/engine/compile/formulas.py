@@ -32,10 +32,21 @@ def relu(b: Builder, x: int) -> int:
     return b.add(Ufunc("maximum"), x, number(b, 0, x))
 
 
+def _decay(b: Builder, x: int) -> int:
+    """e^−|x|."""
+    return b.add(Ufunc("exp"), b.add(Ufunc("negative"), b.add(Ufunc("absolute"), x)))
+
+
 def sigmoid(b: Builder, x: int) -> int:
-    half = number(b, 0.5, x)
-    tanh = b.add(Ufunc("tanh"), b.add(Ufunc("multiply"), half, x))
-    return b.add(Ufunc("add"), b.add(Ufunc("multiply"), half, tanh), half)
+    e = _decay(b, x)
+    one = number(b, 1, e)
+    above = b.add(Where(), b.add(Ufunc("less"), x, number(b, 0, x)), e, one)
+    return b.add(Ufunc("divide"), above, b.add(Ufunc("add"), one, e))
+
+
+def logistic_density(b: Builder, x: int) -> int:
+    e = _decay(b, x)
+    return b.add(Ufunc("divide"), e, b.add(Ufunc("square"), b.add(Ufunc("add"), number(b, 1, e), e)))
 
 
 def softplus(b: Builder, x: int) -> int:

@@ -160,6 +160,7 @@ _FORMULAS: dict[str, Rule] = {
     "conv2d_input": convolution.input_,
     "conv2d_weight": convolution.weight,
     "erf": lambda b, x: b.add(Erf(), x),
+    "logistic_density": formulas.logistic_density,
     "log_softmax_axis": formulas.log_softmax_axis,
     "matmul_matrices": lambda b, *xs: matmul(b, *of_one_rank(b, xs)),
     "mean_windows": pooling.mean,

@@ -1,0 +1,95 @@
+"""The logistic function and its relatives, each exact in its tails: the relative error stays that of the dtype.
+
+    σ(x) = 1/(1 + e⁻ˣ)                       d σ      = s dx
+    s(x) = σ(x) σ(−x), the logistic density  d s      = −s tanh(x/2) dx
+    tanh x = 2σ(2x) − 1                      d tanh   = 4 s(2x) dx
+    log(1 + eˣ)                              d        = σ(x) dx
+
+Written as y(1 − y) or 1 − y², a slope far out would be a difference of nearly equal numbers, and from x = 20 on a
+zero. With e = e^−|x|, which overflows nowhere, all of them are sums and quotients of positive numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymeta.engine.domain import reals
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.elementwise import negative, scale
+from tinymeta.ops.select import where
+
+
+def _decay(x: Array) -> Array:
+    """e^−|x|, of integers and booleans in float64; of a complex number with the sign of its real part."""
+    if x.dtype.kind in "iub":
+        x = x.astype(np.float64)
+    decay: Array = np.exp(-np.abs(x) if x.dtype.kind != "c" else np.where(x.real < 0, x, -x))
+    return decay
+
+
+class sigmoid(Primitive):
+    """y = 1/(1 + e⁻ˣ),   dy = y (1 − y) dx, in which 1 − y = σ(−x)."""
+
+    @staticmethod
+    def kernel(x: Array) -> Array:
+        e = _decay(x)
+        y: Array = np.where(x.real < 0, e, np.ones((), e.dtype)) / (1 + e)
+        return y
+
+    reference = staticmethod(lambda x: 0.5 * np.tanh(0.5 * x) + 0.5)
+    domain, kinks = (reals(-6, 6),), ()
+    vjp = lambda g, y, x: scale(g, logistic_density(x))
+
+
+class logistic_density(Primitive):
+    """y = σ(x) σ(−x) = 1/(2 + eˣ + e⁻ˣ),   dy = −y tanh(x/2) dx."""
+
+    @staticmethod
+    def kernel(x: Array) -> Array:
+        e = _decay(x)
+        y: Array = e / np.square(1 + e)
+        return y
+
+    reference = staticmethod(lambda x: 0.5 / (1 + np.cosh(x)))
+    domain, kinks = (reals(-6, 6),), ()
+    vjp = lambda g, y, x: scale(g, -y * tanh(0.5 * x))
+
+
+class tanh(Primitive):
+    """y = tanh x,   dy = (1 − y²) dx = 4 σ(2x) σ(−2x) dx."""
+
+    kernel = reference = np.tanh
+    domain, kinks = (reals(-4, 4),), ()
+    vjp = lambda g, y, x: scale(g, 4 * logistic_density(2 * x))
+
+
+class softplus(Primitive):
+    """y = log(1 + eˣ) = max(x, 0) + log1p(e^−|x|),   dy = sigmoid(x) dx. One smooth rule: no kink at 0."""
+
+    @staticmethod
+    def kernel(x: Array) -> Array:
+        return np.logaddexp(x, np.zeros((), x.dtype))
+
+    reference = staticmethod(lambda x: np.log1p(np.exp(x)))
+    domain, kinks = (reals(-6, 6),), ()
+    vjp = lambda g, y, x: scale(g, sigmoid(x))
+
+
+class logaddexp(Primitive):
+    """y = log(eᵃ + eᵇ),   dy = s da + (1 − s) db with s = sigmoid(a − b);   where both are −∞, the derivative is 0."""
+
+    kernel = np.logaddexp
+    reference = staticmethod(lambda a, b: np.log(np.exp(a) + np.exp(b)))
+    domain, kinks = (reals(-2, 2), reals(-2, 2)), ()
+    vjp = lambda g, y, a, b: (lambda: scale(g, _share(y, a, b)), lambda: scale(g, _share(y, b, a)))
+
+
+def _share(y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """eᵃ/(eᵃ + eᵇ), and 0 where both are 0."""
+    return where(y == -np.inf, 0, sigmoid(a - b))
+
+
+def log_sigmoid(x: ArrayLike) -> Tensor:
+    """log σ(x) = −log(1 + e⁻ˣ), where log(sigmoid(x)) would be −∞."""
+    return -softplus(negative(x))

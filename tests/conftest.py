@@ -20,10 +20,12 @@ settings.register_profile(
 settings.load_profile("nightly" if os.environ.get("TINYMETA_NIGHTLY") else "steady")
 
 verdicts = pytest.StashKey[list[Any]]()
+compiler = pytest.StashKey[list[tuple[str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[verdicts] = []
+    config.stash[compiler] = []
 
 
 @pytest.fixture
@@ -32,8 +34,18 @@ def planted(request: pytest.FixtureRequest) -> list[Any]:
     return request.config.stash[verdicts]
 
 
+@pytest.fixture
+def compiler_faults(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
+    """Where the tests of faults in the compiler write down what caught each."""
+    return request.config.stash[compiler]
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The table of P15: how many faults of each kind were planted, and which property caught them first."""
+    if config.stash[compiler]:
+        terminalreporter.section("faults planted in the compiler: what caught them")
+        for fault, catcher in config.stash[compiler]:
+            terminalreporter.write_line(f"{fault:58} {catcher or 'MISSED'}")
     found = config.stash[verdicts]
     if not found:
         return

@@ -1,0 +1,255 @@
+"""A compiled function checks its first call: a fault in any stage costs time, never a number."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+from tinymeta.engine.compile import first, translate
+from tinymeta.engine.compile.compiled import Compiled
+from tinymeta.engine.compile.machine import Machine
+from tinymeta.engine.compile.operations import Ufunc
+from tinymeta.engine.compile.program import Program
+
+
+def loss(w: Any, x: Any) -> Any:
+    return tm.mean(tm.square(tm.tanh(x @ w[0]) @ w[1]))
+
+
+def arguments(dtype: Any = np.float64, seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=s).astype(dtype) for s in ((3, 8), (8, 2))], rng.normal(size=(6, 3)).astype(dtype)
+
+
+def replaced(program: Program, old: type, make: Callable[[Any], Any]) -> Program:
+    """The program with its first operation of a class made into another one."""
+    nodes = list(program.nodes)
+    k = next(i for i, node in enumerate(nodes) if isinstance(node.op, old))
+    nodes[k] = nodes[k]._replace(op=make(nodes[k].op))
+    return Program(nodes, program.results)
+
+
+def wrong_machine(monkeypatch: pytest.MonkeyPatch, only: Any = None) -> None:
+    """A machine that adds where a program multiplies, in programs of all dtypes or of one."""
+
+    class Wrong(Machine):
+        def __init__(self, program: Program) -> None:
+            hit = only is None or any(node.dtype == only for node in program.nodes)
+            super().__init__(replaced(program, Ufunc, lambda op: Ufunc("sin")) if hit else program)
+
+    monkeypatch.setattr("tinymeta.engine.compile.machine.Machine", Wrong)
+
+
+def wrong_rewrite(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = first.factored
+    monkeypatch.setattr(first, "factored", lambda p: replaced(right(p), Ufunc, lambda op: Ufunc("sin")))
+
+
+def wrong_translation(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = translate._rule
+    sine = lambda b, x: b.add(Ufunc("sin"), x)
+    monkeypatch.setattr(translate, "_rule", lambda b, p, xs: sine if p.__name__ == "tanh" else right(b, p, xs))
+
+
+FAULTS = {"machine": wrong_machine, "rewrite": wrong_rewrite, "translate": wrong_translation}
+
+
+def told(compiled: Compiled, *given: Any) -> tuple[Any, list[str]]:
+    """The results of a call, and its warnings."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        found = compiled(*given)
+    return found, [str(w.message) for w in seen if w.category is tm.CompileWarning]
+
+
+def equal(found: Any, expected: Any) -> None:
+    for a, b in zip(tm.tree.leaves(found), tm.tree.leaves(expected), strict=True):
+        eps = 1e3 * np.finfo(b.dtype).eps  # 50 roundings in a row, on numbers of size 1, twenty times over
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=eps, atol=eps)
+
+
+@pytest.mark.parametrize("stage", FAULTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fault_is_told_once_by_its_stage_and_the_numbers_are_right(
+    stage: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FAULTS[stage](monkeypatch)
+    compiled = tm.compile(tm.grad(loss))
+    for seed in range(3):
+        given = arguments(dtype, seed)
+        found, said = told(compiled, *given)
+        equal(found, tm.grad(loss)(*given))
+        assert len(said) == (seed == 0)
+        if said:
+            assert f"at stage '{stage}'" in said[0] and "shows it" in said[0]
+    assert f"stage '{stage}' was at fault" in compiled.report()
+
+
+def script(said: str) -> Path:
+    return Path(said.split("`python ")[1].split("`")[0])
+
+
+@pytest.mark.parametrize("stage", FAULTS)
+def test_the_reproducer_runs_and_fails_as_long_as_the_fault_is_there(
+    stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as fault:
+        FAULTS[stage](fault)
+        file = script(told(tm.compile(tm.grad(loss)), *arguments())[1][0])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(file))
+        assert ended.value.code == 1 and f"at fault: {stage}" in capsys.readouterr().out
+    alone = subprocess.run([sys.executable, str(file)], capture_output=True, text=True)
+    mended = stage != "translate"  # what was recorded wrongly stands in the file
+    assert alone.returncode == (0 if mended else 1), alone.stderr
+    assert not list(file.parent.glob("*.pkl")) and {f.suffix for f in file.parent.iterdir()} == {".py", ".npz"}
+
+
+def test_a_fault_of_float32_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong_machine(monkeypatch, np.dtype(np.float32))
+    given = arguments(np.float32)
+    found, said = told(tm.compile(tm.grad(loss)), *given)
+    assert len(said) == 1 and "'machine'" in said[0]
+    equal(found, tm.grad(loss)(*given))
+
+
+def test_a_stage_that_crashes_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(program: Program) -> Program:
+        raise KeyError("no such label")
+
+    monkeypatch.setattr(first, "factored", crash)
+    given = arguments()
+    found, said = told(compiled := tm.compile(loss), *given)
+    assert len(said) == 1 and "KeyError: 'no such label'" in said[0]
+    equal(found, loss(*given))
+    equal(told(compiled, *arguments(seed=1))[0], loss(*arguments(seed=1)))
+
+
+def test_a_check_that_was_switched_off_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong_machine(monkeypatch)
+    given = arguments()
+    found, said = told(compiled := tm.compile(loss, check=False), *given)
+    assert not said and abs(float(found) - float(loss(*given))) > 1e-3
+    assert "was not asked for" in compiled.report()
+
+
+def test_what_recording_let_go_of_is_checked_for_some_of_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+    rng = np.random.default_rng(0)
+    w, x = rng.normal(size=(3, 4)), rng.normal(size=(12, 2000, 3))
+    f = lambda w, x: tm.grad(lambda w: tm.mean(tm.vmap(lambda x: tm.mean(tm.tanh(x @ w)))(x)))(w)
+    found, said = told(compiled := tm.compile(f), w, x)
+    assert not said and " of 12 tasks" in compiled.report()
+    equal(found, f(w, x))
+    wrong_machine(monkeypatch)
+    found, said = told(compiled := tm.compile(f), w, x)
+    assert len(said) == 1 and "'machine'" in said[0]
+    equal(found, f(w, x))
+
+
+def test_two_threads_that_call_first_at_once_are_told_once_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong_machine(monkeypatch)
+    compiled, given, found = tm.compile(loss), arguments(), []
+    start = threading.Barrier(2)
+
+    def call() -> None:
+        start.wait()
+        found.append(compiled(*given))
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        threads = [threading.Thread(target=call) for _ in range(2)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    assert len(seen) == 1 and len(found) == 2
+    for y in found:
+        equal(y, loss(*given))
+
+
+def test_a_compiled_function_inside_of_another_is_part_of_it() -> None:
+    inner = tm.compile(lambda x: tm.sum(tm.tanh(x)))
+    outer = tm.compile(lambda x: inner(x) * inner(2.0 * x))
+    x = np.linspace(-1, 1, 7)
+    equal(outer(x), np.asarray(tm.sum(tm.tanh(x)) * tm.sum(tm.tanh(2.0 * x))))
+
+
+def test_arguments_are_as_they_were_and_later_calls_are_other_calls() -> None:
+    compiled = tm.compile(tm.grad(loss))
+    given = arguments()
+    before = [np.array(x) for x in tm.tree.leaves(given)]
+    one = compiled(*given)
+    kept = [np.array(x) for x in tm.tree.leaves(one)]
+    compiled(*arguments(seed=1))
+    for x, y in zip(before, tm.tree.leaves(given), strict=True):
+        np.testing.assert_array_equal(x, y)
+    for x, y in zip(kept, tm.tree.leaves(one), strict=True):
+        np.testing.assert_array_equal(x, np.asarray(y))
+
+
+def test_who_runs_in_plain_numpy_calls_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinymeta.engine.compile.layout import Unplaceable
+
+    def unplaceable(self: Any, program: Program) -> None:
+        raise Unplaceable("a product has no form")
+
+    monkeypatch.setattr(Machine, "__init__", unplaceable)
+    compiled = tm.compile(loss)
+    for seed, n in enumerate((6, 7, 6)):
+        w, _ = arguments(seed=seed)
+        x = np.ones((n, 3))
+        found, said = told(compiled, w, x)
+        assert len(said) == (seed == 0)
+        equal(found, loss(w, x))
+    assert compiled.report().count("plain replay: a product has no form") == 2
+
+
+# No false alarms
+
+
+def relu_network(rng: np.random.Generator, dtype: Any, order: int) -> tuple[Any, Any]:
+    """A random network whose kinks rounding may turn, and its arguments."""
+    widths = [int(n) for n in rng.integers(1, 24, size=rng.integers(3, 6))]
+    w = [(rng.normal(size=s) / np.sqrt(s[0])).astype(dtype) for s in zip(widths, widths[1:])]
+    x = rng.normal(size=(int(rng.integers(2, 30)), widths[0])).astype(dtype)
+    normed = bool(rng.integers(2))
+
+    def f(w: Any, x: Any) -> Any:
+        for m in w[:-1]:
+            x = x @ m
+            x = tm.nn.relu((x - tm.mean(x, axis=0)) / tm.sqrt(tm.var(x, axis=0) + 1e-5) if normed else x)
+        return tm.mean(tm.square(x @ w[-1]))
+
+    def step(w: Any, x: Any) -> Any:
+        return tm.tree.map(lambda p, g: p - 0.1 * g, w, tm.grad(f)(w, x))
+
+    return (tm.grad(lambda w, x: f(step(w, x), x)) if order == 2 else tm.grad(f)), (w, x)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kinks_that_rounding_turns_raise_no_alarm(order: int, dtype: Any) -> None:
+    for seed in range(25):
+        f, given = relu_network(np.random.default_rng((seed, order)), dtype, order)
+        tm.compile(f)(*given)  # a warning is an error in the suite
+
+
+def test_choices_among_equal_numbers_raise_no_alarm() -> None:
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        x = rng.integers(0, 3, size=(2, 3, 8, 8)).astype(dtype)  # many ties
+        w = rng.normal(size=(3, 3, 3, 3)).astype(dtype)
+        pooled = lambda w, x: tm.sum(tm.square(tm.nn.max_pool2d(tm.nn.conv2d(x, w, padding=1), 2)))
+        tm.compile(tm.grad(pooled))(w, x)
+        tm.compile(lambda x: (tm.argmax(x @ x.mT, axis=-1), tm.sort(x, axis=-1), tm.floor(x / 3.0 * 3.0)))(x)

@@ -16,6 +16,7 @@ import numpy as np
 from tests.fuzz.agreement import ROOM, TIGHT, Refused, Setting, differences, errors, laid_out, many_cores
 from tests.fuzz.vocabulary import VOCABULARY, Kernel, Kind, Misfit
 from tinymeta.engine.compile.factor import factored
+from tinymeta.engine.compile.key import frozen
 from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.operations import (
     Call,
@@ -28,7 +29,6 @@ from tinymeta.engine.compile.operations import (
     Scale,
     Ufunc,
     Where,
-    comparable,
 )
 from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.replay import Replay
@@ -193,7 +193,7 @@ def operation(op: Any) -> Any:
     """The operation; of a `Kernel` the call."""
     if not isinstance(op, Kernel):
         return op
-    return Call(Primitive.registry[op.name], comparable(op.static), op.static)
+    return Call(Primitive.registry[op.name], frozen(op.static), op.static)
 
 
 def _numbers(r: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any:

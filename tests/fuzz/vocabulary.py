@@ -281,6 +281,7 @@ VOCABULARY: dict[str, Kind] = {
 }
 OTHERS = {
     "Operation": "the base class of all",
+    "Check": "no number: array programs draw the checks of values",
     "Input": "drawn first",
     "Constant": "some of the inputs",
     "Windows": "a view within Gather and Scatter",

@@ -141,7 +141,8 @@ class Assembler:
         node = self.nodes[i]
         if node.dtype is None:
             return Layout(slot, offset, 0, ())
-        order = self.common_order(i) if isinstance(node.op, Copy) and i not in self.row_major else None
+        free = isinstance(node.op, Copy) and i not in self.row_major and i not in self.fresh  # results are row-major
+        order = self.common_order(i) if free else None
         return Layout(slot, offset, 0, packed(node.shape, node.dtype.itemsize, order))
 
     def common_order(self, i: int) -> tuple[int, ...]:

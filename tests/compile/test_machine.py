@@ -16,7 +16,7 @@ from tinymeta.engine.compile.operations import Call, Cast, Contract, Copy, Erf, 
 from tinymeta.engine.compile.program import Builder, with_copies
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.room import Room
-from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice
+from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Slice
 from tinymeta.engine.primitive import Primitive
 
 sizes = st.sampled_from([1, 2, 3, 5, 17])
@@ -229,3 +229,20 @@ def test_a_kernel_whose_result_changes_its_shape_is_an_error() -> None:
     np.testing.assert_array_equal(run([np.array([1.0, 1.0, 2.0])])[0], [1, 2])
     with pytest.raises(TypeError, match="distinct gave float64"):
         run([np.array([1.0, 2.0, 3.0])])
+
+
+def test_a_copy_that_is_a_result_lies_in_row_major_order() -> None:
+    b = Builder()
+    x, y = b.input(0, (1, 2, 3, 4), np.dtype(float)), b.input(1, (1, 1), np.dtype(float))
+    product = b.add(Contract("abcd", "al", "cldb"), x, y)  # looped over its third axis, which the copy follows
+    copy, part = b.add(Copy(), x), b.add(Gather((Slice(((None, None, -2),) + ((None, None, None),) * 3),)), product)
+    arrays = [values((1, 2, 3, 4), 0, float), values((1, 1), 1, float)]
+    program = b.finished([copy, part])
+    for found, expected in zip(Machine(program)(arrays), Replay(program)(arrays), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_view_of_a_constant_is_a_constant_in_its_normal_form() -> None:
+    b = Builder()
+    moved = b.add(Permute((0, 2, 1)), b.constant(values((3, 2, 1), 0, float)))
+    assert b.nodes[moved].value.shape == (3, 1, 2)

@@ -115,7 +115,25 @@ def _astype(v: Values) -> Arguments:
 
 
 _UNARY = {
-    **dict.fromkeys(("abs", "atan", "ceil", "cos", "erf", "floor", "gelu", "negative", "relu", "round", "sigmoid"), ""),
+    **dict.fromkeys(
+        (
+            "abs",
+            "erfc",
+            "log_sigmoid",
+            "normal_cdf",
+            "atan",
+            "ceil",
+            "cos",
+            "erf",
+            "floor",
+            "gelu",
+            "negative",
+            "relu",
+            "round",
+            "sigmoid",
+        ),
+        "",
+    ),
     **dict.fromkeys(("sign", "silu", "sin", "softplus", "square", "stop_gradient", "tanh", "trunc", "asinh"), ""),
     **dict.fromkeys(("isfinite", "isinf", "isnan", "logical_not"), ""),
     **dict.fromkeys(("exp", "expm1", "sinh", "cosh", "tan"), "small"),
@@ -124,7 +142,7 @@ _UNARY = {
     "acosh": "above one",
 }
 _BINARY = (
-    *("add", "subtract", "multiply", "maximum", "minimum", "scale", "atan2", "logaddexp"),
+    *("add", "subtract", "multiply", "maximum", "minimum", "scale", "atan2", "logaddexp", "hypot"),
     *("equal", "greater", "greater_equal", "less", "less_equal", "not_equal"),
     *("logical_and", "logical_or", "logical_xor"),
 )

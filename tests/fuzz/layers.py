@@ -242,7 +242,8 @@ LAYERS: dict[str, Callable[..., Any]] = {
     **{name: _norm_function(name) for name in ("batch_norm", "group_norm", "layer_norm")},
     **{name: images.pooled(name) for name in images.POOLS},
     **{
-        name: _plain(name) for name in ("gelu", "log_softmax", "relu", "sigmoid", "silu", "softmax", "softplus", "tanh")
+        name: _plain(name)
+        for name in ("gelu", "log_sigmoid", "log_softmax", "relu", "sigmoid", "silu", "softmax", "softplus", "tanh")
     },
     "a residual": _residual,
     "a global mean": _global_mean,

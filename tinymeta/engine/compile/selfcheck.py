@@ -130,7 +130,8 @@ def _fault(case: Case, judge: _Judge, got: list[Array], right: list[Array], eps:
     explained = judge.explains(got, right, eps)
     if explained and not judge.rounding.turned:
         return None
-    if 0 < eps != exact and not judge.explains(case.executed(), replayed := case.replayed(True), exact):
+    wider = 0 < eps != exact and judge.rounding.exact
+    if wider and not judge.explains(case.executed(), replayed := case.replayed(True), exact):
         return "machine" if judge.explains(case.rewritten(True), replayed, exact) else "rewrite"
     if explained:
         return None

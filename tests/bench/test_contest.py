@@ -67,7 +67,7 @@ def seen() -> Seen:
 
 def test_checks_have_ended_before_a_process_that_times_starts(seen: Seen) -> None:
     assert seen.ended == [True, True] and len(seen.workers) == 4
-    assert seen.asked == ["check", "flops", "check", *["time"] * 4]
+    assert seen.asked == ["check", "program", "check", *["time"] * 4]
 
 
 def test_no_process_is_left(seen: Seen) -> None:
@@ -104,7 +104,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             if "eager" in self.name:
                 self.trouble = "can't run it"
                 return None
-        return {"flops": 1e9, "median": 0.1, "first": 1.0, "peak": 100.0}
+        return {"flops": 1e9, "checked": 0.25, "unchecked": 0.2, "median": 0.1, "first": 1.0, "peak": 100.0}
 
     monkeypatch.setattr(Contender, "start", lambda self: None)
     monkeypatch.setattr(Contender, "ask", ask)
@@ -114,14 +114,14 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_who_cannot_run_it_has_a_row_that_says_so(answers: list[str]) -> None:
     rows = contest.measure(SMALL, None, 1, 2, 1e11)
-    assert rows[0] == [SMALL.name, "tinymeta compiled", "100", "1.00", "1.00", "100", "10%", "0e+00"]
-    assert rows[1] == [SMALL.name, "tinymeta eager", "can't run it", "", "", "", "", ""]
+    assert rows[0] == [SMALL.name, "tinymeta compiled", "100", "1.00", "1.00", "0.250, 0.200", "100", "10%", "0e+00"]
+    assert rows[1] == [SMALL.name, "tinymeta eager", "can't run it", "", "", "", "", "", ""]
     assert answers == [*OURS, "tinymeta compiled", "tinymeta compiled"]
 
 
 def test_who_does_not_answer_is_ended_and_out_of_the_contest() -> None:
     for limit, trouble in ((0.0, "no answer in 0 s"), (100.0, "can't run it")):
-        silent = Contender("tinymeta eager", SMALL, sys.executable, 1, limit)
+        silent = Contender("tinymeta eager", SMALL, threads=1, patience=limit)
         silent._command = [sys.executable, "-c", "input()" + "; input()" * (limit == 0)]  # the second dies at once
         silent.start()
         process = silent._process
@@ -167,14 +167,14 @@ def test_the_peak_and_the_table_are_printed_and_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(peak, "measured", lambda threads: 123.4e9)
-    monkeypatch.setattr(contest, "measure", lambda *_: [[*"abcdefgh"]])
+    monkeypatch.setattr(contest, "measure", lambda *_: [[*"abcdefghi"]])
     file = tmp_path / "table.md"
     said = "Measured peak: 123 GFLOP/s (float32, 3 threads)."
     contest.bench(ArgumentParser(), ["W1", "--threads", "3", "--markdown", str(file)])
     assert capsys.readouterr().out.startswith(f"{said}\nworkload ")
     lines = file.read_text(encoding="utf-8").splitlines()
     assert lines[:2] == [said, ""] and lines[2].endswith("| share of peak | gradient differs by |")
-    assert lines[3:] == ["|---" * 8 + "|", "| a | b | c | d | e | f | g | h |"]
+    assert lines[3:] == ["|---" * 9 + "|", "| a | b | c | d | e | f | g | h | i |"]
 
 
 def test_help_names_every_workload_contender_and_column(capsys: pytest.CaptureFixture[str]) -> None:

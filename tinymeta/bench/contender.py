@@ -27,7 +27,10 @@ PATIENCE = 300.0  # seconds that a contender may take for an answer
 class Contender:
     """A framework's way to run one workload; between `start` and `close` there is a worker process."""
 
-    def __init__(self, name: str, workload: Workload, interpreter: str, threads: int, patience: float) -> None:
+    def __init__(
+        self, name: str, workload: Workload, interpreter: str = sys.executable, *, threads: int, patience: float,
+        root: Path | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.trouble = ""  # why it is out of the contest
         self.rounds: list[float] = []
@@ -36,7 +39,7 @@ class Contender:
             *(interpreter, "-W", "ignore", "-m", "tinymeta.bench.worker"),
             *(workload.name, name, str(threads)),
         ]
-        self._environment = environment(threads)
+        self._environment = environment(threads, root)
         self._patience = patience
         self._process: subprocess.Popen[str] | None = None
 
@@ -91,12 +94,14 @@ class Contender:
             self._process = None
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The variables of a process that computes with so many threads."""
-    root = Path(__file__).resolve().parents[2]
+def environment(threads: int, root: Path | None = None) -> dict[str, str]:
+    """The variables of a process that computes with so many threads, with the checkout in folder `root` (else ours)."""
+    root = root or Path(__file__).resolve().parents[2]
     counts = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     flags = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
-    return {**os.environ, **counts, **flags, "PYTHONPATH": os.pathsep.join([str(root), str(root / "kernels")])}
+    path = os.pathsep.join([str(root), str(root / "kernels")])
+    alone = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # the folder that we are in doesn't come before these
+    return {**os.environ, **counts, **flags, **alone}
 
 
 def present(
@@ -111,7 +116,7 @@ def present(
         framework = CONTENDERS[name]
         interpreter = sys.executable if framework == "tinymeta" else peers
         if interpreter and _has(interpreter, framework):
-            contenders.append(Contender(name, workload, interpreter, threads, patience))
+            contenders.append(Contender(name, workload, interpreter, threads=threads, patience=patience))
     return contenders
 
 

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from tinymeta.bench import peak
+from tinymeta.bench.against import COLUMNS as AGAINST_COLUMNS
+from tinymeta.bench.against import COMPILED, against, checkout
+from tinymeta.bench.against import ROUNDS as AGAINST
 from tinymeta.bench.backends import CONTENDERS
 from tinymeta.bench.contender import PATIENCE, Contender, present, race
 from tinymeta.bench.workloads import WORKLOADS, Workload
@@ -30,6 +33,7 @@ COLUMNS = {  # and what `--help` says of them
     "ms": "median over rounds of a round's median time of a float32 step (micro: of one operation)",
     "ratio to ours": "ms over those of tinymeta compiled (micro: of tinymeta eager)",
     "first call, s": "with drawing the data and compiling",
+    "checked, and not": "the first call alone, with its self-check and without, in seconds; kernels and code are warm",
     "peak, MB": "memory of the process that was timed, which did nothing else",
     "share of peak": "operations of our program / time / speed of a large float32 product in NumPy",
     "gradient differs by": "in float64, from tinymeta eager, relative to the largest entry",
@@ -37,7 +41,7 @@ COLUMNS = {  # and what `--help` says of them
 
 
 def bench(parser: ArgumentParser, arguments: list[str]) -> None:
-    """`tinymeta bench [W1 …] [--peers [PYTHON]]`."""
+    """`tinymeta bench [W1 …] [--peers [PYTHON]] [--against CHECKOUT]`."""
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.epilog = _explanation()
     parser.add_argument(
@@ -48,7 +52,9 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
         help="also JAX, PyTorch and HIPS autograd, as far as this interpreter (default: our own) has them",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads for each contender (default 2)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"rounds (default {ROUNDS})")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help=f"rounds (default {ROUNDS}, or {AGAINST} for --against)"
+    )
     parser.add_argument(
         "--patience", type=float, default=PATIENCE, metavar="S",
         help=f"seconds that a contender may take for an answer, compiling included (default {PATIENCE:.0f})",
@@ -57,31 +63,47 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
     parser.add_argument(
         "--curves", type=Path, metavar="PNG", help="draw W1's time against tasks, inner steps and width instead"
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="instead, beside the version in that folder, round by round"
+    )
     options = parser.parse_args(arguments)
     if options.curves:
         from tinymeta.bench.curves import draw
 
-        draw(options.curves, options.peers, options.threads, options.rounds)
+        draw(options.curves, options.peers, options.threads, options.rounds or ROUNDS)
         return
     chosen = options.workloads or [*WORKLOADS, "micro"]
     unknown = [name for name in chosen if name not in WORKLOADS and name != "micro"]
     if unknown:
         raise UserError(f"there is no workload '{unknown[0]}': they are {', '.join([*WORKLOADS, 'micro'])}")
-    rows = [list(COLUMNS)]
-    speed = peak.measured(options.threads)
-    said = f"Measured peak: {speed / 1e9:.3g} GFLOP/s (float32, {options.threads} threads)."
-    print(said, flush=True)
-    for name in chosen:
-        if name == "micro":
-            from tinymeta.bench.micro import micro
+    said = ""
+    if options.against:
+        there, rounds = checkout(options.against), options.rounds or AGAINST
+        rows = [list(AGAINST_COLUMNS)]
+        for name in chosen:
+            if name != "micro":
+                rows.append(against(WORKLOADS[name], there, options.threads, rounds, options.patience))
+                print(_aligned(rows), flush=True)
+    else:
+        speed = peak.measured(options.threads)
+        said = f"Measured peak: {speed / 1e9:.3g} GFLOP/s (float32, {options.threads} threads)."
+        print(said, flush=True)
+        rows = [list(COLUMNS)]
+        for name in chosen:
+            if name == "micro":
+                from tinymeta.bench.micro import micro
 
-            rows += micro(options.peers)
-        else:
-            rows += measure(WORKLOADS[name], options.peers, options.threads, options.rounds, speed, options.patience)
-        print(_aligned(rows), flush=True)
+                rows += micro(options.peers)
+            else:
+                rounds = options.rounds or ROUNDS
+                rows += measure(WORKLOADS[name], options.peers, options.threads, rounds, speed, options.patience)
+            print(_aligned(rows), flush=True)
     if options.markdown:
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-        write_text(options.markdown, "\n".join([said, "", head, "|---" * len(rows[0]) + "|", *body]) + "\n")
+        write_text(
+            options.markdown,
+            "\n".join([*([said, ""] if said else []), head, "|---" * len(rows[0]) + "|", *body]) + "\n",
+        )
 
 
 def measure(
@@ -89,7 +111,8 @@ def measure(
 ) -> list[list[str]]:
     """The rows of one workload, on a machine whose measured peak is `speed` operations per second."""
     contenders = present(workload, peers, threads, CONTENDERS, patience)
-    differences, flops = checked(contenders)
+    differences, told = checked(contenders)
+    flops = told.get("flops", math.nan)
     alive = race(contenders, rounds)
     seconds = {c.name: float(np.median(c.rounds)) for c in alive}
     rows = []
@@ -98,19 +121,21 @@ def measure(
             rows.append([workload.name, c.name, c.trouble, *[""] * (len(COLUMNS) - 3)])
             continue
         took = seconds[c.name]
-        numbers = [f"{1e3 * took:.3g}", f"{took / seconds['tinymeta compiled']:.2f}", f"{c.first:.2f}", f"{c.peak:.0f}"]
-        rows.append([workload.name, c.name, *numbers, peak.share(flops, took, speed), differences[c.name]])
+        numbers = [f"{1e3 * took:.3g}", f"{took / seconds[COMPILED]:.2f}", f"{c.first:.2f}"]
+        checks = f"{told['checked']:.3f}, {told['unchecked']:.3f}" if "checked" in told and c.name == COMPILED else ""
+        rest = [f"{c.peak:.0f}", peak.share(flops, took, speed), differences[c.name]]
+        rows.append([workload.name, c.name, *numbers, checks, *rest])
     return rows
 
 
-def checked(contenders: list[Contender]) -> tuple[dict[str, str], float]:
-    """How far each contender's gradient is from ours, and the operations of our program.
+def checked(contenders: list[Contender]) -> tuple[dict[str, str], dict[str, float]]:
+    """How far each contender's gradient is from ours; and the operations of our program, and its first calls' seconds.
 
     One process after the other, each of which has ended before the next one starts. The gradients are float64
     ones, and the distance is relative to the largest entry.
     """
     found: dict[str, Any] = {}
-    flops = math.nan
+    told: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for k, c in enumerate(contenders):
             file = Path(folder) / f"{k}.npy"
@@ -118,16 +143,16 @@ def checked(contenders: list[Contender]) -> tuple[dict[str, str], float]:
             try:
                 if c.ask(f"check {file}") is not None:
                     found[c.name] = np.load(file, allow_pickle=False)
-                if c.name == "tinymeta compiled":
-                    flops = (c.ask("flops") or {}).get("flops", math.nan)
+                if c.name == COMPILED:
+                    told = c.ask("program") or {}
             finally:
                 c.close()
     ours = found.get("tinymeta eager")
     if ours is None:
-        return {c.name: "?" for c in contenders}, flops
+        return {c.name: "?" for c in contenders}, told
     scale = np.abs(ours).max()
     far = {name: f"{np.abs(theirs - ours).max() / scale:.0e}" for name, theirs in found.items()}
-    return {c.name: far.get(c.name, "?") for c in contenders}, flops
+    return {c.name: far.get(c.name, "?") for c in contenders}, told
 
 
 def _explanation() -> str:

@@ -46,7 +46,7 @@ def micro(peers: str | None) -> list[list[str]]:
                 best[name].append(json.loads(done.stdout))
     ours = min(best["tinymeta eager"])
     return [
-        ["micro", name, f"{1e3 * min(times):.4f}", f"{min(times) / ours:.2f}", "", "", "", ""]
+        ["micro", name, f"{1e3 * min(times):.4f}", f"{min(times) / ours:.2f}", "", "", "", "", ""]
         for name, times in best.items()
         if times
     ]

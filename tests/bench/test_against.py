@@ -1,0 +1,65 @@
+"""Two versions side by side: who is asked what, and what may be said of their ratio. No times are looked at."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinymeta.bench import against, contender, contest
+from tinymeta.bench.workloads import workload
+from tinymeta.engine.errors import UserError
+
+HERE = Path(__file__).resolve().parents[2]
+SMALL = workload("sine-2-1-4")
+
+
+def test_a_version_beside_itself_computes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contender, "SECONDS", 0.0)  # one step is a turn
+    row = dict(zip(against.COLUMNS, against.against(SMALL, HERE, 1, 3, 300), strict=True))
+    low, _, high = row["95 % interval"].partition(" to ")
+    assert row["gradient differs by"] == "0e+00" and row["rounds"] == "3"
+    assert 0 < float(low) <= float(row["here / there"]) <= float(high)
+
+
+def test_each_version_runs_from_its_own_folder() -> None:
+    there = contender.environment(1, Path("/elsewhere"))["PYTHONPATH"]
+    assert there.split(":") == ["/elsewhere", "/elsewhere/kernels"]
+    assert str(HERE) in contender.environment(1)["PYTHONPATH"]
+
+
+@pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (14, 2.145)])
+def test_students_quantile(freedom: int, quantile: float) -> None:
+    assert against.student(freedom) == pytest.approx(quantile, rel=0.01)
+
+
+def test_the_interval_holds_the_ratio_as_often_as_it_says() -> None:
+    """Of 2,000 intervals, 95 % but for three standard deviations of a count."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for ratios in np.exp(0.03 + 0.1 * rng.standard_normal((2000, 15))):
+        _, low, high = against.interval(list(ratios))
+        held += low <= math.exp(0.03) <= high
+    assert abs(held / 2000 - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 2000)
+
+
+def test_one_round_says_nothing_of_the_interval() -> None:
+    assert against.interval([2.0]) == (2.0, 0.0, math.inf)
+
+
+def test_a_folder_without_a_version_is_a_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds none"):
+        contest.bench(ArgumentParser(), ["W1", "--against", str(tmp_path)])
+
+
+def test_the_table_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(contest, "against", lambda w, there, threads, rounds, patience: [w.name, str(rounds), *"abcde"])
+    contest.bench(ArgumentParser(), ["W1", "W2", "--against", str(HERE)])
+    last = capsys.readouterr().out.splitlines()[-3:]
+    assert last[0].startswith("workload  ms here") and [line.split()[:2] for line in last[1:]] == [
+        ["W1", "15"],
+        ["W2", "15"],
+    ]

@@ -1,0 +1,80 @@
+"""`tinymeta bench --against CHECKOUT`: this version beside another folder's, and how sure one is of the ratio.
+
+Both run in processes of their own, a round of one after a round of the other, so whatever slows the machine slows both.
+The ratios of the rounds' medians are positive and multiply, so their logarithms are averaged; the interval is
+Student's, 95 %. Gradients are compared in float64 first: a speed counts only with the right numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from statistics import NormalDist, fmean, stdev
+
+import numpy as np
+
+from tinymeta.bench.contender import Contender, race
+from tinymeta.bench.workloads import Workload
+from tinymeta.engine.errors import UserError
+
+ROUNDS = 15
+COLUMNS = ("workload", "ms here", "ms there", "here / there", "95 % interval", "rounds", "gradient differs by")
+COMPILED = "tinymeta compiled"
+
+
+def checkout(folder: Path) -> Path:
+    """The folder, if a version of tinymeta is in it."""
+    if not (folder / "tinymeta" / "bench" / "worker.py").is_file() or not (folder / "kernels").is_dir():
+        raise UserError(f"--against wants a folder with another version of this project, and {folder} holds none")
+    return folder.resolve()
+
+
+def against(workload: Workload, there: Path, threads: int, rounds: int, patience: float) -> list[str]:
+    """The row of one workload."""
+    both = [Contender(COMPILED, workload, threads=threads, patience=patience, root=root) for root in (None, there)]
+    differs = _apart(both)
+    if len(race(both, rounds)) < 2:
+        trouble = next(f"{where}: {c.trouble}" for where, c in zip(("here", "there"), both) if c.trouble)
+        return [workload.name, trouble, *[""] * (len(COLUMNS) - 2)]
+    here, other = (c.rounds for c in both)
+    ratio, low, high = interval([a / b for a, b in zip(here, other)])
+    ms = [f"{1e3 * float(np.median(times)):.3g}" for times in (here, other)]
+    return [workload.name, *ms, f"{ratio:.3f}", f"{low:.3f} to {high:.3f}", str(len(here)), differs]
+
+
+def interval(ratios: list[float]) -> tuple[float, float, float]:
+    """The geometric mean of ratios, and the ends of its 95 % interval; one ratio alone says nothing of it."""
+    logs = [math.log(r) for r in ratios]
+    centre = fmean(logs)
+    half = student(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else math.inf
+    return math.exp(centre), math.exp(centre - half), math.exp(centre + half) if half < 700 else math.inf
+
+
+def student(freedom: int) -> float:
+    """Student's 97.5 % quantile; for 3 degrees of freedom and more by the expansion in their inverse (Abramowitz and
+    Stegun 26.7.5), which is right to 1 %."""
+    if freedom < 3:
+        return (math.inf, 12.706, 4.303)[freedom]
+    z = NormalDist().inv_cdf(0.975)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+def _apart(both: list[Contender]) -> str:
+    """How far the two versions' gradients in float64 are apart, relative to the largest entry."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for k, c in enumerate(both):
+            file = Path(folder) / f"{k}.npy"
+            c.start()
+            try:
+                if c.ask(f"check {file}") is None:
+                    return "?"
+                found.append(np.load(file, allow_pickle=False))
+            finally:
+                c.close()
+    here, there = found
+    return f"{np.abs(here - there).max() / np.abs(there).max():.0e}" if here.shape == there.shape else "shapes differ"

@@ -27,14 +27,13 @@ class Growing:
 
     def __init__(self, draw: Any, long: bool) -> None:
         self.draw, self.b = draw, Builder()
-        shape = draw(st.lists(st.sampled_from(SIZES), max_size=3))
-        first = draw(st.sampled_from([1, 5, 40])) if long else None
+        shape = draw(st.lists(st.sampled_from(SIZES), min_size=draw(st.integers(0, 3)), max_size=3))
         self.pool = []
         for position in range(draw(st.integers(1, 3))):
-            own = [n if draw(st.integers(0, 3)) else 1 for n in shape]
-            if first is not None:
-                own = [first * 1000, *own[:1]] if draw(st.booleans()) else own
-            self.pool.append(self.b.input(position, tuple(own), draw(st.sampled_from(DTYPES))))
+            own = tuple(n if draw(st.integers(0, 3)) else 1 for n in shape)
+            if long and draw(st.booleans()):  # several loops, of which only one is that of the tasks
+                own = draw(st.sampled_from([(40_000,), (5000, 3), (9001,), (1, 9001), (64, 160)]))
+            self.pool.append(self.b.input(position, own, draw(st.sampled_from(DTYPES))))
 
     def one(self, among: Any) -> Any:
         return self.draw(st.sampled_from(list(among)))
@@ -88,7 +87,9 @@ def scale(grow: Growing, x: int) -> int:
 
 def where(grow: Growing, x: int) -> int:
     y = grow.mate(x)
-    c = grow.one([grow.condition(x), *(z for z in grow.pool if grow.dtype(z).kind == "b" and grow.meet(z, x))])
+    between = grow.b.add(Ufunc("greater_equal"), x, y)
+    masks = [z for z in (grow.condition(x), *grow.pool) if grow.dtype(z).kind == "b"]
+    c = grow.one([between, *(z for z in masks if grow.meet(z, x) and grow.meet(z, y))])
     wide = np.broadcast_shapes(*map(grow.shape, (c, x, y)))
     return grow.b.add(Where(), c, x, y) if np.prod(wide) <= 8 * LARGEST else x
 
@@ -210,9 +211,9 @@ KINDS: dict[type[Operation], Callable[[Growing, int], int]] = {
 
 @st.composite
 def programs(draw: Any, long: bool = False, kind: type[Operation] | None = None) -> Program:
-    """A program of up to eight operations, one of them of this kind."""
+    """A program of up to a dozen operations, one of them of this kind."""
     grow = Growing(draw, long)
-    count = draw(st.integers(1, 8))
+    count = draw(st.integers(1, 4)) + draw(st.integers(0, 8))
     at = draw(st.integers(0, count - 1))
     for k in range(count):
         x = grow.one(grow.pool)

@@ -34,6 +34,8 @@ STEPS = [1, 1, 1, -1, 2, -2, 3, 4, -4, 5, 8]
 class Memory:
     """Slots of memory, and operands in them."""
 
+    run: Any = machine.run
+
     def __init__(self, draw: Any, shape: tuple[int, ...], special: bool = False) -> None:
         self.draw, self.shape = draw, shape
         self.special = special  # whether some numbers are infinite, or none at all
@@ -72,7 +74,7 @@ class Memory:
         base = np.array([x.ctypes.data for x in self.slots], np.int64)
         count = self.shape[self.tasks] if self.tasks is not None else 1
         work = np.zeros(machine.WORK, np.int64)
-        machine.run(np.array(code, np.int64), np.array([0.0, 1.0]), base, 0, count, block, work)
+        self.run(np.array(code, np.int64), np.array([0.0, 1.0]), base, 0, count, block, work)
         found = [x.copy() for x in self.slots]
         for x, kept in zip(self.slots, before):
             x[:] = kept

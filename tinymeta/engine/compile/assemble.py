@@ -141,7 +141,7 @@ class Assembler:
         node = self.nodes[i]
         if node.dtype is None:
             return Layout(slot, offset, 0, ())
-        free = isinstance(node.op, Copy) and i not in self.row_major and i not in self.fresh  # results are row-major
+        free = isinstance(node.op, Copy) and slot == ARENA and i not in self.row_major  # what others see is row-major
         order = self.common_order(i) if free else None
         return Layout(slot, offset, 0, packed(node.shape, node.dtype.itemsize, order))
 

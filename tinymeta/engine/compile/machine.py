@@ -19,6 +19,8 @@ from tinymeta.engine.compile.assemble import Assembler, Step
 from tinymeta.engine.compile.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
 from tinymeta.engine.compile.operations import Call, Constant, Input, Operation
 from tinymeta.engine.compile.program import Program
+from tinymeta.engine.compile.verify import checking
+from tinymeta.engine.compile.verify_placed import placed
 from tinymeta.engine.tensor import Array
 
 WORTH_SHARING = 500_000  # operations and elements of a loop for each core: some 25 microseconds
@@ -34,6 +36,8 @@ class Machine:
 
     def __init__(self, program: Program) -> None:
         assembled = Assembler(program, _threads._num_threads).assemble()
+        if checking():
+            placed(assembled, _threads._num_threads)
         self._program = program = assembled.program
         self._cores = _threads._num_threads
         self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes

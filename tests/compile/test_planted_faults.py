@@ -17,13 +17,18 @@ import pytest
 import tinymeta as tm
 from tests.compile.linear_programs import integers, linear_program
 from tests.compile.test_random_programs import recorded
-from tinymeta.engine.compile import factor, network, operations, products, program, sums
+from tests.compile.workloads import sine
+from tinymeta.engine.compile import assemble, block, factor, instructions, network, operations, products, program, sums
+from tinymeta.engine.compile.assemble import Assembler
+from tinymeta.engine.compile.block import Block
 from tinymeta.engine.compile.factor import Factoring, factored
 from tinymeta.engine.compile.operations import Call, Contract, Reduce, Ufunc
 from tinymeta.engine.compile.products import contract
 from tinymeta.engine.compile.program import Builder, Program
 from tinymeta.engine.compile.replay import Replay
+from tinymeta.engine.compile.room import Room
 from tinymeta.engine.compile.verify import Broken
+from tinymeta.engine.compile.verify_placed import placed
 from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.structure import astype
@@ -184,6 +189,35 @@ def what_is_kept() -> None:
     assert seen, "labels are looked at"
 
 
+def placed_programs() -> None:
+    """Machines for programs with tasks, windows, tiles and long sums: small enough for symbols, or too large."""
+    f, arguments = sine(tasks=7)
+    plain, _ = recorded(f, *arguments)
+    images, filters = np.ones((2, 3, 7, 6), np.float32), np.ones((4, 3, 3, 3), np.float32)
+    pooled = lambda x, w: tm.nn.max_pool2d(tm.relu(tm.nn.conv2d(x, w, padding=1)), 2)
+    of_pooled = lambda x, w: tm.grad(lambda w: tm.sum(tm.square(pooled(x, w))))(w)
+    turned = lambda x: tm.exp(x[::-1, 1:].T) + tm.sum(x * x, axis=0)[1:, None]
+    long = lambda x, y: tm.tanh(tm.tanh(x) * y) + x
+    total = lambda x, s: tm.sum(tm.tanh(x * s))
+    in_turn = lambda x, s: total(x, total(x, s)) * s
+    of_a_sum = lambda x: in_turn(x, total(x, 1.0))
+    shared = lambda x, w: tm.sum(tm.vmap(lambda x: tm.tanh(x @ w) @ w.T)(x), axis=0)
+    programs = [
+        factored(plain),
+        recorded(of_pooled, images, filters)[0],
+        recorded(turned, np.ones((5, 4)))[0],
+        recorded(long, np.ones(9000), np.ones(9000))[0],
+        recorded(shared, np.ones((9, 3, 4)), np.ones((4, 6)))[0],
+        recorded(of_a_sum, np.ones((30, 20)))[0],
+        recorded(lambda x: tm.log_softmax(tm.exp(x), axis=1), np.ones((40, 2)))[0],
+    ]
+    for each in programs:
+        for cache in (assemble.CACHE, 1 << 12):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(assemble, "CACHE", cache)  # blocks of many tasks, and of few
+                placed(Assembler(each, 2).assemble(), 2)
+
+
 EXPANDED = (Factoring, "_expanded")
 FAULTS: dict[str, Fault] = {
     "kind 1: a summed axis that no factor has counts once": Fault(
@@ -274,9 +308,55 @@ FAULTS: dict[str, Fault] = {
         operations.Call, "__eq__", "self.hidden == other.hidden", "True", equal_operations
     ),
     "folding: a sum of booleans is a boolean": Fault(
-        program, "_result_dtype", "if isinstance(op, Reduce)", "if False", folded_constants
+        program, "result_dtype", "if isinstance(op, Reduce)", "if False", folded_constants
     ),
     "dead code: checks of values": Fault(Builder, "finished", "or n.op.effect", "", what_is_kept),
+    "placed: a place is free after its first reader": Fault(
+        Assembler, "_place_globals", "max(homes, default=k)", "min(homes, default=k)", placed_programs
+    ),
+    "placed: a local value is free after its first reader": Fault(
+        Block, "__init__", "max(whole.readers[i], default=i)", "min(whole.readers[i], default=i)", placed_programs
+    ),
+    "placed: an operand read twice is written over": Fault(
+        Block, "_may_overwrite", "once and last and alike", "alike", placed_programs
+    ),
+    "placed: scratch for one task": Fault(
+        Assembler, "_step", "written.room.size * block)", "written.room.size)", placed_programs
+    ),
+    "placed: sums of one loop lie at one place": Fault(
+        Block,
+        "_sum",
+        "self.partial += -(-node.size * node.dtype.itemsize // 64) * 64",
+        "self.partial = 64",
+        placed_programs,
+    ),
+    "placed: a sum begins with what was there": Fault(
+        Block,
+        "_sum",
+        "step.before += instructions.copy(node.dtype, zero, part",
+        "step.before += instructions.copy(node.dtype, part, part",
+        placed_programs,
+    ),
+    "placed: other cores' sums take the place of the first's": Fault(
+        Block,
+        "_sum",
+        "elementwise(add, dtypes, [whole, part]",
+        "elementwise(add, dtypes, [part, part]",
+        placed_programs,
+    ),
+    "placed: no step from one task to the next": Fault(
+        Block, "_stepping", "layout if layout.slot == SCRATCH or axis is None", "layout if True", placed_programs
+    ),
+    "placed: a maximum begins with 0": Fault(Block, "_begun", 'if op.name == "add"', "if True", placed_programs),
+    "placed: a reversed slice begins at its end": Fault(
+        block, "seen", "offset += start * s", "offset += (start + (step < 0)) * s", placed_programs
+    ),
+    "placed: room given back is rounded down": Fault(
+        Room, "take", "size = self._rounded(size)", "size = size // 2 + 1", placed_programs
+    ),
+    "placed: a product is not added to what it accumulates": Fault(
+        instructions, "product", "1, int(accumulate)]", "1, 0]", placed_programs
+    ),
     "dead code: results in order of their nodes": Fault(
         Builder, "finished", "for i in results)", "for i in sorted(results, reverse=True))", what_is_kept
     ),

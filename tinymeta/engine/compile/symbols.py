@@ -25,25 +25,24 @@ RING = {"add", "subtract", "multiply", "negative", "positive", "maximum", "minim
 
 def drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """New symbols."""
-    return rng.integers(0, 2**64, shape, np.uint64)
+    return rng.integers(-(2**63), 2**63, shape)
 
 
 def applied(name: str, *xs: Array) -> Array:
     """A ufunc on symbols."""
-    if name in RING:
-        with np.errstate(over="ignore"):
-            return np.asarray(getattr(np, name.replace("logical", "bitwise"))(*xs))
-    y = np.full(np.broadcast_shapes(*(x.shape for x in xs)), zlib.crc32(name.encode()), np.uint64)
     with np.errstate(over="ignore"):
+        if name in RING:
+            return np.asarray(getattr(np, name.replace("logical", "bitwise"))(*xs))
+        y = np.full(np.broadcast_shapes(*(x.shape for x in xs)), zlib.crc32(name.encode()))
         for x in xs:
-            y = np.asarray((y ^ x) * np.uint64(0x9E3779B97F4A7C15))
-            y = np.asarray(y ^ (y >> np.uint64(29)))
-    return y
+            y = np.asarray((y ^ x) * 0x1E3779B97F4A7C15)
+            y = np.asarray(y ^ (y >> 29))
+        return y
 
 
 def chosen(c: Array, x: Array, y: Array) -> Array:
     """x where c, else y."""
-    return np.where(c >> np.uint64(63) == 1, x, y)
+    return np.where(c < 0, x, y)
 
 
 class Loops:

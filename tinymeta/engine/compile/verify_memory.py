@@ -20,7 +20,7 @@ class Memory:
 
     def __init__(self, extent: Mapping[int, int], cores: int) -> None:
         kept = [(slot, core) for slot in extent for core in (range(cores) if slot in (SCRATCH, PARTIAL) else (0,))]
-        self.symbol = {key: np.zeros(extent[key[0]], np.uint64) for key in kept}
+        self.symbol = {key: np.zeros(extent[key[0]], np.int64) for key in kept}
         self.width = {key: np.zeros(extent[key[0]], np.uint8) for key in kept}
         self.writer = {key: np.full(extent[key[0]], -1) for key in kept}
 
@@ -35,7 +35,7 @@ class Memory:
 
     def read(self, core: int, slot: int, offsets: Array, width: int, who: str) -> Array:
         if slot == ZERO:  # 0 in every width
-            return np.zeros(offsets.shape, np.uint64)
+            return np.zeros(offsets.shape, np.int64)
         key = self._key(slot, core)
         begun, inside = self.width[key][offsets] == width, self._inside(key, offsets, width)
         if not (begun.all() and not inside.any()):
@@ -65,8 +65,7 @@ class Memory:
             return
         if elementwise and x[2] == out[2] and x[1].shape == out[1].shape and np.array_equal(x[1], out[1]):
             return
-        bytes_of = lambda place: np.unique(place[1].reshape(-1, 1) + np.arange(place[2]))
-        if np.intersect1d(bytes_of(x), bytes_of(out)).size:
+        if np.intersect1d(_bytes(x), _bytes(out)).size:
             raise Broken(STAGE, f"slot {x[0]}", "an instruction writes over what it still has to read")
 
     def _key(self, slot: int, core: int) -> tuple[int, int]:
@@ -89,3 +88,8 @@ class Memory:
         writers = self.writer[key][offsets]
         if core >= 0 and ((writers >= 0) & (writers != core)).any():
             raise Broken(STAGE, f"slot {key[0]}", f"{what} by one core while another writes it")
+
+
+def _bytes(place: Place) -> Array:
+    _, offsets, width = place
+    return np.unique(offsets.reshape(-1, 1) + np.arange(width))

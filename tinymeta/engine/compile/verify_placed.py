@@ -66,7 +66,7 @@ def decoded(code: list[int]) -> Iterator[Instruction]:
         found = [code[begin + k * width : begin + (k + 1) * width] for k in range(operands)]
         more = code[begin + operands * width : at + length]
         sizes = code[at + 6 : begin]
-        yield Instruction(opcode, (address, data), sizes, [Operand(*f[:3], f[3:]) for f in found], more)
+        yield Instruction(opcode, (address, data), sizes, [Operand(f[0], f[1], f[2], f[3:]) for f in found], more)
         at += length
 
 

@@ -32,7 +32,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
     f
         Returns a scalar Tensor, or `(scalar, aux)` with `has_aux=True`. Its arguments are pytrees.
     argnums
-        Which positional argument to differentiate with respect to; a tuple gives a tuple of gradients.
+        Which positional argument to differentiate with respect to; a tuple gives a tuple of gradients, and −1 is
+        the last argument.
     has_aux
         Whether `f` returns something besides the scalar; then the result is `(gradient, aux)`.
 
@@ -58,16 +59,12 @@ def value_and_grad(
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        if max(chosen, default=0) >= len(args):
-            raise TypeError(
-                f"grad differentiates positional argument {max(chosen)}, but only {len(args)} were passed "
-                f"({user_site()}): pass it by position"
-            )
-        inputs, structure = tree.flatten([args[i] for i in chosen])
+        places = _positions("grad", chosen, len(args))
+        inputs, structure = tree.flatten([args[i] for i in places])
         with differentiating() as mark:
             xs = [_leaf(x, mark) for x in inputs]
             fresh = list(args)
-            for i, value in zip(chosen, tree.unflatten(structure, xs)):
+            for i, value in zip(places, tree.unflatten(structure, xs)):
                 fresh[i] = value
             result = f(*fresh, **kwargs)
         y, aux = result if has_aux else (result, None)
@@ -127,15 +124,17 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 
 
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """The Jacobian of `f` with respect to one argument, as a function.
+    """The Jacobian of `f` with respect to one argument (−1 is the last), as a function.
 
     For arrays, its shape is `f(x).shape + x.shape`; for pytrees, a tree like the output that holds
     trees like the input. One sweep, batched by `vmap` over the elements of the output.
     """
 
     def jacobian_of_f(*args: Any) -> Any:
+        (at,) = _positions("jacobian", (argnums,), len(args))
+
         def rows(*unit: Any) -> Any:
-            y, pullback = vjp(lambda x: f(*args[:argnums], x, *args[argnums + 1 :]), args[argnums])
+            y, pullback = vjp(lambda x: f(*args[:at], x, *args[at + 1 :]), args[at])
             return pullback(tree.unflatten(structure, unit))[0]
 
         outputs, structure = tree.flatten(f(*args))
@@ -154,6 +153,20 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """The Hessian of a scalar function, as a function: the Jacobian of its gradient."""
     return jacobian(grad(f, argnums), argnums)
+
+
+def _positions(what: str, argnums: tuple[int, ...], count: int) -> list[int]:
+    """Which of `count` positional arguments are meant; negative numbers count from the last."""
+    for i in argnums:
+        if not -count <= i < count:
+            raise TypeError(
+                f"{what} differentiates positional argument {i}, but only {count} were passed ({user_site()}): pass it "
+                "by position"
+            )
+    places = [i % count for i in argnums]
+    if len(set(places)) < len(places):
+        raise TypeError(f"{what}: argnums={argnums} names an argument twice ({user_site()})")
+    return places
 
 
 def _leaf(x: Any, mark: int) -> Tensor:

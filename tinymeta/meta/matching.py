@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.classes import members
 from tinymeta.meta.learner import Learner, Model
 from tinymeta.ops.elementwise import exp, log
-from tinymeta.ops.embedding import one_hot
 from tinymeta.ops.linalg import vector_norm
 
 
@@ -34,7 +34,7 @@ class MatchingNet(Learner):
     def learn(self, phi: Any, support: Any) -> Model:
         x, labels = support
         directions = unit(phi(x))
-        votes = one_hot(labels, self.ways, directions.dtype)
+        votes = members(labels, self.ways, directions.dtype, "a matching network")
 
         def logits(x: Any) -> Tensor:
             # Unnormalised log ŷ: a class has e^cosine summed over its examples, which lies in [1/e, e] for each.

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.classes import members
 from tinymeta.meta.learner import Learner, Model
 from tinymeta.ops.elementwise import square
-from tinymeta.ops.embedding import one_hot
 from tinymeta.ops.reduce import sum
 
 
@@ -38,8 +38,8 @@ class ProtoNet(Learner):
 
 def class_means(embeddings: Tensor, labels: Any, ways: int) -> Tensor:
     """The mean embedding of every class: (n, features) and (n,) give (ways, features)."""
-    members = one_hot(labels, ways, embeddings.dtype)
-    return (members.mT @ embeddings) / sum(members, 0).expand_dims(-1)  # type: ignore[no-any-return]
+    mine = members(labels, ways, embeddings.dtype, "a prototypical network")
+    return (mine.mT @ embeddings) / sum(mine, 0).expand_dims(-1)  # type: ignore[no-any-return]
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:

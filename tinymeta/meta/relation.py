@@ -14,6 +14,7 @@ from typing import Any
 
 from tinymeta.engine.tensor import Tensor
 from tinymeta.meta.adapt import Loss
+from tinymeta.meta.classes import members
 from tinymeta.meta.learner import Learner, Model
 from tinymeta.nn.losses import mse_loss
 from tinymeta.nn.module import Module
@@ -53,8 +54,8 @@ class RelationNet(Learner):
         x, labels = support
         z = phi.embed(x)
         shape = z.shape[1:]
-        members = one_hot(labels, self.ways, z.dtype)
-        classes = (members.mT @ z.reshape((len(z), -1))).reshape((self.ways, *shape))
+        mine = members(labels, self.ways, z.dtype, "a relation network")
+        classes = (mine.mT @ z.reshape((len(z), -1))).reshape((self.ways, *shape))
 
         def logits(x: Any) -> Tensor:
             z = phi.embed(x)

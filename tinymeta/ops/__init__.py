@@ -27,7 +27,7 @@ from tinymeta.ops.elementwise import (
 )
 from tinymeta.ops.embedding import embedding, one_hot
 from tinymeta.ops.extrema import argmax, argmin, max, min
-from tinymeta.ops.index import index_add, index_set, take
+from tinymeta.ops.index import take
 from tinymeta.ops.linalg import matmul, outer, tensordot, vecdot, vector_norm
 from tinymeta.ops.logic import (
     all,
@@ -83,6 +83,7 @@ from tinymeta.ops.shape import (
 from tinymeta.ops.softmax import log_softmax, logsumexp, softmax
 from tinymeta.ops.special import erf, erfc, gelu, normal_cdf, silu
 from tinymeta.ops.trigonometry import acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, hypot, sin, sinh, tan
+from tinymeta.ops.write import index_add, index_set
 
 __all__ = [
     "abs",

@@ -10,6 +10,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.ops.arrange import pad
 from tinymeta.ops.correlate import conv2d_images, conv2d_input
 from tinymeta.ops.shape import expand_dims, floats, reshape, squeeze
 
@@ -105,8 +106,20 @@ def conv_transpose2d(
         raise ShapeError(
             f"conv_transpose2d of {x.shape} with filters {w.shape} leaves no image ({user_site()}): use less padding"
         )
+    x = _with_all_windows(x, w.shape[2:], size, how)
     y = over_images(x, lambda images: bind(conv2d_input, images, w, size=size, **how))
     return y if b is None else y + reshape(b, (-1, 1, 1))
+
+
+def _with_all_windows(x: Tensor, window: Sequence[int], size: Sequence[int], how: dict[str, Any]) -> Tensor:
+    """`x` with zeros at its lower and right edge for the windows that output padding made room for: its adjoint, the
+    convolution, reads them too."""
+    counts = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, window, how["stride"], how["padding"], how["dilation"])
+    ]
+    extra = [(0, count - n) for count, n in zip(counts, x.shape[-2:])]
+    return pad(x, [(0, 0)] * (x.ndim - 2) + extra) if any(after for _, after in extra) else x
 
 
 def conv1d(

@@ -14,7 +14,8 @@ import numpy as np
 from tinymeta.engine.domain import reals
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.structure import add as add
-from tinymeta.engine.tensor import Array
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.ops.select import where
 
 _any = (reals(-2, 2),)
 _two = (reals(-2, 2), reals(-2, 2))
@@ -81,12 +82,17 @@ class reciprocal(Primitive):
 
 
 class pow(Primitive):
-    """y = a^b,   dy = b a^(b−1) da + y log(a) db. A zero exponent and a zero base each give a zero term."""
+    """y = a^b,   dy = b a^(b−1) da + y log(a) db. A zero exponent and a zero base each give a zero term, 0⁰ = 1 two."""
 
     kernel = reference = np.power
     raises = True  # for integers with a negative exponent
     domain, kinks = (reals(0.5, 2), reals(-2, 2)), ()
-    vjp = lambda g, y, a, b: (lambda: scale(g, scale(b, a ** (b - 1))), lambda: scale(g, scale(y, log(a))))
+    vjp = lambda g, y, a, b: (lambda: scale(g, scale(b, a ** (b - 1))), lambda: scale(g, scale(y, log(_base(a, b)))))
+
+
+def _base(a: Tensor, b: Tensor) -> Tensor:
+    """a, but 1 for 0⁰: as a power of 0 it is 0 to the right of b = 0 and ∞ to the left, so its slope is taken as 0."""
+    return where((a == 0) & (b == 0), 1, a)
 
 
 class square(Primitive):

@@ -8,6 +8,7 @@ their axes, and a boolean mask becomes the integers where it is true.
 from __future__ import annotations
 
 import math
+import operator
 from types import EllipsisType
 from typing import Any
 
@@ -18,10 +19,8 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.structure import broadcast
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.reduce import normalized
-from tinymeta.ops.select import where
 
 Key = tuple[int | slice, ...]  # one entry for every visible axis
 
@@ -145,26 +144,12 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int = 0) -> Tensor:
 
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] as in NumPy: integers, slices, `...`, `None`, integer arrays, and boolean masks of known value."""
-    entries = list(key) if type(key) is tuple else [key]
+    entries = [_bounded(k) if type(k) is slice else k for k in (key if type(key) is tuple else (key,))]
     for k in entries:
         if type(k) not in _basic:
-            return _advanced(x, _spelled_out(x, [_plain(k) for k in entries]))
+            entries = [_plain(k) for k in entries]
+            return _advanced(x, _spelled_out(x, entries), _apart(entries))
     return _sliced(x, _spelled_out(x, entries))
-
-
-def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
-    """`x` with `values` added at `x[key]`, as often as the key names an element: NumPy's `np.add.at`."""
-    x, values = as_tensor(x), as_tensor(values)
-    at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
-    values = broadcast(values.astype(x.dtype), at.shape)
-    return x + bind(scatter, values, at, axis=-1, ndim=at.ndim, size=x.size).reshape(x.shape)  # type: ignore[no-any-return]
-
-
-def index_set(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
-    """`x` with `values` at `x[key]`, for a key that names no element twice: Tensors never change in place."""
-    x = as_tensor(x)
-    hit = index_add(np.zeros(x.shape, np.int64), key, 1) != 0
-    return where(hit, index_add(np.zeros(x.shape, x.dtype), key, values), x)
 
 
 def integers(indices: ArrayLike, what: str) -> Tensor:
@@ -175,6 +160,23 @@ def integers(indices: ArrayLike, what: str) -> Tensor:
     if found.dtype.kind not in "iu":
         raise DtypeError(f"{what} needs integers and got {found.dtype} of shape {found.shape} ({user_site()})")
     return found
+
+
+def _bounded(k: slice) -> slice:
+    """A slice with plain integers for its bounds, which may come as Tensors or as NumPy's."""
+    parts = (k.start, k.stop, k.step)
+    if all(p is None or type(p) is int for p in parts):
+        return k
+    try:
+        return slice(*[None if p is None else operator.index(p) for p in parts])
+    except TypeError as error:
+        raise DtypeError(f"the bounds of a slice are integers, not {k} ({user_site()}): {error}") from None
+
+
+def _apart(entries: list[Any]) -> bool:
+    """Whether a slice, `None` or `...` stands between the arrays and integers of a key (even one of no axes)."""
+    places = [i for i, k in enumerate(entries) if isinstance(k, (int, Tensor, np.ndarray))]
+    return places[-1] - places[0] >= len(places)
 
 
 def _plain(k: Any) -> Any:
@@ -235,13 +237,12 @@ def _sliced(x: Tensor, key: list[Any]) -> Tensor:
     return y.reshape(tuple([1 if k is None else next(sizes) for k in key if type(k) is not int]))  # type: ignore[no-any-return]
 
 
-def _advanced(x: Tensor, key: list[Any]) -> Tensor:
+def _advanced(x: Tensor, key: list[Any], apart: bool) -> Tensor:
     """x[key] for a key with Tensors of integers.
 
     They broadcast. Their axes go where the first of them stands if they stand side by side (counting ints
     among them), else in front: NumPy's rule.
     """
-    positions = [i for i, k in enumerate(key) if isinstance(k, (int, Tensor))]
     y = _sliced(x, [_all if isinstance(k, Tensor) else k for k in key])
     kept = [k for k in key if not isinstance(k, int)]
     axes = [i for i, k in enumerate(kept) if isinstance(k, Tensor)]
@@ -249,7 +250,7 @@ def _advanced(x: Tensor, key: list[Any]) -> Tensor:
     if not axes:
         return y
     start, n = axes[0], len(axes)
-    if positions[-1] - positions[0] >= len(positions):
+    if apart:
         start = 0
         y = y.permute_dims([*axes, *(i for i in range(y.ndim) if i not in axes)])
     if n > 1:

@@ -71,6 +71,22 @@ def _reshape(self: Tensor, *shape_: Any) -> Tensor:
     return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
 
 
+def _reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`f` as a method, with the further arguments that NumPy's function of the same name calls it with."""
+
+    def method(self: Tensor, *args: Any, dtype: Any = None, out: Any = None, **options: Any) -> Tensor:
+        if out is not None:
+            raise TypeError(f"a Tensor is not computed into an array, so {f.__name__} takes no out= ({user_site()})")
+        if "ddof" in options:
+            options["correction"] = options.pop("ddof")
+        return f(self if dtype is None else shape.astype(self, dtype), *args, **options)
+
+    method.__name__, method.__doc__ = f.__name__, f.__doc__
+    return method
+
+
+_reductions: list[Callable[..., Tensor]] = [reduce.sum, reduce.mean, reduce.var, reduce.std, products.prod]
+_reductions += [logic.all, logic.any, extrema.max, extrema.min, extrema.argmax, extrema.argmin]
 _methods: dict[str, Any] = {
     "__hash__": object.__hash__,
     "__neg__": lambda self: bind(e.negative, self),
@@ -93,17 +109,7 @@ _methods: dict[str, Any] = {
     "expand_dims": shape.expand_dims,
     "squeeze": shape.squeeze,
     "broadcast_to": shape.broadcast_to,
-    "sum": reduce.sum,
-    "mean": reduce.mean,
-    "prod": products.prod,
-    "all": logic.all,
-    "any": logic.any,
-    "var": reduce.var,
-    "std": reduce.std,
-    "argmax": extrema.argmax,
-    "argmin": extrema.argmin,
-    "max": extrema.max,
-    "min": extrema.min,
+    **{f.__name__: _reduction(f) for f in _reductions},
 }
 for _name, _method in _methods.items():
     setattr(Tensor, _name, _method)

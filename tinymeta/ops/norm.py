@@ -140,7 +140,7 @@ def batch_norm(
     _check("batch_norm", x, x.shape[channel : channel + 1], weight, bias)
     if not axes:
         raise ShapeError(f"batch_norm needs a batch to normalise over and got shape {x.shape} ({user_site()})")
-    return _affine(bind(normalize, x, axes=axes, eps=eps)[0], weight, bias, shape)
+    return _affine(_normalized("batch_norm", x, axes, eps), weight, bias, shape)
 
 
 def layer_norm(
@@ -158,7 +158,7 @@ def layer_norm(
     if not 1 <= axes <= x.ndim:
         raise ShapeError(f"layer_norm can't normalise the last {axes} axes of shape {x.shape} ({user_site()})")
     _check("layer_norm", x, x.shape[-axes:], weight, bias)
-    return _affine(bind(normalize, x, axes=tuple(range(-axes, 0)), eps=eps)[0], weight, bias, None)
+    return _affine(_normalized("layer_norm", x, tuple(range(-axes, 0)), eps), weight, bias, None)
 
 
 def group_norm(
@@ -177,8 +177,17 @@ def group_norm(
         raise ShapeError(f"group_norm can't put the channels (axis 1) of {x.shape} in {groups} groups ({user_site()})")
     _check("group_norm", x, x.shape[1:2], weight, bias)
     grouped = reshape(x, (x.shape[0], groups, math.prod(x.shape[1:]) // groups))
-    y = reshape(bind(normalize, grouped, axes=(-1,), eps=eps)[0], x.shape)
+    y = reshape(_normalized("group_norm", grouped, (-1,), eps), x.shape)
     return _affine(y, weight, bias, (x.shape[1], *(1,) * (x.ndim - 2)))
+
+
+def _normalized(what: str, x: Tensor, axes: Axes, eps: Any) -> Tensor:
+    if math.prod(x.shape[a] for a in axes) == 1:
+        raise ShapeError(
+            f"{what} of shape {x.shape} takes mean and variance of one number each ({user_site()}): x − mean is 0 for "
+            "every x, so the result would not depend on it. Pass more examples, or leave the layer out"
+        )
+    return bind(normalize, x, axes=axes, eps=eps)[0]  # type: ignore[no-any-return]
 
 
 def _operands(

@@ -73,8 +73,10 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
     By doubling: after step s each entry is the product of the last 2ˢ factors up to its own. So zeros are
     exact at every order, and the rule is that of a product of two.
     """
-    x, a = _along(x, axis)
-    y, reach, n = x, 1, x.shape[a]
+    y, a = _along(x, axis)
+    if y.dtype.kind in "biu":  # into the dtype of their product
+        y = y.astype(np.multiply.reduce(np.ones(1, y.dtype)).dtype)
+    reach, n = 1, y.shape[a]
     while reach < n:
         earlier = _slice(y, a, 0, n - reach)
         y = concat([_slice(y, a, 0, reach), _slice(y, a, reach, n) * earlier], a)

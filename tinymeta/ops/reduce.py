@@ -13,7 +13,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.structure import reshape
+from tinymeta.engine.structure import astype, reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.select import where
@@ -104,10 +104,21 @@ class norm_axes(Primitive):
 
     @staticmethod
     def kernel(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-        length: Array = np.sqrt(_add_up(x * x, axis=axes, keepdims=keepdims))
-        return length
+        x = np.abs(x) if x.dtype.kind in "fc" else np.abs(x.astype(float))
+        with np.errstate(over="ignore"):
+            total = _add_up(x * x, axis=axes, keepdims=True)
+        info = np.finfo(x.dtype)
+        exact = not total.size or (info.tiny / info.eps < total.min() and total.max() < np.inf)
+        length = np.sqrt(total) if exact else _scaled_length(x, axes)
+        return length if keepdims else length.reshape([n for i, n in enumerate(x.shape) if i - x.ndim not in axes])
 
-    reference = kernel
+    @staticmethod
+    def reference(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+        rows = np.moveaxis(x, axes, range(-len(axes), 0))
+        rows = rows.reshape(*rows.shape[: x.ndim - len(axes)], math.prod(x.shape[a] for a in axes))
+        length = np.sqrt(np.einsum("...i,...i", rows, rows))
+        return np.expand_dims(length, axes) if keepdims else np.asarray(length)
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((2, 3, 2),), {"axes": (-3, -1), "keepdims": False}),
@@ -120,8 +131,16 @@ class norm_axes(Primitive):
         return x * bind(repeat_axes, slope, axes=axes, shape=x.shape, keepdims=keepdims, count=1)  # type: ignore[no-any-return]
 
 
+def _scaled_length(x: Array, axes: tuple[int, ...]) -> Array:
+    """√Σ x² of x ≥ 0 where the squares overflow or vanish: m √Σ (x/m)² with m the largest x."""
+    largest = np.max(x, axis=axes, keepdims=True, initial=0)
+    m = np.where((largest > 0) & np.isfinite(largest), largest, np.ones((), x.dtype))
+    length: Array = m * np.sqrt(_add_up(np.square(x / m), axis=axes, keepdims=True))
+    return length
+
+
 def sum(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ x over `axis` (an int, a tuple of ints, or all axes if None)."""
+    """Σ x over `axis` (an int, a tuple of ints, or all axes if None); booleans and small integers add up as int64."""
     return _summed(x, axis, keepdims, False)
 
 
@@ -136,7 +155,10 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
     shape = x.shape
     axes = normalized(axis, len(shape))
     count = (math.prod([shape[a] for a in axes]) or math.nan) if divided else 1
-    if not axes and not divided:
+    whole = x.data.dtype.kind in "biu"
+    if whole and divided:  # a sum of large integers would wrap around
+        x = astype(x, dtype=np.dtype(float))
+    if not axes and not divided and not whole:
         return x
     return bind(sum_axes, x, axes=axes, keepdims=keepdims, count=count)  # type: ignore[no-any-return]
 

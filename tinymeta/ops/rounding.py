@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import reals
-from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.elementwise import scale
 
 
@@ -25,10 +27,36 @@ def _step(name: str, ufunc: Any, meaning: str) -> type[Primitive]:
     return type(name, (Primitive,), body)
 
 
-floor = _step("floor", np.floor, "the largest integer ≤ x")
-ceil = _step("ceil", np.ceil, "the smallest integer ≥ x")
-trunc = _step("trunc", np.trunc, "the integer part of x, towards 0")
-round = _step("round", np.rint, "the integer nearest to x, the even one of two as near")
+_floor = _step("floor", np.floor, "the largest integer ≤ x")
+_ceil = _step("ceil", np.ceil, "the smallest integer ≥ x")
+_trunc = _step("trunc", np.trunc, "the integer part of x, towards 0")
+_round = _step("round", np.rint, "the integer nearest to x, the even one of two as near")
+
+
+def _whole(primitive: type[Primitive], x: ArrayLike) -> Tensor:
+    """Integers and booleans are whole already, and stay in their dtype: a float can't hold all of them."""
+    x = as_tensor(x)
+    return bind(primitive, x) if x.dtype.kind in "fc" else x
+
+
+def floor(x: ArrayLike) -> Tensor:
+    """The largest integer ≤ x. No gradient."""
+    return _whole(_floor, x)
+
+
+def ceil(x: ArrayLike) -> Tensor:
+    """The smallest integer ≥ x. No gradient."""
+    return _whole(_ceil, x)
+
+
+def trunc(x: ArrayLike) -> Tensor:
+    """The integer part of x, towards 0. No gradient."""
+    return _whole(_trunc, x)
+
+
+def round(x: ArrayLike) -> Tensor:
+    """The integer nearest to x, the even one of two as near. No gradient."""
+    return _whole(_round, x)
 
 
 class floor_divide(Primitive):

@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.elementwise import square
-from tinymeta.ops.reduce import sum
+from tinymeta.ops.linalg import vector_norm
+from tinymeta.ops.logic import isfinite
 from tinymeta.ops.select import clip, where
-from tinymeta.optim.optimizer import Optimizer, root
+from tinymeta.ops.shape import stack
+from tinymeta.optim.optimizer import Optimizer
 
 
 def global_norm(grads: Any) -> Tensor:
-    """√Σ g² over all leaves; its gradient at 0 is 0."""
-    total = as_tensor(0.0)
-    for g in tree.leaves(grads):
-        total = total + sum(square(as_tensor(g)))
-    return root(total)
+    """√Σ g² over all leaves; its gradient at 0 is 0. Squares that overflow or vanish don't make it ∞ or 0."""
+    lengths = [vector_norm(as_tensor(g)).astype(np.float64) for g in tree.leaves(grads)]
+    return vector_norm(stack(lengths)) if lengths else as_tensor(0.0)
 
 
 def clip_by_global_norm(grads: Any, limit: float) -> Any:
-    """The gradients, shortened together to length `limit` if they are longer (Pascanu et al. 2013, algorithm 1)."""
+    """The gradients, shortened together to length `limit` if they are longer (Pascanu et al. 2013, algorithm 1).
+
+    If one of them is infinite or NaN they have no direction, and all that comes out is NaN.
+    """
     norm = global_norm(grads)
-    factor = where(norm > limit, limit / where(norm > limit, norm, 1.0), 1.0)
+    long = norm > limit
+    factor = where(isfinite(norm), where(long, limit / where(long, norm, 1.0), 1.0), np.nan)
     return tree.map(lambda g: g * factor.astype(g.dtype), grads)
 
 

@@ -105,10 +105,10 @@ def root(v: Tensor) -> Tensor:
     """√v with derivative 0 at v = 0, where the true one is infinite.
 
     v is an average of squares g² there, so √v is like |g| near 0: its derivative is one-sided, and 0 lies
-    between the sides. In a quotient m/(√v + ε) the choice does not even matter, as m is 0 where v is.
+    between the sides. In a quotient m/(√v + ε) the choice does not even matter, as m is 0 where v is. Of NaN it is NaN.
     """
-    positive = v > 0
-    return where(positive, sqrt(where(positive, v, 1)), 0)
+    zero = v == 0
+    return where(zero, 0, sqrt(where(zero, 1, v)))
 
 
 def fusible(lr: Any, *others: Any) -> bool:

@@ -1,0 +1,60 @@
+"""Writing at an index. Tensors never change in place: both functions give a new one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.domain import Domain, Sample
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.structure import broadcast
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.index import gather, getitem, scatter
+from tinymeta.ops.select import where
+
+
+def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
+    """`x` with `values` added at `x[key]`, as often as the key names an element: NumPy's `np.add.at`."""
+    x, values = as_tensor(x), as_tensor(values)
+    at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
+    values = broadcast(values.astype(x.dtype), at.shape)
+    return x + bind(scatter, values, at, axis=-1, ndim=at.ndim, size=x.size).reshape(x.shape)  # type: ignore[no-any-return]
+
+
+def index_set(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
+    """`x` with `values` at `x[key]`; of several for one element the last one stays. Tensors never change in place."""
+    x, values = as_tensor(x), as_tensor(values)
+    at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
+    if not at.size:
+        return x
+    flat: Tensor = broadcast(values.astype(x.dtype), at.shape).reshape(-1)
+    source = bind(last, at, ndim=at.ndim, size=x.size)
+    written = bind(gather, flat, where(source < 0, 0, source), axis=-1, ndim=1)
+    return where((source >= 0).reshape(x.shape), written.reshape(x.shape), x)
+
+
+class last(Primitive):
+    """For each of `size` elements the last place in `at`, in row-major order, that names it; −1 if none does."""
+
+    @staticmethod
+    def kernel(at: Array, ndim: int, size: int) -> Array:
+        hidden = at.shape[: at.ndim - ndim]
+        flat = at.reshape(*hidden, math.prod(at.shape[at.ndim - ndim :]))
+        y = np.full((*hidden, size), -1)
+        np.put_along_axis(y, flat, np.broadcast_to(np.arange(flat.shape[-1]), flat.shape), -1)
+        return y
+
+    @staticmethod
+    def reference(at: Array, ndim: int, size: int) -> Array:
+        hidden = at.shape[: at.ndim - ndim]
+        y = np.full((*hidden, size), -1)
+        for example in np.ndindex(hidden):
+            for place, element in enumerate(at[example].ravel()):
+                y[(*example, element)] = place
+        return y
+
+    domain, kinks, vjp = (Domain(0, 4, "index"),), (), None
+    samples = (Sample(((2, 3),), {"ndim": 2, "size": 5}),)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +30,26 @@ def arguments(dtype: Any = np.float64, seed: int = 0) -> tuple[Any, Any]:
     return [rng.normal(size=s).astype(dtype) for s in ((3, 8), (8, 2))], rng.normal(size=(6, 3)).astype(dtype)
 
 
-def replaced(program: Program, old: type, make: Callable[[Any], Any]) -> Program:
-    """The program with its first operation of a class made into another one."""
-    nodes = list(program.nodes)
-    k = next(i for i, node in enumerate(nodes) if isinstance(node.op, old))
-    nodes[k] = nodes[k]._replace(op=make(nodes[k].op))
+def with_sine(program: Program) -> Program:
+    """The program with a sine in place of each tanh."""
+    nodes = [n._replace(op=Ufunc("sin")) if n.op == Ufunc("tanh") else n for n in program.nodes]
     return Program(nodes, program.results)
 
 
 def wrong_machine(monkeypatch: pytest.MonkeyPatch, only: Any = None) -> None:
-    """A machine that adds where a program multiplies, in programs of all dtypes or of one."""
+    """A machine with a wrong instruction, in programs of all dtypes or of one."""
 
     class Wrong(Machine):
         def __init__(self, program: Program) -> None:
             hit = only is None or any(node.dtype == only for node in program.nodes)
-            super().__init__(replaced(program, Ufunc, lambda op: Ufunc("sin")) if hit else program)
+            super().__init__(with_sine(program) if hit else program)
 
     monkeypatch.setattr("tinymeta.engine.compile.machine.Machine", Wrong)
 
 
 def wrong_rewrite(monkeypatch: pytest.MonkeyPatch) -> None:
     right = first.factored
-    monkeypatch.setattr(first, "factored", lambda p: replaced(right(p), Ufunc, lambda op: Ufunc("sin")))
+    monkeypatch.setattr(first, "factored", lambda p: with_sine(right(p)))
 
 
 def wrong_translation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,17 +123,16 @@ class _Judge:
 def _fault(case: Case, judge: _Judge, got: list[Array], right: list[Array], eps: float) -> str | None:
     """The stage that made a difference, if rounding didn't.
 
-    Where no comparison is near enough to its kink to be turned by rounding, what rounding does to the numbers is small,
-    and a difference no larger is none. Else one that turned may hide a fault: float64 decides.
+    Where rounding explains it without turning a comparison, there is nothing to find. Else a kink that moved may hide a
+    fault: float64 decides.
     """
-    exact = float(np.finfo(np.float64).eps)
-    explained = judge.explains(got, right, eps)
-    if explained and not judge.rounding.turned:
+    if judge.rounding.explains(got, right, eps, kinks=False):
         return None
+    exact = float(np.finfo(np.float64).eps)
     wider = 0 < eps != exact and judge.rounding.exact
     if wider and not judge.explains(case.executed(), replayed := case.replayed(True), exact):
         return "machine" if judge.explains(case.rewritten(True), replayed, exact) else "rewrite"
-    if explained:
+    if judge.explains(got, right, eps):
         return None
     replayed = case.replayed()
     if case.eager is not None and not judge.explains(replayed, case.eager, eps):

@@ -25,6 +25,7 @@ With several outputs `g` and `y` are tuples, and `g` has None for an output that
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -56,7 +57,7 @@ class Primitive:
 
     def __init_subclass__(cls) -> None:
         missing = [name for name in ("kernel", "reference", "vjp", "domain", "kinks") if not hasattr(cls, name)]
-        if missing or not cls.__doc__:
+        if missing or not (cls.__doc__ or sys.flags.optimize > 1):  # python -OO drops docstrings
             raise TypeError(
                 f"primitive {cls.__name__} declares no {', '.join(missing) or 'docstring'}: a primitive has a "
                 "docstring with its mathematics, kernel, reference, domain, kinks, and vjp (None if it has no gradient)"

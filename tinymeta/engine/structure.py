@@ -8,6 +8,8 @@ the input lacks. So broadcasting needs no rule of its own: its adjoint is `g` as
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from tinymeta.engine.domain import Sample, reals
@@ -45,6 +47,21 @@ class stop_gradient(Primitive):
     vjp = None
 
 
+def _total(x: Array, axes: Iterable[int]) -> Array:
+    """An oracle for sums over axes: Einstein's notation, in which the axes to sum are those that the result lacks."""
+    letters = list(range(x.ndim))
+    gone = {a % x.ndim for a in axes}
+    return np.asarray(np.einsum(x, letters, [i for i in letters if i not in gone]))
+
+
+def _refilled(x: Array, shape: tuple[int, ...]) -> Array:
+    """An oracle for reshaping: one number after the other in row-major order."""
+    y = np.empty(shape, x.dtype)
+    for at, value in zip(np.ndindex(shape), x.flat):
+        y[at] = value
+    return y
+
+
 class sum_to(Primitive):
     """Sum over `axes`, then drop leading axes so that the visible shape is `shape`: undoes broadcasting."""
 
@@ -53,7 +70,7 @@ class sum_to(Primitive):
         total: Array = np.add.reduce(x, axis=axes, keepdims=True)
         return total.reshape(x.shape[: x.ndim - ndim] + shape)
 
-    reference = kernel
+    reference = staticmethod(lambda x, axes, shape, ndim: _refilled(_total(x, axes), x.shape[: x.ndim - ndim] + shape))
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((2, 3, 2),), {"axes": (-3, -1), "shape": (3, 1), "ndim": 3}),
@@ -65,7 +82,8 @@ class sum_to(Primitive):
 class broadcast_to(Primitive):
     """Repeat along new or size-1 axes without a copy; `x` has as many visible axes as `shape`."""
 
-    kernel = reference = staticmethod(lambda x, shape: np.broadcast_to(x, x.shape[: x.ndim - len(shape)] + shape))
+    kernel = staticmethod(lambda x, shape: np.broadcast_to(x, x.shape[: x.ndim - len(shape)] + shape))
+    reference = staticmethod(lambda x, shape: x + np.zeros(x.shape[: x.ndim - len(shape)] + shape, x.dtype))
     domain, kinks = (reals(-2, 2),), ()
     samples = (Sample(((3, 1),), {"shape": (3, 2)}), Sample(((1, 2, 1),), {"shape": (3, 2, 2)}))
     vjp = lambda g, y, x, shape: g
@@ -74,7 +92,8 @@ class broadcast_to(Primitive):
 class reshape(Primitive):
     """The same numbers in row-major order, in another shape; `ndim` is the input's visible rank."""
 
-    kernel = reference = staticmethod(lambda x, shape, ndim: x.reshape(x.shape[: x.ndim - ndim] + shape))
+    kernel = staticmethod(lambda x, shape, ndim: x.reshape(x.shape[: x.ndim - ndim] + shape))
+    reference = staticmethod(lambda x, shape, ndim: _refilled(x, x.shape[: x.ndim - ndim] + shape))
     domain, kinks = (reals(-2, 2),), ()
     samples = (Sample(((2, 3),), {"shape": (3, 1, 2), "ndim": 2}), Sample(((),), {"shape": (1,), "ndim": 0}))
     vjp = lambda g, y, x, shape, ndim: bind(reshape, g, shape=x.shape, ndim=len(shape))
@@ -83,7 +102,8 @@ class reshape(Primitive):
 class lift(Primitive):
     """`rise` more hidden axes of size 1: the same value for every example of a `vmap`. A leaf of `grad` starts here."""
 
-    kernel = reference = staticmethod(lambda x, at, rise: x[(slice(None),) * at + (None,) * rise] if rise else x)
+    kernel = staticmethod(lambda x, at, rise: x[(slice(None),) * at + (None,) * rise] if rise else x)
+    reference = staticmethod(lambda x, at, rise: np.expand_dims(x, tuple(range(at, at + rise))))
     domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (Sample(((2, 3),), {"at": 0, "rise": 1}), Sample(((2, 3),), {"at": 1, "rise": 2}, batch=1))
     vjp = lambda g, y, x, at, rise: g
@@ -98,7 +118,12 @@ class spread(Primitive):
         n = len(sizes)  # where x is repeated already, by an outer `vmap`, `sizes` may still say 1
         return np.broadcast_to(x, np.broadcast_shapes(x.shape[:n], sizes) + x.shape[n:])
 
-    reference = kernel
+    reference = staticmethod(
+        lambda x, at, sizes, rise: (
+            np.expand_dims(x, tuple(range(at, at + rise)))
+            + np.zeros(sizes + (1,) * (x.ndim + rise - len(sizes)), x.dtype)
+        )
+    )
     domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (
         Sample(((3,),), {"at": 0, "sizes": (2,), "rise": 1}),
@@ -111,7 +136,8 @@ class spread(Primitive):
 class sum_tasks(Primitive):
     """Sum over the hidden axes from `at` on: how a cotangent meets a value that all examples share."""
 
-    kernel = reference = staticmethod(lambda x, at, rise: np.add.reduce(x, axis=tuple(range(at, at - rise))))
+    kernel = staticmethod(lambda x, at, rise: np.add.reduce(x, axis=tuple(range(at, at - rise))))
+    reference = staticmethod(lambda x, at, rise: _total(x, range(at, at - rise)))
     domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (Sample(((2, 3),), {"at": 0, "rise": -1}, batch=1), Sample(((2, 2, 3),), {"at": 1, "rise": -1}, batch=2))
     vjp = lambda g, y, x, at, rise: bind(spread, g, at=g.batch, sizes=x.data.shape[: x.batch], rise=x.batch - g.batch)
@@ -124,7 +150,11 @@ class enter(Primitive):
     def kernel(x: Array, axis: int, at: int, rise: int) -> Array:
         return np.moveaxis(x, axis, at)[(slice(None),) * at + (None,) * (rise - 1)]
 
-    reference = kernel
+    reference = staticmethod(
+        lambda x, axis, at, rise: np.expand_dims(
+            np.stack([x.take(i, axis) for i in range(x.shape[axis])], at), tuple(range(at, at + rise - 1))
+        )
+    )
     domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (
         Sample(((3, 2),), {"axis": -1, "at": 0, "rise": 2}),
@@ -149,7 +179,9 @@ class leave(Primitive):
     def kernel(x: Array, axis: int, at: int, size: int, rise: int) -> Array:
         return np.moveaxis(np.broadcast_to(x, x.shape[:at] + (size,) + x.shape[at + 1 :]), at, axis)
 
-    reference = kernel
+    reference = staticmethod(
+        lambda x, axis, at, size, rise: np.stack([x.take(i % x.shape[at], at) for i in range(size)], axis)
+    )
     domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (
         Sample(((3, 2),), {"axis": -1, "at": 0, "size": 3, "rise": -1}, batch=1),
@@ -161,7 +193,8 @@ class leave(Primitive):
 class widen(Primitive):
     """`rise` hidden axes of size 1 at `at`, in front of the last `tail` ones: room for `vmap`s opened since."""
 
-    kernel = reference = staticmethod(lambda x, at, rise, tail: x[(slice(None),) * at + (None,) * rise])
+    kernel = staticmethod(lambda x, at, rise, tail: x[(slice(None),) * at + (None,) * rise])
+    reference = staticmethod(lambda x, at, rise, tail: np.expand_dims(x, tuple(range(at, at + rise))))
     domain, kinks, broadcasts, aligns, hides = (reals(-2, 2),), (), False, False, True
     samples = (Sample(((2, 3),), {"at": 0, "rise": 1, "tail": 1}, batch=1),)
 
@@ -174,7 +207,8 @@ class widen(Primitive):
 class narrow(Primitive):
     """Sum over −`rise` hidden axes from `at` on, in front of the last `tail` ones: undoes `widen`."""
 
-    kernel = reference = staticmethod(lambda x, at, rise, tail: np.add.reduce(x, axis=tuple(range(at, at - rise))))
+    kernel = staticmethod(lambda x, at, rise, tail: np.add.reduce(x, axis=tuple(range(at, at - rise))))
+    reference = staticmethod(lambda x, at, rise, tail: _total(x, range(at, at - rise)))
     domain, kinks, broadcasts, aligns, hides = (reals(-2, 2),), (), False, False, True
     samples = (Sample(((2, 2, 3),), {"at": 0, "rise": -1, "tail": 1}, batch=2),)
 

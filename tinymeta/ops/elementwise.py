@@ -36,7 +36,12 @@ class scale(Primitive):
             y = np.where((g == 0) | (d == 0), np.zeros((), y.dtype), y)
         return y
 
-    reference = kernel
+    @staticmethod
+    def reference(g: Array, d: Array) -> Array:
+        g, d = np.broadcast_arrays(g, d)
+        products = [0 * np.nan_to_num(a * b) if 0 in (a, b) else a * b for a, b in zip(g.flat, d.flat)]
+        return np.array(products, np.result_type(g, d)).reshape(g.shape)
+
     domain, kinks = _two, ()
     vjp = lambda h, y, g, d: (lambda: scale(h, d), lambda: scale(h, g))
 
@@ -76,7 +81,8 @@ class divide(Primitive):
 class reciprocal(Primitive):
     """y = 1/x,   dy = −y² dx."""
 
-    kernel = reference = staticmethod(lambda x: 1 / x)
+    kernel = staticmethod(lambda x: 1 / x)
+    reference = staticmethod(lambda x: np.power(x, -1.0))
     domain, kinks = (reals(0.5, 2),), ()
     vjp = lambda g, y, x: scale(g, -square(y))
 

@@ -24,7 +24,7 @@ class one_hot_labels(Primitive):
         y: Array = (labels[..., None] == np.arange(classes)).astype(dtype)
         return y
 
-    reference = kernel
+    reference = staticmethod(lambda labels, classes, dtype: np.eye(classes, dtype=dtype)[labels])
     raises = True
     domain, kinks, vjp = (Domain(0, 2, "index"),), (), None
     samples = (Sample(((2, 3),), {"classes": 3, "dtype": np.dtype(float)}),)

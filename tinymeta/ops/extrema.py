@@ -36,17 +36,35 @@ def _value(x: Array, axes: Axes, arg: Any) -> Array:
     return y
 
 
+def _found(x: Array, axes: Axes, best: Any) -> Array:
+    """The same by comparison, for the oracle: True where the extremum (or a NaN) is, and none was before."""
+    n = len(axes)
+    rows = np.moveaxis(x.real, axes, range(-n, 0))
+    flat = rows.reshape(*rows.shape[: rows.ndim - n], -1)
+    top = best(flat, axis=-1, keepdims=True)
+    hits = (flat == top) | (np.isnan(top) & np.isnan(flat))
+    return np.moveaxis((hits & (np.cumsum(hits, -1) == 1)).reshape(rows.shape), range(-n, 0), axes)
+
+
+def _place(x: Array, axis: int, best: Any) -> Array:
+    """The position of the one True along the axis."""
+    places: Array = np.moveaxis(_found(x, (axis,), best), axis, -1) @ np.arange(x.shape[axis])
+    return places
+
+
 class first_max(Primitive):
     """Where the first maximum over the axes is: a boolean array like x. A NaN counts as the maximum."""
 
-    kernel = reference = staticmethod(lambda x, axes: _first(x, axes, np.argmax))
+    kernel = staticmethod(lambda x, axes: _first(x, axes, np.argmax))
+    reference = staticmethod(lambda x, axes: _found(x, axes, np.max))
     domain, kinks, samples, vjp = _any, (), _samples, None
 
 
 class first_min(Primitive):
     """Where the first minimum over the axes is: a boolean array like x. A NaN counts as the minimum."""
 
-    kernel = reference = staticmethod(lambda x, axes: _first(x, axes, np.argmin))
+    kernel = staticmethod(lambda x, axes: _first(x, axes, np.argmin))
+    reference = staticmethod(lambda x, axes: _found(x, axes, np.min))
     domain, kinks, samples, vjp = _any, (), _samples, None
 
 
@@ -73,7 +91,8 @@ class min_axes(Primitive):
 class argmax_axis(Primitive):
     """Index of the first maximum along one axis."""
 
-    kernel = reference = staticmethod(lambda x, axis: np.argmax(x.real, axis=axis))
+    kernel = staticmethod(lambda x, axis: np.argmax(x.real, axis=axis))
+    reference = staticmethod(lambda x, axis: _place(x, axis, np.max))
     domain, kinks, vjp = _any, (), None
     samples = (Sample(((2, 3),), {"axis": -2}),)
 
@@ -81,7 +100,8 @@ class argmax_axis(Primitive):
 class argmin_axis(Primitive):
     """Index of the first minimum along one axis."""
 
-    kernel = reference = staticmethod(lambda x, axis: np.argmin(x.real, axis=axis))
+    kernel = staticmethod(lambda x, axis: np.argmin(x.real, axis=axis))
+    reference = staticmethod(lambda x, axis: _place(x, axis, np.min))
     domain, kinks, vjp = _any, (), None
     samples = (Sample(((2, 3),), {"axis": -2}),)
 

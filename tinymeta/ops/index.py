@@ -31,7 +31,15 @@ _basic = {int, slice, type(None), EllipsisType}
 class index(Primitive):
     """y = x[key] for integers and slices."""
 
-    kernel = reference = staticmethod(lambda x, key: x[(..., *key)])
+    kernel = staticmethod(lambda x, key: x[(..., *key)])
+
+    @staticmethod
+    def reference(x: Array, key: Key) -> Array:
+        for axis, k in zip(range(-len(key), 0), key):
+            places = [k % x.shape[axis]] if isinstance(k, int) else range(*k.indices(x.shape[axis]))
+            x = np.take(x, np.array(places, int), axis)
+        return np.squeeze(x, tuple(i - len(key) for i, k in enumerate(key) if isinstance(k, int)))
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((3, 4),), {"key": (1, slice(None, None, -2))}),
@@ -49,7 +57,16 @@ class place(Primitive):
         y[(..., *key)] = x
         return y
 
-    reference = kernel
+    @staticmethod
+    def reference(x: Array, key: Key, shape: tuple[int, ...], ndim: int) -> Array:
+        hidden = x.shape[: x.ndim - ndim]
+        places = np.arange(math.prod(shape)).reshape(shape)[key].ravel()
+        y = np.zeros((math.prod(hidden), math.prod(shape)), x.dtype)
+        for row, values in zip(y, x.reshape(len(y), -1)):
+            for place, value in zip(places, values):
+                row[place] = value
+        return y.reshape(hidden + shape)
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((2,),), {"key": (1, slice(None, None, -2)), "shape": (3, 4), "ndim": 1}),
@@ -76,7 +93,14 @@ class gather(Primitive):
         y = np.moveaxis(y, h, h + before)
         return y.reshape(*y.shape[: h + before], *shape, *y.shape[h + before + 1 :])
 
-    reference = kernel
+    @staticmethod
+    def reference(x: Array, indices: Array, axis: int, ndim: int) -> Array:
+        hidden, h = indices.shape[: indices.ndim - ndim], indices.ndim - ndim
+        lead = np.broadcast_shapes(hidden, x.shape[:h])
+        x, indices = np.broadcast_to(x, lead + x.shape[h:]), np.broadcast_to(indices, lead + indices.shape[h:])
+        rows = [np.take(x[at], indices[at], axis) for at in np.ndindex(lead)]
+        return np.array(rows, x.dtype).reshape(lead + rows[0].shape)
+
     raises = True
     domain, kinks, broadcasts = (reals(-2, 2), Domain(0, 2, "index")), (), False
     samples = (
@@ -129,7 +153,7 @@ class wrap(Primitive):
             raise IndexError(f"an index from {i.min()} to {i.max()} lies outside of −{size}…{size - 1}")
         return i % size if size else i
 
-    reference = kernel
+    reference = staticmethod(lambda i, size: np.where(i < 0, i + size, i))
     raises = True
     domain, kinks, vjp = (Domain(-3, 2, "index"),), (), None
     samples = (Sample(((2, 3),), {"size": 3}),)

@@ -69,7 +69,8 @@ isfinite = _asked("isfinite", np.isfinite, 1, reals(-2, 2), "whether x is neithe
 class all_axes(Primitive):
     """Whether all elements over the axes are true (not 0)."""
 
-    kernel = reference = staticmethod(lambda x, axes: np.logical_and.reduce(x, axis=axes))
+    kernel = staticmethod(lambda x, axes: np.logical_and.reduce(x, axis=axes))
+    reference = staticmethod(lambda x, axes: np.multiply.reduce((x != 0).astype(int), axis=axes) == 1)
     domain, kinks, vjp = (_truth,), (), None
     samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}),)
 
@@ -77,7 +78,8 @@ class all_axes(Primitive):
 class any_axes(Primitive):
     """Whether any element over the axes is true (not 0)."""
 
-    kernel = reference = staticmethod(lambda x, axes: np.logical_or.reduce(x, axis=axes))
+    kernel = staticmethod(lambda x, axes: np.logical_or.reduce(x, axis=axes))
+    reference = staticmethod(lambda x, axes: np.maximum.reduce((x != 0).astype(int), axis=axes) == 1)
     domain, kinks, vjp = (_truth,), (), None
     samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}),)
 
@@ -85,7 +87,8 @@ class any_axes(Primitive):
 class count_axes(Primitive):
     """How many elements over the axes are true (not 0)."""
 
-    kernel = reference = staticmethod(lambda x, axes: np.add.reduce(x != 0, axis=axes))
+    kernel = staticmethod(lambda x, axes: np.add.reduce(x != 0, axis=axes))
+    reference = staticmethod(lambda x, axes: np.count_nonzero(x, axis=axes))
     domain, kinks, vjp = (_truth,), (), None
     samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}),)
 

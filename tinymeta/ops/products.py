@@ -28,7 +28,15 @@ _any = (reals(-2, 2),)
 class prod_last(Primitive):
     """y = Π x over the last axis,   dy = Σₖ dxₖ Π_{i≠k} xᵢ."""
 
-    kernel = reference = staticmethod(lambda x: np.multiply.reduce(x, axis=-1))
+    kernel = staticmethod(lambda x: np.multiply.reduce(x, axis=-1))
+
+    @staticmethod
+    def reference(x: Array) -> Array:
+        y = np.ones(x.shape[:-1], x.dtype)
+        for k in range(x.shape[-1]):
+            y = y * x[..., k]
+        return y
+
     domain, kinks = _any, ()
     samples = (Sample(((2, 3),), {}), Sample(((5,),), {}))
     vjp = lambda g, y, x: scale(expand_dims(g, -1), _others(x))
@@ -41,7 +49,12 @@ class cumulative_sum_axis(Primitive):
     def kernel(x: Array, axis: int, reverse: bool) -> Array:
         return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
 
-    reference = kernel
+    @staticmethod
+    def reference(x: Array, axis: int, reverse: bool) -> Array:
+        n = x.shape[axis]
+        taken = np.tri(n) if not reverse else np.tri(n).T  # y = T x with ones where i ≤ k, or i ≥ k
+        return np.moveaxis(np.einsum("ki,...i->...k", taken, np.moveaxis(x, axis, -1)), -1, axis)
+
     domain, kinks = _any, ()
     samples = (Sample(((2, 3),), {"axis": -2, "reverse": False}), Sample(((2, 3),), {"axis": -1, "reverse": True}))
     vjp = lambda g, y, x, axis, reverse: bind(cumulative_sum_axis, g, axis=axis, reverse=not reverse)

@@ -51,6 +51,11 @@ def keep_axes(x: Tensor, axes: tuple[int, ...], ndim: int) -> Tensor:
     return bind(reshape, x, shape=with_axes(x.shape, axes, ndim), ndim=x.ndim)  # type: ignore[no-any-return]
 
 
+def _kept(x: Array, axes: tuple[int, ...]) -> list[int]:
+    """The sizes of the other axes."""
+    return [n for i, n in enumerate(x.shape) if i - x.ndim not in axes]
+
+
 class sum_axes(Primitive):
     """y = Σ x / count over the axes (`count` makes it a mean),   dy = Σ dx / count."""
 
@@ -59,7 +64,12 @@ class sum_axes(Primitive):
         total: Array = _add_up(x, axis=axes, keepdims=keepdims)
         return total if count == 1 else total / count
 
-    reference = kernel
+    @staticmethod
+    def reference(x: Array, axes: tuple[int, ...], keepdims: bool, count: float) -> Array:
+        rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*_kept(x, axes), -1)
+        total = np.einsum("...i->...", rows) / count
+        return np.expand_dims(total, axes) if keepdims else np.asarray(total)
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((2, 3, 2),), {"axes": (-3, -1), "keepdims": False, "count": 1}),
@@ -90,7 +100,13 @@ class repeat_axes(Primitive):
         y[...] = x
         return y
 
-    reference = kernel
+    @staticmethod
+    def reference(x: Array, axes: tuple[int, ...], shape: tuple[int, ...], keepdims: bool, count: float) -> Array:
+        x = x if keepdims else np.expand_dims(x, axes)
+        for axis in axes:
+            x = np.repeat(x, shape[axis], axis)
+        return x / count
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((3,),), {"axes": (-3, -1), "shape": (2, 3, 2), "keepdims": False, "count": 1}),
@@ -110,12 +126,11 @@ class norm_axes(Primitive):
         info = np.finfo(x.dtype)
         exact = not total.size or (info.tiny / info.eps < total.min() and total.max() < np.inf)
         length = np.sqrt(total) if exact else _scaled_length(x, axes)
-        return length if keepdims else length.reshape([n for i, n in enumerate(x.shape) if i - x.ndim not in axes])
+        return length if keepdims else length.reshape(_kept(x, axes))
 
     @staticmethod
     def reference(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-        rows = np.moveaxis(x, axes, range(-len(axes), 0))
-        rows = rows.reshape(*rows.shape[: x.ndim - len(axes)], math.prod(x.shape[a] for a in axes))
+        rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*_kept(x, axes), -1)
         length = np.sqrt(np.einsum("...i,...i", rows, rows))
         return np.expand_dims(length, axes) if keepdims else np.asarray(length)
 

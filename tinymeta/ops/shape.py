@@ -25,7 +25,13 @@ from tinymeta.ops.reduce import Axis, normalized
 class permute(Primitive):
     """Axes in another order; `axes` are negative numbers, one for each visible axis."""
 
-    kernel = reference = staticmethod(lambda x, axes: x.transpose((*range(x.ndim - len(axes)), *axes)))
+    kernel = staticmethod(lambda x, axes: x.transpose((*range(x.ndim - len(axes)), *axes)))
+
+    @staticmethod
+    def reference(x: Array, axes: tuple[int, ...]) -> Array:
+        letters = "abcdefgh"[: len(axes)]
+        return np.asarray(np.einsum(f"...{letters}->...{''.join(letters[a] for a in axes)}", x))
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (Sample(((2, 3, 4),), {"axes": (-1, -3, -2)}),)
     vjp = lambda g, y, x, axes: bind(permute, g, axes=_inverse(axes))
@@ -42,7 +48,13 @@ class join(Primitive):
             xs = tuple(np.broadcast_to(x, _with(shape, axis, x.shape[axis])) for x in xs)
         return np.concatenate(xs, axis=axis)
 
-    reference = kernel
+    @staticmethod
+    def reference(*xs: Array, axis: int) -> Array:
+        rows = [np.moveaxis(x, axis, 0) for x in xs]
+        shape = np.broadcast_shapes(*[r.shape[1:] for r in rows])
+        parts = [np.broadcast_to(part, shape) for r in rows for part in r]
+        return np.stack(parts, axis)
+
     domain, kinks = (reals(-2, 2),), ()
     samples = (Sample(((2, 1, 2), (2, 3, 2), (2, 2, 2)), {"axis": -2}),)
 

@@ -1,0 +1,193 @@
+"""Witnesses for the part of the compiler that places a program in memory, writes its instructions and runs them.
+
+They draw programs and instructions as the tests do, always the same and without shrinking, or build a small program in
+which one rule decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from tinymeta_kernels import _threads
+
+from tests.compile.machine_programs import argument, programs
+from tests.compile.test_instructions import KINDS as INSTRUCTIONS
+from tinymeta.engine.compile import layout
+from tinymeta.engine.compile.machine import Machine
+from tinymeta.engine.compile.operations import Constant, Contract, Copy, Input, Operation, Reduce, Ufunc
+from tinymeta.engine.compile.program import Builder, Program
+from tinymeta.engine.compile.replay import Replay
+from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter
+
+once = settings(max_examples=60, phases=[Phase.generate], derandomize=True, database=None, deadline=None)
+FLOAT = np.dtype(float)
+
+
+def one_by_one(program: Program, arguments: list[Any]) -> list[Any]:
+    """A program's results, each operation in memory of its own."""
+    values: list[Any] = []
+    for node in program.nodes:
+        if isinstance(node.op, Input):
+            values.append(arguments[node.op.position])
+        else:
+            given_ = [values[x].copy() for x in node.inputs]
+            values.append(node.value if isinstance(node.op, Constant) else np.asarray(node.op(*given_)))  # type: ignore[operator]
+    return [values[i] for i in program.results]
+
+
+def drawn(run: Callable[[Program], Any], kind: type[Operation] | None = None, long: bool = False) -> None:
+    """Random programs, run twice, against their operations one by one."""
+
+    @once
+    @given(programs(long=long, kind=kind), st.data())
+    def agree(program: Program, data: Any) -> None:
+        inputs = sorted((n.op.position, n.shape, n.dtype) for n in program.nodes if isinstance(n.op, Input))
+        runs = run(program)
+        with np.errstate(all="ignore"):
+            held = []
+            for _ in range(2):
+                arguments = [argument(data.draw, shape, dtype) for _, shape, dtype in inputs]
+                found = [y.copy() for y in runs(arguments)]
+                held.append((found, one_by_one(program, arguments)))
+        for found, expected in held:
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+    agree()
+
+
+def random_programs() -> None:
+    drawn(Machine)
+
+
+def random_reductions() -> None:
+    drawn(Machine, Reduce)
+
+
+def random_scatters() -> None:
+    drawn(Machine, Scatter)
+
+
+def replayed_programs() -> None:
+    drawn(Replay)
+
+
+def instruction(kind: str) -> Callable[[], None]:
+    """Instructions of one kind against NumPy."""
+
+    @once
+    @given(st.data(), st.sampled_from([1, 2, 1000]))
+    def agrees(data: Any, size: int) -> None:
+        memory, code, out, expected = INSTRUCTIONS[kind](data.draw, size)
+        memory.check(code, out, expected, size)
+
+    agrees.__name__ = f"instructions {kind}"
+    return agrees
+
+
+def numbers(shape: tuple[int, ...], seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(1, 9, shape).astype(float)
+
+
+def agrees_on(b: Builder, results: list[int], *arguments: Any) -> None:
+    """Twice, with other numbers, against the operations one by one."""
+    program = b.finished(results)
+    for run in (Machine(program), Replay(program)):
+        for k in (1, 2):
+            given_ = [(x * k).astype(x.dtype) for x in arguments]
+            for a, c in zip(run(given_), one_by_one(program, given_), strict=True):
+                np.testing.assert_array_equal(a, c)
+
+
+def read_after_it_could_be_overwritten() -> None:
+    """A value with two readers, and one read in two ways."""
+    b = Builder()
+    x = b.add(Ufunc("square"), b.input(0, (6, 6), FLOAT))
+    y = b.add(Ufunc("add"), x, b.add(Permute((1, 0)), x))
+    z = b.add(Ufunc("negative"), y)
+    agrees_on(b, [b.add(Ufunc("add"), b.add(Ufunc("square"), z), y)], numbers((6, 6)))
+
+
+def a_sum_over_the_tasks() -> None:
+    """The loss of all tasks, which each task then reads; on two cores."""
+    b = Builder()
+    x, w = b.input(0, (40, 5, 7), FLOAT), b.input(1, (7, 3), FLOAT)
+    y = b.add(Contract("tnk", "ko", "tno"), x, w)
+    total = b.add(Contract("tnk", "tno", "ko"), x, y)
+    again = b.add(Contract("tnk", "ko", "tno"), x, total)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_threads, "_num_threads", 2)
+        patch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)
+        agrees_on(b, [again, total], numbers((40, 5, 7)), numbers((7, 3)))
+
+
+def values_between_loops() -> None:
+    """Sums over the tasks that later loops read, and one that is seen in a result."""
+    b = Builder()
+    x = b.input(0, (40,), FLOAT)
+    sums = []
+    y = x
+    for _ in range(4):
+        sums.append(b.add(Reduce("add", (0,)), y))
+        last = b.add(Ufunc("fmod"), b.reshape(sums[-1], (1,)), b.constant(np.full((1,), 7.0)))
+        y = b.add(Ufunc("add"), x, last)
+    total = b.add(Ufunc("add"), b.add(Ufunc("negative"), sums[0]), sums[3])
+    agrees_on(b, [total, b.reshape(sums[1], (1, 1))], numbers((40,)))
+
+
+def a_reshape_of_a_transpose() -> None:
+    """It needs a copy: no strides are those of the reshape."""
+    b = Builder()
+    x = b.add(Ufunc("square"), b.input(0, (4, 6, 5), FLOAT))
+    y = b.reshape(b.add(Permute((0, 2, 1)), x), (4, 30))
+    agrees_on(b, [b.add(Ufunc("negative"), y)], numbers((4, 6, 5)))
+    assert layout.seen(Reshape((4, 30)), layout.Layout(0, 0, 0, (240, 8, 40)), (4, 5, 6), (4, 30)) is None
+
+
+def a_product_of_repeated_rows() -> None:
+    b = Builder()
+    x, y = b.input(0, (1, 7), FLOAT), b.input(1, (7, 3), FLOAT)
+    wide = b.add(Broadcast((4, 7)), b.add(Ufunc("negative"), x))
+    agrees_on(b, [b.add(Contract("mk", "kn", "mn"), wide, y)], numbers((1, 7)), numbers((7, 3)))
+
+
+def a_view_that_is_read_late() -> None:
+    b = Builder()
+    x = b.input(0, (3, 3), FLOAT)
+    seen = b.add(Permute((1, 0)), b.add(Ufunc("square"), x))
+    agrees_on(b, [b.add(Ufunc("add"), b.add(Ufunc("negative"), x), seen)], numbers((3, 3)))
+
+
+def a_copy_as_a_result() -> None:
+    b = Builder()
+    x = b.input(0, (2, 1, 2), FLOAT)
+    agrees_on(b, [b.add(Gather((Permute((2, 1, 0)),)), x), b.add(Copy(), x)], numbers((2, 1, 2)))
+
+
+def lone_numbers_that_python_makes() -> None:
+    b = Builder()
+    mixed = b.add(Ufunc("multiply"), b.input(0, (), np.dtype("float32")), b.input(1, (), FLOAT))
+    agrees_on(b, [b.add(Ufunc("exp2"), mixed), b.add(Ufunc("square"), mixed)], np.array(3, np.float32), np.array(2.0))
+
+
+def minus_signs() -> None:
+    b = Builder()
+    x = b.input(0, (32, 4), np.dtype("float32"))
+    agrees_on(b, [b.add(Ufunc("negative"), x)], numbers((32, 4)).astype(np.float32))
+
+
+def results_that_are_held() -> None:
+    """What one call gave, after others; and no two results in one place."""
+    b = Builder()
+    x = b.input(0, (3,), FLOAT)
+    y = b.add(Ufunc("square"), x)
+    run = Machine(b.finished([y, y, b.reshape(b.add(Ufunc("negative"), y), (3, 1))]))
+    held = [run([np.full(3, float(k))]) for k in range(12)]
+    for k, (first, second, column) in enumerate(held):
+        second += 1
+        np.testing.assert_array_equal([first[0], second[0], column[0, 0]], [k * k, k * k + 1, -k * k])

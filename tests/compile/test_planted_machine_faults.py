@@ -1,0 +1,181 @@
+"""Faults planted where a program is placed in memory, written as instructions, and run: each is caught.
+
+Faults of the compiled machine itself are planted in a copy of its text, each in another instruction, so that it is
+compiled once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tinymeta_kernels import machine
+
+from tests.compile.machine_witnesses import (
+    a_copy_as_a_result,
+    a_product_of_repeated_rows,
+    a_reshape_of_a_transpose,
+    a_sum_over_the_tasks,
+    a_view_that_is_read_late,
+    instruction,
+    lone_numbers_that_python_makes,
+    minus_signs,
+    random_programs,
+    random_reductions,
+    random_scatters,
+    read_after_it_could_be_overwritten,
+    replayed_programs,
+    results_that_are_held,
+    values_between_loops,
+)
+from tests.compile.test_instructions import Memory
+from tests.compile.test_planted_faults import Fault, caught_by, plant
+from tinymeta.engine.compile import assemble, instructions, layout, replay
+from tinymeta.engine.compile import machine as machine_of
+from tinymeta.engine.compile.assemble import Assembler
+from tinymeta.engine.compile.block import Block
+from tinymeta.engine.compile.machine import Machine
+
+FAULTS = {
+    "kind 3: the address of a temporary": Fault(
+        Machine, "_call", "_packed(np.asarray(y))", "_packed(y)", lone_numbers_that_python_makes
+    ),
+    "kind 4: a loop with strides that it was not tried with": Fault(
+        instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True", minus_signs
+    ),
+    "room: a block's place is given back after its first reader": Fault(
+        Block, "__init__", "max(whole.readers[i], default=i)", "min(whole.readers[i], default=i)",
+        read_after_it_could_be_overwritten,
+    ),
+    "room: a place between loops is given back too early": Fault(
+        Assembler, "_place_globals", "else max(homes, default=k)", "else k", values_between_loops
+    ),
+    "room: a result's place is given back": Fault(
+        Assembler, "_place_globals", "len(self.loops) if i in results else ", "", values_between_loops
+    ),
+    "overwrite: an input that is read later": Fault(
+        Block, "_may_overwrite", "and x in self.ends.get(i, ())", "", read_after_it_could_be_overwritten
+    ),
+    "overwrite: an input that is read in two ways": Fault(
+        Block, "_may_overwrite", ".count(x) == 1", ".count(x) >= 1", read_after_it_could_be_overwritten
+    ),
+    "step: each task is the first": Fault(
+        Block, "_stepping", "_replace(step=layout.strides[axis])", "_replace(step=0)", a_sum_over_the_tasks
+    ),
+    "offset: a slice begins one too late": Fault(
+        layout, "seen", "offset += start * s", "offset += (start + (start > 0)) * s", random_programs
+    ),
+    "layout: a reshape of what has no such strides": Fault(
+        layout, "_reshaped", "elif s == size * step:", "elif True:", a_reshape_of_a_transpose
+    ),
+    "layout: axes joined that are no neighbours": Fault(
+        instructions, "nested", "and all(a ==", "and any(a ==", instruction("SCALE")
+    ),
+    "layout: a reshape without a copy in front": Fault(
+        assemble.Assembler, "__init__", "with_copies(arranged(program))", "(program, set())", a_reshape_of_a_transpose
+    ),
+    "layout: a result in another order of axes": Fault(
+        Assembler, "_global", "slot == ARENA and ", "", a_copy_as_a_result
+    ),
+    "schedule: a sum over tasks is read before it is whole": Fault(
+        assemble, "schedule", "and not axes.sums[roots[x]]", "", a_sum_over_the_tasks
+    ),
+    "reduction: begins anywhere": Fault(Block, "_write", "if not self._sums(i):", "if False:", random_reductions),
+    "reduction: a maximum begins with zero": Fault(Block, "_begun", 'op.name == "add"', "True", random_reductions),
+    "scatter: nothing is cleared": Fault(Block, "_scattered", "if not op.covers(", "if False and not op.covers(",
+        random_scatters),
+    "scatter: windows that overlap are copied": Fault(
+        Block, "_scattered", "if not op.overlaps:", "if True:", random_scatters
+    ),
+    "sums: the second core's part is not added": Fault(
+        Block, "_sum", "step.rest += ", "_ = ", a_sum_over_the_tasks
+    ),
+    "sums: a core begins with what was there": Fault(Block, "_sum", "step.before += ", "step.before += [] and ",
+        a_sum_over_the_tasks),
+    "product: added to what was there": Fault(instructions, "product", "int(accumulate)]", "1]", instruction("GEMM")),
+    "product: transposes are forgotten where the result is one": Fault(
+        instructions, "product", "(swap[b_form[0]], b_form[1])", "b_form", instruction("GEMM")
+    ),
+    "product: rows that are too close": Fault(
+        instructions, "_form", "and outer >= width.size * item", "", a_product_of_repeated_rows
+    ),
+    "reduction: another axis than asked for": Fault(
+        instructions, "reduction", "0 if k in op.axes else next(kept)", "next(kept, 0)", instruction("SUM")
+    ),
+    "machine: an argument is taken as if it were packed": Fault(
+        machine_of, "_packed", "x.flags.c_contiguous and x.flags.aligned", "x.flags.aligned", random_programs
+    ),
+    "machine: a result is written over while it is held": Fault(
+        machine_of._Recycled, "take", "sys.getrefcount(entry[0]) == ALONE", "True", results_that_are_held
+    ),
+    "machine: a result shares the machine's memory": Fault(
+        Machine, "__call__", "np.array(self._value(i, values, space))", "self._value(i, values, space)",
+        results_that_are_held,
+    ),
+    "machine: one array for two results": Fault(
+        Machine, "__init__", "i in self._fresh and i not in program.results[:k]", "i in self._fresh",
+        results_that_are_held,
+    ),
+    "replay: a buffer is used again while a view of it is read": Fault(
+        replay, "_plan", "last.get(i, i) if shares else i", "i", a_view_that_is_read_late
+    ),
+    "replay: a result's buffer is used again": Fault(
+        replay, "_plan", "{i: len(program.nodes) for i in program.results}", "{}", replayed_programs
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("witness", {fault.witness for fault in FAULTS.values()}, ids=lambda w: w.__name__)
+def test_a_witness_passes_while_nothing_is_planted(witness: Callable[[], None]) -> None:
+    witness()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_caught(
+    name: str, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+) -> None:
+    plant(FAULTS[name], monkeypatch)
+    found = caught_by(FAULTS[name].witness)
+    compiler_faults.append((name, found))
+    assert found, f"nothing saw it: {name}"
+
+
+IN_THE_MACHINE = {
+    "WHERE": ("else address[2] + i * sy\n", "else address[2] + i * max(sy, 0)\n"),  # kind 2
+    "SCALE": ("(p != p) & ((x == zero) | (y == zero))", "(p != p) & (x == zero)"),
+    "CAST": ("_pointer(address[0] + i * stride[0], before)", "_pointer(address[0] + i * max(stride[0], 0), before)"),
+    "SUM": ("for _ in range(rows % 4):", "for _ in range(rows % 2):"),
+    "ERF": ("math.erf(_pointer(address[0] + i * stride[0]", "math.erf(_pointer(address[0] + i * max(stride[0], 0)"),
+    "GEMM": ("lda, y, ldb, beta, out, ldc)", "lda, y, ldb, 1.0, out, ldc)"),
+}
+
+
+@pytest.fixture(scope="module")
+def spoilt_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    text = Path(machine.__file__).read_text()
+    for right, wrong in IN_THE_MACHINE.values():
+        assert text.count(right) == 1, f"the machine reads otherwise now: {right}"
+        text = text.replace(right, wrong)
+    file = tmp_path_factory.mktemp("machine") / "spoilt_machine.py"
+    file.write_text(text)
+    spec = importlib.util.spec_from_file_location("tinymeta_kernels.spoilt_machine", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.mark.parametrize("kind", IN_THE_MACHINE)
+def test_a_fault_in_the_machine_is_caught(
+    kind: str, spoilt_machine: Any, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(Memory, "run", spoilt_machine.run)
+    found = caught_by(instruction(kind))
+    compiler_faults.append((f"the machine: {kind}", found))
+    assert found, f"nothing saw it: {kind}"

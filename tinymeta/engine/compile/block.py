@@ -210,18 +210,19 @@ class Block:
         return self._stepping(x, self._seen(x))
 
     def _seen(self, x: int) -> Layout:
-        if x in self.local:
-            return self.local[x]
-        if x in self.whole.layouts:
-            return self._flat(x, self.whole.layouts[x])
-        node = self.nodes[x]
-        inner = node.inputs[0]
+        views = []
+        while x not in self.local and x not in self.whole.layouts:
+            views.append(self.nodes[x])
+            x = self.nodes[x].inputs[0]
+        found = self.local[x] if x in self.local else self._flat(x, self.whole.layouts[x])
         if self.loop.kind == "tiles":
-            return self._seen(inner)
-        view = seen(node.op, self._seen(inner), self.nodes[inner].shape, node.shape)
-        if view is None:
-            raise Unplaceable(f"{node.op} reads an array that doesn't lie in row-major order")
-        return view
+            return found
+        for node in reversed(views):
+            view = seen(node.op, found, self.nodes[node.inputs[0]].shape, node.shape)
+            if view is None:
+                raise Unplaceable(f"{node.op} reads an array that doesn't lie in row-major order")
+            found = view
+        return found
 
     def _copied(self, x: int, layout: Layout, to: Layout) -> list[int]:
         """Copy the values of node x from one place to another."""

@@ -37,7 +37,7 @@ from tinymeta.engine.compile.views import Broadcast, Permute, Reshape
 
 TERMS = 40  # a sum of more products than this is not considered,
 CHAIN = 16  # nor a virtual node that stands for more: a recurrence's weights after an inner step have one for each time
-FACTORS = 16  # (or for products of more arrays,
+FACTORS = 8  # (or for products of more arrays,
 DEPTH = 100  # or that has more virtual nodes behind it, one after the other)
 EFFORT = 12_000  # sums whose cost is found out, a few seconds' worth: after that, what is virtual stays so
 

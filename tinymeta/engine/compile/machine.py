@@ -112,15 +112,18 @@ class Machine:
 
     def _value(self, i: int, values: dict[int, Any], space: Workspace) -> Any:
         """The array of a node that outlives its loop."""
-        if i in values:
-            return values[i]
-        if i in self._constants:
-            return self._constants[i]
-        node = self._program.nodes[i]
-        if node.op.view:
-            return node.op(self._value(node.inputs[0], values, space))  # type: ignore[operator]
-        layout = self._layouts[i]
-        return np.ndarray(node.shape, node.dtype, space.arena, layout.offset, layout.strides)
+        views = []
+        while i not in values and self._program.nodes[i].op.view:
+            views.append(self._program.nodes[i].op)
+            i = self._program.nodes[i].inputs[0]
+        if i in values or i in self._constants:
+            found = values[i] if i in values else self._constants[i]
+        else:
+            node, layout = self._program.nodes[i], self._layouts[i]
+            found = np.ndarray(node.shape, node.dtype, space.arena, layout.offset, layout.strides)
+        for view in reversed(views):
+            found = view(found)  # type: ignore[operator]
+        return found
 
     def _workspace(self) -> Workspace:
         """Memory for one run: what an earlier one has left, unless another thread is using it."""

@@ -39,15 +39,16 @@ def contract(b: Builder, la: str, left: int, lb: str, right: int, out: str) -> i
 
 def _untransposed(b: Builder, letters: str, x: int) -> tuple[str, int]:
     """`x` without a transpose around it; a reshape that drops axes of size 1 passes through."""
-    node = b.nodes[x]
-    inner = b.nodes[node.inputs[0]] if node.op.view else node
-    if isinstance(node.op, Permute):
-        back = dict(zip(node.op.axes, letters))
-        return _untransposed(b, "".join(back[a] for a in range(len(letters))), node.inputs[0])
-    if isinstance(inner.op, Permute) and squeezed(inner.shape) == node.shape:
-        axes = [a for a in inner.op.axes if b.nodes[inner.inputs[0]].shape[a] != 1]
-        back = dict(zip(axes, letters))
-        source = inner.inputs[0]
-        dropped = b.reshape(source, squeezed(b.nodes[source].shape))
-        return _untransposed(b, "".join(back[a] for a in sorted(axes)), dropped)
-    return letters, x
+    while True:
+        node = b.nodes[x]
+        inner = b.nodes[node.inputs[0]] if node.op.view else node
+        if isinstance(node.op, Permute):
+            back = dict(zip(node.op.axes, letters))
+            letters, x = "".join(back[a] for a in range(len(letters))), node.inputs[0]
+        elif isinstance(inner.op, Permute) and squeezed(inner.shape) == node.shape:
+            source = inner.inputs[0]
+            axes = [a for a in inner.op.axes if b.nodes[source].shape[a] != 1]
+            back = dict(zip(axes, letters))
+            letters, x = "".join(back[a] for a in sorted(axes)), b.reshape(source, squeezed(b.nodes[source].shape))
+        else:
+            return letters, x

@@ -91,5 +91,6 @@ def _kind(program: Program, axes: Axes, callable_: list[bool], i: int) -> tuple[
 
 def _in_order(program: Program, x: int) -> bool:
     """Whether node x lies in memory in row-major order: it is no view, or a reshape of one that does."""
-    node = program.nodes[x]
-    return not node.op.view or (isinstance(node.op, Reshape) and _in_order(program, node.inputs[0]))
+    while isinstance(program.nodes[x].op, Reshape):
+        x = program.nodes[x].inputs[0]
+    return not program.nodes[x].op.view

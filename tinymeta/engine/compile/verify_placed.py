@@ -205,9 +205,9 @@ class _Simulation:
                 self.memory.fill(self.assembly.slots[i], self.values[i], node.dtype.itemsize)
 
     def _same(self, i: int, why: str) -> None:
+        while self.program.nodes[i].op.view:
+            i = self.program.nodes[i].inputs[0]
         node = self.program.nodes[i]
-        if node.op.view:
-            return self._same(node.inputs[0], why)
         layout, width = self.assembly.layouts[i], node.dtype.itemsize
         offsets = _offsets(layout.offset, list(zip(node.shape, layout.strides)))
         if not np.array_equal(self.memory.read(0, layout.slot, offsets, width, f"node {i}"), self.values[i]):

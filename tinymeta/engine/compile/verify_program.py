@@ -86,8 +86,8 @@ def _dtype(op: Operation, given: list[Node]) -> Any:
 
 
 def _elementwise(op: Operation, *shapes: Shape) -> str | None:
-    ranks = {len(shape) for shape in shapes}
-    fit = all({1, n} >= set(axis) for axis, n in zip(zip(*shapes), op.shape(*shapes))) if len(ranks) == 1 else False
+    one_rank = len({len(shape) for shape in shapes}) == 1
+    fit = one_rank and all(len(set(axis) - {1}) <= 1 for axis in zip(*shapes))
     return None if fit else "its inputs don't broadcast, axis by axis"
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads
+from tinymeta_kernels import _threads, machine
 
 from tests.compile.machine_programs import argument, programs
 from tests.compile.test_instructions import KINDS as INSTRUCTIONS
-from tinymeta.engine.compile import layout
+from tests.compile.test_instructions import Memory
+from tinymeta.engine.compile import instructions, layout
 from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.operations import Constant, Contract, Copy, Input, Operation, Reduce, Ufunc
 from tinymeta.engine.compile.program import Builder, Program
@@ -59,6 +60,16 @@ def drawn(run: Callable[[Program], Any], kind: type[Operation] | None = None, lo
                 np.testing.assert_array_equal(a, b)
 
     agree()
+
+
+def a_block_that_ends_early() -> None:
+    """Five tasks in blocks of four: three that are not there follow in memory."""
+    x, y = np.arange(1.0, 9.0), np.zeros(8)
+    operands = [layout.Layout(slot, 0, 8, (8,)) for slot in (0, 1)]
+    code = np.array(instructions.copy(FLOAT, *operands, (5,), 0, 4))
+    base = np.array([x.ctypes.data, y.ctypes.data])
+    Memory.run(code, np.array([0.0, 1.0]), base, 0, 5, 4, np.zeros(machine.WORK, np.int64))
+    np.testing.assert_array_equal(y, [1, 2, 3, 4, 5, 0, 0, 0])
 
 
 def random_programs() -> None:

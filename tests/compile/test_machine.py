@@ -246,3 +246,34 @@ def test_a_view_of_a_constant_is_a_constant_in_its_normal_form() -> None:
     b = Builder()
     moved = b.add(Permute((0, 2, 1)), b.constant(values((3, 2, 1), 0, float)))
     assert b.nodes[moved].value.shape == (3, 1, 2)
+
+
+@pytest.mark.parametrize("run", [Machine, Replay])
+def test_kernels_are_given_arrays_of_rank_0(run: Any) -> None:
+    class positive_part(Primitive):
+        """max(x, 0), entry by entry."""
+
+        @staticmethod
+        def kernel(x: Any) -> Any:
+            y = np.array(x)
+            y[x < 0] = 0 * x[x < 0]  # a scalar has no such entries
+            return y
+
+        reference = kernel
+        domain, kinks, vjp = (), (), None
+
+    b = Builder()
+    total = b.add(Reduce("add", (0,)), b.input(0, (3,), np.dtype(float)))
+    lone = b.add(Ufunc("negative"), b.add(Ufunc("exp"), total))
+    program = b.finished([b.add(Call(positive_part, (), {}), lone, shape=(), dtype=np.dtype(float))])
+    assert run(program)([np.ones(3)])[0] == 0
+
+
+def test_an_array_that_comes_back_in_another_shape_is_not_a_result_again() -> None:
+    b = Builder()
+    run = Machine(b.finished([b.add(Ufunc("negative"), b.input(0, (6,), np.dtype(float)))]))
+    (y,) = run([np.arange(6.0)])
+    y.shape = 2, 3
+    del y
+    (y,) = run([np.arange(6.0)])
+    np.testing.assert_array_equal(y, -np.arange(6.0))

@@ -16,6 +16,7 @@ import pytest
 from tinymeta_kernels import machine
 
 from tests.compile.machine_witnesses import (
+    a_block_that_ends_early,
     a_copy_as_a_result,
     a_product_of_repeated_rows,
     a_reshape_of_a_transpose,
@@ -145,6 +146,7 @@ def test_a_planted_fault_is_caught(
 
 
 IN_THE_MACHINE = {
+    "LOOP": ("tasks = min(block, last - task)", "tasks = block if code[0] == LOOP else min(block, last - task)"),
     "WHERE": ("else address[2] + i * sy\n", "else address[2] + i * max(sy, 0)\n"),  # kind 2
     "SCALE": ("(p != p) & ((x == zero) | (y == zero))", "(p != p) & (x == zero)"),
     "CAST": ("_pointer(address[0] + i * stride[0], before)", "_pointer(address[0] + i * max(stride[0], 0), before)"),
@@ -176,6 +178,6 @@ def test_a_fault_in_the_machine_is_caught(
     kind: str, spoilt_machine: Any, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
 ) -> None:
     monkeypatch.setattr(Memory, "run", spoilt_machine.run)
-    found = caught_by(instruction(kind))
+    found = caught_by(a_block_that_ends_early if kind == "LOOP" else instruction(kind))
     compiler_faults.append((f"the machine: {kind}", found))
     assert found, f"nothing saw it: {kind}"

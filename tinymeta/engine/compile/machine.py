@@ -181,8 +181,8 @@ class _Recycled:
         with self._lock:
             for (shape, dtype), kept in self._kept:
                 for entry in kept:
-                    if sys.getrefcount(entry[0]) == ALONE:
-                        break
+                    if sys.getrefcount(entry[0]) == ALONE and (entry[0].shape, entry[0].dtype) == (shape, dtype):
+                        break  # whoever had it may have set its shape
                 else:
                     x = np.empty(shape, dtype)
                     entry = x, _address(x)

@@ -26,14 +26,15 @@ class Replay:
         self._program = program
         self._local = threading.local()  # each thread has buffers of its own
         self._buffers = _plan(program)
-        self._steps: list[tuple[int, Operation, tuple[int, ...], int | None]] = []
+        self._steps: list[tuple[int, Operation, tuple[int, ...], int | None, bool]] = []
         self._values: list[Any] = [node.value for node in program.nodes]
         self._inputs = []
         for i, node in enumerate(program.nodes):
             if isinstance(node.op, Input):
                 self._inputs.append((node.op.position, i))
             elif not isinstance(node.op, Constant):
-                self._steps.append((i, node.op, node.inputs, self._buffers.get(i)))
+                lone = node.shape == () and node.dtype is not None
+                self._steps.append((i, node.op, node.inputs, self._buffers.get(i), lone))
 
     def __call__(self, arguments: list[Array]) -> list[Array]:
         values = self._values.copy()
@@ -41,10 +42,11 @@ class Replay:
         for position, i in self._inputs:
             values[i] = arguments[position]
         with np.errstate(all="ignore"):
-            for i, op, inputs, buffer in self._steps:
+            for i, op, inputs, buffer, lone in self._steps:
                 given = [values[x] for x in inputs]
                 if buffer is None:
-                    values[i] = op(*given)  # type: ignore[operator]
+                    y = op(*given)  # type: ignore[operator]
+                    values[i] = np.asarray(y) if lone else y  # for rank 0 NumPy gives a scalar, which is no array
                 else:
                     if buffer not in buffers:
                         buffers[buffer] = np.empty(self._program.nodes[i].shape, self._program.nodes[i].dtype)

@@ -9,6 +9,9 @@ finite, nothing is subtracted). One loop per row finds the maximum and subtracts
 exponentials of the whole array, several times faster than Numba's scalar exp, and one loop per row
 finishes. Sums are kept in float64, four of them side by side so that an addition need not wait for the
 one before. A NaN makes its row NaN.
+
+The maximum's own exponential is 1 and not added: the logarithm is log1p of the others, so that a loss near 0 keeps
+its digits, and the gradient at the label is minus the sum of the others, not a difference from 1.
 """
 
 import math
@@ -58,8 +61,7 @@ def log_softmax(x: Array, out: Array | None = None) -> Array:
     (x,) = common(x)
     if not has_kernel(x.dtype):
         shifted = x - _finite_max(x)
-        with np.errstate(divide="ignore"):
-            return deliver(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out)
+        return deliver(shifted - _log_sum_of(shifted)[..., None], out)
     y = destination(out, x.shape, x.dtype)
     rows, _ = _shifted(x, y)
     log_sum = np.empty(len(rows), x.dtype)
@@ -73,8 +75,7 @@ def logsumexp(x: Array, out: Array | None = None) -> Array:
     (x,) = common(x)
     if not has_kernel(x.dtype):
         m = _finite_max(x)
-        with np.errstate(divide="ignore"):
-            return deliver(np.log(np.exp(x - m).sum(axis=-1)) + m[..., 0], out)
+        return deliver(_log_sum_of(x - m) + m[..., 0], out)
     rows, m = _shifted(x, np.empty(x.shape, x.dtype))
     y = destination(out, x.shape[:-1], x.dtype)
     log_sum = y.reshape(-1)
@@ -93,7 +94,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, out: Array | None = None
     lead = broadcast_shapes(x.shape[:-1], k.shape)
     x, k = broadcast_to(x, (*lead, x.shape[-1])), broadcast_to(k, lead)
     if not has_kernel(x.dtype):
-        return deliver(logsumexp(x) - np.take_along_axis(x, k[..., None], -1)[..., 0], out)
+        return deliver(-np.take_along_axis(log_softmax(x), k[..., None], -1)[..., 0], out)
     rows, _ = _shifted(x, np.empty(x.shape, x.dtype))
     y = destination(out, lead, x.dtype)
     log_sum = y.reshape(-1)
@@ -109,8 +110,9 @@ def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Arra
     lead = broadcast_shapes(x.shape[:-1], k.shape, g.shape)
     x, k, g = broadcast_to(x, (*lead, x.shape[-1])), broadcast_to(k, lead), broadcast_to(g, lead)
     if not has_kernel(x.dtype):
-        onehot = k[..., None] == np.arange(x.shape[-1])
-        return deliver((softmax(x) - onehot) * g[..., None], out)
+        onehot, p = k[..., None] == np.arange(x.shape[-1]), softmax(x)
+        others = np.where(onehot, 0, p).sum(axis=-1, keepdims=True)
+        return deliver(np.where(onehot, -others, p) * g[..., None], out)
     gx = destination(out, x.shape, x.dtype)
     rows, _ = _shifted(x, gx)
     _divide_by_sum(np.exp(rows, out=rows))
@@ -133,6 +135,14 @@ def _shifted(x: Array, out: Array) -> tuple[Array, Array]:
 def _finite_max(x: Array) -> Array:
     m = x.max(axis=-1, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(m), m, 0)
+
+
+def _log_sum_of(shifted: Array) -> Array:
+    tops = shifted == 0
+    others = np.where(tops, 0, np.exp(shifted)).sum(axis=-1)
+    with np.errstate(divide="ignore"):
+        total: Array = np.log1p(others + (tops.sum(axis=-1) - 1).astype(others.dtype))
+    return total
 
 
 def _labels(labels: Array, classes: int) -> Array:
@@ -211,17 +221,20 @@ def _softmax_input(g: Array, y: Array, out: Array) -> None:
 @jit
 def _log_sum(e: Array, out: Array) -> None:
     rows, classes = e.shape
-    by_four = classes - classes % 4
+    by_two = classes - classes % 2
     for r in range(rows):
-        s0 = s1 = s2 = s3 = np.float64(0)
-        for k in range(0, by_four, 4):
-            s0 += e[r, k]
-            s1 += e[r, k + 1]
-            s2 += e[r, k + 2]
-            s3 += e[r, k + 3]
-        for k in range(by_four, classes):
-            s0 += e[r, k]
-        out[r] = np.log((s0 + s1) + (s2 + s3))
+        s0 = s1 = n0 = n1 = np.float64(0)
+        for k in range(0, by_two, 2):
+            top0, top1 = e[r, k] == 1, e[r, k + 1] == 1
+            s0 += 0 if top0 else e[r, k]
+            s1 += 0 if top1 else e[r, k + 1]
+            n0 += 1 if top0 else 0
+            n1 += 1 if top1 else 0
+        for k in range(by_two, classes):
+            top0 = e[r, k] == 1
+            s0 += 0 if top0 else e[r, k]
+            n0 += 1 if top0 else 0
+        out[r] = np.log1p((s0 + s1) + (n0 + n1 - 1))
 
 
 @jit
@@ -236,6 +249,8 @@ def _subtract_rows(s: Array, out: Array) -> None:
 def _cross_entropy_grad(g: Array, labels: Array, out: Array) -> None:
     rows, classes = out.shape
     for r in range(rows):
+        others = np.float64(0)  # 1 - softmax(x)[label], without that difference
         for k in range(classes):
+            others += 0 if k == labels[r] else out[r, k]
             out[r, k] *= g[r]
-        out[r, labels[r]] -= g[r]
+        out[r, labels[r]] = -others * g[r]

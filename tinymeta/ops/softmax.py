@@ -1,4 +1,9 @@
-"""The softmax family, stable because the maximum is subtracted first."""
+"""The softmax family, stable because the maximum is subtracted first, and exact however sure it is.
+
+Where one probability is nearly 1, its distance from 1 is the sum of the others, and not a difference: the logarithm
+of the sum of exponentials is log1p of those below the maximum, and slopes, which add up to 0 along the axis, take
+the one of a probability above ½ from the rest.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import exp, scale
 from tinymeta.ops.reduce import Axis, keep_axes, normalized, repeat_axes, sum
 from tinymeta.ops.select import where
+from tinymeta.ops.shape import permute_dims, reshape
 
 _samples = (Sample(((2, 3),), {"axis": -1}), Sample(((3, 2),), {"axis": -2}))
 
@@ -20,6 +26,21 @@ def _shifted(x: Array, axis: int) -> Array:
     top = np.max(np.real(x), axis=axis, keepdims=True, initial=-np.inf)
     shifted: Array = x - np.where(np.isfinite(top), top, 0).astype(top.dtype)
     return shifted
+
+
+def _log_sum(shifted: Array, axes: int | tuple[int, ...]) -> Array:
+    """log Σ e^shifted, in which each 0 counts as a 1 and log1p takes the first of them: −∞ if there is nothing."""
+    tops = shifted == 0
+    others = np.sum(np.where(tops, 0, np.exp(shifted)), axis=axes, keepdims=True)
+    with np.errstate(divide="ignore"):  # log 0 = −∞ is meant
+        total: Array = np.log1p(others + (np.sum(tops, axis=axes, keepdims=True) - 1).astype(others.dtype))
+    return total
+
+
+def balanced(slopes: Tensor, p: Tensor, axis: int) -> Tensor:
+    """`slopes`, which add up to 0 along the axis, with that of a probability above ½ taken from the others."""
+    sure = p > 0.5
+    return where(sure, -sum(where(sure, 0, slopes), axis, keepdims=True), slopes)
 
 
 class softmax_axis(Primitive):
@@ -42,7 +63,7 @@ class softmax_axis(Primitive):
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, axis: int) -> Tensor:
         weighted = scale(g, y)
-        return weighted - y * sum(weighted, axis, keepdims=True)
+        return balanced(weighted - y * sum(weighted, axis, keepdims=True), y, axis)
 
 
 class log_softmax_axis(Primitive):
@@ -51,13 +72,17 @@ class log_softmax_axis(Primitive):
     @staticmethod
     def kernel(x: Array, axis: int) -> Array:
         shifted = _shifted(x, axis)
-        y: Array = shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+        y: Array = shifted - _log_sum(shifted, axis)
         return y
 
     reference = staticmethod(lambda x, axis: np.log(softmax_axis.reference(x, axis)))
     domain, kinks = (reals(-3, 3),), ()
     samples = _samples
-    vjp = lambda g, y, x, axis: g - exp(y) * sum(g, axis, keepdims=True)
+
+    @staticmethod
+    def vjp(g: Tensor, y: Tensor, x: Tensor, axis: int) -> Tensor:
+        p = exp(y)
+        return balanced(g - p * sum(g, axis, keepdims=True), p, axis)
 
 
 class logsumexp_axes(Primitive):
@@ -67,8 +92,7 @@ class logsumexp_axes(Primitive):
     def kernel(x: Array, axes: tuple[int, ...]) -> Array:
         top = np.max(np.real(x), axis=axes, keepdims=True, initial=-np.inf)
         top = np.where(np.isfinite(top), top, 0).astype(top.dtype)
-        with np.errstate(divide="ignore"):  # log 0 = −∞ is meant
-            y: Array = np.log(np.sum(np.exp(x - top), axis=axes)) + np.squeeze(top, axes)
+        y: Array = np.squeeze(top + _log_sum(x - top, axes), axes)
         return y
 
     reference = staticmethod(lambda x, axes: np.log(np.sum(np.exp(x), axis=axes)))
@@ -80,7 +104,19 @@ class logsumexp_axes(Primitive):
         def repeated(t: Tensor) -> Tensor:
             return bind(repeat_axes, t, axes=axes, shape=x.shape, keepdims=False, count=1)  # type: ignore[no-any-return]
 
-        return scale(repeated(g), exp(x - repeated(where(y == -np.inf, 0, y))))
+        nothing = repeated(y == -np.inf)
+        p = _softmax_over(where(nothing, 0, x), axes)
+        return scale(repeated(g), where(nothing, 0, p))
+
+
+def _softmax_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """eˣ / Σ eˣ over several axes, as over one that holds them all."""
+    if len(axes) == 1:
+        return bind(softmax_axis, x, axis=axes[0])  # type: ignore[no-any-return]
+    order = [*(a for a in range(-x.ndim, 0) if a not in axes), *axes]
+    rows = permute_dims(x, order)
+    y: Tensor = bind(softmax_axis, reshape(rows, (*rows.shape[: -len(axes)], -1)), axis=-1)
+    return permute_dims(reshape(y, rows.shape), [order.index(a) for a in range(-x.ndim, 0)])
 
 
 def softmax(x: ArrayLike, axis: int = -1) -> Tensor:

@@ -103,9 +103,15 @@ def softmax_axis(b: Builder, x: int, axis: int) -> int:
 
 
 def log_softmax_axis(b: Builder, x: int, axis: int) -> int:
+    """The maxima, which count 1 each, are told from the rest: log1p takes one of them (see `ops/softmax.py`)."""
     shifted = _shifted(b, x, axis)
-    total = _keeping(b, "add", b.add(Ufunc("exp"), shifted), axis)
-    return b.add(Ufunc("subtract"), shifted, b.add(Ufunc("log"), total))
+    zero, one = number(b, 0, shifted), number(b, 1, shifted)
+    top = b.add(Ufunc("equal"), shifted, zero)
+    others = _keeping(b, "add", b.add(Where(), top, zero, b.add(Ufunc("exp"), shifted)), axis)
+    tops = _keeping(b, "add", b.add(Where(), top, one, zero), axis)
+    more = b.add(Ufunc("subtract"), tops, number(b, 1, tops))
+    total = b.add(Ufunc("log1p"), b.add(Ufunc("add"), others, more))
+    return b.add(Ufunc("subtract"), shifted, total)
 
 
 def astype(b: Builder, x: int, dtype: Any) -> int:

@@ -212,6 +212,24 @@ def test_who_runs_in_plain_numpy_calls_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert compiled.report().count("plain replay: a product has no form") == 2
 
 
+def test_that_there_is_no_numba_is_said_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinymeta_kernels.addresses.callable_from_loops", lambda: False)
+    monkeypatch.setattr("tinymeta.engine.compile.compiled._warned", set())
+    given = arguments()
+    said = [told(tm.compile(f), *given)[1] for f in (loss, tm.grad(loss), lambda w, x: loss(w, x) + 1)]
+    assert [len(words) for words in said] == [1, 0, 0] and "no Numba" in said[0][0]
+
+
+def test_bad_values_in_a_first_call_are_the_errors_of_eager_code_and_no_fault() -> None:
+    compiled = tm.compile(lambda x, i: tm.nn.cross_entropy(x, i))
+    logits = np.zeros((4, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises((ValueError, IndexError)):
+            compiled(logits, np.array([0, 1, 2, 3]))
+    assert float(compiled(logits, np.array([0, 1, 2, 2]))) == pytest.approx(np.log(3))
+
+
 # No false alarms
 
 

@@ -112,8 +112,9 @@ class Compiled:
             variant = Variant(recording._replace(results=None), made.program, made.run, made.runs, made.checked)
             names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
             self._variants.keep(form, variant, names)
-        if made.warning and made.warning not in self._warned:
-            self._warned.add(made.warning)
+        warned = _warned if made.everywhere else self._warned
+        if made.warning and made.warning not in warned:
+            warned.add(made.warning)
             warnings.warn(made.warning, CompileWarning, stacklevel=3)
         return variant, made.results
 
@@ -121,6 +122,9 @@ class Compiled:
         """The function itself, with its static arguments back in place."""
         args, kwargs = self._statics.join(statics, *rest)
         return self._f(*args, **kwargs)
+
+
+_warned: set[str] = set()  # what has been said for all functions
 
 
 def compile(

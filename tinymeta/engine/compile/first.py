@@ -7,8 +7,6 @@ wrong, is left out from then on.
 
 from __future__ import annotations
 
-import functools
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +19,7 @@ from tinymeta.engine.compile.record import Recording
 from tinymeta.engine.compile.replay import Replay
 from tinymeta.engine.compile.reproducer import reproducer
 from tinymeta.engine.compile.selfcheck import Case, Run, Verdict, compared
-from tinymeta.engine.errors import CompileWarning, UserError
+from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 
 
@@ -35,6 +33,7 @@ class First:
     checked: str = "was not asked for"
     results: list[Array] | None = None  # of the first call
     warning: str = ""
+    everywhere: bool = False  # whether the warning is about all compiled functions
 
 
 def first(recording: Recording, arguments: list[Array], name: str, factor: bool, check: bool) -> First:
@@ -68,11 +67,11 @@ def first(recording: Recording, arguments: list[Array], name: str, factor: bool,
 def chosen(program: Program) -> First:
     """What runs a program here: the machine, or where there is no Numba (or it is switched off), plain NumPy."""
     if not addresses.callable_from_loops():
-        _say_once(
-            "compiled functions run as plain NumPy calls, several times slower: there is no Numba, or it is switched "
-            "off. Install it, or unset NUMBA_DISABLE_JIT and TINYMETA_DISABLE_JIT"
-        )
-        return First(program, Replay(program), "plain replay: no Numba")
+        return First(
+            program, Replay(program), "plain replay: no Numba", everywhere=True,
+            warning="compiled functions run as plain NumPy calls, several times slower: there is no Numba, or it is "
+            "switched off. Install it, or unset NUMBA_DISABLE_JIT and TINYMETA_DISABLE_JIT",
+        )  # fmt: skip
     from tinymeta.engine.compile.machine import Machine
 
     try:
@@ -112,6 +111,7 @@ def _plain(
 ) -> First:
     """The slower way, which is right, and a warning with a file that shows the fault."""
     assert verdict.stage is not None
+    results = [np.array(x) for x in eager] if eager is not None else Replay(recorded)(arguments)
     try:
         file = str(reproducer(recorded, arguments, eager, stage=verdict.stage, factor=factor))
         shown = f"`python {file}` shows it: please report that folder"
@@ -124,10 +124,4 @@ def _plain(
         f"results, and from now on the {instead} runs, which is slower; {shown}"
     )
     run = None if lost else Replay(recorded)
-    results = [np.array(x) for x in eager] if eager is not None else Replay(recorded)(arguments)
     return First(recorded, run, f"{instead}: stage '{verdict.stage}' was at fault", verdict.said, results, warning)
-
-
-@functools.cache
-def _say_once(what: str) -> None:
-    warnings.warn(what, CompileWarning, stacklevel=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import time
 import traceback
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--keep", type=int, default=10, help="how many failures to make shorter and show")
     given = parser.parse_args()
     _bound_memory()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what came is told then, too
     seed = secrets.randbelow(1 << 40) if given.seed is None else given.seed
     kinds = list(KINDS) if given.kind == "all" else [given.kind]
     try:

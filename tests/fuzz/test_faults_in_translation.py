@@ -15,7 +15,7 @@ import pytest
 from tests.compile.test_planted_faults import Fault, caught_by, plant
 from tests.fuzz import arrays
 from tests.fuzz.agreement import Refused, Setting
-from tinymeta.engine.compile import convolution, formulas, number, pooling, translate
+from tinymeta.engine.compile import convolution, formulas, number, pooling, record, translate
 
 ENOUGH = 8  # programs that hold a function
 
@@ -49,6 +49,12 @@ def a_number_beside_an_array() -> None:
     inputs = arrays.Input((3,), "float32"), arrays.Input((), "float")
     step = arrays.Step("x * y", (arrays.Ref(0), arrays.Ref(1)), {})
     assert not arrays.Case(1, inputs, (step,), (2,), "values", Setting()).check()
+
+
+def functions_of_a_mask() -> None:
+    for name in ("sigmoid", "mean", "softplus"):
+        step = arrays.Step(name, (arrays.Ref(0),), {})
+        assert not arrays.Case(1, (arrays.Input((5,), "bool"),), (step,), (1,), "values", Setting()).check()
 
 
 def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: str = "") -> Fault:
@@ -95,8 +101,8 @@ FAULTS: dict[str, Fault] = {
         "group_norm",
         ask="hvp",
     ),
-    "kind 5: formulas for integers, constants in their dtype": _fault(
-        translate, "_rule", '.dtype.kind == "f"', '.dtype.kind in "fiub"', "mean", "sigmoid", "softmax", "softplus"
+    "kind 5: formulas for integers, constants in their dtype": Fault(
+        translate, "_rule", '.dtype.kind == "f"', '.dtype.kind in "fiub"', functions_of_a_mask
     ),
     "kind 5: a number is as strong as an array": Fault(
         number.Number, "weak", "like if fits else", "self.dtype if fits else", a_number_beside_an_array
@@ -104,8 +110,8 @@ FAULTS: dict[str, Fault] = {
     "vmap: a transpose knows no hidden axes": _fault(
         translate, "_permute", "rank - len(axes)", "0", "permute_dims", "moveaxis", ask="vmap"
     ),
-    "vmap: hidden axes enter elsewhere": _fault(
-        translate, "_moved", "order.insert(to % rank, source % rank)", "order.append(source % rank)", "vmap"
+    "vmap: operands that were not aligned": _fault(
+        record.Recorder, "saw", "if batch:", "if False:", "where", "add", "multiply", "x * y", "clip", ask="vmap"
     ),
     "index: a slice's step is lost": _fault(translate, "_slice", "k.stop, k.step)", "k.stop, None)", "x[key]", "flip"),
     "index: its gradient lies the other way": _fault(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -19,6 +21,11 @@ from tinymeta.engine.compile.compiled import Compiled
 from tinymeta.engine.compile.machine import Machine
 from tinymeta.engine.compile.operations import Ufunc
 from tinymeta.engine.compile.program import Program
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def loss(w: Any, x: Any) -> Any:
@@ -96,6 +103,12 @@ def script(said: str) -> Path:
     return Path(said.split("`python ")[1].split("`")[0])
 
 
+def run_alone(file: Path) -> subprocess.CompletedProcess[str]:
+    """The script in a process of its own, which imports what this one does."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, str(file)], capture_output=True, text=True, env=environment)
+
+
 @pytest.mark.parametrize("stage", FAULTS)
 def test_the_reproducer_runs_and_fails_as_long_as_the_fault_is_there(
     stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -106,10 +119,22 @@ def test_the_reproducer_runs_and_fails_as_long_as_the_fault_is_there(
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(file))
         assert ended.value.code == 1 and f"at fault: {stage}" in capsys.readouterr().out
-    alone = subprocess.run([sys.executable, str(file)], capture_output=True, text=True)
+    alone = run_alone(file)
     mended = stage != "translate"  # what was recorded wrongly stands in the file
     assert alone.returncode == (0 if mended else 1), alone.stderr
     assert not list(file.parent.glob("*.pkl")) and {f.suffix for f in file.parent.iterdir()} == {".py", ".npz"}
+
+
+def test_the_reproducer_can_write_kernels_and_checks_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations that are no names of the compiler's own: a cross-entropy's labels are checked, sorting is a kernel."""
+    rng = np.random.default_rng(0)
+    f = lambda x, i: tm.nn.cross_entropy(tm.sort(tm.tanh(x), axis=-1)[:, ::2], i)
+    with monkeypatch.context() as fault:
+        wrong_machine(fault)
+        file = script(told(tm.compile(f), rng.normal(size=(5, 6)), np.array([0, 1, 2, 0, 1]))[1][0])
+    assert "Call(named(" in file.read_text(encoding="utf-8") and "Check(named(" in file.read_text(encoding="utf-8")
+    alone = run_alone(file)
+    assert alone.returncode == 0 and "no fault" in alone.stdout, alone.stderr
 
 
 def test_a_fault_of_float32_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

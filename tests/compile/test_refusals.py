@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
+import secrets
+import threading
+import time
+import types
+import uuid
+from random import gauss
 from typing import Any
 
 import numpy as np
@@ -33,22 +41,137 @@ def test_values_that_do_not_depend_on_arguments_may_be_read() -> None:
 
 
 generator = np.random.default_rng(0)
+draw_normal = generator.normal  # a method, bound
+legacy, python = np.random.RandomState(0), random.Random(0)
+library = types.ModuleType("somebodys_library")
+library.rng = np.random.default_rng(3)  # type: ignore[attr-defined]
+
+
+class Slotted:
+    __slots__ = ("rng",)
+    rng: Any
+
+
+class Deep:
+    def __init__(self) -> None:
+        self.held = {"rngs": [np.random.default_rng(0)]}
+
+    def draw(self) -> float:
+        return self.held["rngs"][0].normal()
+
+
+class Noisy(tm.nn.Module):
+    """A layer with a generator of its own, or with the module's."""
+
+    def __init__(self, own: bool) -> None:
+        self.w, self.own, self.rng = tm.ones(2), own, np.random.default_rng(0)
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.w + (self.rng if self.own else generator).normal(size=2)
+
+
+slotted, deep = Slotted(), Deep()
+slotted.rng = np.random.default_rng(0)
+
+DRAWS: dict[str, Any] = {
+    "global": lambda x: x + generator.normal(),
+    "default": lambda x, rng=np.random.default_rng(1): x + rng.normal(),
+    "numpy": lambda x: x + np.random.rand(),
+    "random": lambda x: x + random.random(),
+    "inner": lambda x: tm.vmap(lambda row: row + generator.normal())(x),
+    "bound method": lambda x: x + draw_normal(),
+    "imported function": lambda x: x + gauss(0, 1),
+    "RandomState": lambda x: x + legacy.normal(),
+    "random.Random": lambda x: x + python.random(),
+    "another module's": lambda x: x + library.rng.normal(),
+    "slots": lambda x: x + slotted.rng.normal(),
+    "deep in an object": lambda x: x + deep.draw(),
+    "few outcomes": lambda x: x + generator.integers(2),
+    "shuffled": lambda x: x + np.random.permutation(2),
+    "made inside": lambda x: x + np.random.default_rng().normal(),
+    "PCG64 made inside": lambda x: x + np.random.Generator(np.random.PCG64()).random(),
+    "RandomState made inside": lambda x: x + np.random.RandomState().normal(),
+    "Random made inside": lambda x: x + random.Random().random(),
+    "spawned": lambda x: x + generator.spawn(1)[0].normal(),
+    "secrets": lambda x: x + secrets.randbelow(1000),
+    "urandom": lambda x: x + os.urandom(1)[0],
+    "uuid4": lambda x: x + float(uuid.uuid4().int % 97),
+    "SystemRandom": lambda x: x + random.SystemRandom().random(),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_drawing_random_numbers_while_recording_is_an_error(draw: Any) -> None:
+    urandom = os.urandom
+    with pytest.raises(tm.UserError, match="draws random numbers"):
+        tm.compile(draw)(np.ones(2))
+    assert os.urandom is urandom  # nobody listens any more
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "the module's"])
+def test_a_layer_that_draws_is_an_error(own: bool) -> None:
+    with pytest.raises(tm.UserError, match="draws random numbers"):
+        tm.compile(lambda layer, x: layer(x))(Noisy(own), np.ones(2))
+
+
+def test_a_generator_with_a_seed_made_inside_gives_the_same_numbers_anyway() -> None:
+    f: Any = lambda x: x + np.random.default_rng(7).normal(size=2)
+    compiled = tm.compile(f)
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(np.ones(2)), f(np.ones(2)))
+
+
+def test_nobody_is_blamed_for_what_another_thread_draws() -> None:
+    drawn, over = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        own = np.random.default_rng(5)
+        while not over.is_set():
+            own.normal()
+            np.random.rand()
+            random.random()
+            os.urandom(1)
+            drawn.set()
+
+    def f(x: Any) -> Any:
+        drawn.clear()
+        assert drawn.wait(60)  # the other thread has drawn while this one records
+        return x * 2
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        assert tm.compile(f)(np.ones(2)).tolist() == [2, 2]
+        with pytest.raises(tm.UserError, match="draws random numbers"):
+            tm.compile(lambda x: x + generator.normal())(np.ones(2))
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(
-    "draw",
+    "read",
     [
-        lambda x: x + generator.normal(),
-        lambda x, rng=np.random.default_rng(1): x + rng.normal(),
-        lambda x: x + np.random.rand(),
-        lambda x: x + random.random(),
-        lambda x: tm.vmap(lambda row: row + generator.normal())(x),
+        lambda x, count=itertools.count(): x + next(count),
+        lambda x, numbers=iter(range(100)): x + next(numbers),
+        lambda x, numbers=(i for i in range(100)): x + next(numbers),
+        lambda x: x + time.perf_counter(),
     ],
-    ids=["global", "default", "numpy", "random", "inner"],
+    ids=["count", "range", "generator", "clock"],
 )
-def test_drawing_random_numbers_while_recording_is_an_error(draw: Any) -> None:
-    with pytest.raises(tm.UserError, match="draws random numbers"):
-        tm.compile(draw)(np.ones(2))
+def test_what_changes_by_itself_is_an_error(read: Any) -> None:
+    with pytest.raises(tm.UserError, match="changes by itself"):
+        tm.compile(read)(np.ones(2))
+
+
+def test_a_clock_that_only_measures_is_allowed() -> None:
+    def f(x: Any) -> Any:
+        start = time.perf_counter()
+        y = x * 2
+        assert time.perf_counter() >= start
+        return y
+
+    assert tm.compile(f)(np.ones(2)).tolist() == [2, 2]
 
 
 def test_a_generator_among_the_arguments_is_watched_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -78,3 +79,19 @@ def test_a_first_call_with_bad_values_fails_and_records_nothing() -> None:
         compiled(OUTSIDE[0])
     assert not compiled.programs()
     assert compiled(INSIDE).shape == ()
+
+
+def test_values_that_a_recording_did_not_see_are_refused_by_its_first_run() -> None:
+    def f(a: Any) -> Any:  # of a large result a recording keeps the first number, and 0 + 0 is a label
+        labels = (a + 0)[:4]
+        return tm.nn.cross_entropy(x, labels)
+
+    compiled = tm.compile(f)
+    bad = np.zeros(1 << 15, np.int64)
+    bad[3] = 5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is not the compiler that is wrong
+        for _ in range(2):
+            with pytest.raises(ShapeError, match="labels from 0 to 2"):
+                compiled(bad)
+        assert compiled(np.zeros(1 << 15, np.int64)).shape == ()

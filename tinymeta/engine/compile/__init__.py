@@ -4,7 +4,9 @@ A meta-learning step on a small network is a thousand operations on small arrays
 to Python: Tensors, the record, the sweep, one NumPy call after the other. The operations are the same in every step,
 so they need finding out only once.
 
-Record      `compiled.py` compares the arguments with those of earlier calls; `record.py` runs the function under a
+Record      `compiled.py` compares the arguments with those of earlier calls (`arguments.py`, `key.py`, `variants.py`)
+            and what the function reaches with what it was (`reached.py`, `captured.py`); `surroundings.py` refuses what
+            can't be recorded (`random_draws.py`, `written.py`); `record.py` runs the function under a
             Watcher, which sees every operation, those of sweeps included, and `translate.py` and `formulas.py` write
             it down in the dozen kinds of operations of `operations.py` and `views.py`, where a convolution is a
             product of matrices (`convolution.py`, `products.py`), and pooling looks through the same windows

@@ -1,7 +1,8 @@
 """`tm.compile`: the function that stands in for yours.
 
-A call flattens its arguments and looks for a recording made for arguments like these: the same tree, shapes, dtypes
-and static values. If there is one it runs the program on the arrays; if not, it records first (`record.py`).
+A call flattens its arguments and looks for a recording made for arguments like these (`key.py`): the same tree, shapes,
+dtypes and static values, in the state that everything else is in (`captured.py`). If there is one it runs the program
+on the arrays; if not, it records first (`surroundings.py`, `record.py`).
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.compile.arguments import Statics
-from tinymeta.engine.compile.first import first
-from tinymeta.engine.compile.key import frozen, of_structure
+from tinymeta.engine.compile.captured import Captured
+from tinymeta.engine.compile.first import First, first
+from tinymeta.engine.compile.key import frozen, of_leaf, of_structure
 from tinymeta.engine.compile.program import Program
-from tinymeta.engine.compile.record import NUMBERS, NUMERIC, Recording, dynamic, record
+from tinymeta.engine.compile.record import NUMBERS, NUMERIC, Recording, dynamic
+from tinymeta.engine.compile.surroundings import Surroundings
 from tinymeta.engine.compile.variants import Form, Variants
 from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import CompileWarning
@@ -27,9 +31,11 @@ from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, Tensor
 
 
-class Variant(NamedTuple):
-    """A recording, and what runs it."""
+@dataclass
+class Variant:
+    """A recording, the state that it is for, and what runs it."""
 
+    captured: Captured
     recording: Recording
     program: Program  # the recorded one, optimised
     run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
@@ -47,6 +53,7 @@ class Compiled:
         self._warned: set[str] = set()
         self._statics = Statics(f, static_argnames)
         self._variants: Variants[Variant] = Variants(getattr(f, "__name__", "a function"), self._statics.names)
+        self._around = Surroundings()
         self._recording = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -67,9 +74,12 @@ class Compiled:
             if array is not None:
                 arrays.append(array)
         form = Form(tuple([frozen(x) for x in statics]), of_structure(structure), tuple(kinds))
-        variant, found = self._variants.find(form), None
-        if variant is None:
+        known = self._find(form)
+        if known is None:
             variant, found = self._record(form, statics, structure, leaves, arrays)
+        else:
+            variant, found = known[0], None
+            arrays += known[1]
         if found is None:
             if variant.run is None:
                 return self._call(statics, (args, kwargs))
@@ -98,25 +108,45 @@ class Compiled:
             lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")
         return "\n".join(lines)
 
+    def _find(self, form: Form) -> tuple[Variant, list[Array]] | None:
+        """The recording for these arguments in the state that everything is in, and the arrays that it reads there."""
+        for variant in self._variants.of(form):
+            found = variant.captured.current()
+            if found is not None:
+                return variant, found
+        return None
+
     def _record(
         self, form: Form, statics: tuple[Any, ...], structure: tree.Structure, leaves: list[Any], arrays: list[Array]
     ) -> tuple[Variant, list[Array] | None]:
-        """A new recording, and the results of its first call."""
+        """A recording for this state, and the results of its first call if it is new; `arrays` get what it reads."""
+        made: First | None = None
         with self._recording:
-            variant = self._variants.find(form)
-            if variant is not None:
-                return variant, None
-            call = lambda given: self._call(statics, tree.unflatten(structure, given))
-            recording = record(call, leaves, (self._f, statics, *leaves))
-            made = first(recording, arrays, getattr(self._f, "__name__", "a function"), self._factor, self._check)
-            variant = Variant(recording._replace(results=None), made.program, made.run, made.runs, made.checked)
             names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
-            self._variants.keep(form, variant, names)
-        warned = _warned if made.everywhere else self._warned
-        if made.warning and made.warning not in warned:
+            roots = [(getattr(self._f, "__name__", ""), self._f), ("", structure)]
+            roots += [("", x) for x in (*statics, *leaves) if not isinstance(x, (Tensor, np.ndarray))]
+            earlier = self._variants.of(form)
+            captured = self._around.captured(roots, [known.captured for known in earlier])
+            alike = [known for known in earlier if known.captured.signature == captured.signature]
+            if alike:  # in other objects, the same state as once before
+                variant = alike[0]
+                variant.captured = captured
+                arrays += [x.data for x in captured.inputs]
+            else:
+                call = lambda given: self._call(statics, tree.unflatten(structure, given))
+                recording, captured = self._around.record(call, leaves, roots, captured)
+                arrays += [x.data for x in captured.inputs]
+                made = first(recording, arrays, getattr(self._f, "__name__", "a function"), self._factor, self._check)
+                variant = Variant(
+                    captured, recording._replace(results=None), made.program, made.run, made.runs, made.checked
+                )
+            state = earlier[0].captured.differs(variant.captured) if earlier else ""
+            self._variants.keep(form, variant, names, state)
+        warned = _warned if made and made.everywhere else self._warned
+        if made is not None and made.warning and made.warning not in warned:
             warned.add(made.warning)
             warnings.warn(made.warning, CompileWarning, stacklevel=3)
-        return variant, made.results
+        return variant, made.results if made else None
 
     def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
         """The function itself, with its static arguments back in place."""
@@ -155,11 +185,26 @@ def compile(
 
     Notes
     -----
-    Everything besides operations on Tensors happens once, while recording: prints, list appends, reads of global
-    arrays (they are kept as they were). A recording keeps only the first number of a large result, so that is what
-    a print shows everywhere; where an operation refuses such numbers, the function is run once more with the real
-    ones. A Python decision that depends on a Tensor's value and randomness drawn inside are errors. Inside `grad`
-    or `vmap` a compiled function runs as if it weren't compiled.
+    Everything besides operations on Tensors happens once, while recording: prints, and appends to lists and counts
+    that the function only writes. A recording keeps only the first number of a large result, so that is what a print
+    shows everywhere; where an operation refuses such numbers, the function is run once more with the real ones.
+
+    What the function reaches besides its arguments is part of the program, and looked at in every call: what it
+    closes over, the globals and attributes that its code names, defaults, the arguments' settings. Where something
+    has changed, the function is recorded anew. A Tensor that was replaced (`t.w = t.step(x)`) is read anew from then
+    on, without another recording; an array is compared number by number, so a large one is better an argument.
+    64 recordings are kept.
+
+    Errors are: a Python decision that depends on a Tensor's value; randomness drawn inside; a clock or an iterator
+    that the result depends on; a change of state that the function also reads, or that keeps a Tensor. What an
+    operation refuses by value (a label out of range, a singular matrix) is an error in every call. Environment
+    variables, files, and state inside of other libraries are read once. Inside `grad` or `vmap` a compiled function
+    runs as if it weren't compiled.
+
+    Raises
+    ------
+    UserError
+        See above. It names the line or the attribute, and the way out.
 
     Examples
     --------
@@ -181,4 +226,4 @@ def _taken(x: Any) -> tuple[Any, Array | None]:
         fresh = dynamic(x)
         if fresh is not None:
             return (type(x), fresh.dtype), fresh.data
-    return frozen(x), None
+    return of_leaf(x), None

@@ -52,9 +52,9 @@ def first(recording: Recording, arguments: list[Array], name: str, factor: bool,
         if not check:
             return found
         verdict = compared(Case(recorded, program, executor, arguments, eager), found.run, found.results)  # type: ignore[arg-type]
-    except UserError:  # a check of values that the operation makes
-        raise
     except Exception as error:  # the compiler's own: the recorded program is right without what failed
+        if isinstance(error, UserError) or getattr(error, "by_value", False):
+            raise  # values that eager code refuses, too
         return _plain(
             recorded, arguments, eager, name, Verdict("compiler", f"failed: {type(error).__name__}: {error}"), factor
         )

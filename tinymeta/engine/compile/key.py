@@ -47,6 +47,24 @@ def of_structure(structure: tree.Structure) -> Any:
     return kind, keys, *[of_structure(child) for child in children]
 
 
+class _HoldsNumbers(Exception):
+    """An object is known by identity alone."""
+
+
+def of_leaf(x: Any) -> Any:
+    """The key of a leaf that is no number: its content; an object that holds Tensors or arrays (a trainer, whose
+    methods are compiled) is itself, and what its attributes are is for `captured.py` to see."""
+    if isinstance(x, (np.ndarray, FunctionType)) or type(x) in (str, *_PLAIN):
+        return frozen(x)
+    try:
+        return frozen(x, (_OBJECT,))
+    except _HoldsNumbers:
+        return Same(x)
+
+
+_OBJECT = 0  # no object's id: says that the outermost one must hold no numbers
+
+
 def frozen(value: Any, above: tuple[int, ...] = ()) -> Any:
     """`value` as it is now, in a form that can be compared and hashed: types count, and so does all that it holds.
 
@@ -68,6 +86,8 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
     def all_of(values: Any) -> tuple[Any, ...]:
         return tuple([frozen(x, above) for x in values])
 
+    if isinstance(value, (Tensor, np.ndarray)) and above[0] == _OBJECT:
+        raise _HoldsNumbers
     if isinstance(value, np.ndarray):
         return kind, *of_array(value)
     if isinstance(value, np.generic):

@@ -225,7 +225,8 @@ class Call(Operation):
         try:
             y = self.primitive.kernel(*xs, **self.static)
         except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:  # as in eager code
-            raise explained(self.primitive, [Tensor(x, self.hidden) for x in xs], self.static, error) from error
+            given = [Tensor(x, self.hidden) for x in xs]
+            raise by_value(explained(self.primitive, given, self.static, error)) from error
         return tuple(_own(np.asarray(part), xs) for part in y) if type(y) is tuple else _own(np.asarray(y), xs)
 
 
@@ -239,7 +240,10 @@ class Check(Operation):
     effect = True
 
     def __call__(self, *xs: Array) -> None:
-        self.check(*xs, **self.static)
+        try:
+            self.check(*xs, **self.static)
+        except Exception as error:
+            raise by_value(error) from None
 
 
 @dataclass(frozen=True)
@@ -250,6 +254,12 @@ class Part(Operation):
 
     def __call__(self, bundle: tuple[Array, ...]) -> Array:
         return bundle[self.index]
+
+
+def by_value(error: Exception) -> Exception:
+    """Mark an error as one that eager code raises, too: it is the user's, and no failure of the compiler."""
+    setattr(error, "by_value", True)  # noqa: B010
+    return error
 
 
 def _own(y: Array, xs: tuple[Array, ...]) -> Array:

@@ -1,16 +1,13 @@
 """Recording: run the function once, and write down every operation that passes through `bind`.
 
-What the function does besides operations happens once, at recording, and never again. Two kinds of
-code would therefore give wrong results without a word, and are errors here: a Python decision that
-depends on a value (the other branch would be lost), and drawing random numbers (each call would see
-the same ones).
+What the function does besides operations happens once, at recording, and never again. A Python decision
+that depends on a value would therefore give wrong results without a word (the other branch would be
+lost), and is an error here; what else can't be recorded is found out in `surroundings.py`.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
-from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,26 +95,26 @@ class Recorder(Watcher):
         )
 
 
-def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequence[Any]) -> Recording:
+def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Sequence[Tensor]) -> Recording:
     """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
 
-    `watched` holds the function and whatever else random generators might be reached from.
+    `captured` are Tensors that `f` reaches by itself and that are arguments of the program all the same, the last ones.
     """
     with np.errstate(all="ignore"):
         recorder = Recorder(lean=True)
         try:
-            return _recorded(f, leaves, watched, recorder)
+            return _recorded(f, leaves, captured, recorder)
         except UserError:
             raise
         except Exception:
             if not recorder.let_go:
                 raise
             # It may be the numbers, of which only the first were there.
-            return _recorded(f, leaves, watched, Recorder(lean=False))
+            return _recorded(f, leaves, captured, Recorder(lean=False))
 
 
 def _recorded(
-    f: Callable[[list[Any]], Any], leaves: Sequence[Any], watched: Sequence[Any], recorder: Recorder
+    f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Sequence[Tensor], recorder: Recorder
 ) -> Recording:
     given: list[Any] = []
     position = 0
@@ -125,14 +122,10 @@ def _recorded(
         fresh = dynamic(x)
         given.append(x if fresh is None else recorder.take(fresh, position))
         position += fresh is not None
-    before = _random_states(watched)
+    for k, x in enumerate(captured):
+        recorder.take(x, position + k)
     with setting(watchers=(*state.watchers, recorder)):
         results, structure = tree.flatten(f(given))
-    if _random_states(watched) != before:
-        raise UserError(
-            "the function draws random numbers, and tm.compile records it once, so every call would see the same "
-            "ones: draw outside of the function, and pass the numbers in"
-        )
     tensors = [Tensor(y) if isinstance(y, (np.ndarray, np.generic)) else y for y in results]
     found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
     others = [None if isinstance(y, Tensor) else y for y in tensors]
@@ -158,56 +151,3 @@ def dynamic(x: Any) -> Tensor | None:
     if isinstance(x, (np.ndarray, np.generic)):
         return Tensor(plain(x)) if x.dtype.kind in NUMERIC else None
     return None
-
-
-def _random_states(roots: Sequence[Any]) -> list[str]:
-    """The states of NumPy's and Python's global generators and of every Generator that can be reached from `roots`."""
-    legacy = np.random.get_state(legacy=False)
-    return [repr(random.getstate()), _text(legacy), *(_text(g.bit_generator.state) for g in _generators(roots))]
-
-
-def _text(state: Any) -> str:
-    """A generator's state, in full."""
-    if isinstance(state, dict):
-        return str({k: _text(v) for k, v in state.items()})
-    return state.tobytes().hex() if isinstance(state, np.ndarray) else str(state)
-
-
-def _generators(roots: Sequence[Any]) -> list[np.random.Generator]:
-    """The random generators that can be reached from `roots`."""
-    found: list[np.random.Generator] = []
-    seen: dict[int, Any] = {}  # the objects themselves, so that no two share an id
-    stack = list(roots)
-    while stack:
-        x = stack.pop()
-        if id(x) in seen or isinstance(x, (Tensor, np.ndarray, ModuleType, type, str, bytes, *NUMBERS)):
-            continue
-        seen[id(x)] = x
-        if isinstance(x, np.random.Generator):
-            found.append(x)
-        elif isinstance(x, FunctionType):
-            stack += _held(x)
-        elif isinstance(x, (dict, list, tuple)):
-            stack += x.values() if isinstance(x, dict) else x
-        else:
-            stack += [getattr(x, name) for name in ("__self__", "__func__", "func", "args") if hasattr(x, name)]
-            stack += getattr(x, "__dict__", {}).values()
-    return found
-
-
-def _held(f: FunctionType) -> list[Any]:
-    """What a function holds: its closure, its defaults, and the globals that the user's code names."""
-    cells = [cell.cell_contents for cell in f.__closure__ or () if cell != _EMPTY]
-    if f.__module__.startswith("tinymeta."):
-        return cells
-    names = {name for code in _codes(f.__code__) for name in code.co_names}
-    held = [f.__globals__[name] for name in names if name in f.__globals__]
-    return [*cells, *held, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
-
-
-def _codes(code: CodeType) -> list[CodeType]:
-    """The code of a function, and of those written inside of it."""
-    return [code, *(inner for c in code.co_consts if isinstance(c, CodeType) for inner in _codes(c))]
-
-
-_EMPTY = CellType()

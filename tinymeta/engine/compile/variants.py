@@ -25,47 +25,54 @@ class Form(NamedTuple):
 
 
 class Variants(Generic[T]):
-    """At most `BOUND` recordings, each under the form of its arguments."""
+    """At most `BOUND` recordings: for the form of the arguments, those made in different states of what is around."""
 
     def __init__(self, function: str, statics: tuple[str, ...]) -> None:
         self._function = function
         self._statics = statics
-        self._kept: OrderedDict[Form, T] = OrderedDict()  # the latest used last
+        self._kept: OrderedDict[Form, list[T]] = OrderedDict()  # the latest used last; within a form, first
         self._warned = False
 
-    def find(self, form: Form) -> T | None:
-        """The recording for this form; it becomes the latest used."""
+    def of(self, form: Form) -> list[T]:
+        """The recordings for arguments of this form."""
         found = self._kept.get(form)
-        if found is not None:
-            with suppress(KeyError):  # another thread has just let go of it
-                self._kept.move_to_end(form)
+        if found is None:
+            return []
+        with suppress(KeyError):  # another thread has just let go of it
+            self._kept.move_to_end(form)
         return found
 
-    def keep(self, form: Form, variant: T, names: list[str]) -> None:
-        """Add a recording; `names` are those of the leaves, for the warning."""
-        self._kept[form] = variant
+    def keep(self, form: Form, variant: T, names: list[str], state: str) -> None:
+        """Add a recording; `names` are those of the leaves, `state` what changed around the function, if it did."""
+        others = [x for x in self._kept.get(form, []) if x is not variant]
+        self._kept[form] = [variant, *others]
         self._kept.move_to_end(form)
-        if len(self._kept) > BOUND:
+        if sum(map(len, self._kept.values())) > BOUND:
             if not self._warned:
                 self._warned = True
-                warnings.warn(self._told(names), UserWarning, stacklevel=4)
-            self._kept.popitem(last=False)
+                warnings.warn(self._told(names, state), UserWarning, stacklevel=4)
+            oldest, found = next(iter(self._kept.items()))
+            if len(found) == 1:
+                del self._kept[oldest]
+            else:
+                self._kept[oldest] = found[:-1]
 
     def all(self) -> list[T]:
         """The recordings, the latest used first."""
-        return list(reversed(self._kept.values()))
+        return [variant for found in reversed(self._kept.values()) for variant in found]
 
-    def _told(self, names: list[str]) -> str:
+    def _told(self, names: list[str], state: str) -> str:
         forms = list(self._kept)
         statics = [f"static argument {name!r}" for name in self._statics]
-        counts = {name: {f.statics[i] for f in forms} for i, name in enumerate(statics)}
+        counts = {name: len({f.statics[i] for f in forms}) for i, name in enumerate(statics)}
         if len({f.structure for f in forms}) == 1:
-            counts |= {f"argument {name}": {f.leaves[i] for f in forms} for i, name in enumerate(names)}
+            counts |= {f"argument {name}": len({f.leaves[i] for f in forms}) for i, name in enumerate(names)}
         else:
-            counts["the arguments' structure"] = {f.structure for f in forms}
-        what, values = max(counts.items(), key=lambda item: len(item[1]))
+            counts["the arguments' structure"] = len({f.structure for f in forms})
+        counts[state or "what the function reaches"] = max(map(len, self._kept.values()))
+        what, many = max(counts.items(), key=lambda item: item[1])
         return (
-            f"tm.compile has recorded {self._function} {len(forms)} times, because {what} has had {len(values)} forms "
-            f"(shapes, dtypes or values), and keeps the latest {BOUND}: pad it to a few sizes, or pass a value that "
-            "changes as an array or a number that is not static"
+            f"tm.compile has recorded {self._function} {BOUND + 1} times, because {what} has had {many} forms "
+            f"(shapes, dtypes or values), and keeps the latest {BOUND}: pad it to a few sizes, or pass what changes as "
+            "an argument, an array or a number that is not static"
         )

@@ -1,0 +1,59 @@
+"""State that a function only writes: counters and lists for whoever calls it.
+
+`runs += 1`, `seen.append(x)`, `log["loss"] = y` as statements of their own don't touch the function's result, so they
+may happen once, while recording. The source tells: a name that is read anywhere else isn't only written.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Sequence
+from types import FunctionType
+
+
+def only_written(path: str, functions: Sequence[FunctionType]) -> bool:
+    """Whether the code of these functions never reads what the last name of `path` stands for."""
+    words = re.findall(r"[^\W\d]\w*", path.partition("[")[0])
+    return bool(words) and all(_only_writes(words[-1], f) for f in functions if words[-1] in _words(f))
+
+
+def _words(f: FunctionType) -> set[str]:
+    """The names in a function's code and in that of the functions inside of it."""
+    found: set[str] = set()
+    stack = [f.__code__]
+    while stack:
+        code = stack.pop()
+        found |= {*code.co_names, *code.co_freevars, *(c for c in code.co_consts if isinstance(c, str))}
+        stack += [c for c in code.co_consts if inspect.iscode(c)]
+    return found
+
+
+def _only_writes(name: str, f: FunctionType) -> bool:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
+    except (OSError, TypeError, SyntaxError):  # no source, or a lambda in the middle of a line
+        return False
+    above = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value == name:
+            return False  # getattr(self, "name")
+        named = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
+        if named == name and isinstance(node.ctx, ast.Load) and not _is_written(node, above):  # type: ignore[attr-defined]
+            return False
+    return True
+
+
+def _is_written(node: ast.AST, above: dict[ast.AST, ast.AST]) -> bool:
+    """Whether an expression is what a statement changes: `x.append(…)`, `x[k] = …`, `x[k] += …`, `x.a = …`."""
+    while isinstance(above[node], ast.Subscript) and node is above[node].value:  # type: ignore[attr-defined]
+        node = above[node]
+        if isinstance(node.ctx, (ast.Store, ast.Del)):  # type: ignore[attr-defined]
+            return True
+    method = above[node]
+    if not isinstance(method, ast.Attribute) or not isinstance(above[method], ast.Call):
+        return False
+    call = above[method]
+    return call.func is method and isinstance(above[call], ast.Expr)  # type: ignore[attr-defined]

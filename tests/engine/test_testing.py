@@ -64,9 +64,17 @@ def test_at_a_kink_the_declared_side_passes_at_every_order() -> None:
     check_grad(lambda x: tm.relu(x) ** 2 + tm.abs(x) * x, np.array([0.0, 1.0, -1.0]), order=3)
 
 
-def test_where_values_are_read_the_oracle_is_the_central_difference() -> None:
+def test_where_an_operation_takes_no_complex_numbers_the_oracle_is_the_central_difference() -> None:
+    @tm.primitive
+    class cube_root:
+        """y = ∛x,   dy = dx/(3 y²)."""
+
+        kernel = reference = np.cbrt
+        domain, kinks = (tm.testing.reals(0.5, 2),), ()
+        vjp = lambda g, y, x: g / (3 * y * y)
+
     def f(x: Any) -> Any:
-        return tm.sin(x) * (2.0 if float(x.sum()) > 0 else 3.0)
+        return tm.sin(x) * cube_root(2 + x * x)
 
     check_grad(f, X, order=2)
     with pytest.raises(AssertionError, match="central difference"):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.convert import kept
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import differentiating, setting, state
@@ -61,6 +62,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         inputs, structure = tree.flatten((args, kwargs))
+        inputs = [kept(x) for x in inputs]
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
 
         def run(xs: Sequence[Tensor]) -> tuple[list[Any], tree.Structure]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.errors import DtypeError, user_site
-from tinymeta.engine.state import USER
+from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 
 
@@ -29,13 +29,13 @@ def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> T
     array = np.array(_array(data), dtype=dtype)
     if array.dtype.kind not in "fciub":
         raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
-    if requires_grad and array.dtype.kind not in "fc":
+    if requires_grad and array.dtype.kind not in state.differentiable:
         raise DtypeError(f"only floating-point Tensors have gradients, and this is {array.dtype}: pass dtype=float")
     return Tensor(array, tracked=USER if requires_grad else 0)
 
 
 def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
-    """`value` as a Tensor, without a copy; a Python number takes the dtype `like` where that can hold it."""
+    """`value` as a Tensor; a Python number takes the dtype `like` where that can hold it."""
     if type(value) is Tensor:
         return value
     if (type(value) is float or type(value) is int) and like is not None and like.kind == "f":
@@ -51,13 +51,37 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
     array = _array(value)
     if array.dtype.kind not in "fciub":
         raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
-    return Tensor(array)
+    fresh = isinstance(value, (list, tuple, np.generic)) or _frozen(array)
+    return Tensor(array if fresh else array.copy("K"))
 
 
 def as_tensors(values: Sequence[ArrayLike]) -> list[Tensor]:
     """The values as Tensors; Python numbers take the dtype of the first array that is not a mask."""
     like = next((x.dtype for x in filter(_is_array, values) if x.dtype.kind != "b"), None)  # type: ignore[union-attr]
     return [as_tensor(x, like) for x in values]
+
+
+def kept(value: Any) -> Any:
+    """An argument for a function that runs again later: arrays as they are now, whatever is written into them."""
+    if isinstance(value, np.ndarray):
+        return value if _frozen(value) else value.copy("K")
+    foreign = not isinstance(value, (Tensor, np.generic)) and (
+        hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    )
+    return as_tensor(value) if foreign else value
+
+
+def _frozen(array: Any) -> bool:
+    """Whether nobody can write into the memory of an array any more.
+
+    All other arrays are copied at the door: what is recorded must not change when its owner fills it anew, and no
+    result may be a view of it.
+    """
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None
 
 
 def _is_array(x: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.checkpoint import constant, floats, now, outside, with_floats, with_rule
-from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.convert import as_tensor, kept
 from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import inside, setting, state
 from tinymeta.engine.structure import today
@@ -48,6 +48,7 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
     @wraps(f)
     def with_own_rule(*args: Any) -> Any:
         inputs, structure = tree.flatten(args)
+        inputs = [kept(x) for x in inputs]
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
         birth, opened = now(), state.opened
         outputs, out_structure = tree.flatten(f(*_with(structure, inputs, followed, constant)))

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,8 +34,8 @@ from numpy import ndarray
 
 from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Domain, Kink, Sample
-from tinymeta.engine.errors import DtypeError, ShapeError, user_site
-from tinymeta.engine.state import shared, state
+from tinymeta.engine.refusals import PLAIN, check_levels, check_static, explained
+from tinymeta.engine.state import state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 
 
@@ -88,6 +88,9 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
 
     Returns the output Tensor (a tuple of Tensors for a primitive with several outputs).
     """
+    for value in static.values():
+        if type(value) not in PLAIN:
+            check_static(primitive, value)
     batch = tracked = 0
     arrays = []
     for x in inputs:
@@ -96,7 +99,7 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
         if x.batch > batch:
             batch = x.batch
     if batch and primitive.aligns:
-        _check_levels(primitive, inputs)
+        check_levels(primitive, inputs)
         arrays = _aligned(inputs, batch, primitive.broadcasts)
     try:
         data = primitive.kernel(*arrays, **static)
@@ -108,7 +111,8 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
     output = Tensor(data, batch + static["rise"] if primitive.hides else batch)
     if not primitive.aligns:
         output.batch, output.opened = output.batch - batch + inputs[0].batch, inputs[0].opened
-    if tracked and primitive.vjp is not None and (tracked := tracked & state.mask):
+    tracked = tracked and primitive.vjp is not None and (several or data.dtype.kind in "fc") and tracked & state.mask
+    if tracked:  # booleans and integers are constant between their jumps
         output.tracked = tracked
         output.primitive, output.inputs, output.static = primitive, inputs, static
     for watcher in state.watchers:
@@ -116,17 +120,6 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
     if several:
         return tuple(bind(part, output, index=i) for i in range(len(data)))
     return output
-
-
-def _check_levels(primitive: type[Primitive], inputs: tuple[Tensor, ...]) -> None:
-    """No input may carry the hidden axis of a `vmap` that is over where another `vmap` has its own."""
-    opened = state.opened
-    for x in inputs:
-        if x.opened is not opened and x.batch > shared(x.opened, opened) < len(opened):
-            raise TypeError(
-                f"{primitive.__name__} at {user_site()} uses {x._brief()}, which holds one value per example of a vmap "
-                "that is over: return it from the function that was mapped, or pass it as an argument"
-            )
 
 
 def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
@@ -146,18 +139,6 @@ class part(Primitive):
     kernel = reference = staticmethod(lambda bundle, index: bundle[index])
     domain, kinks, broadcasts, aligns = (), (), False, False
     vjp = lambda g, y, bundle, index: g
-
-
-def explained(
-    primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], error: Exception
-) -> Exception:
-    """The kernel's error, retold with the operation, its arguments and the user's line."""
-    if isinstance(error, (ShapeError, DtypeError)):
-        return error
-    given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
-    options = "".join(f", {k}={v!r}" for k, v in static.items() if not (primitive.hides or callable(v)))
-    kind = {ValueError: ShapeError, TypeError: DtypeError}.get(type(error), type(error))
-    return kind(f"{primitive.__name__}({given}{options}) at {user_site()}: {error}")
 
 
 def rule_text(primitive: type[Primitive]) -> str:

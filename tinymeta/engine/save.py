@@ -21,7 +21,9 @@ import numpy as np
 from tinymeta.engine import tree as trees
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.files import whole
+from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import USER
+from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
 
 Arrays = dict[str, Array]
@@ -107,7 +109,7 @@ def metadata(path: str | os.PathLike[str]) -> Texts:
 
 
 def _array(name: str, leaf: Any) -> Array:
-    array = leaf._read("array") if isinstance(leaf, Tensor) else np.asarray(leaf)
+    array = bind(stop_gradient, leaf)._read("array") if isinstance(leaf, Tensor) else np.asarray(leaf)
     if array.dtype.kind not in "fciub":
         raise UserError(f"the leaf '{name}' is {leaf!r:.60}, and a model file holds numbers: leave it out of the tree")
     return array

@@ -35,7 +35,7 @@ class Watcher:
         """The sweep has added `contribution` to the cotangent of `node`, which is now `total`."""
 
     def read(self, tensor: Tensor, how: str) -> None:
-        """The value of `tensor` is about to leave the record (`how`: "array", "bool", "int", "float")."""
+        """The value of `tensor` is about to leave the record (`how`: "array", "list", "bool", "int", "float")."""
 
 
 class Opened:
@@ -65,6 +65,7 @@ class State(threading.local):
     order = 0  # derivative order of the operations made now
     maker: int | None = None  # id of the node that is being differentiated
     opened: tuple[Opened, ...] = ()  # the `vmap`s that we are inside of, the outermost first
+    differentiable = "f"  # dtype kinds that have gradients; for an oracle complex numbers stand for real ones: "fc"
     highest = math.inf  # nodes of a higher order than this are constants to a sweep: see `meta/explain.py`
     mask = USER  # the marks of the differentiations that record what happens now
     watchers: tuple[Watcher, ...] = ()

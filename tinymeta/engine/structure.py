@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinymeta.engine.domain import Sample, reals
-from tinymeta.engine.errors import user_site
+from tinymeta.engine.errors import DtypeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import Opened, inside, shared, state
 from tinymeta.engine.tensor import Array, Tensor
@@ -34,7 +34,7 @@ class astype(Primitive):
     reference = staticmethod(lambda x, dtype: x.astype(np.result_type(x, dtype) if x.dtype.kind == "c" else dtype))
     domain, kinks = (reals(-2, 2),), ()
     samples = (Sample(((2, 3),), {"dtype": np.dtype(float)}),)
-    vjp = lambda g, y, x, dtype: g  # the sweep gives it the input's dtype
+    vjp = lambda g, y, x, dtype: g if x.dtype.kind in "fc" else None  # the sweep gives it the input's dtype
 
 
 class stop_gradient(Primitive):
@@ -271,6 +271,11 @@ def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
         axes = tuple(i - len(shape) for i in range(len(shape)) if i < lead or shape[i] != want[i - lead])
         g = bind(sum_to, g, axes=axes, shape=want, ndim=len(shape))
     if g.data.dtype != x.data.dtype:
+        if g.dtype.kind == "c" and x.dtype.kind == "f":
+            raise DtypeError(
+                f"a gradient with respect to {x.dtype} passes through complex numbers ({user_site()}), which have none "
+                "here: compute with real and imaginary parts as Tensors of their own"
+            )
         g = bind(astype, g, dtype=x.data.dtype)
     return g
 

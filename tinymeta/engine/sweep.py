@@ -19,6 +19,7 @@ import numpy as np
 
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.primitive import bind, part
+from tinymeta.engine.refusals import check_differentiable
 from tinymeta.engine.state import Opened, inside, state
 from tinymeta.engine.structure import add, conform, cover, today
 from tinymeta.engine.tensor import Tensor
@@ -34,6 +35,7 @@ def gradient(y: Tensor, xs: Any) -> Any:
         raise ShapeError(
             f"gradient needs a scalar and y has shape {y.shape}: reduce it with y.sum(), or see tm.vjp, tm.jacobian"
         )
+    check_differentiable("gradient", y)
     targets = [xs] if isinstance(xs, Tensor) else list(xs)
     found = sweep([y], [Tensor(np.ones_like(y.data), y.batch)], targets)
     grads = [zeros_like(x) if g is None else g for x, g in zip(targets, found)]

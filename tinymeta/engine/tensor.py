@@ -93,34 +93,29 @@ class Tensor(Operators):
     # Leaving the record. Only these methods hand the numbers out; watchers may object.
 
     def numpy(self) -> Array:
-        """The values as a read-only NumPy array (no copy).
+        """The values as a NumPy array: a copy, so that nobody can change a Tensor, and read-only, to say so.
 
         Raises
         ------
         TypeError
-            If the Tensor is recorded: the array would silently lose the gradient.
+            If the Tensor is recorded: the array would silently lose the gradient. So do `item`, `tolist`, `float`
+            and whatever else hands numbers out.
         """
-        if self.tracked & state.mask:
-            raise TypeError(
-                f"{self._brief()} is recorded for a gradient, which a NumPy array would lose "
-                f"({user_site()}): write .detach() first if that is what you want"
-            )
-        view = self._read("array").view()
-        view.flags.writeable = False
-        return view
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self.numpy()
-        if copy or (dtype is not None and array.dtype != dtype):
-            return array.astype(dtype or array.dtype)
+        array = self._read("array").copy("K")
+        array.flags.writeable = False
         return array
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError(f"{self._brief()} hands out copies of its numbers only: leave copy=False away")
+        return self.numpy() if copy is None and dtype is None else self._read("array").astype(dtype or self.dtype)
+
     def item(self) -> Any:
-        """The single number in the Tensor, as a Python scalar. It carries no gradient."""
+        """The single number in the Tensor, as a Python scalar."""
         return self._read("float").item()
 
     def tolist(self) -> Any:
-        return self._read("array").tolist()
+        return self._read("list").tolist()
 
     def __float__(self) -> float:
         return float(self._read("float").item())
@@ -128,21 +123,35 @@ class Tensor(Operators):
     def __int__(self) -> int:
         return int(self._read("int").item())
 
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._read("float").item(), digits)
+
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
             raise TypeError(f"{self._brief()} is not an integer, so it can't be an index")
         return int(self._read("int").item())
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return repr(self)
+        return np.array2string(self.data, separator=", ", formatter={"all": lambda x: format(x, spec)})
+
     def __bool__(self) -> bool:
         return bool(self._read("bool"))
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
+        return self._read("array").copy("K").__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[Any, Any]:
         return self.data.__dlpack_device__()  # type: ignore[no-any-return]
 
     def _read(self, how: str) -> Array:
+        """The numbers, for someone outside of the record; a choice (`bool`) has no gradient that could be lost."""
+        if self.tracked & state.mask and how != "bool":
+            raise TypeError(
+                f"{self._brief()} is recorded for a gradient, which a plain {how} would lose "
+                f"({user_site()}): write .detach() first if that is what you want"
+            )
         if self.batch:
             raise TypeError(
                 f"{self._brief()} holds one value per example inside vmap, so Python can't take its "

@@ -17,6 +17,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import bind
+from tinymeta.engine.refusals import check_differentiable
 from tinymeta.engine.state import differentiating, state
 from tinymeta.engine.structure import lift
 from tinymeta.engine.sweep import sweep, zeros_like
@@ -84,6 +85,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         xs = [_leaf(x, mark) for x in inputs]
         outputs, out_structure = tree.flatten(f(*tree.unflatten(structure, xs)))
     ys = [as_tensor(y) for y in outputs]
+    for y in ys:
+        check_differentiable("vjp", y)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         given, found_structure = tree.flatten(cotangent)
@@ -172,10 +175,10 @@ def _positions(what: str, argnums: tuple[int, ...], count: int) -> list[int]:
 def _leaf(x: Any, mark: int) -> Tensor:
     """A fresh leaf with the value of `x` that carries `mark`. Inside `vmap` each example has its own."""
     x = as_tensor(x)
-    if x.dtype.kind not in "fc":
+    if x.dtype.kind not in state.differentiable:
         raise DtypeError(
-            f"grad needs floating-point arguments and got {x.dtype} of shape {x.shape} ({user_site()}): "
-            "pass floats, or name the arguments to differentiate with argnums"
+            f"grad needs floating-point arguments and got {x.dtype} of shape {x.shape} ({user_site()}): pass real "
+            "floats, or name the arguments to differentiate with argnums"
         )
     leaf: Tensor = bind(lift, x, at=x.batch, rise=state.level - x.batch)
     leaf.tracked |= mark
@@ -191,10 +194,13 @@ def _scalar(y: Any) -> Tensor:
             f"grad needs a function that returns a scalar Tensor, and this one returned {what} ({user_site()}): "
             "reduce the result, as in loss.mean(), or see has_aux, tm.vjp and tm.jacobian"
         )
+    check_differentiable("grad", y)
     return y
 
 
 def _like(g: Tensor, y: Tensor, what: str) -> Tensor:
+    if g.dtype.kind == "c" and y.dtype.kind != "c":
+        raise DtypeError(f"a {what} for {y.dtype} is real, and this one is {g.dtype} ({user_site()})")
     if g.shape != y.shape:
         raise ShapeError(f"a {what} has the shape of its value, {y.shape}, and got {g.shape} ({user_site()})")
     return g

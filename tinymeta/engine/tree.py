@@ -3,6 +3,10 @@
 Containers are dicts (keys sorted), lists, tuples, NamedTuples, dataclasses, and any class with
 `tree_flatten()` and `tree_unflatten()` (every `tm.nn.Module` has them). None holds nothing; all
 else is a leaf.
+
+A Tensor that stands in several places of a model is one leaf, and whatever is put together with the model's
+structure holds one value there: tied weights stay tied (`tree_ties`). In all other containers each place is a
+leaf of its own.
 """
 
 from __future__ import annotations
@@ -24,19 +28,23 @@ class Structure(NamedTuple):
     children: tuple[Structure, ...] = ()
 
 
+class Tie:
+    """The kind of a place that holds the same as an earlier leaf of its model; `meta` is that leaf's number there."""
+
+
 LEAF = Structure(None)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """The leaves of `tree`, from left to right, and its structure."""
     found: list[Any] = []
-    return found, _take_apart(tree, found)
+    return found, _take_apart(tree, found, None)
 
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     """The tree of this structure with these leaves: the inverse of `flatten`."""
     rest = iter(leaves)
-    tree = _put_together(structure, rest)
+    tree = _put_together(structure, rest, None)
     if next(rest, rest) is not rest:
         raise ValueError(f"too many leaves: the structure holds {_count(structure)} and got {len(leaves)}")
     return tree
@@ -101,32 +109,73 @@ def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
     return None
 
 
-def _take_apart(tree: Any, found: list[Any]) -> Structure:
+class _Model:
+    """The outermost model around a place: its leaves so far, and for all of its places which leaf they hold."""
+
+    def __init__(self, ties: Sequence[int] | None) -> None:
+        self.ties = ties  # the leaf that each place holds; None: the same object is the same leaf
+        self.leaves: list[Any] = []
+        self.places: list[int] = []
+        self.numbers: dict[int, int] = {}  # an array's id → its number
+
+    def place(self, x: Any) -> int:
+        """The number of the leaf at the next place, where `x` stands."""
+        if self.ties is not None:
+            number = self.ties[len(self.places)]
+        else:
+            new = len(self.leaves)
+            number = self.numbers.setdefault(id(x), new) if isinstance(x, (Tensor, ndarray)) else new
+        self.places.append(number)
+        if number == len(self.leaves):
+            self.leaves.append(x)
+        return number
+
+
+def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
     parts = _children(tree)
     if parts is None:
+        if model is not None:
+            known = len(model.leaves)
+            if (number := model.place(tree)) < known:
+                return Structure(Tie, number)
         found.append(tree)
         return LEAF
     meta, children = parts
+    if model is None and hasattr(tree, "tree_ties") and (ties := tree.tree_ties()) != ():
+        model = _Model(ties)
     places = []
     for child in children:
-        if type(child) is Tensor:  # most children are, and need no call
+        if type(child) is Tensor and model is None:  # most children are, and need no call
             found.append(child)
             places.append(LEAF)
         else:
-            places.append(_take_apart(child, found))
+            places.append(_take_apart(child, found, model))
     return Structure(type(tree), meta, tuple(places))
 
 
-def _put_together(structure: Structure, rest: Any) -> Any:
+def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     kind, meta, parts = structure
     if kind is None:
         try:
-            return next(rest)
+            leaf = next(rest)
         except StopIteration:
             raise ValueError("too few leaves for the structure") from None
+        if model is not None:
+            model.places.append(len(model.leaves))
+            model.leaves.append(leaf)
+        return leaf
+    if kind is Tie:
+        model.places.append(meta)  # type: ignore[union-attr]
+        return model.leaves[meta]  # type: ignore[union-attr]
     if kind is type(None):
         return None
-    children = [_put_together(part, rest) for part in parts]
+    ties = hasattr(kind, "tree_ties")
+    if ties and model is None and _has_ties(structure):
+        model = _Model(None)
+    first = len(model.places) if model is not None else 0
+    children = [_put_together(part, rest, model) for part in parts]
+    if ties and model is not None:
+        return kind.tree_unflatten(meta, children, _numbered(model.places[first:]))  # type: ignore[attr-defined]
     if kind is dict:
         return dict(zip(meta, children))
     if kind is tuple or kind is list:
@@ -142,11 +191,24 @@ def _put_together(structure: Structure, rest: Any) -> Any:
     return kind(**dict(zip(meta, children)))
 
 
+def _has_ties(structure: Structure) -> bool:
+    return structure.kind is Tie or any(_has_ties(part) for part in structure.children)
+
+
+def _numbered(places: Sequence[int]) -> tuple[int, ...]:
+    """The leaves that a part's places hold, counted within the part; () if it has no ties of its own."""
+    numbers: dict[int, int] = {}
+    ties = tuple(numbers.setdefault(k, len(numbers)) for k in places)
+    return ties if len(numbers) < len(ties) else ()
+
+
 def _count(structure: Structure) -> int:
     return 1 if structure.kind is None else sum(_count(child) for child in structure.children)
 
 
 def _names(structure: Structure) -> Sequence[Any]:
+    if structure.kind is Tie:
+        return ()
     names = getattr(structure.kind, "tree_names", None)
     return names(structure.meta) if names else structure.meta or ()
 

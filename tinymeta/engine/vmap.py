@@ -95,7 +95,10 @@ def _axes(prefix: Any, whole: Any) -> list[int | None]:
     parts, children = tree._children(prefix), tree._children(whole)
     if parts is None or children is None or type(prefix) is not type(whole) or parts[0] != children[0]:
         raise ValueError(f"in_axes or out_axes has another structure than what it describes ({user_site()})")
-    return [axis for p, w in zip(parts[1], children[1]) for axis in _axes(p, w)]
+    axes = [axis for p, w in zip(parts[1], children[1]) for axis in _axes(p, w)]
+    if len(axes) != len(tree.leaves(whole)):
+        raise ValueError(f"in_axes or out_axes goes into a model with tied weights ({user_site()}): give it one axis")
+    return axes
 
 
 def _size(xs: list[Tensor | None], axes: list[int | None]) -> int:

@@ -10,7 +10,7 @@ from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.ops.embedding import one_hot
-from tinymeta.ops.index import integers
+from tinymeta.ops.integers import integers
 
 
 def members(labels: Any, ways: int, dtype: Any, what: str) -> Tensor:

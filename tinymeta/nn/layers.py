@@ -91,6 +91,10 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float) -> None:
+        if isinstance(rate, Tensor):
+            raise TypeError(
+                f"Dropout's rate is a Python number ({user_site()}): which entries are dropped has no derivative in it"
+            )
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout needs a rate from 0 to just below 1, not {rate} ({user_site()})")
         self.rate = rate

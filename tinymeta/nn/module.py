@@ -19,7 +19,8 @@ from tinymeta.engine.tensor import Tensor
 class Module:
     """Base class of models. Assign Tensors, other Modules and containers of them in `__init__`; define `__call__`."""
 
-    _children: tuple[str, ...] | None = None  # fixed once a model has been put together from leaves
+    _children: tuple[str, ...] | None = None  # fixed once a model has been put together from leaves,
+    _ties: tuple[int, ...] = ()  # and so is which of its places hold the same leaf
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} defines no __call__: say there what the model computes")
@@ -29,16 +30,24 @@ class Module:
         names = self._children
         if names is None:
             names = tuple(name for name, value in attributes.items() if _holds_arrays(value))
-        static = tuple([item for item in attributes.items() if item[0] not in names and item[0] != "_children"])
+        own = (*names, "_children", "_ties")
+        static = tuple([item for item in attributes.items() if item[0] not in own])
         return (names, static), [attributes[name] for name in names]
 
     @classmethod
-    def tree_unflatten(cls, meta: Any, children: Sequence[Any]) -> Self:
+    def tree_unflatten(cls, meta: Any, children: Sequence[Any], ties: tuple[int, ...] = ()) -> Self:
         names, static = meta
         model = object.__new__(cls)
         vars(model).update(static)
         vars(model).update(zip(names, children), _children=names)
+        if ties:
+            model._ties = ties
         return model
+
+    def tree_ties(self) -> tuple[int, ...] | None:
+        """The leaf that each place holds; None if the model was not put together from leaves: then the same Tensor in
+        two places (`self.b = self.a`, `self.out.weight = self.table.weight`) is one leaf; () if no two are the same."""
+        return None if self._children is None else self._ties
 
     @staticmethod
     def tree_names(meta: Any) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.index import getitem, integers
+from tinymeta.ops.index import getitem
+from tinymeta.ops.integers import integers
 from tinymeta.ops.reduce import normalized
 
 _any = reals(-2, 2)

@@ -11,7 +11,8 @@ from tinymeta.engine.domain import Domain, Sample
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.index import integers, take
+from tinymeta.ops.index import take
+from tinymeta.ops.integers import integers
 
 
 class one_hot_labels(Primitive):

@@ -20,6 +20,7 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.ops.integers import integers
 from tinymeta.ops.reduce import normalized
 
 Key = tuple[int | slice, ...]  # one entry for every visible axis
@@ -174,16 +175,6 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             entries = [_plain(k) for k in entries]
             return _advanced(x, _spelled_out(x, entries), _apart(entries))
     return _sliced(x, _spelled_out(x, entries))
-
-
-def integers(indices: ArrayLike, what: str) -> Tensor:
-    """`indices` as a Tensor of integers."""
-    found = as_tensor(indices)
-    if isinstance(indices, list) and not indices:
-        return Tensor(found.data.astype(np.int64))
-    if found.dtype.kind not in "iu":
-        raise DtypeError(f"{what} needs integers and got {found.dtype} of shape {found.shape} ({user_site()})")
-    return found
 
 
 def _bounded(k: slice) -> slice:

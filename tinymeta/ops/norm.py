@@ -18,7 +18,7 @@ from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.elementwise import square
+from tinymeta.ops.elementwise import sqrt, square
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.shape import floats, reshape
 
@@ -120,7 +120,7 @@ class normalize_input_grad(Primitive):
 
 
 def batch_norm(
-    x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-5
+    x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float | Tensor = 1e-5
 ) -> Tensor:
     """weight·(x − mean)/√(var + eps) + bias for each channel, over all the other axes (Ioffe & Szegedy 2015, alg. 1).
 
@@ -147,7 +147,7 @@ def layer_norm(
     x: ArrayLike,
     weight: ArrayLike | None = None,
     bias: ArrayLike | None = None,
-    eps: float = 1e-5,
+    eps: float | Tensor = 1e-5,
     axes: int = 1,
 ) -> Tensor:
     """weight·(x − mean)/√(var + eps) + bias over the last `axes` axes of each example (Ba et al. 2016, eq. 3–4).
@@ -166,7 +166,7 @@ def group_norm(
     groups: int,
     weight: ArrayLike | None = None,
     bias: ArrayLike | None = None,
-    eps: float = 1e-5,
+    eps: float | Tensor = 1e-5,
 ) -> Tensor:
     """Each example's channels, axis 1 of (N, C, …), normalised in `groups` groups (Wu & He 2018, eq. 1–4).
 
@@ -187,7 +187,10 @@ def _normalized(what: str, x: Tensor, axes: Axes, eps: Any) -> Tensor:
             f"{what} of shape {x.shape} takes mean and variance of one number each ({user_site()}): x − mean is 0 for "
             "every x, so the result would not depend on it. Pass more examples, or leave the layer out"
         )
-    return bind(normalize, x, axes=axes, eps=eps)[0]  # type: ignore[no-any-return]
+    if not isinstance(eps, Tensor):
+        return bind(normalize, x, axes=axes, eps=eps)[0]  # type: ignore[no-any-return]
+    centred = x - mean(x, axes, keepdims=True)  # in operations that are differentiated in eps, too
+    return centred / sqrt(mean(square(centred), axes, keepdims=True) + eps.astype(x.dtype))
 
 
 def _operands(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
-from tinymeta.optim.optimizer import LearningRate, each_leaf, full_like, rates, root, start
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, full_like, rates, root, setting, start, used
 
 
 class AdagradState(NamedTuple):
@@ -22,7 +22,8 @@ class Adagrad:
     lr
         Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
     lr_decay
-        How fast the learning rate itself goes down.
+        How fast the learning rate itself goes down. Like every number here a float or a Tensor, which may be
+        differentiated.
     weight_decay
         Adds this times θ to the gradient.
     initial
@@ -32,10 +33,10 @@ class Adagrad:
     def __init__(
         self,
         lr: LearningRate = 1e-2,
-        lr_decay: float = 0.0,
-        eps: float = 1e-10,
-        weight_decay: float = 0.0,
-        initial: float = 0.0,
+        lr_decay: Setting = 0.0,
+        eps: Setting = 1e-10,
+        weight_decay: Setting = 0.0,
+        initial: Setting = 0.0,
     ) -> None:
         self.lr, self.lr_decay, self.eps, self.weight_decay, self.initial = lr, lr_decay, eps, weight_decay, initial
 
@@ -44,11 +45,12 @@ class Adagrad:
 
     def update(self, grads: Any, state: AdagradState, params: Any) -> tuple[Any, AdagradState]:
         def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
-            if self.weight_decay:
-                g = g + self.weight_decay * p
+            eps, weight_decay = setting(self.eps, p), setting(self.weight_decay, p)
+            if used(weight_decay):
+                g = g + weight_decay * p
             v = v + square(g)
-            direction = g / (root(v) + self.eps)
-            if self.lr_decay:
+            direction = g / (root(v) + eps)
+            if used(self.lr_decay):
                 direction = direction / (1 + state.taken * self.lr_decay).astype(direction.dtype)
             return p - lr * direction, v
 

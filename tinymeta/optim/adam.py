@@ -8,7 +8,19 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
 from tinymeta.optim.fused import adam_step
-from tinymeta.optim.optimizer import LearningRate, bias, each_leaf, fusible, rates, root, start, zeros_like
+from tinymeta.optim.optimizer import (
+    LearningRate,
+    Setting,
+    bias,
+    each_leaf,
+    fusible,
+    rates,
+    root,
+    setting,
+    start,
+    used,
+    zeros_like,
+)
 
 
 class AdamState(NamedTuple):
@@ -27,7 +39,7 @@ class Adam:
     lr
         Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
     b1, b2
-        β₁ and β₂.
+        β₁ and β₂. Like every number here floats or Tensors, which may be differentiated.
     weight_decay
         Adds this times θ to the gradient (`AdamW` takes it from θ itself).
     """
@@ -37,10 +49,10 @@ class Adam:
     def __init__(
         self,
         lr: LearningRate = 1e-3,
-        b1: float = 0.9,
-        b2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        b1: Setting = 0.9,
+        b2: Setting = 0.999,
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
     ) -> None:
         self.lr, self.b1, self.b2, self.eps, self.weight_decay = lr, b1, b2, eps, weight_decay
 
@@ -52,17 +64,19 @@ class Adam:
         count = state.taken + 1
 
         def step(p: Any, g: Any, m: Any, v: Any, lr: Any) -> Any:
-            if fusible(lr, p, g, m, v):
-                decay = {"decay": self.weight_decay, "decoupled": self.decoupled}
-                return adam_step(p, g, m, v, count, lr, b1=self.b1, b2=self.b2, eps=self.eps, **decay)
-            if self.weight_decay and not self.decoupled:
-                g = g + self.weight_decay * p
-            m = self.b1 * m + (1 - self.b1) * g
-            v = self.b2 * v + (1 - self.b2) * square(g)
+            settings = (self.b1, self.b2, self.eps, self.weight_decay)
+            if fusible(lr, settings, p, g, m, v):
+                how = {"decay": self.weight_decay, "decoupled": self.decoupled}
+                return adam_step(p, g, m, v, count, lr, b1=self.b1, b2=self.b2, eps=self.eps, **how)
+            b1, b2, eps, decay = (setting(number, p) for number in settings)
+            if used(decay) and not self.decoupled:
+                g = g + decay * p
+            m = b1 * m + (1 - b1) * g
+            v = b2 * v + (1 - b2) * square(g)
             seen = bias(self.b1, count, as_tensor(p).dtype), bias(self.b2, count, as_tensor(p).dtype)
-            direction = (m / seen[0]) / (root(v / seen[1]) + self.eps)
-            if self.weight_decay and self.decoupled:
-                direction = direction + self.weight_decay * p
+            direction = (m / seen[0]) / (root(v / seen[1]) + eps)
+            if used(decay) and self.decoupled:
+                direction = direction + decay * p
             return p - lr * direction, m, v
 
         params, mean, second = each_leaf(step, params, grads, state.mean, state.square, lrs)
@@ -77,9 +91,9 @@ class AdamW(Adam):
     def __init__(
         self,
         lr: LearningRate = 1e-3,
-        b1: float = 0.9,
-        b2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        b1: Setting = 0.9,
+        b2: Setting = 0.999,
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.01,
     ) -> None:
         super().__init__(lr, b1, b2, eps, weight_decay)

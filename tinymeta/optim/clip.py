@@ -14,7 +14,7 @@ from tinymeta.ops.linalg import vector_norm
 from tinymeta.ops.logic import isfinite
 from tinymeta.ops.select import clip, where
 from tinymeta.ops.shape import stack
-from tinymeta.optim.optimizer import Optimizer
+from tinymeta.optim.optimizer import Optimizer, Setting, setting
 
 
 def global_norm(grads: Any) -> Tensor:
@@ -23,7 +23,7 @@ def global_norm(grads: Any) -> Tensor:
     return vector_norm(stack(lengths)) if lengths else as_tensor(0.0)
 
 
-def clip_by_global_norm(grads: Any, limit: float) -> Any:
+def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
     """The gradients, shortened together to length `limit` if they are longer (Pascanu et al. 2013, algorithm 1).
 
     If one of them is infinite or NaN they have no direction, and all that comes out is NaN.
@@ -34,9 +34,9 @@ def clip_by_global_norm(grads: Any, limit: float) -> Any:
     return tree.map(lambda g: g * factor.astype(g.dtype), grads)
 
 
-def clip_by_value(grads: Any, limit: float) -> Any:
+def clip_by_value(grads: Any, limit: Setting) -> Any:
     """Every entry of the gradients brought into [−limit, limit]."""
-    return tree.map(lambda g: clip(g, -limit, limit), grads)
+    return tree.map(lambda g: clip(g, -setting(limit, g), setting(limit, g)), grads)
 
 
 class Clipped:

@@ -24,6 +24,7 @@ from tinymeta.ops.elementwise import sqrt
 from tinymeta.ops.select import where
 
 LearningRate = float | Tensor | Callable[[Tensor], Any] | Any
+Setting = float | Tensor
 Row = tuple[Any, ...]
 
 
@@ -46,8 +47,12 @@ def zeros_like(params: Any) -> Any:
     return full_like(params, 0.0)
 
 
-def full_like(params: Any, value: float) -> Any:
-    return tree.map(lambda p: Tensor(np.full(as_tensor(p).shape, value, as_tensor(p).dtype)), params)
+def full_like(params: Any, value: Setting) -> Any:
+    def full(p: Any) -> Tensor:
+        zeros = Tensor(np.zeros(as_tensor(p).shape, as_tensor(p).dtype))
+        return zeros + setting(value, p) if used(value) else zeros
+
+    return tree.map(full, params)
 
 
 def each_leaf(step: Callable[..., Row], params: Any, *others: Any) -> list[Any]:
@@ -95,7 +100,17 @@ def rates(lr: LearningRate, taken: Tensor, params: Any) -> Leaves:
     return Leaves([as_tensor(r).astype(as_tensor(p).dtype) for r, p in zip(each, leaves)])
 
 
-def bias(beta: float, count: Tensor, dtype: Any) -> Tensor:
+def used(number: Setting) -> bool:
+    """Whether a setting plays a part: a plain 0 doesn't, but a Tensor does, for its gradient at 0 need not be 0."""
+    return isinstance(number, Tensor) or bool(number)
+
+
+def setting(number: Setting, p: Any) -> Any:
+    """A setting of the optimizer (momentum, a decay, an ε), in the dtype of parameter `p` if it is a Tensor."""
+    return number.astype(as_tensor(p).dtype) if isinstance(number, Tensor) else number
+
+
+def bias(beta: Setting, count: Tensor, dtype: Any) -> Tensor:
     """1 − β^count, how much an exponential average that started at 0 has seen so far."""
     seen: Tensor = (1.0 - beta**count).astype(dtype)
     return seen
@@ -107,12 +122,17 @@ def root(v: Tensor) -> Tensor:
     v is an average of squares g² there, so √v is like |g| near 0: its derivative is one-sided, and 0 lies
     between the sides. In a quotient m/(√v + ε) the choice does not even matter, as m is 0 where v is. Of NaN it is NaN.
     """
-    zero = v == 0
-    return where(zero, 0, sqrt(where(zero, 1, v)))
+    nothing = v <= 0  # False for NaN, which must not pass for 0
+    return where(nothing, 0, sqrt(where(nothing, 1, v)))
 
 
-def fusible(lr: Any, *others: Any) -> bool:
-    """Whether a step may be one operation: nobody differentiates or watches it, and its learning rate is one number."""
-    if state.watchers or not (isinstance(lr, (int, float)) or lr.data.size == 1):
+def fusible(lr: Any, settings: tuple[Any, ...], *others: Any) -> bool:
+    """Whether a step may be one operation.
+
+    Nobody differentiates or watches it, its learning rate is one number, and the other settings are Python numbers.
+    """
+    if state.watchers or any(isinstance(x, Tensor) for x in settings):
+        return False
+    if not (isinstance(lr, (int, float)) or lr.data.size == 1):
         return False
     return not any(isinstance(x, Tensor) and x.requires_grad for x in (lr, *others))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
-from tinymeta.optim.optimizer import LearningRate, each_leaf, rates, root, start, zeros_like
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, root, setting, start, used, zeros_like
 
 
 class RMSPropState(NamedTuple):
@@ -24,7 +24,7 @@ class RMSProp:
     lr
         Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
     decay
-        ρ.
+        ρ. Like every number here a float or a Tensor, which may be differentiated.
     weight_decay
         Adds this times θ to the gradient.
     momentum
@@ -36,10 +36,10 @@ class RMSProp:
     def __init__(
         self,
         lr: LearningRate = 1e-2,
-        decay: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
+        decay: Setting = 0.99,
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
+        momentum: Setting = 0.0,
         centered: bool = False,
     ) -> None:
         self.lr, self.decay, self.eps = lr, decay, eps
@@ -47,19 +47,21 @@ class RMSProp:
 
     def init(self, params: Any) -> RMSPropState:
         mean = zeros_like(params) if self.centered else None
-        return RMSPropState(start(), zeros_like(params), mean, zeros_like(params) if self.momentum else None)
+        return RMSPropState(start(), zeros_like(params), mean, zeros_like(params) if used(self.momentum) else None)
 
     def update(self, grads: Any, state: RMSPropState, params: Any) -> tuple[Any, RMSPropState]:
         def step(p: Any, g: Any, v: Any, mean: Any, u: Any, lr: Any) -> Any:
-            if self.weight_decay:
-                g = g + self.weight_decay * p
-            spread = v = self.decay * v + (1 - self.decay) * square(g)
+            settings = (self.decay, self.eps, self.weight_decay, self.momentum)
+            decay, eps, weight_decay, momentum = (setting(number, p) for number in settings)
+            if used(weight_decay):
+                g = g + weight_decay * p
+            spread = v = decay * v + (1 - decay) * square(g)
             if self.centered:
-                mean = self.decay * mean + (1 - self.decay) * g
+                mean = decay * mean + (1 - decay) * g
                 spread = v - square(mean)
-            direction = g / (root(spread) + self.eps)
-            if self.momentum:
-                u = direction = self.momentum * u + direction
+            direction = g / (root(spread) + eps)
+            if used(momentum):
+                u = direction = momentum * u + direction
             return p - lr * direction, v, mean, u
 
         _, *averages = state

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.optim.fused import sgd_step
-from tinymeta.optim.optimizer import LearningRate, each_leaf, fusible, rates, start, zeros_like
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, fusible, rates, setting, start, used, zeros_like
 
 
 class SGDState(NamedTuple):
@@ -23,7 +23,7 @@ class SGD:
     lr
         Learning rate: a number, a Tensor, a tree like the parameters, or a schedule.
     momentum
-        μ; 0 keeps no velocity.
+        μ; 0 keeps no velocity. Like every number here a float or a Tensor, which may be differentiated.
     weight_decay
         Adds this times θ to the gradient.
 
@@ -39,27 +39,28 @@ class SGD:
     """
 
     def __init__(
-        self, lr: LearningRate, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+        self, lr: LearningRate, momentum: Setting = 0.0, nesterov: bool = False, weight_decay: Setting = 0.0
     ) -> None:
-        if nesterov and not momentum:
+        if nesterov and not used(momentum):
             raise ValueError(f"nesterov=True needs momentum > 0 ({user_site()})")
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
 
     def init(self, params: Any) -> SGDState:
-        return SGDState(start(), zeros_like(params) if self.momentum else None)
+        return SGDState(start(), zeros_like(params) if used(self.momentum) else None)
 
     def update(self, grads: Any, state: SGDState, params: Any) -> tuple[Any, SGDState]:
         lrs = rates(self.lr, state.taken, params)
 
         def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
-            if self.momentum and fusible(lr, p, g, v):
+            momentum, decay = setting(self.momentum, p), setting(self.weight_decay, p)
+            if used(momentum) and fusible(lr, (momentum, decay), p, g, v):
                 how = {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
                 return sgd_step(p, g, v, lr, **how)
-            if self.weight_decay:
-                g = g + self.weight_decay * p
-            if self.momentum:
-                v = self.momentum * v + g
-                g = g + self.momentum * v if self.nesterov else v
+            if used(decay):
+                g = g + decay * p
+            if used(momentum):
+                v = momentum * v + g
+                g = g + momentum * v if self.nesterov else v
             return p - lr * g, v
 
         params, velocity = each_leaf(step, params, grads, state.velocity, lrs)

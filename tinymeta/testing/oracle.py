@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.state import state
+from tinymeta.engine.state import setting, state
 from tinymeta.engine.tensor import Array
 
 STEP = 1e-20
@@ -44,7 +44,7 @@ def exchanged(change: Callable[[type[Primitive]], Callable[..., Any]]) -> Iterat
 @contextmanager
 def references() -> Iterator[None]:
     """Every primitive runs its reference in place of its kernel while the `with` block lasts (in all threads)."""
-    with exchanged(lambda primitive: primitive.reference):
+    with exchanged(lambda primitive: primitive.reference), setting(differentiable="fc"):
         yield
 
 

@@ -25,7 +25,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from tinymeta_kernels import erf
 
-from tinymeta.engine.primitive import Primitive, explained
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.refusals import explained
 from tinymeta.engine.tensor import Array, Tensor
 
 Shape: TypeAlias = tuple[int, ...]

@@ -1,0 +1,66 @@
+"""What the engine refuses, because the number that came out would be wrong: each with the reason and the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.state import shared, state
+from tinymeta.engine.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinymeta.engine.primitive import Primitive
+
+PLAIN = {int, float, bool, str, type(None), FunctionType}  # no Tensor hides in these
+
+
+def check_static(primitive: type[Primitive], value: Any) -> None:
+    """A static argument is part of the program, so no Tensor may hide in it: its gradient would be lost."""
+    if isinstance(value, Tensor):
+        raise TypeError(
+            f"{primitive.__name__} at {user_site()} got {value._brief()} as a static argument, which has no gradient: "
+            "pass a Python number (x.detach().item()), or write the operation with the Tensor as an operand"
+        )
+    if type(value) is slice:
+        value = (value.start, value.stop, value.step)
+    elif isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list)):
+        for entry in value:
+            check_static(primitive, entry)
+
+
+def check_levels(primitive: type[Primitive], inputs: Sequence[Tensor]) -> None:
+    """No input may carry the hidden axis of a `vmap` that is over where another `vmap` has its own."""
+    opened = state.opened
+    for x in inputs:
+        if x.opened is not opened and x.batch > shared(x.opened, opened) < len(opened):
+            raise TypeError(
+                f"{primitive.__name__} at {user_site()} uses {x._brief()}, which holds one value per example of a vmap "
+                "that is over: return it from the function that was mapped, or pass it as an argument"
+            )
+
+
+def check_differentiable(what: str, y: Tensor) -> None:
+    """The result of a function that is differentiated is a real number."""
+    if y.dtype.kind not in state.differentiable:
+        why = "complex" if y.dtype.kind == "c" else "constant between its jumps"
+        raise DtypeError(
+            f"{what} needs a floating-point result, and this one is {y.dtype} of shape {y.shape} ({user_site()}), "
+            f"which is {why} and has no gradient: differentiate a real loss, and return counts and choices beside it, "
+            "as in grad(f, has_aux=True)"
+        )
+
+
+def explained(
+    primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], error: Exception
+) -> Exception:
+    """The kernel's error, retold with the operation, its arguments and the user's line."""
+    if isinstance(error, (ShapeError, DtypeError)):
+        return error
+    given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
+    options = "".join(f", {k}={v!r}" for k, v in static.items() if not (primitive.hides or callable(v)))
+    kind = {ValueError: ShapeError, TypeError: DtypeError}.get(type(error), type(error))
+    return kind(f"{primitive.__name__}({given}{options}) at {user_site()}: {error}")

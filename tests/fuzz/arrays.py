@@ -14,7 +14,8 @@ import numpy as np
 import tinymeta as tm
 from tests.fuzz.agreement import Program, Refused, Setting, disagreement
 from tests.fuzz.operations import OPERATIONS
-from tests.fuzz.values import GUARDS, Misfit, Ref, Values
+from tests.fuzz.references import Ref, refs, renamed, resolved, wide
+from tests.fuzz.values import Misfit, Values
 
 ASKS = ("values", "values", "gradient", "gradient", "value and gradient", "hvp", "vmap", "vmap of gradient")
 SHAPES = ((), (1,), (3,), (4,), (16,), (17,), (33,), (1, 1), (2, 3), (3, 1), (3, 3), (4, 4), (0,), (0, 3), (2, 1, 3))
@@ -61,7 +62,7 @@ class Step(NamedTuple):
         return y if self.part is None else y[self.part]
 
     def reads(self) -> list[Ref]:
-        return list(_refs((self.args, self.options)))
+        return list(refs((self.args, self.options)))
 
 
 class Case(NamedTuple):
@@ -96,7 +97,7 @@ class Case(NamedTuple):
     def build(self, dtype: Any) -> Program:
         steps = self.steps
         if np.dtype(dtype) == np.float64:
-            steps = tuple(s._replace(args=_wide(s.args), options=_wide(s.options)) for s in steps)
+            steps = tuple(s._replace(args=wide(s.args), options=wide(s.options)) for s in steps)
 
         def run(*inputs: Any) -> list[Any]:
             values = list(inputs)
@@ -159,7 +160,7 @@ class Case(NamedTuple):
         into = lambda i: instead if i == place else i - (i > place)
         k = place - len(self.inputs)
         steps = tuple(
-            s._replace(args=_renamed(s.args, into), options=_renamed(s.options, into))
+            s._replace(args=renamed(s.args, into), options=renamed(s.options, into))
             for s in self.steps[:k] + self.steps[k + 1 :]
         )
         return self._replace(steps=steps, results=tuple(dict.fromkeys(into(i) for i in self.results)))
@@ -174,7 +175,7 @@ class Case(NamedTuple):
         if len(kept) < first + len(self.steps):
             into = {old: new for new, old in enumerate(kept)}.__getitem__
             steps = tuple(
-                s._replace(args=_renamed(s.args, into), options=_renamed(s.options, into))
+                s._replace(args=renamed(s.args, into), options=renamed(s.options, into))
                 for k, s in enumerate(self.steps)
                 if first + k in needed
             )
@@ -193,42 +194,6 @@ class Case(NamedTuple):
 def weights(y: Any) -> Any:
     """What a result is multiplied with, so that the gradient is no sum."""
     return tm.Tensor(np.cos(np.arange(y.size) + 1.0).reshape(y.shape).astype(y.dtype))
-
-
-def resolved(x: Any, values: list[Any]) -> Any:
-    """The argument with values in place of references."""
-    if isinstance(x, Ref):
-        value = values[x.place]
-        return GUARDS[x.guard](value) if x.guard else value
-    if isinstance(x, (list, tuple)):
-        return type(x)(resolved(e, values) for e in x)
-    return {k: resolved(e, values) for k, e in x.items()} if isinstance(x, dict) else x
-
-
-def _refs(x: Any) -> Iterator[Ref]:
-    if isinstance(x, Ref):
-        yield x
-    elif isinstance(x, (list, tuple, dict)):
-        for e in x.values() if isinstance(x, dict) else x:
-            yield from _refs(e)
-
-
-def _renamed(x: Any, into: Any) -> Any:
-    if isinstance(x, Ref):
-        return Ref(into(x.place), x.guard)
-    if isinstance(x, (list, tuple)):
-        return type(x)(_renamed(e, into) for e in x)
-    return {k: _renamed(e, into) for k, e in x.items()} if isinstance(x, dict) else x
-
-
-def _wide(x: Any) -> Any:
-    if isinstance(x, str):
-        return "float64" if x == "float32" else x
-    if isinstance(x, Ref):
-        return x
-    if isinstance(x, (list, tuple)):
-        return type(x)(_wide(e) for e in x)
-    return {k: _wide(e) for k, e in x.items()} if isinstance(x, dict) else x
 
 
 def _spelled(step: Step) -> str:
@@ -259,7 +224,7 @@ def draw(seed: int) -> Case:
     loose = [i for i in range(len(inputs), len(inputs) + len(steps)) if i not in read] or [0]
     ask = str(r.choice(ASKS)) if any(given.differentiable for given in inputs) else "values"
     layouts = int(r.choice([0, r.integers(1, 1 << 20)]))
-    setting = Setting(bool(r.random() < 0.75), int(r.choice([1, 1, 2])), layouts)
+    setting = Setting(bool(r.random() < 0.75), int(r.choice([1, 1, 2])), layouts, bool(r.random() < 0.2))
     return Case(seed, tuple(inputs), tuple(steps), tuple(loose), ask, setting)
 
 

@@ -206,7 +206,12 @@ def draw(seed: int) -> Case:
         dtype=str(r.choice(["float64", "float64", "float32"])),
         tasks=int(r.choice([1, 2, 3, 5, 8 * size])),
         shots=int(r.choice([1, 2, 3, 5, 4 * size])),
-        setting=Setting(bool(r.random() < 0.75), int(r.choice([1, 1, 2])), int(r.choice([0, r.integers(1, 1 << 20)]))),
+        setting=Setting(
+            factor=bool(r.random() < 0.75),
+            cores=int(r.choice([1, 1, 2])),
+            layouts=int(r.choice([0, r.integers(1, 1 << 20)])),
+            check=bool(r.random() < 0.2),
+        ),
     )
 
 

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-import tinymeta as tm
-
-GUARDS: dict[str, Callable[[Any], Any]] = {
-    "small": lambda x: tm.tanh(x),
-    "unit": lambda x: tm.tanh(x) * 0.8,
-    "positive": lambda x: tm.square(x) + 0.5,
-    "above one": lambda x: tm.square(x) + 1.5,
-    "regular": lambda x: tm.tanh(x) * (0.7 / x.shape[-1]) + tm.eye(x.shape[-1], dtype=x.dtype),
-    "definite": lambda x: x @ x.mT + tm.eye(x.shape[-1], dtype=x.dtype),
-}
-
-
-class Ref(NamedTuple):
-    """The value at a place, brought into the domain of what reads it."""
-
-    place: int
-    guard: str = ""
+from tests.fuzz.references import Ref
 
 
 class Misfit(Exception):

@@ -18,6 +18,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import USER
 from tinymeta.engine.sweep import sweep, zeros_like
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.testing.shapes import broadcasting, narrower, usual_shapes
 
 
 @dataclass(frozen=True)
@@ -105,17 +106,38 @@ def drawn(primitive: type[Primitive], sample: Sample | None, shapes: Sequence[tu
 
 
 def random_case(primitive: type[Primitive], seed: int) -> Case:
-    """A case of one of the primitive's samples, or of random shapes that broadcast."""
-    rng = np.random.default_rng([seed, 2])
+    """A case of one of the primitive's samples, or of shapes that broadcast: first the usual ones, then random ones."""
     if primitive.samples:
-        sample = primitive.samples[seed % len(primitive.samples)]
+        tried = samples(primitive)
+        sample = tried[seed % len(tried)]
         return drawn(primitive, sample, sample.shapes, seed)
-    whole = [int(n) for n in rng.choice(4, size=rng.integers(4), p=(0.05, 0.15, 0.4, 0.4))]
-    shapes = []
-    for _ in primitive.domain:
-        mine = [1 if rng.random() < 0.25 else n for n in whole]
-        shapes.append(tuple(mine[rng.integers(len(mine) + 1) if rng.random() < 0.25 else 0 :]))
-    return drawn(primitive, None, shapes, seed)
+    usual = usual_shapes(len(primitive.domain))
+    rng = np.random.default_rng([seed, 2])
+    return drawn(primitive, None, usual[seed] if seed < len(usual) else broadcasting(rng, len(primitive.domain)), seed)
+
+
+def usual_count(primitive: type[Primitive]) -> int:
+    """How many first seeds of `random_case` each have a reason of their own."""
+    return len(samples(primitive)) if primitive.samples else len(usual_shapes(len(primitive.domain)))
+
+
+def samples(primitive: type[Primitive]) -> list[Sample]:
+    """The samples declared, and the narrower ones that the primitive takes and broadcasts to the same results."""
+    declared = list(primitive.samples)
+    return declared + [less for one in declared for less in narrower(primitive, one) if _takes(primitive, less, one)]
+
+
+def _takes(primitive: type[Primitive], less: Sample, sample: Sample) -> bool:
+    """Whether the primitive and its rule broadcast these inputs to results like the sample's, or refuse them."""
+    try:
+        case = drawn(primitive, less, less.shapes, 0)
+        whole = drawn(primitive, sample, sample.shapes, 0).values()
+        found, expected = case.values(), case.values(primitive.reference)
+        if primitive.vjp is not None:
+            ladder(case, case.cotangents(case.rng), [])
+    except (ValueError, TypeError, IndexError, np.linalg.LinAlgError):
+        return False
+    return [y.shape for y in found] == [y.shape for y in expected] == [y.shape for y in whole]
 
 
 def value(rng: np.random.Generator, domain: Domain, shape: tuple[int, ...]) -> Array:
@@ -126,7 +148,9 @@ def value(rng: np.random.Generator, domain: Domain, shape: tuple[int, ...]) -> A
     if kind == "index":
         return rng.integers(int(low), int(high) + 1, size=shape)
     if kind == "real":
-        return rng.uniform(low, high, size=shape)
+        x = rng.uniform(low, high, size=shape)
+        # One in eight is small, for what is wrong near 0 alone.
+        return np.where(rng.random(shape) < 1 / 8, x * 10.0 ** -rng.uniform(1, 8, size=shape), x) if low < 0 < high else x
     left, right = (np.linalg.qr(rng.normal(size=shape))[0] for _ in range(2))
     spectrum = rng.uniform(low, high, size=(*shape[:-2], 1, shape[-1]))
     other: Array = np.swapaxes(left if kind == "spd" else right, -1, -2)

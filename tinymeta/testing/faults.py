@@ -83,7 +83,7 @@ def _first_to_notice(primitive: type[Primitive], examples: int, rule: Rule | Non
         for seed in range(examples):
             try:
                 holds(random_case(primitive, seed))
-            except (AssertionError, ValueError, TypeError):  # shapes that no longer fit are noticed too
+            except (AssertionError, ValueError, TypeError, IndexError):  # shapes that no longer fit are noticed too
                 return name
         if rule and not rule.effective:
             return "–"

@@ -16,7 +16,7 @@ from tinymeta.engine.convert import tensor
 from tinymeta.engine.domain import Domain, reals
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.testing.case import Case, drawn, value
+from tinymeta.testing.case import Case, drawn, samples, value
 from tinymeta.testing.values import layouts as _layouts
 
 Shape = tuple[int, ...]
@@ -74,7 +74,7 @@ def cases(primitive: type[Primitive]) -> st.SearchStrategy[Case]:
     if primitive.samples:
         return st.builds(
             lambda sample, seed: drawn(primitive, sample, sample.shapes, seed),
-            st.sampled_from(primitive.samples),
+            st.sampled_from(samples(primitive)),
             _seeds,
         )
 

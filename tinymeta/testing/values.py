@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinymeta.engine.tensor import Array
-from tinymeta.testing.case import Case, ladder, settled
+from tinymeta.engine.errors import DtypeError
+from tinymeta.engine.state import USER
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.testing.case import Case, ladder, pull, settled
+from tinymeta.testing.purity import guarded, unchanged
 from tinymeta.testing.report import agree, identical
 
 SPECIAL = (-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan)
@@ -16,18 +19,36 @@ SPECIAL = (-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan)
 def kernel_is_reference(case: Case) -> None:
     """P1: the kernel computes what the reference computes, to the rounding of its sums; other outputs exactly.
 
-    An elementwise primitive of one input does so at ±∞, ±1, ±0 and NaN too.
+    An elementwise primitive of one input does so at ±∞, ±1, ±0 and NaN too. In float32 and float16 the kernel's
+    results have that dtype, and are those of the reference in float64.
     """
-    found, expected = case.values(), case.values(case.primitive.reference)
-    if len(found) != len(expected):
-        raise AssertionError(f"{case}: {len(found)} outputs, and the reference has {len(expected)}")
-    for y, r, tolerance in zip(found, expected, rounding(case, expected)):
-        if y.dtype != r.dtype:
-            raise AssertionError(f"{case}: the kernel gives {y.dtype}, the reference {r.dtype}")
-        agree(y, r, tolerance, f"{case}: kernel against reference")
+    expected = case.values(case.primitive.reference)
+    _same_values(case, case.values(), expected, expected)
+    for dtype in (np.float32, np.float16) if case.variables else ():
+        narrow = case.at([x.astype(dtype) for x in case.points])
+        wide = narrow.at([x.astype(float) for x in narrow.points]).values(case.primitive.reference)
+        chosen = "dtype" in case.static  # then the user says which dtype comes out
+        due = [r.astype(dtype) if r.dtype == np.float64 and not chosen else r for r in wide]
+        try:
+            found = narrow.values()
+        except DtypeError:  # the matrix functions refuse float16
+            continue
+        _same_values(narrow, found, due, wide)
     if not case.primitive.samples and len(case.arrays) == 1 and case.variables and not np.isnan(case.arrays[0]).any():
         with np.errstate(all="ignore"):
-            kernel_is_reference(case.at([np.array(SPECIAL)]))
+            special = case.at([np.array(SPECIAL)])
+            expected = special.values(case.primitive.reference)
+            _same_values(special, special.values(), expected, expected)
+
+
+def _same_values(case: Case, found: list[Array], due: list[Array], exact: list[Array]) -> None:
+    """`found` has the dtypes of `due`, and the numbers `exact` to the rounding of these dtypes."""
+    if len(found) != len(due):
+        raise AssertionError(f"{case}: {len(found)} outputs, and the reference has {len(due)}")
+    for y, r, e, tolerance in zip(found, due, exact, rounding(case, due)):
+        if y.dtype != r.dtype:
+            raise AssertionError(f"{case}: the kernel gives {y.dtype} where {r.dtype} is due")
+        agree(y, e, tolerance, f"{case}: kernel against reference")
 
 
 def rounding(case: Case, outputs: list[Array]) -> list[Array | float]:
@@ -93,6 +114,8 @@ def layouts(x: Array, constant: bool = True) -> Iterator[tuple[str, Array, Array
     yield "strided", wide[..., ::2] if x.ndim else x, copy
     turned = np.array(np.flip(x), order="C")
     yield "reversed", np.flip(turned), copy
+    if x.ndim > 1:
+        yield "with its first axis reversed", np.array(x[::-1], order="C")[::-1], copy
     frozen = copy.copy()
     frozen.flags.writeable = False
     yield "read-only", frozen, copy
@@ -102,21 +125,27 @@ def layouts(x: Array, constant: bool = True) -> Iterator[tuple[str, Array, Array
 
 
 def nothing_is_written_to(case: Case) -> None:
-    """P9: inputs and cotangents keep their bits, no gradient lives in an input's memory, and two runs are equal."""
-    gs = case.cotangents(case.rng)
-    ws = [case.directions(case.rng), [*case.directions(case.rng), *gs]]
-    given = [*case.arrays, *gs, *(w for row in ws for w in row)]
-    before = [x.copy() for x in given]
-    orders = ws if gs and case.variables and case.primitive.vjp is not None else None
-    runs = []
-    for _ in range(2):
-        values = case.values()
-        rungs = ladder(case, gs, orders) if orders else []
-        runs.append([*values, *(g.data for rung in rungs for g in rung)])
-        for x, saved in zip(given, before):
-            identical(x, saved, f"{case}: an input or cotangent was written to")
-        if any(np.may_share_memory(g.data, x) for rung in rungs for g in rung for x in case.arrays):
-            raise AssertionError(f"{case}: a gradient shares its memory with an input")
+    """P9: inputs, outputs and cotangents keep their bits, no gradient lives in an input's memory, runs repeat."""
+    with guarded():
+        case.values()
+        gs = case.cotangents(case.rng)
+        ws = [case.directions(case.rng), [*case.directions(case.rng), *gs]]
+        given = [*case.arrays, *gs, *(w for row in ws for w in row)]
+        before = [x.copy() for x in given]
+        orders = ws if gs and case.variables and case.primitive.vjp is not None else None
+        runs = []
+        for _ in range(2):
+            outputs = case.run(inputs := case.leaves())
+            kept = [y.data.copy() for y in outputs]
+            if orders:
+                ys = [y for y in outputs if y.dtype.kind == "f"]
+                pull(ys, [Tensor(g, y.batch, USER) for g, y in zip(gs, ys)], inputs)
+            rungs = ladder(case, gs, orders) if orders else []
+            runs.append([*kept, *(g.data for rung in rungs for g in rung)])
+            unchanged(given, before, ["an input or cotangent"] * len(given), f"{case}: the primitive or its rule")
+            unchanged([y.data for y in outputs], kept, ["its output"] * len(kept), f"{case}: the rule")
+            if any(np.may_share_memory(g.data, x) for rung in rungs for g in rung for x in case.arrays):
+                raise AssertionError(f"{case}: a gradient shares its memory with an input")
     for first, second in zip(*runs):
         identical(second, first, f"{case}: a second run differs")
 

@@ -170,3 +170,105 @@ def test_layouts_keep_the_values(data: st.DataObject, shape: tuple[int, ...]) ->
 @given(x=arrays(shape=(3, 2)))
 def test_drawn_arrays_have_the_shape_asked_for(x: Any) -> None:
     assert x.shape == (3, 2)
+
+
+WRONG = tm.custom_vjp(lambda x: tm.tanh(x), lambda g, y, x: -g * (1 - y * y))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "read"),
+    [("f4", 1e-5, False), ("f8", 1e-10, False), ("f8", 1e-6, True), ("f2", 1e-2, False)],
+)
+def test_a_small_gradient_of_the_wrong_sign_beside_a_large_one_is_found(dtype: str, size: float, read: bool) -> None:
+    foreign = tm.custom_vjp(lambda x: tm.tensor(np.tanh(x.numpy().real)), lambda g, y, x: -g * (1 - y * y))
+
+    def f(a: Any, b: Any) -> Any:
+        return tm.exp(a).sum() + size * (foreign if read else WRONG)(b).sum()
+
+    a, b = np.array([0.3, -0.2], dtype), np.array([0.4, 0.1], dtype)
+    with pytest.raises(AssertionError, match=r"2 of 4 elements[\s\S]*1\[0\]"):
+        check_grad(f, a, b)
+
+
+@pytest.mark.parametrize("scale", [1, 30, 100, 500, 1000])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: tm.nn.cross_entropy(z, np.arange(4)),
+        lambda z: tm.nn.bce_with_logits(z, np.ones((4, 5))),
+        tm.softmax,
+        tm.logsumexp,
+        tm.sigmoid,
+        tm.silu,
+        tm.tanh,
+        lambda z: 0.5 * (1 + tm.tanh(z / 2)),
+        lambda z: tm.logaddexp(z, z[::-1]),
+    ],
+)
+def test_large_logits_pass(f: Any, scale: float) -> None:
+    check_grad(f, np.random.default_rng(0).normal(size=(4, 5)) * scale, order=3)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4"])
+@pytest.mark.parametrize("scale", [1, 30, 500])
+@pytest.mark.parametrize("f", [lambda z: tm.nn.cross_entropy(z, np.arange(4)), tm.softmax, lambda z: tm.sin(z).sum()])
+def test_narrow_dtypes_pass(f: Any, scale: float, dtype: str) -> None:
+    check_grad(f, (np.random.default_rng(0).normal(size=(4, 5)) * scale).astype(dtype), order=2)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: tm.relu(x) * float(x.detach().sum() + 1), [0.0, 1.0, -1.0]),
+        (lambda x: tm.max(x), [1.0, 1.0, -1.0]),
+        (lambda x: tm.maximum(x, x[::-1]), [1.0, 0.0, -1.0]),
+        (lambda x: tm.clip(x, -1, 1), [1.0, -1.0, 0.0]),
+        (lambda x: tm.sort(x) * np.arange(3.0), [1.0, 1.0, 0.0]),
+        (lambda x: tm.vector_norm(x), [0.0, 0.0, 0.0]),
+        (lambda x: tm.std(x), [1.0, 1.0, 1.0]),
+        (lambda x: x**2.5, [0.0, 2.0, 1.0]),
+        (lambda x: tm.prod(x), [0.0, 2.0, 0.0]),
+    ],
+)
+def test_kinks_and_edges_pass(f: Any, x: list[float]) -> None:
+    check_grad(f, np.array(x), order=2)
+
+
+@pytest.mark.parametrize("taken", [0.3, 0.5, np.nan])
+def test_what_is_neither_side_of_a_kink_is_found(taken: float) -> None:
+    f = tm.custom_vjp(lambda x: tm.relu(x), lambda g, y, x: g * tm.where(x == 0, taken, tm.where(x > 0, 1.0, 0.0)))
+    with pytest.raises(AssertionError, match="1 of 3 elements"):
+        check_grad(f, np.array([0.0, 1.0, -1.0]), order=1)
+
+
+def test_ill_conditioned_matrices_pass() -> None:
+    hilbert = 1 / (np.arange(6)[:, None] + np.arange(6) + 1)
+    check_grad(lambda a, b: tm.solve(a, b), hilbert, np.ones((6, 1)), order=1)
+    check_grad(lambda a: tm.inv(a), hilbert, order=1)
+
+
+def test_a_kernel_that_writes_into_its_input_is_named_and_the_callers_array_is_kept() -> None:
+    class overwrite(Primitive):
+        """y = 2x."""
+
+        kernel = staticmethod(lambda x: np.multiply(x, 2.0, out=x))
+        reference = staticmethod(lambda x: 2 * x)
+        domain, kinks, vjp = (reals(-2, 2),), (), lambda g, y, x: 2 * g
+
+    x = np.array([1.0, 2.0])
+    try:
+        with pytest.raises(AssertionError, match="overwrite wrote into its input 0"):
+            check_grad(lambda x: overwrite(x), x)
+    finally:
+        del Primitive.registry["overwrite"]
+    assert x.tolist() == [1.0, 2.0]
+
+
+def test_a_function_that_writes_into_its_argument_is_told_so() -> None:
+    def f(x: Any) -> Any:
+        y = tm.sin(x)
+        x.data[...] += 1
+        return y
+
+    with pytest.raises(AssertionError, match=r"wrote into argument 0"):
+        check_grad(f, X)

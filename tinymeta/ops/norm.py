@@ -68,7 +68,7 @@ class normalize_input(Primitive):
         x: Array = s * (g - mean_g - y * mean_gy)
         return x
 
-    domain, kinks = (_any, _any, reals(0.5, 2)), ()
+    domain, kinks, broadcasts = (_any, _any, reals(0.5, 2)), (), False
     samples = (
         Sample(((3, 2, 2), (3, 2, 2), (1, 2, 1)), {"axes": (-3, -1)}),
         Sample(((2, 3), (2, 3), (2, 1)), {"axes": (-1,)}),
@@ -97,7 +97,7 @@ class normalize_input_grad(Primitive):
         mean_g, a, b = _means(axes, g, g * y, h * y)
         return -s * (h * a + g * b), np.sum(h * (g - mean_g - y * a), axis=axes, keepdims=True)
 
-    domain, kinks = (_any, _any, _any, reals(0.5, 2)), ()
+    domain, kinks, broadcasts = (_any, _any, _any, reals(0.5, 2)), (), False
     samples = (
         Sample(((3, 2, 2), (3, 2, 2), (3, 2, 2), (1, 2, 1)), {"axes": (-3, -1)}),
         Sample(((2, 3), (2, 3), (2, 3), (2, 1)), {"axes": (-1,)}),

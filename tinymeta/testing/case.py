@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -121,10 +122,15 @@ def usual_count(primitive: type[Primitive]) -> int:
     return len(samples(primitive)) if primitive.samples else len(usual_shapes(len(primitive.domain)))
 
 
+_tried: WeakKeyDictionary[type[Primitive], list[Sample]] = WeakKeyDictionary()
+
+
 def samples(primitive: type[Primitive]) -> list[Sample]:
     """The samples declared, and the narrower ones that the primitive takes and broadcasts to the same results."""
-    declared = list(primitive.samples)
-    return declared + [less for one in declared for less in narrower(primitive, one) if _takes(primitive, less, one)]
+    if primitive not in _tried:
+        more = [less for one in primitive.samples for less in narrower(primitive, one) if _takes(primitive, less, one)]
+        _tried[primitive] = [*primitive.samples, *more]
+    return _tried[primitive]
 
 
 def _takes(primitive: type[Primitive], less: Sample, sample: Sample) -> bool:
@@ -150,7 +156,9 @@ def value(rng: np.random.Generator, domain: Domain, shape: tuple[int, ...]) -> A
     if kind == "real":
         x = rng.uniform(low, high, size=shape)
         # One in eight is small, for what is wrong near 0 alone.
-        return np.where(rng.random(shape) < 1 / 8, x * 10.0 ** -rng.uniform(1, 8, size=shape), x) if low < 0 < high else x
+        return (
+            np.where(rng.random(shape) < 1 / 8, x * 10.0 ** -rng.uniform(1, 8, size=shape), x) if low < 0 < high else x
+        )
     left, right = (np.linalg.qr(rng.normal(size=shape))[0] for _ in range(2))
     spectrum = rng.uniform(low, high, size=(*shape[:-2], 1, shape[-1]))
     other: Array = np.swapaxes(left if kind == "spd" else right, -1, -2)

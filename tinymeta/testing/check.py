@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from tinymeta.engine.primitive import Primitive
 from tinymeta.testing.batching import vmap_is_a_loop
 from tinymeta.testing.case import Case, random_case, usual_count
@@ -77,4 +79,6 @@ def check_primitive(primitive: type[Primitive], examples: int = 10, seed: int = 
                 holds(case)
             except AssertionError as failure:
                 raise AssertionError(f"{name} fails. {failure}") from failure
+            except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as failure:
+                raise AssertionError(f"{name} fails. {case}: {type(failure).__name__}: {failure}") from failure
     kinks_take_one_side(primitive)

@@ -66,7 +66,7 @@ class sum_axes(Primitive):
 
     @staticmethod
     def reference(x: Array, axes: tuple[int, ...], keepdims: bool, count: float) -> Array:
-        rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*_kept(x, axes), -1)
+        rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*_kept(x, axes), math.prod(x.shape[a] for a in axes))
         total = np.einsum("...i->...", rows) / count
         return np.expand_dims(total, axes) if keepdims else np.asarray(total)
 
@@ -130,7 +130,7 @@ class norm_axes(Primitive):
 
     @staticmethod
     def reference(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-        rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*_kept(x, axes), -1)
+        rows = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*_kept(x, axes), math.prod(x.shape[a] for a in axes))
         length = np.sqrt(np.einsum("...i,...i", rows, rows))
         return np.expand_dims(length, axes) if keepdims else np.asarray(length)
 

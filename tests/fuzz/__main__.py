@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import time
 import traceback
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="how long (for each kind)")
     parser.add_argument("--keep", type=int, default=10, help="how many failures to make shorter and show")
     given = parser.parse_args()
+    _bound_memory()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what came is told then, too
     seed = secrets.randbelow(1 << 40) if given.seed is None else given.seed
     kinds = list(KINDS) if given.kind == "all" else [given.kind]
     try:
@@ -67,6 +70,15 @@ def run(kind: str, seed: int, count: int, minutes: float, keep: int = 10) -> int
         flush=True,
     )
     return int(wrong > 0)
+
+
+def _bound_memory(most: int = 8 << 30) -> None:
+    """A program that asks for too much raises a MemoryError instead of taking the machine with it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 if __name__ == "__main__":

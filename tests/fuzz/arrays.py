@@ -91,7 +91,10 @@ class Case(NamedTuple):
                     values.append(step.run(values))
                 except Exception as error:
                     raise Refused(str(error)) from error
-                dtypes.add(values[-1].dtype if isinstance(values[-1], tm.Tensor) else np.dtype(float))
+                y = values[-1]
+                if isinstance(y, tm.Tensor) and y.size > max(MAY):
+                    raise Refused(f"{step.name} makes {y.size} numbers")
+                dtypes.add(y.dtype if isinstance(y, tm.Tensor) else np.dtype(float))
         return min((d for d in dtypes if d.kind == "f"), key=lambda d: d.itemsize)
 
     def build(self, dtype: Any) -> Program:

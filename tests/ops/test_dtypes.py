@@ -122,6 +122,7 @@ def test_a_mean_of_large_integers_does_not_wrap():
     x = np.full(4, 2**62)
     assert tm.mean(x).item() == 2.0**62
     assert tm.mean(np.array([3])).dtype == np.float64
+    assert tm.mean(np.full(9, 60000, np.float16)).numpy() == np.float16(60000)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "prod", "std", "var", "all", "any", "argmax", "argmin"])

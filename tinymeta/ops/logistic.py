@@ -20,10 +20,13 @@ from tinymeta.ops.elementwise import negative, scale
 from tinymeta.ops.select import where
 
 
+def _floating(x: Array) -> Array:
+    return x.astype(np.float64) if x.dtype.kind in "iub" else x
+
+
 def _decay(x: Array) -> Array:
     """e^−|x|, of integers and booleans in float64; of a complex number with the sign of its real part."""
-    if x.dtype.kind in "iub":
-        x = x.astype(np.float64)
+    x = _floating(x)
     decay: Array = np.exp(-np.abs(x) if x.dtype.kind != "c" else np.where(x.real < 0, x, -x))
     return decay
 
@@ -69,6 +72,7 @@ class softplus(Primitive):
 
     @staticmethod
     def kernel(x: Array) -> Array:
+        x = _floating(x)
         return np.logaddexp(x, np.zeros((), x.dtype))
 
     reference = staticmethod(lambda x: np.log1p(np.exp(x)))

@@ -173,6 +173,8 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
     whole = x.data.dtype.kind in "biu"
     if whole and divided:  # a sum of large integers would wrap around
         x = astype(x, dtype=np.dtype(float))
+    if divided and x.dtype == np.float16:  # likewise: 65504 is its largest number
+        return astype(_summed(astype(x, dtype=np.dtype(np.float32)), axis, keepdims, True), dtype=np.dtype(np.float16))
     if not axes and not divided and not whole:
         return x
     return bind(sum_axes, x, axes=axes, keepdims=keepdims, count=count)  # type: ignore[no-any-return]

@@ -250,7 +250,7 @@ class _Problem:
         # Below the normal numbers there is no relative accuracy; above the largest, infinity is right.
         sizes = self._sizes(exact, chosen)
         tolerance = slack * np.abs(exact) + [ERROR * float(i.eps) * s + 4 * float(i.tiny) for i, s in zip(infos, sizes)]
-        exact = np.where(np.abs(exact) > [float(i.max) for i in infos], np.sign(exact) * np.inf, exact)
+        exact = np.where(np.abs(exact) > [float(i.max) for i in infos], np.copysign(np.inf, exact), exact)
         wrong = _off(found, exact, tolerance)
         if not wrong.any():
             return

@@ -20,6 +20,9 @@ Plan        `parallel.py` finds the axis that counts tasks, `schedule.py` cuts t
 Run         `machine.py` hands the instructions to a compiled loop that reads them (`tinymeta_kernels/machine.py`), on
             as many cores as they are worth (`tinymeta_kernels/crew.py`).
             `replay.py` does without: plain NumPy calls, and the oracle of the tests.
+Verify      under TINYMETA_CHECK=1 the stages check one another (`verify.py`): a program (`verify_program.py`) and what
+            its writer does (`verify_rules.py`), its rewriting (`verify_rewritten.py`), and what is placed, on symbols
+            in place of numbers (`verify_placed.py`, `verify_memory.py`, `symbols.py`).
 
 What runs, for a MAML step:
 

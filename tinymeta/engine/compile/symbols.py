@@ -2,7 +2,7 @@
 
 Sums and products are those of the ring, in which every order of a sum gives the same. Any other function of numbers
 is a fixed, arbitrary function of symbols. The symbols of arguments, constants and kernels' results are drawn: two
-programs that compute the same from them compute the same from all numbers, but for a chance of one in 2⁶⁴.
+programs that make the same of them make the same of all numbers, all but certainly.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "softmax: sums instead of quotients": _fault(formulas, "softmax_axis", '"divide"', '"add"', "softmax"),
     "log-softmax: without the logarithm": _fault(
-        formulas, "log_softmax_axis", 'Ufunc("log")', 'Ufunc("positive")', "log_softmax"
+        formulas, "log_softmax_axis", 'Ufunc("log1p")', 'Ufunc("positive")', "log_softmax"
     ),
     "normalisation: eps is 0": _fault(
         formulas, "normalize", "number(b, eps, variance)", "number(b, 0, variance)", "layer_norm", "batch_norm"

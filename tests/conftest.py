@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 os.environ["TINYMETA_CHECK"] = "1"  # the stages of the compiler check one another in every test
 
+os.environ["COLUMNS"] = "80"  # tests read what is printed at this width, whatever the terminal's is
+
 settings.register_profile(
     "steady", derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -95,3 +95,14 @@ def test_values_that_a_recording_did_not_see_are_refused_by_its_first_run() -> N
             with pytest.raises(ShapeError, match="labels from 0 to 2"):
                 compiled(bad)
         assert compiled(np.zeros(1 << 15, np.int64)).shape == ()
+
+
+@pytest.mark.parametrize("f", [lambda n, x: x * (n * n), lambda n, x: x + n**3, lambda n, x: x - (n - -n)])
+def test_python_integers_never_wrap_around(f: Callable[..., Any]) -> None:
+    """Eager code has integers of any size; a program has 64 bits of each."""
+    compiled, x = tm.compile(f), np.ones(2)
+    for n in (3, -5, 2**20):
+        np.testing.assert_array_equal(np.asarray(compiled(n, x)), f(n, x))
+    for _ in range(2):
+        with pytest.raises(OverflowError, match="static argument"):
+            compiled(2**62, x)

@@ -40,12 +40,25 @@ def _within(n: Array, dtype: np.dtype[Any]) -> None:
     np.array(int(n), dtype)
 
 
-def _meeting(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _unwrapped(a: Array, b: Array, result: Array, name: str) -> None:
+    """Raises where Python's integers have a result that 64 bits can't hold."""
+    exact = getattr(int(a), name)(int(b))
+    if exact != int(result):
+        raise OverflowError(
+            f"{a} and {b} are Python integers, and {name.strip('_')} makes {exact} of them, which a compiled program "
+            "can't hold in 64 bits: make one of them a float, or a static argument"
+        )
+
+
+def _meeting(name: str, operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """An operator of Tensor, for a Number on its left."""
 
     def between(self: Number, other: Any) -> Any:
         if isinstance(other, (Number, int, float, complex)):
-            return _weak(operator(self, other))
+            result = operator(self, other)
+            if isinstance(result, Tensor) and result.dtype.kind == "i":
+                demand(_unwrapped, self, as_tensor(other), result, name=name)
+            return _weak(result)
         met = as_tensor(other)
         return operator(self.weak(met.dtype), met)
 
@@ -76,7 +89,7 @@ def _take_operators() -> None:
     for name in _OPERATORS:
         for full in (f"__{name}__", f"__r{name}__"):
             if hasattr(Tensor, full):
-                setattr(Number, full, _meeting(getattr(Tensor, full)))
+                setattr(Number, full, _meeting(full, getattr(Tensor, full)))
     for name in ("abs", "neg", "pos", "invert"):
         setattr(Number, f"__{name}__", _alone(getattr(Tensor, f"__{name}__")))
     Number.__hash__ = object.__hash__  # type: ignore[assignment]

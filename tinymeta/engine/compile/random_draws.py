@@ -14,6 +14,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,7 @@ class Draws:
 
     def __init__(self, reachable: Sequence[Any]) -> None:
         self.entropy = False
-        found = [x for x in gc.get_objects() if isinstance(x, GENERATORS) and not isinstance(x, random.SystemRandom)]
-        self._before = [(x, _state(x)) for x in found]
+        self._before = [(x, _state(x)) for x in _alive() if not isinstance(x, random.SystemRandom)]
         self._reachable = {id(x) for x in reachable} | {id(_bits(x)) for x in reachable}
         self._alone = threading.active_count() == 1
         self.certain = self.possible = False
@@ -42,6 +42,26 @@ class Draws:
         self.certain = self.entropy or any(self._alone or id(x) in self._reachable for x in changed)
         self.possible = self.certain or bool(changed)
         self._before = []
+
+
+def _alive() -> list[Any]:
+    """Every generator that there is.
+
+    Among the collector's objects are tuples that other threads are still filling, and Python refuses to go on with one
+    that somebody else has got hold of. So no bytecode, after which another thread may go on, runs while all objects
+    are in hand: one call goes from the collector to the few that are generators, and nothing is collected meanwhile.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        found = [
+            list(filter(kind.__instancecheck__, chain.from_iterable(map(gc.get_objects, range(3)))))
+            for kind in GENERATORS
+        ]
+    finally:
+        if was_enabled:
+            gc.enable()
+    return [x for some in found for x in some]
 
 
 @contextmanager

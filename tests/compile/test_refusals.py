@@ -6,10 +6,13 @@ import itertools
 import os
 import random
 import secrets
+import subprocess
+import sys
 import threading
 import time
 import types
 import uuid
+from pathlib import Path
 from random import gauss
 from typing import Any
 
@@ -177,3 +180,15 @@ def test_a_clock_that_only_measures_is_allowed() -> None:
 def test_a_generator_among_the_arguments_is_watched_too() -> None:
     with pytest.raises(tm.UserError, match="draw outside"):
         tm.compile(lambda x, rng: x + rng.normal())(np.ones(2), np.random.default_rng(0))
+
+
+def test_a_kernel_that_is_compiled_while_recording_draws_nothing(tmp_path: Path) -> None:
+    """Numba asks for a random name for its file, as on every machine that is new."""
+    program = (
+        "import numpy as np, tinymeta as tm\n"
+        "print(tm.compile(tm.nn.conv2d)(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))).sum().item())"
+    )
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": path}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert run.stdout.split() == ["16.0"], run.stderr

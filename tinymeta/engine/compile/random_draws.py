@@ -11,10 +11,11 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, compress, tee
 from typing import Any
 
 import numpy as np
@@ -51,17 +52,22 @@ def _alive() -> list[Any]:
     that somebody else has got hold of. So no bytecode, after which another thread may go on, runs while all objects
     are in hand: one call goes from the collector to the few that are generators, and nothing is collected meanwhile.
     """
+    a, b = tee(chain.from_iterable(map(gc.get_objects, range(3))))
+    kinds = frozenset(_kinds(GENERATORS))
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        found = [
-            list(filter(kind.__instancecheck__, chain.from_iterable(map(gc.get_objects, range(3)))))
-            for kind in GENERATORS
-        ]
+        return list(compress(a, map(kinds.__contains__, map(type, b))))
     finally:
         if was_enabled:
             gc.enable()
-    return [x for some in found for x in some]
+
+
+def _kinds(classes: Iterable[type]) -> Iterator[type]:
+    """The classes, and all that inherit from them."""
+    for kind in classes:
+        yield kind
+        yield from _kinds(kind.__subclasses__())
 
 
 @contextmanager
@@ -112,8 +118,18 @@ def _noting(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _note() -> None:
     draws = _active.get(threading.get_ident())
-    if draws is not None:
+    if draws is not None and not _compiling():
         draws.entropy = True
+
+
+def _compiling() -> bool:
+    """Whether it is Numba that asks: a kernel's file in the cache gets a random name until it is whole."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "numba":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 def _bits(generator: Any) -> Any:

@@ -15,17 +15,14 @@ from tinymeta import nn as nn
 from tinymeta import optim as optim
 from tinymeta import tasks as tasks
 from tinymeta import testing as testing
+from tinymeta.compile import compile as compile
 from tinymeta.engine import tree as tree
-from tinymeta.engine.checked import checked as checked
 from tinymeta.engine.checkpoint import checkpoint as checkpoint
-from tinymeta.engine.compile import compile as compile
 from tinymeta.engine.convert import tensor as tensor
 from tinymeta.engine.custom import custom_vjp as custom_vjp
 from tinymeta.engine.errors import CompileWarning as CompileWarning
 from tinymeta.engine.errors import UserError as UserError
 from tinymeta.engine.primitive import primitive as primitive
-from tinymeta.engine.save import load as load
-from tinymeta.engine.save import save as save
 from tinymeta.engine.sweep import gradient as gradient
 from tinymeta.engine.sweep import orders as orders
 from tinymeta.engine.tensor import Tensor as Tensor
@@ -37,8 +34,11 @@ from tinymeta.engine.transforms import jvp as jvp
 from tinymeta.engine.transforms import value_and_grad as value_and_grad
 from tinymeta.engine.transforms import vjp as vjp
 from tinymeta.engine.vmap import vmap as vmap
-from tinymeta.meta.explain import explain as explain
+from tinymeta.io.save import load as load
+from tinymeta.io.save import save as save
+from tinymeta.meta.core.explain import explain as explain
 from tinymeta.ops import *
 from tinymeta.view.trace import trace as trace
+from tinymeta.watch.checked import checked as checked
 
 __version__ = "0.1.0"

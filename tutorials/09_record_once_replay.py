@@ -121,7 +121,7 @@ print("Solved: and this is what the compiler does by itself.")
 # %% [markdown]
 # ## The compiler's own count
 #
-# The pass that does this (`engine/compile/factor.py`) works on the whole recording, derivatives of both orders
+# The pass that does this (`compile/rewrite/factor.py`) works on the whole recording, derivatives of both orders
 # included: it pushes transposes to the leaves, distributes a product over a sum when a term is itself a product,
 # and puts each chain of products in the cheapest order. `factor=False` leaves them as they were written.
 #

@@ -15,7 +15,7 @@ from toy_console import Command
 
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import whole, write_text
+from tinymeta.io.files import whole, write_text
 from tinymeta.recipes.journal import Journal, plain
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Interval, Result

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import whole
+from tinymeta.io.files import whole
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Published, Result, interval

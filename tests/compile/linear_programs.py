@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymeta.engine.compile.operations import Cast, Contract, Reduce, Scale, Ufunc
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.views import Broadcast, Permute, Slice
+from tinymeta.compile.program.operations import Cast, Contract, Reduce, Scale, Ufunc
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Broadcast, Permute, Slice
 
 Choose = Callable[[int], Any]  # an integer below its argument
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinymeta.engine.compile.operations import Cast, Contract, Copy, Erf, Operation, Reduce, Scale, Ufunc, Where
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Operation, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
 
 SIZES = [1, 1, 2, 3, 5, 8, 17, 33]
 DTYPES = [np.dtype(c) for c in ("f4", "f8", "f4", "f8", "f4", "f8", "i8", "?")]

@@ -7,6 +7,7 @@ which one rule decides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from tinymeta_kernels import _threads, machine
 from tests.compile.machine_programs import argument, programs
 from tests.compile.test_instructions import KINDS as INSTRUCTIONS
 from tests.compile.test_instructions import Memory
-from tinymeta.engine.compile import instructions, layout
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Constant, Contract, Copy, Input, Operation, Reduce, Ufunc
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.replay import Replay
-from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter
+from tinymeta.compile.place import instructions, layout
+from tinymeta.compile.program.operations import Constant, Contract, Copy, Input, Operation, Reduce, Ufunc
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 
 once = settings(max_examples=60, phases=[Phase.generate], derandomize=True, database=None, deadline=None)
 FLOAT = np.dtype(float)
@@ -133,7 +134,7 @@ def a_sum_over_the_tasks() -> None:
     again = b.add(Contract("tnk", "ko", "tno"), x, total)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_threads, "_num_threads", 2)
-        patch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)
+        patch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
         agrees_on(b, [again, total], numbers((40, 5, 7)), numbers((7, 3)))
 
 

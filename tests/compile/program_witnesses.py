@@ -9,15 +9,15 @@ import tinymeta as tm
 from tests.compile.linear_programs import integers, linear_program
 from tests.compile.test_random_programs import recorded
 from tests.compile.workloads import sine
-from tinymeta.engine.compile import assemble
-from tinymeta.engine.compile.assemble import Assembler
-from tinymeta.engine.compile.factor import Factoring, factored
-from tinymeta.engine.compile.operations import Call, Contract, Reduce, Ufunc
-from tinymeta.engine.compile.products import contract
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.replay import Replay
-from tinymeta.engine.compile.verify_placed import placed
-from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Slice
+from tinymeta.compile.place import assemble
+from tinymeta.compile.place.assemble import Assembler
+from tinymeta.compile.place.in_bounds import placed
+from tinymeta.compile.program.operations import Call, Contract, Reduce, Ufunc
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Slice
+from tinymeta.compile.record.products import contract
+from tinymeta.compile.rewrite.factor import Factoring, factored
+from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.structure import astype
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.compile.variants import BOUND
+from tinymeta.compile.variants import BOUND
 
 x = np.ones(2)
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 import tinymeta as tm
 from tests.compile.test_random_programs import recorded
 from tests.compile.workloads import adam
-from tinymeta.engine.compile.factor import factored
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Call, Contract
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.replay import Replay
-from tinymeta.engine.compile.views import Gather, Permute, Scatter, Slice, Windows
+from tinymeta.compile.program.operations import Call, Contract
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Gather, Permute, Scatter, Slice, Windows
+from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 
 FORMS = [
     {"stride": 2, "padding": 1},

@@ -13,13 +13,13 @@ import tinymeta as tm
 from tests.compile.linear_programs import integers, linear_program
 from tests.compile.test_random_programs import assert_close, recorded
 from tests.compile.workloads import omniglot, sine
-from tinymeta.engine.compile.factor import Factoring, factored
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.network import Factor, Term, merged, order
-from tinymeta.engine.compile.operations import Contract, Reduce, Ufunc
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.replay import Replay
-from tinymeta.engine.compile.views import Broadcast
+from tinymeta.compile.program.operations import Contract, Reduce, Ufunc
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Broadcast
+from tinymeta.compile.rewrite.contraction import Factor, Term, merged, order
+from tinymeta.compile.rewrite.factor import Factoring, factored
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 
 
 def largest(program: Program) -> int:

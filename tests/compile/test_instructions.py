@@ -16,9 +16,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tinymeta_kernels import addresses, contract, machine
 
-from tinymeta.engine.compile import instructions
-from tinymeta.engine.compile.layout import Layout
-from tinymeta.engine.compile.operations import Cast, Contract, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.place import instructions
+from tinymeta.compile.place.layout import Layout
+from tinymeta.compile.program.operations import Cast, Contract, Erf, Reduce, Scale, Ufunc, Where
 
 if not addresses.callable_from_loops():
     pytest.skip("the machine needs Numba", allow_module_level=True)

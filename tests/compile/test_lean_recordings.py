@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tracemalloc
 import warnings
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.compile.record import record
+from tinymeta.compile.record.recording import record
 
 
 def test_a_recording_keeps_no_intermediate_results_beyond_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.record.recording"), "KEPT", 0)
 
     def f(x: Any) -> Any:
         for _ in range(40):
@@ -34,7 +35,7 @@ def test_a_recording_keeps_no_intermediate_results_beyond_its_bound(monkeypatch:
 
 
 def test_an_operation_that_refuses_stand_ins_is_recorded_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.record.recording"), "KEPT", 0)
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(100, 100)), rng.normal(size=100)  # a + 0 is large enough to be let go of
 
@@ -45,7 +46,7 @@ def test_an_operation_that_refuses_stand_ins_is_recorded_with_the_numbers(monkey
 
 
 def test_stand_ins_warn_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.record.recording"), "KEPT", 0)
 
     def spread(x: Any) -> Any:
         x = 2.0 * x  # of stand-ins all are alike, so that their deviation is 0
@@ -70,7 +71,7 @@ def test_a_function_of_small_arrays_that_fails_is_not_run_again() -> None:
 
 
 def test_a_decision_by_value_is_told_after_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.record.recording"), "KEPT", 0)
     calls: list[int] = []
 
     def f(x: Any) -> Any:

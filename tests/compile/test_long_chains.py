@@ -10,8 +10,8 @@ import pytest
 
 import tinymeta as tm
 from tests.compile.test_random_programs import recorded
-from tinymeta.engine.compile.factor import Factoring
-from tinymeta.engine.compile.replay import Replay
+from tinymeta.compile.rewrite.factor import Factoring
+from tinymeta.compile.run.replay import Replay
 
 LONG = 5000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tinymeta_kernels import _threads, machine
 
-from tinymeta.engine.compile.layout import Layout, packed, seen
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Call, Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
-from tinymeta.engine.compile.program import Builder, with_copies
-from tinymeta.engine.compile.replay import Replay
-from tinymeta.engine.compile.room import Room
-from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Slice
+from tinymeta.compile.place.layout import Layout, packed, seen
+from tinymeta.compile.place.scratch import Room
+from tinymeta.compile.program.operations import Call, Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.program import Builder, with_copies
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Slice
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.primitive import Primitive
 
 sizes = st.sampled_from([1, 2, 3, 5, 17])
@@ -161,7 +162,7 @@ def test_places_in_a_room_never_overlap_and_are_used_again() -> None:
 @pytest.mark.parametrize("cores", [1, 2, 5])
 def test_the_work_is_shared_between_any_number_of_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_threads, "_num_threads", cores)
-    monkeypatch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
     b = Builder()
     x, w = b.input(0, (7, 3, 4), np.dtype(float)), b.input(1, (4, 5), np.dtype(float))
     y = b.add(Ufunc("tanh"), b.add(Contract("tnk", "ko", "tno"), x, w))

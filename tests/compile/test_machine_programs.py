@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from tinymeta_kernels import _threads
 
 from tests.compile.machine_programs import KINDS, argument, programs
-from tinymeta.engine.compile import operations, views
-from tinymeta.engine.compile.layout import Unplaceable
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Input, Operation
-from tinymeta.engine.compile.program import Program
-from tinymeta.engine.compile.replay import Replay
+from tinymeta.compile.place.layout import Unplaceable
+from tinymeta.compile.program import operations, views
+from tinymeta.compile.program.operations import Input, Operation
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 
 OTHERS = {"Input", "Constant", "Call", "Part", "Check"}  # arguments, numbers, and what Python runs either way
 WITHIN = {"Windows"}  # stands in a Gather or a Scatter alone
@@ -88,7 +89,7 @@ def test_the_machine_computes_what_the_replay_does(kind: type[Operation]) -> Non
 @pytest.mark.parametrize("cores", [1, 2, 3])
 def test_long_arrays_and_several_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_threads, "_num_threads", cores)
-    monkeypatch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
 
     @given(programs(long=True), st.data())
     def holds(program: Program, data: Any) -> None:

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
-from tinymeta.engine.compile import block
-from tinymeta.engine.compile.layout import ARENA, Layout, packed
-from tinymeta.engine.compile.moves import OUT, SLOW, A, B, Matrices, moves, orders
-from tinymeta.engine.compile.operations import Contract
+from tinymeta.compile.place import loop_body as block
+from tinymeta.compile.place.copies import OUT, SLOW, A, B, Matrices, moves, orders
+from tinymeta.compile.place.layout import ARENA, Layout, packed
+from tinymeta.compile.program.operations import Contract
 
 FLOAT = np.dtype(np.float32)
 

@@ -26,13 +26,18 @@ from tests.compile.program_witnesses import (
     weights_far_apart,
     what_is_kept,
 )
-from tinymeta.engine.compile import block, factor, instructions, network, operations, products, program, sums
-from tinymeta.engine.compile.assemble import Assembler
-from tinymeta.engine.compile.block import Block
-from tinymeta.engine.compile.factor import Factoring
-from tinymeta.engine.compile.program import Builder
-from tinymeta.engine.compile.room import Room
-from tinymeta.engine.compile.verify import Broken
+from tinymeta.compile.place import instructions
+from tinymeta.compile.place import loop_body as block
+from tinymeta.compile.place.assemble import Assembler
+from tinymeta.compile.place.loop_body import Block
+from tinymeta.compile.place.scratch import Room
+from tinymeta.compile.program import operations, program
+from tinymeta.compile.program.program import Builder
+from tinymeta.compile.record import products
+from tinymeta.compile.rewrite import contraction as network
+from tinymeta.compile.rewrite import factor, sums
+from tinymeta.compile.rewrite.factor import Factoring
+from tinymeta.compile.verify import Broken
 
 
 class Fault(NamedTuple):

@@ -35,11 +35,12 @@ from tests.compile.machine_witnesses import (
 )
 from tests.compile.test_instructions import Memory
 from tests.compile.test_planted_faults import Fault, caught_by, plant
-from tinymeta.engine.compile import assemble, instructions, layout, replay
-from tinymeta.engine.compile import machine as machine_of
-from tinymeta.engine.compile.assemble import Assembler
-from tinymeta.engine.compile.block import Block
-from tinymeta.engine.compile.machine import Machine
+from tinymeta.compile.place import assemble, instructions, layout
+from tinymeta.compile.place.assemble import Assembler
+from tinymeta.compile.place.loop_body import Block
+from tinymeta.compile.run import machine as machine_of
+from tinymeta.compile.run import replay
+from tinymeta.compile.run.machine import Machine
 
 FAULTS = {
     "kind 3: the address of a temporary": Fault(

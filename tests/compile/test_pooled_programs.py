@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import pytest
 import tinymeta as tm
 from tests.compile.test_convolutions import assert_alike, operations
 from tests.compile.test_random_programs import recorded
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Call, Part
-from tinymeta.engine.compile.parallel import axes_of
+from tinymeta.compile.place.parallel import axes_of
+from tinymeta.compile.program.operations import Call, Part
+from tinymeta.compile.run.machine import Machine
 from tinymeta.engine.primitive import bind
 from tinymeta.ops.pool import max_pool_index
 
@@ -89,5 +90,5 @@ def test_a_step_on_one_task_is_cut_along_its_examples_and_not_its_channels(monke
     episodes = tm.tasks.Episode((x[:, :3], y[:, :3]), (x, y))
     program, _ = recorded(tm.value_and_grad(learner), learner.init(rng), episodes)
     assert axes_of(program).tasks == 6
-    monkeypatch.setattr("tinymeta.engine.compile.parallel.THIN", 1)
+    monkeypatch.setattr(import_module("tinymeta.compile.place.parallel"), "THIN", 1)
     assert axes_of(program).tasks == 64  # what the rule is for

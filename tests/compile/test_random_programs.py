@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ import tinymeta as tm
 from tests.compile.workloads import omniglot, sine
 from tests.engine.programs import COLUMNS, ROWS, UNARY, Step, programs, run
 from tests.engine.test_programs import TINYMETA
-from tinymeta.engine.compile.factor import factored
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.program import Program
-from tinymeta.engine.compile.record import record
-from tinymeta.engine.compile.replay import Replay
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.record.recording import record
+from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 
 ROUNDING = 1e-9  # a hundred operations on numbers of size 1 to 100, in another order, in float64
 
@@ -91,7 +92,7 @@ def test_where_the_kernels_are_the_same_so_are_the_bits(kinds: list[str], dtype:
 )
 def test_meta_steps_agree_on_any_number_of_cores(workload: Any, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_threads, "_num_threads", cores)
-    monkeypatch.setattr("tinymeta.engine.compile.machine.WORTH_SHARING", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
     f, arguments = workload()
     p, leaves = recorded(f, *arguments)
     assert_close(f(*arguments), Machine(factored(p))([np.asarray(x) for x in leaves]), 1e-7)  # Adam divides by √v

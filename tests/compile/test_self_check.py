@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.compile import first, translate
-from tinymeta.engine.compile.compiled import Compiled
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import Ufunc
-from tinymeta.engine.compile.program import Program
+from tinymeta.compile import first
+from tinymeta.compile.compiled import Compiled
+from tinymeta.compile.program.operations import Ufunc
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.record import translate
+from tinymeta.compile.run.machine import Machine
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +53,7 @@ def wrong_machine(monkeypatch: pytest.MonkeyPatch, only: Any = None) -> None:
             hit = only is None or any(node.dtype == only for node in program.nodes)
             super().__init__(with_sine(program) if hit else program)
 
-    monkeypatch.setattr("tinymeta.engine.compile.machine.Machine", Wrong)
+    monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "Machine", Wrong)
 
 
 def wrong_rewrite(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +168,7 @@ def test_a_check_that_was_switched_off_does_not_look(monkeypatch: pytest.MonkeyP
 
 
 def test_what_recording_let_go_of_is_checked_for_some_of_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinymeta.engine.compile.record.KEPT", 0)
+    monkeypatch.setattr(import_module("tinymeta.compile.record.recording"), "KEPT", 0)
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=(3, 4)), rng.normal(size=(12, 2000, 3))
     f = lambda w, x: tm.grad(lambda w: tm.mean(tm.vmap(lambda x: tm.mean(tm.square(tm.tanh(x @ w))))(x)))(w)
@@ -221,7 +223,7 @@ def test_arguments_are_as_they_were_and_later_calls_are_other_calls() -> None:
 
 
 def test_who_runs_in_plain_numpy_calls_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinymeta.engine.compile.layout import Unplaceable
+    from tinymeta.compile.place.layout import Unplaceable
 
     def unplaceable(self: Any, program: Program) -> None:
         raise Unplaceable("a product has no form")
@@ -239,7 +241,7 @@ def test_who_runs_in_plain_numpy_calls_says_so(monkeypatch: pytest.MonkeyPatch) 
 
 def test_that_there_is_no_numba_is_said_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinymeta_kernels.addresses.callable_from_loops", lambda: False)
-    monkeypatch.setattr("tinymeta.engine.compile.compiled._warned", set())
+    monkeypatch.setattr(import_module("tinymeta.compile.compiled"), "_warned", set())
     given = arguments()
     said = [told(tm.compile(f), *given)[1] for f in (loss, tm.grad(loss), lambda w, x: loss(w, x) + 1)]
     assert [len(words) for words in said] == [1, 0, 0] and "no Numba" in said[0][0]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.compile.first import executor
-from tinymeta.engine.compile.record import record
-from tinymeta.engine.compile.replay import Replay
+from tinymeta.compile.first import executor
+from tinymeta.compile.record.recording import record
+from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.errors import ShapeError
 
 x = np.random.default_rng(0).normal(size=(4, 3))

@@ -10,18 +10,18 @@ import pytest
 import tinymeta as tm
 from tests.compile.test_random_programs import recorded as recorded_program
 from tests.compile.workloads import sine
-from tinymeta.engine.compile.assemble import Assembler
-from tinymeta.engine.compile.factor import factored
-from tinymeta.engine.compile.layout import ARENA
-from tinymeta.engine.compile.operations import Constant, Contract, Input, Part, Reduce, Ufunc
-from tinymeta.engine.compile.program import Node, Program
-from tinymeta.engine.compile.verify import Broken
-from tinymeta.engine.compile.verify_memory import Memory
-from tinymeta.engine.compile.verify_placed import placed
-from tinymeta.engine.compile.verify_program import recorded
-from tinymeta.engine.compile.verify_rewritten import rewritten
-from tinymeta.engine.compile.verify_rules import alike
-from tinymeta.engine.compile.views import Broadcast, Permute, Reshape, Scatter, Slice, Windows
+from tinymeta.compile.place.assemble import Assembler
+from tinymeta.compile.place.in_bounds import placed
+from tinymeta.compile.place.layout import ARENA
+from tinymeta.compile.place.memory import Memory
+from tinymeta.compile.program.operations import Constant, Contract, Input, Part, Reduce, Ufunc
+from tinymeta.compile.program.program import Node, Program
+from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Scatter, Slice, Windows
+from tinymeta.compile.program.well_formed import recorded
+from tinymeta.compile.program.writing import alike
+from tinymeta.compile.rewrite.equation import rewritten
+from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.verify import Broken
 
 F = np.dtype(float)
 X = Node(Input(0), (), (2, 3), F)
@@ -134,7 +134,7 @@ def test_memory_gives_back_only_what_was_written_there() -> None:
 
 
 def test_checks_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinymeta.engine.compile.verify import checking
+    from tinymeta.compile.verify import checking
 
     assert checking()
     monkeypatch.setenv("TINYMETA_CHECK", "0")

@@ -12,7 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # From the ground up. A package imports from its own level and from lower ones, and no two import each other.
-LEVELS = [{"engine"}, {"ops"}, {"nn", "optim", "testing"}, {"meta", "tasks", "view"}, {"recipes"}, {"bench"}, {"cli"}]
+LEVELS = [
+    {"engine"},
+    {"ops", "io"},
+    {"watch", "compile"},
+    {"nn", "optim", "testing"},
+    {"meta", "tasks", "view"},
+    {"recipes"},
+    {"bench"},
+    {"cli"},
+]
 TOP = {"recipes", "bench", "cli", "__main__"}  # these use the package as its users do: `import tinymeta as tm`
 A_USERS_PROGRAM = "trace_maml.py"  # shipped to be stepped through, and never imported
 MODULES = [p for p in sorted((ROOT / "tinymeta").rglob("*.py")) if p.name != A_USERS_PROGRAM]

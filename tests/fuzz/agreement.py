@@ -22,7 +22,7 @@ from tinymeta_kernels import _threads
 import tinymeta as tm
 from tests.fuzz.layouts import laid_out
 from tests.fuzz.noise import with_other_bits
-from tinymeta.engine.compile import machine
+from tinymeta.compile.run import machine
 
 TIGHT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4, np.dtype(np.float16): 2e-2}
 FLOOR = 1e-3  # a leaf much smaller than the largest is compared with this share of it

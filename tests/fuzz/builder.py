@@ -15,10 +15,8 @@ import numpy as np
 
 from tests.fuzz.agreement import ROOM, TIGHT, Refused, Setting, differences, errors, laid_out, many_cores
 from tests.fuzz.vocabulary import VOCABULARY, Kernel, Kind, Misfit
-from tinymeta.engine.compile.factor import factored
-from tinymeta.engine.compile.key import frozen
-from tinymeta.engine.compile.machine import Machine
-from tinymeta.engine.compile.operations import (
+from tinymeta.compile.key import frozen
+from tinymeta.compile.program.operations import (
     Call,
     Cast,
     Contract,
@@ -30,9 +28,11 @@ from tinymeta.engine.compile.operations import (
     Ufunc,
     Where,
 )
-from tinymeta.engine.compile.program import Builder, Program
-from tinymeta.engine.compile.replay import Replay
-from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
+from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.primitive import Primitive
 
 MOST = 3_000  # numbers in one value, and of a large program:

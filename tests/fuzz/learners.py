@@ -15,7 +15,7 @@ import tinymeta as tm
 from tests.fuzz import objectives
 from tests.fuzz.task import Learned, Strategy, Task, features_of
 from tinymeta import meta, nn
-from tinymeta.meta.metasgd import WeightsAndSteps
+from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.optim import SGD
 
 DIFFERENTIATE = ("exact", "exact", "first_order", "reptile", meta.Implicit(2.0, 2))

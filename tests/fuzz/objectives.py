@@ -10,8 +10,8 @@ import tinymeta as tm
 from tests.fuzz.layers import flattened
 from tests.fuzz.task import Learned, Strategy, Task, features_of
 from tinymeta import meta, nn
-from tinymeta.meta.online import StartAndPace
-from tinymeta.meta.policy import Steps
+from tinymeta.meta.control.policy import Steps
+from tinymeta.meta.stream.online import StartAndPace
 from tinymeta.optim import SGD
 from tinymeta.tasks import Episode
 

@@ -15,7 +15,8 @@ import pytest
 from tests.compile.test_planted_faults import Fault, caught_by, plant
 from tests.fuzz import arrays
 from tests.fuzz.agreement import Refused, Setting
-from tinymeta.engine.compile import convolution, formulas, number, pooling, record, translate
+from tinymeta.compile.record import convolution, formulas, number, pooling, translate
+from tinymeta.compile.record import recording as record
 
 ENOUGH = 8  # programs that hold a function
 

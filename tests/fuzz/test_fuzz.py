@@ -17,9 +17,9 @@ from tests.fuzz import arrays, builder, layers, learners, losses, networks, oper
 from tests.fuzz.agreement import Refused
 from tests.fuzz.functions import FUNCTIONS
 from tinymeta import meta, nn, optim
-from tinymeta.engine.compile import operations as compiled_operations
-from tinymeta.engine.compile import views
-from tinymeta.engine.compile.operations import Operation
+from tinymeta.compile.program import operations as compiled_operations
+from tinymeta.compile.program import views
+from tinymeta.compile.program.operations import Operation
 
 _given = os.environ.get("TINYMETA_FUZZ_SEED", "0")
 SEED = secrets.randbelow(1 << 40) if _given == "new" else int(_given)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinymeta.engine.compile.operations import Cast, Contract, Copy, Erf, Part, Reduce, Scale, Ufunc, Where
-from tinymeta.engine.compile.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Part, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
 from tinymeta.engine.primitive import Primitive
 
 

@@ -9,7 +9,7 @@ import pytest
 from learners import LEARNERS, episodes, flat, start
 
 import tinymeta as tm
-from tinymeta.meta.mamlpp import step_weights
+from tinymeta.meta.learners.mamlpp import step_weights
 
 
 def support() -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 import tinymeta as tm
 from tinymeta.cli import main
-from tinymeta.meta.metaadam import SCALE, MetaAdam, StepwiseAdam
+from tinymeta.meta.learners.metaadam import SCALE, MetaAdam, StepwiseAdam
 from tinymeta.recipes import language
 from tinymeta.recipes.characters import CharacterModel, bits, bits_each, written
 from tinymeta.recipes.run import Run

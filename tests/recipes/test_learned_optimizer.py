@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.meta import learned_optimizer
+from tinymeta.meta.tuning import learned_optimizer
 
 
 def rule(kind: Any = tm.meta.MLPRule, seed: int = 0) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 import tinymeta as tm
 from tests.recipes.interrupted import Counted, check_stop, two_runs
-from tinymeta.meta.memory import flat, unflat, without_conflict
+from tinymeta.meta.stream.memory import flat, unflat, without_conflict
 from tinymeta.recipes import memory
 from tinymeta.recipes.run import Run
 

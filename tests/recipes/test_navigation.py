@@ -12,7 +12,7 @@ import pytest
 
 import tinymeta as tm
 from tinymeta.cli import main
-from tinymeta.meta.policy import Categorical, Normal, Steps, steps
+from tinymeta.meta.control.policy import Categorical, Normal, Steps, steps
 from tinymeta.recipes import navigation
 from tinymeta.recipes.run import Run
 

@@ -9,7 +9,7 @@ import pytest
 
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.save import contents
+from tinymeta.io.save import contents
 from tinymeta.recipes import pretrained
 from tinymeta.recipes.config import configure
 from tinymeta.recipes.launch import Wishes, evaluate, launch

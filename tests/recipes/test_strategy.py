@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.meta.strategy import RULES, StrategyNet, evolution, fixed, learn, only_largest
+from tinymeta.meta.tuning.strategy import RULES, StrategyNet, evolution, fixed, learn, only_largest
 
 
 def each(theta: Any, batch: Any) -> Any:

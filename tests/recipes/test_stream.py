@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.meta.online import StartAndPace
+from tinymeta.meta.stream.online import StartAndPace
 from tinymeta.recipes import stream
 
 CONFIG = stream.Config(shots=3)

@@ -16,9 +16,9 @@ import pytest
 import tinymeta as tm
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.state import state
-from tinymeta.engine.trace import FIRST
 from tinymeta.view.trace import Trace
 from tinymeta.view.trace_text import listing
+from tinymeta.watch.recorder import FIRST
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.trace import GRID, summary
+from tinymeta.watch.recorder import GRID, summary
 
 HERE = Path(__file__).name
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,7 +24,7 @@ from tinymeta.bench.backends import CONTENDERS
 from tinymeta.bench.contender import PATIENCE, Contender, present, race
 from tinymeta.bench.workloads import WORKLOADS, Workload
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import write_text
+from tinymeta.io.files import write_text
 
 ROUNDS = 5
 COLUMNS = {  # and what `--help` says of them

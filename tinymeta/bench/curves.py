@@ -9,7 +9,7 @@ import numpy as np
 
 from tinymeta.bench.contender import present, race
 from tinymeta.bench.workloads import workload
-from tinymeta.engine.files import write_text
+from tinymeta.io.files import write_text
 from tinymeta.view.style import COLOURS, End, log_scale, name_ends, panels, save, styled
 
 if TYPE_CHECKING:

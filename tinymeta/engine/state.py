@@ -66,7 +66,7 @@ class State(threading.local):
     maker: int | None = None  # id of the node that is being differentiated
     opened: tuple[Opened, ...] = ()  # the `vmap`s that we are inside of, the outermost first
     differentiable = "f"  # dtype kinds that have gradients; for an oracle complex numbers stand for real ones: "fc"
-    highest = math.inf  # nodes of a higher order than this are constants to a sweep: see `meta/explain.py`
+    highest = math.inf  # nodes of a higher order than this are constants to a sweep: see `meta/core/explain.py`
     mask = USER  # the marks of the differentiations that record what happens now
     watchers: tuple[Watcher, ...] = ()
 

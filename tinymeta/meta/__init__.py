@@ -4,38 +4,38 @@ Read adapt.py and objective.py for the inner loop, learner.py and then any algor
 outer loop, evaluate.py for measuring.
 """
 
-from tinymeta.meta.adapt import adapt
-from tinymeta.meta.anil import ANIL
-from tinymeta.meta.carried import Carried, Carrying
-from tinymeta.meta.cavia import CAVIA
-from tinymeta.meta.conjugate import conjugate_gradients
-from tinymeta.meta.distill_data import Synthetic, Trial, Trials, distillation, distilled
-from tinymeta.meta.evaluate import adaptation_curve, evaluate, inductive, on_query, one_by_one, transductive
-from tinymeta.meta.fit import fit, trained
-from tinymeta.meta.hypergradient import Hypergradient, Problem, unrolled
-from tinymeta.meta.implicit import Implicit
-from tinymeta.meta.implicit_error import meta_gradient_errors
-from tinymeta.meta.incontext import InContext, Reader
-from tinymeta.meta.learned_loss import LossNetwork, shaped_loss
-from tinymeta.meta.learned_optimizer import LearnedRule, LSTMRule, MLPRule, descend, rescaled, window_loss
-from tinymeta.meta.learner import GradientLearner, Learner, classification, regression
-from tinymeta.meta.maml import MAML, Joint
-from tinymeta.meta.mamlpp import MAMLPlusPlus
-from tinymeta.meta.matching import MatchingNet
-from tinymeta.meta.memory import GradientMemory
-from tinymeta.meta.metaadam import MetaAdam
-from tinymeta.meta.metasgd import MetaSGD
-from tinymeta.meta.mldg import mldg
-from tinymeta.meta.objective import joint, maml, over_tasks, query_loss
-from tinymeta.meta.online import OnlineMetaSGD
-from tinymeta.meta.policy import CategoricalPolicy, GaussianPolicy, policy_gradient
-from tinymeta.meta.policy_search import PolicySearch
-from tinymeta.meta.protonet import ProtoNet
-from tinymeta.meta.pseudo_tasks import Cactus, Umtra, k_means, partitions_of
-from tinymeta.meta.relation import Relation, RelationNet
-from tinymeta.meta.reweight import WeightNet, agreement, clean_weights, look_ahead, weight_net_loss
-from tinymeta.meta.teacher import Distillation
-from tinymeta.meta.trpo import TRPO
+from tinymeta.meta.control.policy import CategoricalPolicy, GaussianPolicy, policy_gradient
+from tinymeta.meta.control.policy_search import PolicySearch
+from tinymeta.meta.control.trpo import TRPO
+from tinymeta.meta.core.adapt import adapt
+from tinymeta.meta.core.carried import Carried, Carrying
+from tinymeta.meta.core.conjugate import conjugate_gradients
+from tinymeta.meta.core.evaluate import adaptation_curve, evaluate, inductive, on_query, one_by_one, transductive
+from tinymeta.meta.core.fit import fit, trained
+from tinymeta.meta.core.learner import GradientLearner, Learner, classification, regression
+from tinymeta.meta.core.objective import joint, maml, over_tasks, query_loss
+from tinymeta.meta.learners.anil import ANIL
+from tinymeta.meta.learners.cavia import CAVIA
+from tinymeta.meta.learners.implicit import Implicit
+from tinymeta.meta.learners.implicit_error import meta_gradient_errors
+from tinymeta.meta.learners.incontext import InContext, Reader
+from tinymeta.meta.learners.maml import MAML, Joint
+from tinymeta.meta.learners.mamlpp import MAMLPlusPlus
+from tinymeta.meta.learners.matching import MatchingNet
+from tinymeta.meta.learners.metaadam import MetaAdam
+from tinymeta.meta.learners.metasgd import MetaSGD
+from tinymeta.meta.learners.mldg import mldg
+from tinymeta.meta.learners.protonet import ProtoNet
+from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, k_means, partitions_of
+from tinymeta.meta.learners.relation import Relation, RelationNet
+from tinymeta.meta.stream.memory import GradientMemory
+from tinymeta.meta.stream.online import OnlineMetaSGD
+from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
+from tinymeta.meta.tuning.hypergradient import Hypergradient, Problem, unrolled
+from tinymeta.meta.tuning.learned_loss import LossNetwork, shaped_loss
+from tinymeta.meta.tuning.learned_optimizer import LearnedRule, LSTMRule, MLPRule, descend, rescaled, window_loss
+from tinymeta.meta.tuning.reweight import WeightNet, agreement, clean_weights, look_ahead, weight_net_loss
+from tinymeta.meta.tuning.teacher import Distillation
 
 __all__ = [
     "ANIL",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import write_text
+from tinymeta.io.files import write_text
 from tinymeta.recipes.report import number
 
 BEGIN, END = "<!-- decisions -->", "<!-- end of decisions -->"

@@ -18,7 +18,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import told, write_text
+from tinymeta.io.files import told, write_text
 
 
 class Journal:

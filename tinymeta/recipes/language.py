@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.meta.metaadam import HABITS
-from tinymeta.meta.metasgd import WeightsAndSteps
+from tinymeta.meta.learners.metaadam import HABITS
+from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.characters import CharacterModel, bits, bits_each, written
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe

@@ -17,8 +17,8 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.memory import GradientMemory, flat, unflat
-from tinymeta.meta.trials import Trials
+from tinymeta.meta.core.trials import Trials
+from tinymeta.meta.stream.memory import GradientMemory, flat, unflat
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.meta.metasgd import WeightsAndSteps
+from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Published, Result, interval

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import write_text
-from tinymeta.engine.save import contents, save
+from tinymeta.io.files import write_text
+from tinymeta.io.save import contents, save
 from tinymeta.recipes.run import recorded
 
 PREFIX = "pretrained:"

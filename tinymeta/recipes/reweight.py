@@ -18,8 +18,8 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.reweight import WeightNet, clean_weights, weight_net_loss
-from tinymeta.meta.trials import Trials
+from tinymeta.meta.core.trials import Trials
+from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_loss
 from tinymeta.recipes.config import key
 from tinymeta.recipes.flipped import (
     CLASSES,

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import told, write_text
+from tinymeta.io.files import told, write_text
 from tinymeta.recipes.journal import Journal, plain
 from tinymeta.view.progress import Progress, progress
 from tinymeta.view.style import MissingMatplotlib, save

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.meta.strategy import RULES, StrategyNet, fixed, learn
+from tinymeta.meta.tuning.strategy import RULES, StrategyNet, fixed, learn
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval

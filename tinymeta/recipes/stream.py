@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.meta.online import StartAndPace
+from tinymeta.meta.stream.online import StartAndPace
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval

@@ -18,8 +18,8 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.teacher import Distillation
-from tinymeta.meta.trials import Trials
+from tinymeta.meta.core.trials import Trials
+from tinymeta.meta.tuning.teacher import Distillation
 from tinymeta.recipes.config import key
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, Data, accuracy, draw, labelled, networks, shifted
 from tinymeta.recipes.recipe import Recipe

@@ -15,7 +15,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.pseudo_tasks import Cactus, Umtra, partitions_of
+from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, partitions_of
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinymeta.compile import compile
 from tinymeta.engine import tree
-from tinymeta.engine.compile import compile
 from tinymeta.engine.transforms import vjp
 from tinymeta.engine.vmap import vmap
 from tinymeta.testing.batching import only_floats, sibling, user_function

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import write_text
+from tinymeta.io.files import write_text
 
 _MARK = re.compile(r"^# %%(?P<rest>.*)$")
 _SOLUTION = re.compile(r"^(?P<indent> *)# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)

@@ -15,8 +15,8 @@ from tinymeta.view.trace_json import rule
 from tinymeta.view.trace_text import expression, number, origin, style, type_of
 
 if TYPE_CHECKING:
-    from tinymeta.engine.trace import Step
     from tinymeta.view.trace import Trace
+    from tinymeta.watch.recorder import Step
 
 PROMPT = "next ⏎ · b back · u up to its maker · d down · /find · 0 1 2 order · s source · ? help · q quit > "
 HELP = """\

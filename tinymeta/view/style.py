@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.files import whole
+from tinymeta.io.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

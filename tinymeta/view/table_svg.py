@@ -18,8 +18,8 @@ from tinymeta.view.trace_table import Call, Table, table_of
 from tinymeta.view.trace_text import expression, origin
 
 if TYPE_CHECKING:
-    from tinymeta.engine.trace import Step
     from tinymeta.view.trace import Trace
+    from tinymeta.watch.recorder import Step
 
 WORDS = ("your program", "its gradient", "the gradient’s gradient")
 RIGHT, TOP, GAP = 26, 38, 40  # margins, and the space between two tables

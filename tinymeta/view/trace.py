@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinymeta.engine.errors import Site
 from tinymeta.engine.state import setting, state
-from tinymeta.engine.trace import Recorder, Step
+from tinymeta.watch.recorder import Recorder, Step
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -140,14 +140,14 @@ class Trace:
 
     def svg(self, path: str | Path) -> None:
         """Write the derivative table as an SVG file."""
-        from tinymeta.engine.files import write_text
+        from tinymeta.io.files import write_text
         from tinymeta.view.table_svg import derivative_table
 
         write_text(Path(path), derivative_table(self))
 
     def html(self, path: str | Path) -> None:
         """Write the page: one file that shows every step, needs no network and no server."""
-        from tinymeta.engine.files import write_text
+        from tinymeta.io.files import write_text
         from tinymeta.view.page import page
 
         write_text(Path(path), page(self))

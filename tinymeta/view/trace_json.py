@@ -15,8 +15,8 @@ from tinymeta.engine.primitive import Primitive, rule_text
 
 if TYPE_CHECKING:
     from tinymeta.engine.errors import Site
-    from tinymeta.engine.trace import Step
     from tinymeta.view.trace import Trace
+    from tinymeta.watch.recorder import Step
 
 LINES = 5000  # of one source file, at most
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tinymeta.engine.errors import Site
-    from tinymeta.engine.trace import Step
     from tinymeta.view.trace import Trace
+    from tinymeta.watch.recorder import Step
 
 # What the transforms insert at their borders: it gets a column only if a derivative hangs on it.
 BORDERS = frozenset({"lift", "spread", "enter", "leave", "sum_tasks", "part"})

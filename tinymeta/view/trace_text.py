@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tinymeta.engine.trace import Step
     from tinymeta.view.trace import Trace
+    from tinymeta.watch.recorder import Step
 
 STYLES = ("bold", "blue", "dark_orange3", "green", "magenta")  # by order; the order itself is written too
 

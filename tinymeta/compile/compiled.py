@@ -1,0 +1,229 @@
+"""`tm.compile`: the function that stands in for yours.
+
+A call flattens its arguments and looks for a recording made for arguments like these (`key.py`): the same tree, shapes,
+dtypes and static values, in the state that everything else is in (`captured.py`). If there is one it runs the program
+on the arrays; if not, it records first (`surroundings.py`, `recording.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinymeta.compile.arguments import Statics
+from tinymeta.compile.first import First, first
+from tinymeta.compile.key import frozen, of_leaf, of_structure
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.record.captured import Captured
+from tinymeta.compile.record.recording import NUMBERS, NUMERIC, Recording, dynamic
+from tinymeta.compile.record.surroundings import Surroundings
+from tinymeta.compile.variants import Form, Variants
+from tinymeta.engine import tree
+from tinymeta.engine.convert import plain
+from tinymeta.engine.errors import CompileWarning
+from tinymeta.engine.state import USER, state
+from tinymeta.engine.tensor import Array, Tensor
+
+
+@dataclass
+class Variant:
+    """A recording, the state that it is for, and what runs it."""
+
+    captured: Captured
+    recording: Recording
+    program: Program  # the recorded one, optimised
+    run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
+    runs: str  # what `run` is, and why
+    checked: str  # what the check of its first call found
+
+
+class Compiled:
+    """A function recorded once for each form of its arguments, and replayed without Python graph work."""
+
+    def __init__(self, f: Callable[..., Any], static_argnames: str | Iterable[str], factor: bool, check: bool) -> None:
+        functools.update_wrapper(self, f)
+        self._f = f
+        self._factor, self._check = factor, check
+        self._warned: set[str] = set()
+        self._statics = Statics(f, static_argnames)
+        self._variants: Variants[Variant] = Variants(getattr(f, "__name__", "a function"), self._statics.names)
+        self._around = Surroundings()
+        self._recording = threading.Lock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.level or state.mask != USER or state.watchers:
+            return self._f(*args, **kwargs)  # a transform around us wants to see each operation
+        statics, args, kwargs = self._statics.split(args, kwargs)
+        leaves, structure = tree.flatten((args, kwargs))
+        kinds, arrays = [], []
+        for i, x in enumerate(leaves):
+            if type(x) is Tensor:
+                if x.tracked & USER:
+                    return self._call(statics, (args, kwargs))
+                x = x.data
+            elif isinstance(x, np.ndarray) and x.dtype.kind in NUMERIC:
+                x = leaves[i] = plain(x)
+            kind, array = _taken(x)
+            kinds.append(kind)
+            if array is not None:
+                arrays.append(array)
+        form = Form(tuple([frozen(x) for x in statics]), of_structure(structure), tuple(kinds))
+        known = self._find(form)
+        if known is None:
+            variant, found = self._record(form, statics, structure, leaves, arrays)
+        else:
+            variant, found = known[0], None
+            arrays += known[1]
+        if found is None:
+            if variant.run is None:
+                return self._call(statics, (args, kwargs))
+            found = variant.run(arrays)
+        fresh = iter(found)
+        results = [Tensor(next(fresh)) if y is None else y for y in variant.recording.others]
+        return tree.unflatten(variant.recording.structure, results)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def programs(self) -> list[tuple[Program, Program]]:
+        """The programs as recorded and as they run, the latest first."""
+        return [(variant.recording.program, variant.program) for variant in self._variants.all()]
+
+    def report(self) -> str:
+        """A table of the latest recording: operations and bytes as recorded and as they run; and for each recording,
+        the latest first, what runs it and what its check found."""
+        if not self._variants.all():
+            return "nothing recorded yet: call the function once"
+        lines = [f"{'':12}{'steps':>8}{'Mflop':>10}{'MB moved':>10}"]
+        for name, program in zip(("recorded", "as it runs"), self.programs()[0]):
+            steps = sum(program.cost(node) != (0, 0) for node in program.nodes)
+            lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
+        for k, variant in enumerate(self._variants.all()):
+            lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")
+        return "\n".join(lines)
+
+    def _find(self, form: Form) -> tuple[Variant, list[Array]] | None:
+        """The recording for these arguments in the state that everything is in, and the arrays that it reads there."""
+        for variant in self._variants.of(form):
+            found = variant.captured.current()
+            if found is not None:
+                return variant, found
+        return None
+
+    def _record(
+        self, form: Form, statics: tuple[Any, ...], structure: tree.Structure, leaves: list[Any], arrays: list[Array]
+    ) -> tuple[Variant, list[Array] | None]:
+        """A recording for this state, and the results of its first call if it is new; `arrays` get what it reads."""
+        made: First | None = None
+        with self._recording:
+            names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
+            roots = [(getattr(self._f, "__name__", ""), self._f), ("", structure)]
+            roots += [("", x) for x in (*statics, *leaves) if not isinstance(x, (Tensor, np.ndarray))]
+            earlier = self._variants.of(form)
+            captured = self._around.captured(roots, [known.captured for known in earlier])
+            alike = [known for known in earlier if known.captured.signature == captured.signature]
+            if alike:  # in other objects, the same state as once before
+                variant = alike[0]
+                variant.captured = captured
+                arrays += [x.data for x in captured.inputs]
+            else:
+                call = lambda given: self._call(statics, tree.unflatten(structure, given))
+                recording, captured = self._around.record(call, leaves, roots, captured)
+                arrays += [x.data for x in captured.inputs]
+                made = first(recording, arrays, getattr(self._f, "__name__", "a function"), self._factor, self._check)
+                variant = Variant(
+                    captured, recording._replace(results=None), made.program, made.run, made.runs, made.checked
+                )
+            state = earlier[0].captured.differs(variant.captured) if earlier else ""
+            self._variants.keep(form, variant, names, state)
+        warned = _warned if made and made.everywhere else self._warned
+        if made is not None and made.warning and made.warning not in warned:
+            warned.add(made.warning)
+            warnings.warn(made.warning, CompileWarning, stacklevel=3)
+        return variant, made.results if made else None
+
+    def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
+        """The function itself, with its static arguments back in place."""
+        args, kwargs = self._statics.join(statics, *rest)
+        return self._f(*args, **kwargs)
+
+
+_warned: set[str] = set()  # what has been said for all functions
+
+
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnames: str | Iterable[str] = (),
+    factor: bool = True,
+    check: bool = True,
+) -> Any:
+    """`f`, recorded once and replayed: the same results in a fraction of the time.
+
+    Parameters
+    ----------
+    f
+        A function of pytrees (Modules, optimizer states, episodes, …) that gives a pytree. Without it, `compile`
+        is a decorator with options.
+    static_argnames
+        Names of arguments that are part of the program: numbers that set a loop's length, flags, functions. Each
+        new value is recorded anew. Other Python numbers may change from call to call; strings and booleans are
+        always static.
+    factor
+        Whether products of matrices may be reordered where that saves operations (`factor.py`). Results then
+        agree with eager ones to rounding.
+    check
+        Whether the first call of each recording is compared with the plain way (`selfcheck.py`). If it differs by
+        more than rounding explains, the caller gets the right numbers, a `tm.CompileWarning` names the stage at
+        fault and a file that shows it, and the plain way runs from then on.
+
+    Notes
+    -----
+    Everything besides operations on Tensors happens once, while recording: prints, and appends to lists and counts
+    that the function only writes. A recording keeps only the first number of a large result, so that is what a print
+    shows everywhere; where an operation refuses such numbers, the function is run once more with the real ones.
+
+    What the function reaches besides its arguments is part of the program, and looked at in every call: what it
+    closes over, the globals and attributes that its code names, defaults, the arguments' settings. Where something
+    has changed, the function is recorded anew. A Tensor that was replaced (`t.w = t.step(x)`) is read anew from then
+    on, without another recording; an array is compared number by number, so a large one is better an argument.
+    64 recordings are kept.
+
+    Errors are: a Python decision that depends on a Tensor's value; randomness drawn inside; a clock or an iterator
+    that the result depends on; a change of state that the function also reads, or that keeps a Tensor. What an
+    operation refuses by value (a label out of range, a singular matrix) is an error in every call. Environment
+    variables, files, and state inside of other libraries are read once. Inside `grad` or `vmap` a compiled function
+    runs as if it weren't compiled.
+
+    Raises
+    ------
+    UserError
+        See above. It names the line or the attribute, and the way out.
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> tm.compile(lambda x: tm.sum(x * x))(np.array([1.0, 2.0])).item()
+    5.0
+    """
+    if f is None:
+        return lambda f: compile(f, static_argnames=static_argnames, factor=factor, check=check)
+    return Compiled(f, static_argnames, factor, check)
+
+
+def _taken(x: Any) -> tuple[Any, Array | None]:
+    """What a recording depends on in a leaf: the shape and dtype of numbers, the content of all else. And the numbers,
+    if it has some."""
+    if type(x) is np.ndarray and x.dtype.kind in NUMERIC:
+        return (x.shape, x.dtype), x
+    if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):
+        fresh = dynamic(x)
+        if fresh is not None:
+            return (type(x), fresh.dtype), fresh.data
+    return of_leaf(x), None

@@ -1,0 +1,88 @@
+"""Programs on symbols: integers modulo 2⁶⁴ stand for numbers, so that equal means equal, bit by bit, in any order.
+
+Sums and products are those of the ring, in which every order of a sum gives the same. Any other function of numbers
+is a fixed, arbitrary function of symbols. The symbols of arguments, constants and kernels' results are drawn: two
+programs that make the same of them make the same of all numbers, all but certainly.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+from tinymeta_kernels import contract
+
+from tinymeta.compile.program.operations import Cast, Copy, Erf, Scale, Ufunc, Where
+from tinymeta.compile.program.program import Node, Program
+from tinymeta.compile.program.views import Gather
+from tinymeta.engine.tensor import Array
+
+Loop = tuple[int, int]  # a loop's address and its data
+
+RING = {"add", "subtract", "multiply", "negative", "positive", "maximum", "minimum", "bitwise_or", "logical_or"}
+
+
+def drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """New symbols."""
+    return rng.integers(-(2**63), 2**63, shape)
+
+
+def applied(name: str, *xs: Array) -> Array:
+    """A ufunc on symbols."""
+    with np.errstate(over="ignore"):
+        if name in RING:
+            return np.asarray(getattr(np, name.replace("logical", "bitwise"))(*xs))
+        y = np.full(np.broadcast_shapes(*(x.shape for x in xs)), zlib.crc32(name.encode()))
+        for x in xs:
+            y = np.asarray((y ^ x) * 0x1E3779B97F4A7C15)
+            y = np.asarray(y ^ ((y >> 29) & 0x7FFFFFFFF))  # the sign is as arbitrary as the rest
+        return y
+
+
+def chosen(c: Array, x: Array, y: Array) -> Array:
+    """x where c, else y."""
+    return np.where(c < 0, x, y)
+
+
+class Loops:
+    """Which of NumPy's loops a program may call: their names and the bytes of their operands, by address."""
+
+    def __init__(self, program: Program) -> None:
+        self.sizes: dict[Loop, list[int]] = {}
+        self.names: dict[Loop, str] = {}
+        dtypes = {n.dtype for n in program.nodes if n.dtype is not None}
+        for dtype in dtypes:
+            for name, count in (("positive", 2), ("bitwise_or", 3), ("add", 3), ("maximum", 3)):
+                if dtype.kind in "fiub":
+                    self.name(name, (dtype,) * count)
+        for node in program.nodes:
+            if isinstance(node.op, Ufunc):
+                self.name(node.op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype))
+
+    def name(self, name: str, dtypes: tuple[Any, ...]) -> str:
+        """A ufunc's name, or that of another that is the same loop."""
+        found = contract.loop(name, dtypes)
+        if found is None:
+            return name
+        self.sizes[found.address, found.data] = [np.dtype(d).itemsize for d in dtypes]
+        return self.names.setdefault((found.address, found.data), name)
+
+
+def value(program: Program, node: Node, given: list[Array], loops: Loops) -> Array:
+    """What a node that the machine runs makes of symbols."""
+    op: Any = node.op
+    if isinstance(op, Ufunc):
+        dtypes = (*(program.nodes[x].dtype for x in node.inputs), node.dtype)
+        return applied(loops.name(op.name, dtypes), *given)
+    if isinstance(op, Scale):
+        return applied("multiply", *given)
+    if isinstance(op, Where):
+        return chosen(*given)
+    if isinstance(op, Erf):
+        return applied("erf", *given)
+    if isinstance(op, (Cast, Copy)):
+        return given[0]
+    with np.errstate(over="ignore"):
+        found: Array = np.asarray(op(*given))
+    return found.copy() if isinstance(op, Gather) else found

@@ -1,0 +1,1 @@
+"""The program: a list of operations, what each computes, and what a program must satisfy."""

@@ -1,0 +1,230 @@
+"""A program: a list of operations in an order in which they can run.
+
+`Builder` writes one. It never writes the same operation on the same inputs twice (common subexpressions), runs at
+once what depends on constants alone (constant folding), keeps views in a normal form so that equal ones meet, and
+`finished` keeps only what the results need (dead code).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.compile.program import writing as verify_rules
+from tinymeta.compile.program.operations import (
+    Call,
+    Cast,
+    Check,
+    Constant,
+    Contract,
+    Copy,
+    Erf,
+    Input,
+    Operation,
+    Part,
+    Reduce,
+    Scale,
+    Shape,
+    Ufunc,
+    Where,
+)
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice
+from tinymeta.compile.rewrite import equation as verify_rewritten
+from tinymeta.compile.verify import checking
+from tinymeta.engine.tensor import Array
+
+ELEMENTWISE = (Ufunc, Scale, Where, Erf, Cast, Copy)
+FOLDED = 1 << 16  # constants of more elements are not made ahead of time, unless from one as large
+
+
+class Node(NamedTuple):
+    """One operation of a program; its inputs are the places of earlier nodes."""
+
+    op: Operation
+    inputs: tuple[int, ...]
+    shape: Shape
+    dtype: Any
+    value: Any = None  # a constant's array
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass
+class Program:
+    """Operations in order, and the places of the results."""
+
+    nodes: list[Node]
+    results: tuple[int, ...]
+
+    def users(self) -> list[list[int]]:
+        """For every node, the nodes that read it (once for every time they do)."""
+        found: list[list[int]] = [[] for _ in self.nodes]
+        for i, node in enumerate(self.nodes):
+            for x in node.inputs:
+                found[x].append(i)
+        return found
+
+    def flops(self) -> int:
+        """Floating-point operations of one run."""
+        return sum(self.cost(node)[0] for node in self.nodes)
+
+    def bytes(self) -> int:
+        """Bytes that operations read and write in one run, each counted alone."""
+        return sum(self.cost(node)[1] for node in self.nodes)
+
+    def cost(self, node: Node) -> tuple[int, int]:
+        """Floating-point operations and bytes moved by one node; views are free."""
+        if isinstance(node.op, (Input, Constant, Part)) or node.op.view:
+            return 0, 0
+        inputs = [self.nodes[i] for i in node.inputs]
+        moved = sum(x.size * x.dtype.itemsize for x in (*inputs, node) if x.dtype is not None)
+        return node.op.flops(node.shape, *(x.shape for x in inputs)), moved
+
+    def counts(self) -> Counter[str]:
+        """How many operations of each kind."""
+        return Counter(getattr(n.op, "name", type(n.op).__name__.lower()) for n in self.nodes)
+
+
+class Builder:
+    """Writes a program, one operation at a time; every method returns the place of a node."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.parts: dict[int, tuple[int, ...]] = {}  # calls with several results that were written out
+        self.moved: dict[int, int] = {}  # once finished: where each node is in the program
+        self._places: dict[Any, int] = {}
+        self._checks = checking()
+
+    def input(self, position: int, shape: Shape, dtype: Any) -> int:
+        return self._new(Node(Input(position), (), shape, dtype))
+
+    def constant(self, value: Array) -> int:
+        value = np.asarray(value)
+        small = value.size <= 64
+        key = (value.shape, value.dtype.str, value.tobytes()) if small else ("large", len(self.nodes))
+        return self._new(Node(Constant(key), (), value.shape, value.dtype, value))
+
+    def add(self, op: Operation, *inputs: int, shape: Shape | None = None, dtype: Any = None) -> int:
+        """The place of `op` on these inputs. A `Call` brings its result's shape and dtype."""
+        normal = self._normal_view(op, inputs[0]) if op.view else None
+        if normal is not None:
+            if self._checks:
+                verify_rules.normal(self.nodes, op, inputs[0], normal)
+            return normal
+        given = [self.nodes[i] for i in inputs]
+        if shape is None:
+            shape = op.shape(*(x.shape for x in given))
+        if dtype is None:
+            dtype = result_dtype(op, [x.dtype for x in given])
+        node = Node(op, tuple(inputs), shape, dtype)
+        foldable = given and all(x.value is not None for x in given) and node.dtype is not None
+        if foldable and node.size <= max(FOLDED, *(x.size for x in given)):
+            with np.errstate(all="ignore"):
+                value = np.asarray(op(*(x.value for x in given)))  # type: ignore[operator]
+            if self._checks:
+                verify_rules.folded(node, value)
+            return self.constant(value)
+        return self._new(node)
+
+    def copy(self, node: Node, inputs: Sequence[int]) -> int:
+        """The same operation in this program, on these inputs."""
+        if isinstance(node.op, Constant):
+            return self.constant(node.value)
+        if isinstance(node.op, Input):
+            return self._new(node)
+        return self.add(node.op, *inputs, shape=node.shape, dtype=node.dtype)
+
+    def reshape(self, x: int, shape: Shape) -> int:
+        return self.add(Reshape(shape), x)
+
+    def finished(self, results: Sequence[int]) -> Program:
+        """The program of these results, without what they don't need; inputs and checks stay."""
+        needed = set(results) | {i for i, n in enumerate(self.nodes) if isinstance(n.op, Input) or n.op.effect}
+        for i in range(len(self.nodes) - 1, -1, -1):
+            if i in needed:
+                needed.update(self.nodes[i].inputs)
+        place = {old: new for new, old in enumerate(sorted(needed))}
+        nodes = [self.nodes[i]._replace(inputs=tuple(place[x] for x in self.nodes[i].inputs)) for i in place]
+        self.moved = place
+        return Program(nodes, tuple(place[i] for i in results))
+
+    def _new(self, node: Node) -> int:
+        key = (node.op, node.inputs)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = len(self.nodes)
+            self.nodes.append(node)
+        elif self._checks:
+            verify_rules.met(self.nodes[place], node)
+        return place
+
+    def _normal_view(self, op: Operation, x: int) -> int | None:
+        """Where a view is no view at all, or two in a row are one, or an axis of size 1 moves: the place of the
+        simpler form."""
+        node = self.nodes[x]
+        if isinstance(op, (Reshape, Broadcast)) and op.to == node.shape:
+            return x
+        if isinstance(op, Slice):
+            whole = [k[0] in (0, None) and k[2] in (1, None) for k in op.key if not isinstance(k, int)]
+            return x if len(whole) == len(node.shape) and all(whole) and op.shape(node.shape) == node.shape else None
+        if isinstance(op, Permute):
+            if op.axes == tuple(range(len(op.axes))):
+                return x
+            if isinstance(node.op, Permute):
+                return self.add(Permute(tuple(node.op.axes[a] for a in op.axes)), node.inputs[0])
+            kept = [a for a in op.axes if node.shape[a] != 1]
+            if kept == sorted(kept):  # only axes of size 1 move
+                return self.reshape(x, op.shape(node.shape))
+        if isinstance(op, Reshape) and isinstance(node.op, Reshape):
+            return self.reshape(node.inputs[0], op.to)
+        return None
+
+
+def with_copies(program: Program) -> tuple[Program, set[int]]:
+    """The program with a copy in front of each reshape that can't be a view, and the nodes that have to lie in
+    row-major order because a reshape reads them. (A reshape that moves axes of size 1 alone is always a view.)"""
+    b = Builder()
+    place: list[int] = []
+    for node in program.nodes:
+        inputs = [place[x] for x in node.inputs]
+        if _rearranges(b, node, inputs) and b.nodes[inputs[0]].op.view:
+            inputs = [b.add(Copy(), inputs[0])]
+        place.append(b.copy(node, inputs))
+    copied = b.finished([place[i] for i in program.results])
+    if checking():
+        verify_rewritten.rewritten(program, copied, {i: b.moved[x] for i, x in enumerate(place) if x in b.moved})
+    return copied, {n.inputs[0] for n in copied.nodes if _rearranges(copied, n, n.inputs)}
+
+
+def _rearranges(program: Program | Builder, node: Node, inputs: Sequence[int]) -> bool:
+    return isinstance(node.op, Reshape) and squeezed(node.shape) != squeezed(program.nodes[inputs[0]].shape)
+
+
+def squeezed(shape: Shape) -> Shape:
+    """The shape without its axes of size 1."""
+    return tuple(n for n in shape if n != 1)
+
+
+def result_dtype(op: Operation, dtypes: list[Any]) -> Any:
+    if isinstance(op, Ufunc):
+        ufunc: np.ufunc = getattr(np, op.name)
+        return ufunc.resolve_dtypes((*dtypes, *(None,) * ufunc.nout))[ufunc.nin]
+    if isinstance(op, (Scale, Contract)):
+        return np.result_type(*dtypes)
+    if isinstance(op, Where):
+        return np.result_type(*dtypes[1:])
+    if isinstance(op, Reduce):  # a sum of booleans is a number
+        return getattr(np, op.name).reduce(np.ones(1, dtypes[0])).dtype
+    if isinstance(op, (Copy, Erf, Reshape, Permute, Broadcast, Slice, Gather, Scatter)):
+        return dtypes[0]
+    if isinstance(op, Cast):
+        return op.to
+    if isinstance(op, (Call, Part, Check)):
+        return None
+    raise TypeError(f"{type(op).__name__} has no inputs")

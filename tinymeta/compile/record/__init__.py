@@ -1,0 +1,1 @@
+"""Record: every operation of one run of the function, in the compiler's own words."""

@@ -1,0 +1,99 @@
+"""The state that a recording was made in: checked at every call, so that an old program never runs in a new state.
+
+Numbers, strings, functions and the members of containers count by value; arrays by content. A Tensor counts as the
+object that it is, for Tensors never change; one that was replaced since an earlier recording (a model that is trained)
+is *promoted* to an input of the next program, read anew at each call, so that training doesn't record for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import is_
+from typing import Any
+
+from tinymeta.compile.key import Same
+from tinymeta.compile.record.reached import Reached
+from tinymeta.engine.state import USER
+from tinymeta.engine.tensor import Array, Tensor
+
+Roots = Sequence[tuple[str, Any]]  # what a walk starts from, and what to call it
+
+
+class Captured:
+    """What a function reaches, as it is now. Tensors at the paths `promoted` are inputs, all others constants."""
+
+    def __init__(
+        self, roots: Roots, promoted: frozenset[str] = frozenset(), ignored: frozenset[str] = frozenset()
+    ) -> None:
+        self._reached = reached = Reached(roots, ignored)
+        self.words, self.generators, self.functions = reached.words, reached.generators, reached.functions
+        moving = {id(x) for path, x in reached.tensors if path in promoted and not x.tracked & USER}
+        first: dict[int, int] = {}  # a Tensor → the number of the input that it is
+        for _, x in reached.tensors:
+            if id(x) in moving:
+                first.setdefault(id(x), len(first))
+        self.inputs = list({id(x): x for _, x in reached.tensors if id(x) in moving}.values())
+        kinds = [(first[id(x)], x.shape, x.dtype) if id(x) in moving else Same(x) for _, x in reached.tensors]
+        self.signature = (tuple(reached.signature), tuple(kinds))
+        self._checks = [
+            (place, [(k, first[id(x)]) for k, x in enumerate(place.was) if id(x) in moving]) for place in reached.places
+        ]
+        self._checks = [(place, at) for place, at in self._checks if place.put is not None or at]
+        self._contents = [(path, x, x.tobytes() if not x.dtype.hasobject else None) for path, x in reached.arrays]
+
+    def current(self) -> list[Array] | None:
+        """The arrays of the inputs, as they are now; None if anything else has changed."""
+        found: list[Any] = [None] * len(self.inputs)
+        for place, at in self._checks:
+            now = place.read()
+            if len(now) != len(place.was):
+                return None
+            for k, number in at:
+                x = now[k]
+                if found[number] is None:
+                    found[number] = x
+                elif found[number] is not x:  # two names of one Tensor have come apart
+                    return None
+                now[k] = place.was[k]
+            if not all(map(is_, now, place.was)):
+                return None
+        for x, was in zip(found, self.inputs):
+            if type(x) is not Tensor or x.shape != was.shape or x.dtype != was.dtype or x.tracked & USER:
+                return None
+        if any(was is None or x.tobytes() != was for _, x, was in self._contents):
+            return None
+        return [x.data for x in found]
+
+    def changes(self) -> dict[str, Any]:
+        """What differs from the time of the walk: paths, and the new values."""
+        found: dict[str, Any] = {}
+        for place in self._reached.places:
+            if place.put is None:
+                continue
+            now = place.read()
+            for k, new in enumerate(now):
+                if k >= len(place.was) or new is not place.was[k]:
+                    found[place.names[min(k, len(place.names) - 1)]] = new
+            if len(now) < len(place.was):
+                found[place.names[-1]] = None
+        return found | {path: x for path, x, was in self._contents if was is not None and x.tobytes() != was}
+
+    def restore(self) -> None:
+        """Put everything back as it was (but the contents of arrays)."""
+        for place in self._reached.places:
+            now = place.read()
+            if place.put is not None and (len(now) != len(place.was) or not all(map(is_, now, place.was))):
+                place.put(place.was)
+
+    def differs(self, other: Captured) -> str:
+        """The first name that stands for something else in another state."""
+        for mine, theirs in zip(self._reached.places, other._reached.places):
+            for name, a, b in zip(mine.names, mine.was, theirs.was):
+                if a is not b:
+                    return name
+        return ""
+
+    def replaced(self, other: Captured) -> frozenset[str]:
+        """The paths at which another walk found other Tensors."""
+        mine = dict(self._reached.tensors)
+        return frozenset(path for path, x in other._reached.tensors if path in mine and mine[path] is not x)

@@ -1,0 +1,147 @@
+"""Pooling as operations on windows: the largest entry of each, or the mean.
+
+    P[n, a, b, (i, j), c] = x[n, a·s + i, b·s + j, c]     the windows, images channels-last, as in `convolution.py`
+
+    largest    y = max over (i, j) of P
+    place      k = the first (i, j), counted in reading order, that holds it: found as the maximum is, entry by entry
+    gradient   gx = (g where (i, j) = k, else 0), added up: each row back where its window came from
+
+A primitive that asks for pixels by an index which pooling has found is told by the place within the window, so the
+index itself is never made. The rules answer None where an index comes from elsewhere, or where padding, which is never
+the largest, would have to be told from zeros: then the kernel is called.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tinymeta.compile.program.operations import Call, Reduce, Ufunc, Where
+from tinymeta.compile.program.program import Builder
+from tinymeta.compile.program.views import Broadcast, Gather, Scatter, Slice
+from tinymeta.compile.record.convolution import LARGEST, Pair, channels_first, channels_last, inside, patches, windows
+from tinymeta.compile.record.formulas import number
+
+
+def take(b: Builder, x: int, index: int) -> int | None:
+    """The pixels of x that `index` names."""
+    found = _found(b, x, index)
+    if found is None:
+        return None
+    image, how = found
+    if image == x:
+        return channels_first(b, _running(b, _windows(b, x, **how))[-1])
+    seen = _windows(b, x, **how)
+    chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, number(b, 0, seen))
+    rank = len(b.nodes[seen].shape)
+    return channels_first(b, b.add(Reduce("add", (rank - 3, rank - 2)), chosen))
+
+
+def put(b: Builder, g: int, index: int, size: Pair) -> int | None:
+    """g added into zeros at the pixels that `index` names."""
+    found = _found(b, g, index)
+    if found is None:
+        return None
+    image, how = found
+    mask = _is_place(b, _windows(b, image, **how))
+    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), number(b, 0, mask, b.nodes[g].dtype))
+    return channels_first(b, _added(b, spread, size, **how))
+
+
+def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int | None:
+    """The mean of each window, in which padding counts as zeros."""
+    seen = patches(b, x, window, stride, padding, (1, 1)) if _is_image(b, x) else None
+    if seen is None:
+        return None
+    rank = len(b.nodes[seen].shape)
+    total = b.add(Reduce("add", (rank - 3, rank - 2)), seen)
+    return channels_first(b, b.add(Ufunc("divide"), total, number(b, math.prod(window), total)))
+
+
+def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: Pair) -> int | None:
+    """The adjoint of `mean`."""
+    shape = b.nodes[g].shape
+    if not _is_image(b, g) or not 0 < math.prod(shape[-4:]) * math.prod(window) <= LARGEST:
+        return None
+    share = _beside(b, channels_last(b, g))
+    share = b.add(Ufunc("divide"), share, number(b, math.prod(window), share))
+    before = b.nodes[share].shape
+    share = b.add(Broadcast((*before[:-3], *window, before[-1])), share)
+    padded = _added(b, share, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), window, stride)
+    if padding != (0, 0):
+        padded = b.add(inside(len(shape) - 3, size, padding), padded)
+    return channels_first(b, padded)
+
+
+def _found(b: Builder, x: int, index: int) -> tuple[int, dict[str, Any]] | None:
+    """The image in which an index was found by pooling without padding, and its windows."""
+    op = b.nodes[index].op
+    if not isinstance(op, Call) or op.primitive.__name__ != "max_pool_index" or op.static["padding"] != (0, 0):
+        return None
+    image = b.nodes[index].inputs[0]
+    alike = b.nodes[image].shape[:-2] == b.nodes[x].shape[:-2] and b.nodes[x].dtype.char in "fd"
+    how = {name: op.static[name] for name in ("window", "stride")}
+    return (image, how) if alike and _is_image(b, image) else None
+
+
+def _is_image(b: Builder, x: int) -> bool:
+    return len(b.nodes[x].shape) > 2 and b.nodes[x].size > 0
+
+
+def _windows(b: Builder, x: int, window: Pair, stride: Pair) -> int:
+    """(…, C, H, W) to (…, OH, OW, kh, kw, C)."""
+    x = channels_last(b, x)
+    rows = len(b.nodes[x].shape) - 3
+    count = _count(b.nodes[x].shape[rows : rows + 2], window, stride)
+    return b.add(Gather(windows(rows, count, window, stride, (1, 1))), x)
+
+
+def _count(size: tuple[int, ...], window: Pair, stride: Pair) -> Pair:
+    oh, ow = ((n - k) // s + 1 for n, k, s in zip(size, window, stride))
+    return oh, ow
+
+
+def _added(b: Builder, x: int, size: Pair, window: Pair, stride: Pair) -> int:
+    """The adjoint of `_windows`, channels last."""
+    *lead, oh, ow, _, _, c = b.nodes[x].shape
+    return b.add(Scatter((*lead, *size, c), windows(len(lead), (oh, ow), window, stride, (1, 1))), x)
+
+
+def _entries(b: Builder, seen: int) -> list[int]:
+    """The entries (…, OH, OW, C) of all windows, in reading order."""
+    shape = b.nodes[seen].shape
+    whole = (None, None, None)
+    keys = [(*(whole,) * (len(shape) - 3), i, j, whole) for i, j in product(*map(range, shape[-3:-1]))]
+    return [b.add(Slice(key), seen) for key in keys]
+
+
+def _running(b: Builder, seen: int) -> list[int]:
+    """The largest of the first entries, of the first two, and so on; NaN is larger than any number."""
+    first, *others = _entries(b, seen)
+    largest = [first]
+    for entry in others:
+        largest.append(b.add(Ufunc("maximum"), largest[-1], entry))
+    return largest
+
+
+def _is_place(b: Builder, seen: int) -> int:
+    """Where each window has its first largest entry: booleans (…, OH, OW, kh, kw, C)."""
+    largest = _running(b, seen)
+    place = number(b, 0, largest[0])
+    for k, (before, after) in enumerate(zip(largest, largest[1:]), 1):
+        grown = b.add(Ufunc("not_equal"), after, before)
+        known = b.add(Ufunc("equal"), before, before)  # after a NaN nothing is larger
+        place = b.add(Where(), b.add(Ufunc("logical_and"), grown, known), number(b, k, before), place)
+    shape = b.nodes[seen].shape
+    order = np.arange(math.prod(shape[-3:-1]), dtype=b.nodes[seen].dtype)
+    wanted = b.constant(order.reshape(*(1,) * (len(shape) - 3), *shape[-3:-1], 1))
+    return b.add(Broadcast(shape), b.add(Ufunc("equal"), _beside(b, place), wanted))
+
+
+def _beside(b: Builder, x: int) -> int:
+    """(…, OH, OW, C) as (…, OH, OW, 1, 1, C)."""
+    *lead, c = b.nodes[x].shape
+    return b.reshape(x, (*lead, 1, 1, c))

@@ -1,0 +1,152 @@
+"""Randomness in a function that is being recorded: each call of its program would see the same numbers.
+
+Two ways to get random numbers are watched: every generator that is alive (NumPy's and Python's; the garbage collector
+knows them all) must be afterwards what it was before, and this thread must not ask the machine for entropy, as an
+unseeded generator made inside would. A generator with a seed of its own, made inside, gives the same numbers in eager
+code, too, and is nobody's business.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, compress, tee
+from typing import Any
+
+import numpy as np
+
+from tinymeta.compile.record.reached import GENERATORS
+
+_active: dict[int, Draws] = {}  # thread → who watches it
+_lock = threading.Lock()
+_originals: list[tuple[Any, str, Any]] = []
+
+
+class Draws:
+    """What has been drawn: `certain` by this thread, or `possible`, for another one may have done it."""
+
+    def __init__(self, reachable: Sequence[Any]) -> None:
+        self.entropy = False
+        self._before = [(x, _state(x)) for x in _alive() if not isinstance(x, random.SystemRandom)]
+        self._reachable = {id(x) for x in reachable} | {id(_bits(x)) for x in reachable}
+        self._alone = threading.active_count() == 1
+        self.certain = self.possible = False
+
+    def finish(self) -> None:
+        """Compare all generators with what they were."""
+        changed = [x for x, was in self._before if _state(x) != was]
+        self.certain = self.entropy or any(self._alone or id(x) in self._reachable for x in changed)
+        self.possible = self.certain or bool(changed)
+        self._before = []
+
+
+def _alive() -> list[Any]:
+    """Every generator that there is.
+
+    Among the collector's objects are tuples that other threads are still filling, and Python refuses to go on with one
+    that somebody else has got hold of. So no bytecode, after which another thread may go on, runs while all objects
+    are in hand: one call goes from the collector to the few that are generators, and nothing is collected meanwhile.
+    """
+    a, b = tee(chain.from_iterable(map(gc.get_objects, range(3))))
+    kinds = frozenset(_kinds(GENERATORS))
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return list(compress(a, map(kinds.__contains__, map(type, b))))
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _kinds(classes: Iterable[type]) -> Iterator[type]:
+    """The classes, and all that inherit from them."""
+    for kind in classes:
+        yield kind
+        yield from _kinds(kind.__subclasses__())
+
+
+@contextmanager
+def watching(reachable: Sequence[Any]) -> Iterator[Draws]:
+    """Watch what this thread draws in the `with` block; `reachable` are the generators that the function can name."""
+    draws = Draws(reachable)
+    thread = threading.get_ident()
+    with _lock:
+        if not _active:
+            _listen()
+        _active[thread] = draws
+    try:
+        yield draws
+    finally:
+        with _lock:
+            del _active[thread]
+            if not _active:
+                while _originals:
+                    setattr(*_originals.pop())
+        draws.finish()
+
+
+def _listen() -> None:
+    """Put an ear to the sources of entropy of Python and NumPy, which asks `secrets`, which asks `random._urandom`."""
+    seed = random.Random.seed
+
+    def seeded(self: random.Random, a: Any = None, *args: Any, **kwargs: Any) -> None:
+        if a is None:
+            _note()
+        seed(self, a, *args, **kwargs)
+
+    for owner, name, new in (
+        (os, "urandom", _noting(os.urandom)),
+        (random, "_urandom", _noting(vars(random)["_urandom"])),
+        (random.Random, "seed", seeded),
+    ):
+        _originals.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, new)
+
+
+def _noting(original: Callable[..., Any]) -> Callable[..., Any]:
+    def entropy(*args: Any) -> Any:
+        _note()
+        return original(*args)
+
+    return entropy
+
+
+def _note() -> None:
+    draws = _active.get(threading.get_ident())
+    if draws is not None and not _compiling():
+        draws.entropy = True
+
+
+def _compiling() -> bool:
+    """Whether it is Numba that asks: a kernel's file in the cache gets a random name until it is whole."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "numba":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def _bits(generator: Any) -> Any:
+    return getattr(generator, "_bit_generator", generator)
+
+
+def _state(generator: Any) -> Any:
+    """A generator's state, in a form that can be compared."""
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.RandomState):
+        return _plain(generator.get_state(legacy=False))
+    bits = _bits(generator)
+    return _plain(bits.state), getattr(bits.seed_seq, "n_children_spawned", None)  # `spawn` draws, too
+
+
+def _plain(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {k: _plain(v) for k, v in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state

@@ -1,0 +1,153 @@
+"""Recording: run the function once, and write down every operation that passes through `bind`.
+
+What the function does besides operations happens once, at recording, and never again. A Python decision
+that depends on a value would therefore give wrong results without a word (the other branch would be
+lost), and is an error here; what else can't be recorded is found out in `surroundings.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.compile.key import frozen
+from tinymeta.compile.program import well_formed as verify_program
+from tinymeta.compile.program.operations import Check
+from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.record.number import number
+from tinymeta.compile.record.translate import translate
+from tinymeta.compile.verify import checking
+from tinymeta.engine import tree
+from tinymeta.engine.convert import plain
+from tinymeta.engine.errors import UserError, user_site
+from tinymeta.engine.primitive import Primitive, _aligned
+from tinymeta.engine.state import Watcher, setting, state
+from tinymeta.engine.tensor import Array, Tensor
+
+NUMBERS = (int, float, complex)
+NUMERIC = "fciub"  # the kinds of dtypes that a Tensor may have
+LARGE = 1 << 16  # bytes of a result that recording lets go of,
+KEPT = 1 << 27  # once it has kept so many; up to there, its results are those of the eager run
+
+
+class Recording(NamedTuple):
+    """What one run of a function left: its program, and the form of its results."""
+
+    program: Program
+    structure: tree.Structure
+    others: list[Any]  # leaves of the results that are no Tensors, as they are; None where a Tensor stands
+    followed: bool  # whether it read a Tensor from outside that a differentiation follows
+    results: list[Array] | None  # those of this run; None if what it computed with was let go of
+
+
+class Recorder(Watcher):
+    """Hears of each operation and writes it into a program; a lean one lets go of large results at once."""
+
+    def __init__(self, lean: bool) -> None:
+        self.builder = Builder()
+        self.lean = lean
+        self.kept = 0  # bytes of large results
+        self.let_go = False  # whether it has let go of a result
+        self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
+        self.followed = False
+
+    def take(self, x: Tensor, position: int) -> Tensor:
+        """`x` becomes the program's argument number `position`."""
+        self.places[x.id] = self.builder.input(position, x.data.shape, x.data.dtype)
+        return x
+
+    def place(self, x: Tensor) -> int:
+        """The node of a Tensor; one that no recorded operation made is a constant, as it is now."""
+        if x.id not in self.places:
+            self.followed |= x.requires_grad
+            self.places[x.id] = self.builder.constant(np.array(x.data))
+        return self.places[x.id]
+
+    def saw(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
+    ) -> None:
+        batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
+        places = [self.place(x) for x in inputs]
+        if batch:
+            shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
+            places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
+        self.places[output.id] = place = translate(self.builder, primitive, tuple(places), static, output.data, batch)
+        y = output.data
+        if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
+            self.kept += y.nbytes
+            if self.kept > KEPT:
+                output.data, self.let_go = _light(y), True
+
+    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
+        self.builder.add(Check(check, frozen(static), static), *[self.place(x) for x in inputs], shape=())
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        place = self.places.get(tensor.id)
+        if place is None or self.builder.nodes[place].value is not None:
+            return
+        raise UserError(
+            f"{user_site()} takes the value of a Tensor as a Python {how} while tm.compile records, and that value "
+            "depends on the arguments: a compiled function runs the same operations every time. Choose with "
+            "tm.where(condition, a, b), or, if the value comes from an argument that seldom changes, name that "
+            "argument in static_argnames"
+        )
+
+
+def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Sequence[Tensor]) -> Recording:
+    """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
+
+    `captured` are Tensors that `f` reaches by itself and that are arguments of the program all the same, the last ones.
+    """
+    with np.errstate(all="ignore"):
+        recorder = Recorder(lean=True)
+        try:
+            return _recorded(f, leaves, captured, recorder)
+        except UserError:
+            raise
+        except Exception:
+            if not recorder.let_go:
+                raise
+            # It may be the numbers, of which only the first were there.
+            return _recorded(f, leaves, captured, Recorder(lean=False))
+
+
+def _recorded(
+    f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Sequence[Tensor], recorder: Recorder
+) -> Recording:
+    given: list[Any] = []
+    position = 0
+    for x in leaves:
+        fresh = dynamic(x)
+        given.append(x if fresh is None else recorder.take(fresh, position))
+        position += fresh is not None
+    for k, x in enumerate(captured):
+        recorder.take(x, position + k)
+    with setting(watchers=(*state.watchers, recorder)):
+        results, structure = tree.flatten(f(given))
+    tensors = [Tensor(y) if isinstance(y, (np.ndarray, np.generic)) else y for y in results]
+    found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
+    others = [None if isinstance(y, Tensor) else y for y in tensors]
+    program = recorder.builder.finished(found)
+    if checking():
+        verify_program.recorded(program)
+    kept = None if recorder.let_go else [y.data for y in tensors if isinstance(y, Tensor)]
+    return Recording(program, structure, others, recorder.followed, kept)
+
+
+def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array of the same shape and dtype in the memory of one number: nobody asks what a recording computes, and
+    what it keeps for derivatives may be far more than the program needs."""
+    return np.broadcast_to(data.reshape(-1)[:1].copy().reshape(()), data.shape)
+
+
+def dynamic(x: Any) -> Tensor | None:
+    """A leaf as the Tensor that stands for it while recording; None for a static leaf (a bool, a string, …)."""
+    if isinstance(x, Tensor):
+        return Tensor(x.data)
+    if isinstance(x, NUMBERS) and not isinstance(x, bool):  # NumPy's float64 is a float, and as weak in eager code
+        return number(x) if np.asarray(x).dtype.kind in "ifc" else None  # larger integers than 2⁶³ are static
+    if isinstance(x, (np.ndarray, np.generic)):
+        return Tensor(plain(x)) if x.dtype.kind in NUMERIC else None
+    return None

@@ -1,0 +1,117 @@
+"""Recording a function together with what it reaches, and refusing what one recording can't stand for.
+
+A compiled function runs Python once. So a recording counts only if the next run would write the same program: the
+state that the function reaches is the same after it as before (else it is recorded once more, for what was filled in
+while recording: a memo, a lazy attribute), no random numbers were drawn, and where the code reads a clock or an
+iterator, a second recording gives an equal program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tinymeta.compile.key import frozen
+from tinymeta.compile.program.operations import Constant
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.record.captured import Captured, Roots
+from tinymeta.compile.record.random_draws import watching
+from tinymeta.compile.record.recording import Recording, record
+from tinymeta.compile.record.written import only_written
+from tinymeta.engine import tree
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Tensor
+
+# Names in code that may read what changes by itself.
+_MOVING = {"time", "time_ns", "perf_counter", "monotonic", "now", "utcnow", "today", "next", "urandom", "uuid1"}
+
+
+class Surroundings:
+    """What is known of the state around one function: which Tensors are inputs, which names it only writes."""
+
+    def __init__(self) -> None:
+        self._promoted: frozenset[str] = frozenset()
+        self._written: frozenset[str] = frozenset()
+        self._constant = False  # its Python code reads captured Tensors' values: they can't be inputs
+
+    def captured(self, roots: Roots, earlier: Iterable[Captured]) -> Captured:
+        """The state as it is now; Tensors that were others in an earlier state become inputs."""
+        found = Captured(roots, self._promoted, self._written)
+        replaced = frozenset[str]().union(*(other.replaced(found) for other in earlier))
+        if replaced <= self._promoted or self._constant:
+            return found
+        self._promoted |= replaced
+        return Captured(roots, self._promoted, self._written)
+
+    def record(
+        self, call: Callable[[list[Any]], Any], leaves: list[Any], roots: Roots, captured: Captured
+    ) -> tuple[Recording, Captured]:
+        """Record `call`, and give the state that the program is for."""
+        before = captured
+        for again in (True, False):
+            try:
+                recording = self._watched(call, leaves, captured)
+            except UserError:
+                if not captured.inputs:
+                    raise
+                self._promoted, self._constant = frozenset(), True
+                captured = Captured(roots, self._promoted, self._written)
+                recording = self._watched(call, leaves, captured)
+            changed = captured.changes()
+            kept = {path: x for path, x in changed.items() if _holds_tensor(x)}
+            quiet = {path for path in changed.keys() - kept.keys() if only_written(path, captured.functions)}
+            self._written |= quiet
+            if kept or (changed.keys() - quiet and not again):
+                before.restore()
+                raise UserError(_told(sorted(kept or changed.keys() - quiet)[0], bool(kept)))
+            captured = Captured(roots, self._promoted, self._written) if changed else captured
+            if not changed.keys() - quiet:
+                break
+        return recording, captured
+
+    def _watched(self, call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured) -> Recording:
+        with watching(captured.generators) as draws:
+            recording = record(call, leaves, captured.inputs)
+        if draws.certain:
+            raise UserError(
+                "the function draws random numbers, and tm.compile records it once, so every call would see the same "
+                "ones: draw outside of the function, and pass the numbers in, as in f(x, rng.normal(size=3))"
+            )
+        if draws.possible or captured.words & _MOVING:
+            other = record(call, leaves, captured.inputs)
+            if not _alike(recording, other):
+                raise UserError(
+                    "the function gives another program when it is recorded once more, so its Python code reads "
+                    "something that changes by itself (a clock, an iterator, random numbers): read it outside of the "
+                    "function, and pass the numbers in"
+                )
+        return recording
+
+
+def _told(path: str, tensor: bool) -> str:
+    if tensor:
+        what = f"keeps a Tensor in {path}, and that is no number yet while tm.compile records"
+    else:
+        what = f"changes {path}, which its code also reads, and tm.compile runs Python code only once"
+    name = path.rpartition(".")[2].partition("[")[0]
+    return (
+        f"the function {what}. Wrong: a compiled step that does self.{name} = new. Right: it returns the new value, "
+        f"and who calls it stores it: t.{name} = t.step(x)"
+    )
+
+
+def _holds_tensor(x: Any) -> bool:
+    return any(isinstance(leaf, Tensor) for leaf in tree.leaves(x))
+
+
+def _alike(a: Recording, b: Recording) -> bool:
+    """Whether two recordings are the same program, constants and all."""
+    return _written_out(a.program) == _written_out(b.program) and frozen(a.others) == frozen(b.others)
+
+
+def _written_out(program: Program) -> list[Any]:
+    rows = [
+        (frozen(node.value) if isinstance(node.op, Constant) else node.op, node.inputs, node.shape, node.dtype)
+        for node in program.nodes
+    ]
+    return [*rows, program.results]

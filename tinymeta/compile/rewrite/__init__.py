@@ -1,0 +1,1 @@
+"""Rewrite: the same results by fewer operations."""

@@ -1,0 +1,174 @@
+"""A rewritten program gives, node for node, the numbers of the program before.
+
+Both run on small integers, in float64. What is not a polynomial of its inputs, an argument or a kernel's result, is a
+free variable: any numbers do, the same in both programs, and the rule is that it reads the same numbers. What is one
+(a product, a sum, a multiple, a view) is computed in both programs. Where a node of the old program lives on in the
+new one, the two values are compared, and the old one continues with the new one's, so that nothing adds up:
+
+    |old − new|  ≤  (ε·n + ε′·w) Σ|products|         ε: float64's, n: numbers added up, ε′: the dtype's, w: weights
+
+where the last sum is the same polynomial with all signs positive, and n and w are counted along the way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.compile.program.operations import Cast, Constant, Contract, Copy, Reduce, Scale, Ufunc
+from tinymeta.compile.verify import Broken
+from tinymeta.engine.tensor import Array
+
+if TYPE_CHECKING:
+    from tinymeta.compile.program.program import Node, Program
+
+STAGE = "rewritten program"
+LARGE = 1 << 24  # numbers in one program: larger ones are left to the check of results
+LARGEST = 2.0**40  # products of two such are far from float64's end
+EPS = np.finfo(np.float64).eps
+
+
+class Value(NamedTuple):
+    """Numbers in float64, and what is known of their rounding: the bound above."""
+
+    numbers: Array
+    positive: Array  # the same polynomial with all signs positive
+    added: float = 0.0
+    weights: float = 0.0
+
+    def bound(self, eps: float) -> Array:
+        return (EPS * self.added + eps * self.weights) * self.positive
+
+
+def rewritten(before: Program, after: Program, image: Mapping[int, int], stage: str = STAGE) -> None:
+    """Raise `Broken` where node `image[i]` of `after` isn't what node i of `before` is."""
+    if tuple(image.get(i, -1) for i in before.results) != after.results:
+        raise Broken(stage, "the results", f"{before.results} became {after.results}")
+    if max(sum(n.size for n in p.nodes if not n.op.view) for p in (before, after)) > LARGE:
+        return
+    rng = np.random.default_rng(0)
+    old, new, last = _Values(before), _Values(after), _last_readers(before)
+    images = Counter(image.values())
+    made = 0
+    for i, node in enumerate(before.nodes):
+        at = image.get(i)
+        if at is None:
+            if not old.known(i, node):
+                old.values[i] = None  # a reader of it has no equation
+        else:
+            fresh = at >= made
+            for k in range(made, at + 1):
+                new.compute(k, rng)
+            made = max(made, at + 1)
+            _compare(before, after, i, at, old, new, stage)
+            if fresh and not after.nodes[at].op.view and images[at] == 1:
+                new.shrink(at, rng)
+            old.values[i] = new.values[at]
+        for x in last[i]:
+            old.values.pop(x, None)
+
+
+def _compare(before: Program, after: Program, i: int, at: int, old: _Values, new: _Values, stage: str) -> None:
+    """One node against its image."""
+    node, there = before.nodes[i], after.nodes[at]
+    where = f"node {i}, {node.op} of {node.shape}"
+    if (node.shape, node.dtype) != (there.shape, there.dtype):
+        raise Broken(stage, where, f"it became {there.op} of {there.shape}, {there.dtype}")
+    if old.known(i, node):
+        pairs = [(old.values[i], new.values[at])]
+    else:
+        if node.op != there.op or len(node.inputs) != len(there.inputs):
+            raise Broken(stage, where, f"no equation makes it {there.op}")
+        pairs = [(old.values[x], new.values[y]) for x, y in zip(node.inputs, there.inputs)]
+    for ours, theirs in pairs:
+        if ours is None and theirs is None:  # a kernel's bundle of results: its parts are compared
+            continue
+        if ours is None or theirs is None:
+            raise Broken(stage, where, "it reads what is gone")
+        eps = float(np.finfo(node.dtype).eps) if node.dtype is not None and node.dtype.kind == "f" else EPS
+        apart = abs(ours.numbers - theirs.numbers)
+        if not (apart <= ours.bound(eps) + theirs.bound(eps)).all():
+            raise Broken(stage, where, f"{there.op} differs by {apart.max():.3g} on integers up to 7")
+    value = new.values[at]
+    new.values[at] = None if value is None else Value(value.numbers, abs(value.numbers))
+
+
+class _Values:
+    """What is known of a program's nodes so far; None for what has no numbers."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.values: dict[int, Value | None] = {}
+
+    def compute(self, i: int, rng: np.random.Generator) -> None:
+        """Node i, a free variable where it isn't a polynomial."""
+        node = self.program.nodes[i]
+        if not self.known(i, node):
+            self.values[i] = None if node.dtype is None else _free(node, rng)
+
+    def shrink(self, i: int, rng: np.random.Generator) -> None:
+        """A free variable in place of numbers that have grown."""
+        value = self.values[i]
+        if value is not None and np.any(value.positive > LARGEST):
+            self.values[i] = _free(self.program.nodes[i], rng)
+
+    def known(self, i: int, node: Node) -> bool:
+        """Compute node i from its inputs, if it is a polynomial of them."""
+        if node.value is not None and node.dtype.kind in "fiub":
+            finite = np.nan_to_num(node.value.astype(float), nan=1.0, posinf=2.0, neginf=-2.0)
+            self.values[i] = Value(finite, abs(finite))
+            return True
+        given = [self.values.get(x) for x in node.inputs]
+        if not given or isinstance(node.op, Constant) or node.dtype is None or any(x is None for x in given):
+            return False
+        found = _polynomial(node, [x for x in given if x is not None])
+        if found is not None:
+            self.values[i] = found
+        return found is not None
+
+
+def _free(node: Node, rng: np.random.Generator) -> Value:
+    numbers = rng.integers(1, 8, node.shape).astype(float)  # of one sign: sums don't vanish by chance
+    return Value(numbers, abs(numbers))
+
+
+def _polynomial(node: Node, given: list[Value]) -> Value | None:
+    """The node's value, if its operation adds, multiplies or moves numbers."""
+    op, x = node.op, given[0]
+    added, weights = max(v.added for v in given), max(v.weights for v in given)
+    compute: Any = op
+    if op.view or isinstance(op, (Copy, Cast)):
+        move: Any = op if op.view else (lambda y: y)
+        return Value(move(x.numbers), move(x.positive), added, weights)
+    if isinstance(op, Contract):
+        inner = math.prod(n for n, k in zip(x.numbers.shape, op.a) if k not in op.out)
+        added, weights = sum(v.added for v in given) + inner, sum(v.weights for v in given)
+    elif isinstance(op, Reduce) and op.name == "add":
+        added += x.numbers.size / max(1, node.size)
+    elif isinstance(op, Ufunc) and op.name in ("add", "subtract", "negative"):
+        plain = Ufunc("add" if op.name == "subtract" else "positive" if op.name == "negative" else op.name)
+        return Value(compute(*(v.numbers for v in given)), plain(*(v.positive for v in given)), added + 1, weights)
+    elif op in (Ufunc("multiply"), Scale()) and min(v.numbers.size for v in given) == 1:
+        added, weights = sum(v.added for v in given) + 1, sum(v.weights for v in given) + 1
+    elif op == Ufunc("divide") and given[1].numbers.size == 1 and given[1].numbers.all():
+        weights += 1
+    else:
+        return None
+    with np.errstate(all="ignore"):
+        numbers, positive = compute(*(v.numbers for v in given)), compute(*(v.positive for v in given))
+    return Value(numbers, positive, added, weights)
+
+
+def _last_readers(program: Program) -> list[list[int]]:
+    """For each node, what nobody reads after it."""
+    ends: dict[int, int] = {}
+    for i, node in enumerate(program.nodes):
+        ends.update(dict.fromkeys(node.inputs, i))
+    found: list[list[int]] = [[] for _ in program.nodes]
+    for x, i in ends.items():
+        found[i].append(x)
+    return found

@@ -1,0 +1,220 @@
+"""The fast replay: a program on the machine of `tinymeta_kernels/machine.py`, which leaves Python out of the loop.
+
+Memory is planned when the program is assembled and kept between calls, so a step allocates nothing but its results, and
+even those come from arrays that the caller has let go of: fresh memory costs a page fault for every 4 KB, which is half
+of a large step's time.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from tinymeta_kernels import _threads, machine
+from tinymeta_kernels.crew import crew
+
+from tinymeta.compile.place.assemble import Assembler, Step
+from tinymeta.compile.place.in_bounds import placed
+from tinymeta.compile.place.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
+from tinymeta.compile.program.operations import Call, Constant, Input, Operation
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.verify import checking
+from tinymeta.engine.tensor import Array
+
+WORTH_SHARING = 500_000  # operations and elements of a loop for each core: some 25 microseconds
+PATIENCE = 10_000  # operations of a loop for each pause (`crew.py`) spent on waiting for a second core: a few per cent
+
+_NUMBERS = np.array([0.0, 1.0])
+_held = [(np.empty(0), 0)]
+ALONE = [sys.getrefcount(entry[0]) for entry in _held][0]  # the count of an array that only such a list holds
+
+
+class Machine:
+    """A program ready to run on arrays."""
+
+    def __init__(self, program: Program) -> None:
+        assembled = Assembler(program, _threads._num_threads).assemble()
+        if checking():
+            placed(assembled, _threads._num_threads)
+        self._program = program = assembled.program
+        self._cores = _threads._num_threads
+        self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes
+        self._steps = [_Ready(step) for step in assembled.steps]
+        self._idle: list[Workspace] = []
+        self._constants: dict[int, Array] = {}
+        arguments = {}
+        for i, node in enumerate(program.nodes):
+            if isinstance(node.op, Constant):
+                self._constants[i] = np.ascontiguousarray(node.value).reshape(node.shape)
+            elif isinstance(node.op, Input):
+                arguments[node.op.position] = i
+        self._arguments = [arguments[position] for position in range(len(arguments))]
+        self._fresh = list(assembled.fresh)
+        self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in self._fresh])
+        self._columns = np.array([self._slots[i] for i in (*self._arguments, *self._fresh)], np.intp)
+        self._direct = [i in self._fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
+
+    def __call__(self, arguments: list[Array]) -> list[Array]:
+        space = self._workspace()
+        given = [_packed(x) for x in arguments]
+        fresh, addresses = self._recycled.take()
+        space.base[:, self._columns] = [*map(self._recycled.address, given), *addresses]
+        values: dict[int, Any] = dict(zip((*self._arguments, *self._fresh), (*given, *fresh)))
+        for step in self._steps:
+            if step.kind == "python":
+                with np.errstate(all="ignore"):
+                    for i in step.nodes:
+                        self._call(i, values, space)
+            else:
+                self._run(step, space)
+        results = [
+            values[i] if direct else np.array(self._value(i, values, space))
+            for i, direct in zip(self._program.results, self._direct)
+        ]
+        self._idle.append(space)
+        return results
+
+    def _run(self, step: _Ready, space: Workspace) -> None:
+        """A loop, on one core or on all."""
+        cores = min(self._cores, step.count, step.work // max(1, WORTH_SHARING))
+        if cores > 1:
+            patience = step.work // PATIENCE
+            base, work = space.base[:cores], space.work[:cores]
+            with _threads.one_blas_thread():
+                crew(self._cores).share(
+                    step.before, step.body, base, work, step.count, step.grain, step.block, patience
+                )
+        else:
+            if step.sums:
+                machine.run(step.before, _NUMBERS, space.base[0], 0, 1, 1, space.work[0])
+            machine.run(step.body, _NUMBERS, space.base[0], 0, step.count, step.block, space.work[0])
+        if step.sums:
+            for k in range(max(1, cores)):
+                code = step.rest if k else step.first
+                machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
+
+    def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
+        """An operation that the machine leaves to Python."""
+        node = self._program.nodes[i]
+        y = node.op(*(self._value(x, values, space) for x in node.inputs))  # type: ignore[operator]
+        if node.dtype is not None:
+            y = _packed(np.asarray(y))  # NumPy gives a scalar in place of an array of rank 0: it has no lasting address
+            if y.shape != node.shape or y.dtype != node.dtype:
+                raise TypeError(
+                    f"{_name(node.op)} gave {y.dtype}{y.shape} where it gave {node.dtype}{node.shape} when tm.compile "
+                    "recorded it: in a compiled function the shape and dtype of a result may depend on those of the "
+                    "arguments alone, not on their values"
+                )
+            space.base[:, self._slots[i]] = _address(y)
+        values[i] = y  # which keeps the memory alive until the call ends
+
+    def _value(self, i: int, values: dict[int, Any], space: Workspace) -> Any:
+        """The array of a node that outlives its loop."""
+        views = []
+        while i not in values and self._program.nodes[i].op.view:
+            views.append(self._program.nodes[i].op)
+            i = self._program.nodes[i].inputs[0]
+        if i in values or i in self._constants:
+            found = values[i] if i in values else self._constants[i]
+        else:
+            node, layout = self._program.nodes[i], self._layouts[i]
+            found = np.ndarray(node.shape, node.dtype, space.arena, layout.offset, layout.strides)
+        for view in reversed(views):
+            found = view(found)  # type: ignore[operator]
+        return found
+
+    def _workspace(self) -> Workspace:
+        """Memory for one run: what an earlier one has left, unless another thread is using it."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            space = Workspace(self._sizes, FIRST + len(self._slots), self._cores)
+            for i, x in self._constants.items():
+                space.base[:, self._slots[i]] = _address(x)
+            return space
+
+
+class Workspace:
+    """The memory of one run at a time, and each core's table of addresses."""
+
+    def __init__(self, sizes: tuple[int, int, int], slots: int, cores: int) -> None:
+        arena, scratch, partial = sizes
+        self.arena = _memory(arena)
+        self.own = [(_memory(scratch), _memory(partial)) for _ in range(cores)]
+        self.zero = np.zeros(4)  # as wide as any number
+        self.base = np.zeros((cores, slots), np.int64)
+        self.work = np.zeros((cores, machine.WORK), np.int64)
+        self.base[:, ARENA] = _address(self.arena)
+        self.base[:, ZERO] = _address(self.zero)
+        for row, (mine, sums) in zip(self.base, self.own):
+            row[SCRATCH], row[PARTIAL] = _address(mine), _address(sums)
+
+
+class _Ready:
+    """A step with its instructions as arrays."""
+
+    def __init__(self, step: Step) -> None:
+        self.kind, self.count, self.nodes = step.loop.kind, step.loop.count, step.loop.nodes
+        self.before, self.body, self.first, self.rest = (
+            np.array(code, np.int64) for code in (step.before, step.body, step.first, step.rest)
+        )
+        self.sums = bool(step.before)
+        self.block, self.work = step.block, step.work
+        self.grain = 64 if self.kind == "tiles" else 1
+
+
+class _Recycled:
+    """Arrays for results: those of an earlier run, once nobody else refers to them any more."""
+
+    KEPT = 8  # for each result; a training loop holds two generations of its state at a time
+
+    def __init__(self, kinds: list[tuple[tuple[int, ...], Any]]) -> None:
+        self._kept: list[tuple[Any, list[tuple[Array, int]]]] = [(kind, []) for kind in kinds]
+        self._addresses: dict[int, int] = {}  # by id: these arrays stay alive, so their ids are theirs
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[list[Array], list[int]]:
+        """An array for each result, which nobody else has, and its address."""
+        arrays, addresses = [], []
+        with self._lock:
+            for (shape, dtype), kept in self._kept:
+                for entry in kept:
+                    if sys.getrefcount(entry[0]) == ALONE and (entry[0].shape, entry[0].dtype) == (shape, dtype):
+                        break  # whoever had it may have set its shape
+                else:
+                    x = np.empty(shape, dtype)
+                    entry = x, _address(x)
+                    if len(kept) < self.KEPT:
+                        kept.append(entry)
+                        self._addresses[id(x)] = entry[1]
+                    del x
+                arrays.append(entry[0])
+                addresses.append(entry[1])
+        return arrays, addresses
+
+    def address(self, x: Array) -> int:
+        """Where the numbers of an array begin; quicker for one that was handed out here and came back."""
+        return self._addresses.get(id(x)) or _address(x)
+
+
+def _memory(size: int) -> Array:
+    """Bytes that begin at a multiple of 64."""
+    raw = np.empty(size + 64, np.uint8)
+    start = -_address(raw) % 64
+    return raw[start : start + size]
+
+
+def _address(x: Array) -> int:
+    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def _name(op: Operation) -> str:
+    """What the user calls an operation."""
+    return op.primitive.__name__ if isinstance(op, Call) else getattr(op, "name", type(op).__name__.lower())
+
+
+def _packed(x: Array) -> Array:
+    """The array itself if it is C-contiguous, else a copy that is."""
+    return x if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")

@@ -1,0 +1,140 @@
+"""A compiled function checks itself: on the first call of each recording, what the machine gave is compared.
+
+The right numbers are those of the eager run, which recording is anyway. If it let go of them (`recording.py`) they are
+those of the plain replay of the recorded program, for some of its tasks if it has any (`part.py`). A difference within
+the rounding of plain sums is none. Rounding has to explain any other, too (`rounding.py`); and where it may have turned
+a comparison, both sides run once more in float64: a kink that rounding moved is no fault, a wrong stride is.
+
+If there is a fault, the runs between say which stage made it:
+
+    translate   eager run           ≠  plain replay of the recorded program
+    rewrite     … of the recorded   ≠  plain replay of the program as it runs
+    machine     … as it runs        ≠  what the machine gave
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tinymeta.compile.program.program import Program
+from tinymeta.compile.run.part import FewTasks, part_of
+from tinymeta.compile.run.replay import Replay
+from tinymeta.compile.run.rounding import Rounding, unit, wide, widened
+from tinymeta.engine.tensor import Array
+
+Run = Callable[[list[Array]], list[Array]]
+LARGE = 1 << 31  # bytes that a plain replay may move, where neither the eager results nor a part will do
+
+
+class Verdict(NamedTuple):
+    """What the check of a recording found."""
+
+    stage: str | None  # that is at fault, if one is
+    said: str  # a few words for `report`
+
+
+class Case(NamedTuple):
+    """A recorded program, what is to run in its place, and arguments."""
+
+    recorded: Program
+    program: Program
+    executor: Callable[[Program], Run]
+    arguments: list[Array]
+    eager: list[Array] | None
+    part: FewTasks | None = None
+
+    def replayed(self, exact: bool = False) -> list[Array]:
+        """The plain replay of the recorded program (of a part of it, seen as the whole)."""
+        if self.part is None:
+            return _run(Replay, self.recorded, self.arguments, exact)
+        return self.part.seen(_run(Replay, self.part.program, self.part.arguments, exact))
+
+    def rewritten(self, exact: bool = False) -> list[Array]:
+        """The plain replay of the program as it runs."""
+        return _run(Replay, self.program, self._given, exact)
+
+    def executed(self) -> list[Array]:
+        """What the machine gives in float64."""
+        return _run(self.executor, self.program, self._given, True)
+
+    @property
+    def _given(self) -> list[Array]:
+        return self.arguments if self.part is None else self.part.repeated
+
+    def rounding(self) -> Rounding:
+        """That of the recorded program."""
+        if self.part is None:
+            return Rounding(self.recorded, self.arguments, lambda results: results, 1)
+        part = self.part
+        return Rounding(part.program, part.arguments, part.seen, part.tasks / part.kept)
+
+    def rounding_rewritten(self) -> Rounding:
+        """That of the program as it runs, whose sums may be others."""
+        return Rounding(self.program, self._given, lambda results: results, 1)
+
+
+def _run(executor: Callable[[Program], Run], program: Program, arguments: Sequence[Array], exact: bool) -> list[Array]:
+    if exact:
+        program, arguments = widened(program), [x.astype(wide(x.dtype)) for x in arguments]
+    return executor(program)(list(arguments))
+
+
+def compared(case: Case, run: Run, got: list[Array]) -> Verdict:
+    """Whether `got`, which `run` made of the arguments, is right."""
+    if case.eager is not None:
+        right, said = case.eager, "agrees with the eager run"
+    else:
+        part = part_of(case.recorded, case.arguments)
+        if part is not None:
+            case = case._replace(part=part)
+            got = run(part.repeated)
+            said = f"agrees with the plain replay, for {part.kept} of {part.tasks} tasks"
+        elif case.recorded.bytes() <= LARGE:
+            said = "agrees with the plain replay"
+        else:
+            return Verdict(None, "is not checked: too large to be run twice, and without tasks of which to check a few")
+        right = case.replayed()
+    judge = _Judge(case)
+    eps = unit(case.recorded)
+    if judge.rounding.plain(got, right, eps):
+        return Verdict(None, said)
+    stage = _fault(case, judge, got, right, eps)
+    return Verdict(stage, f"differs: {stage}") if stage else Verdict(None, f"{said}, as far as rounding lets it")
+
+
+class _Judge:
+    """Whether rounding explains a difference: that of the recorded program, or else that of the one that runs."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self.rounding = case.rounding()
+        self._other: Rounding | None = None
+
+    def explains(self, a: list[Array], b: list[Array], eps: float) -> bool:
+        if self.rounding.explains(a, b, eps):
+            return True
+        self._other = self._other or self._case.rounding_rewritten()
+        return self._other.explains(a, b, eps)
+
+
+def _fault(case: Case, judge: _Judge, got: list[Array], right: list[Array], eps: float) -> str | None:
+    """The stage that made a difference, if rounding didn't.
+
+    Where rounding explains it without turning a comparison, there is nothing to find. Else a kink that moved may hide a
+    fault: float64 decides.
+    """
+    if judge.rounding.explains(got, right, eps, kinks=False):
+        return None
+    exact = float(np.finfo(np.float64).eps)
+    wider = 0 < eps != exact and judge.rounding.exact
+    if wider and not judge.explains(case.executed(), replayed := case.replayed(True), exact):
+        return "machine" if judge.explains(case.rewritten(True), replayed, exact) else "rewrite"
+    if judge.explains(got, right, eps):
+        return None
+    replayed = case.replayed()
+    if case.eager is not None and not judge.explains(replayed, case.eager, eps):
+        return "translate"
+    return "machine" if judge.explains(case.rewritten(), replayed, eps) else "rewrite"

@@ -1,0 +1,1 @@
+"""Policies that learn: policy gradients, trust regions, and meta-learning over both."""

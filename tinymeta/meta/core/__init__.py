@@ -1,0 +1,1 @@
+"""The inner loop, the outer loop, and what both are measured by."""

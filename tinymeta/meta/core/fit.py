@@ -1,0 +1,200 @@
+"""`fit`: the outer loop, with progress, metrics, checkpoints and resume.
+
+Iteration i draws its tasks from a generator seeded with `(seed, i)`. So nothing about the random
+state needs saving, and a run that was killed goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import numpy as np
+
+from tinymeta.compile import compile
+from tinymeta.engine import tree
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.transforms import value_and_grad
+from tinymeta.io.save import load, save
+from tinymeta.meta.core.objective import Objective
+from tinymeta.optim.optimizer import Optimizer
+
+Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
+
+
+class Record(Protocol):
+    """Where a run's progress and results go: a folder of `tinymeta run`, or anything with the same few names."""
+
+    resume: bool
+
+    @property
+    def checkpoint(self) -> Path: ...
+    def progress(self, total: int, title: str = "", done: int = 0) -> AbstractContextManager[Any]: ...
+    def log(self, iteration: int, **metrics: float) -> None: ...
+
+
+def fit(
+    objective: Objective,
+    phi: Any,
+    tasks: Family,
+    *,
+    optimizer: Optimizer,
+    iterations: int,
+    meta_batch: int,
+    seed: int = 0,
+    run: Record | None = None,
+    executor: Executor | None = None,
+    chunks: int = 1,
+    compiled: bool = False,
+    save_every: float = 30.0,
+) -> Any:
+    """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
+
+    Parameters
+    ----------
+    objective
+        A scalar for a batch of episodes, a mean over tasks: any `Learner`, or see `tm.meta.maml`. If it has a
+        third parameter called `iteration`, it is told the number of the iteration, as a Tensor.
+    phi
+        The meta-parameters to start from: any pytree.
+    tasks
+        Has `sample(rng, tasks) -> episodes`.
+    optimizer
+        The outer rule.
+    iterations, meta_batch
+        How many outer steps to take, and how many tasks each sees.
+    seed
+        Decides all tasks that are drawn.
+    run
+        Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing.
+    executor, chunks
+        Split each batch of tasks into `chunks` equal parts and compute their gradients with `executor.map`
+        (one after the other if it is None). They are added in order, so the result depends on `chunks`, by
+        rounding, but not on the executor. For processes the objective must be importable: no lambda.
+    compiled
+        Record the step once and replay it (`tm.compile`). An objective whose Python decisions depend on values,
+        or that draws random numbers, needs False.
+    save_every
+        Seconds between checkpoints.
+
+    Returns
+    -------
+    Any
+        The meta-parameters after the last iteration.
+
+    Raises
+    ------
+    UserError
+        The loss is no longer a finite number, or the checkpoint does not fit.
+    """
+    if chunks < 1 or meta_batch % chunks:
+        raise UserError(f"a meta-batch of {meta_batch} tasks does not split into {chunks} equal parts")
+    state = optimizer.init(phi)
+    done = 0
+    if run is not None and run.resume and run.checkpoint.exists():
+        done, phi, state = _restored(run.checkpoint, phi, state)
+    told = "iteration" in inspect.signature(objective).parameters
+    step: Callable[..., Any] = partial(_step, objective, optimizer)
+    if executor is not None or chunks > 1:
+        step = _spread(objective, optimizer, executor, chunks, compiled)
+    elif compiled:
+        step = compile(step)
+    every = max(1, iterations // 500)
+    window: list[float] = []
+    saved = time.monotonic()
+    # A diverging loss is told below, in words; NumPy's warnings on the way there would drown them.
+    with run.progress(iterations, done=done) if run is not None else nullcontext() as bar, np.errstate(all="ignore"):
+        try:
+            for i in range(done, iterations):
+                episodes = tasks.sample(np.random.default_rng((seed, i)), meta_batch)
+                iteration = [Tensor(np.array(float(i)))] if told else []
+                phi_next, state_next, value = step(phi, state, episodes, *iteration)
+                loss = float(value)
+                if not math.isfinite(loss):
+                    raise UserError(_diverged(loss, i, run is not None and done > 0))
+                if run is not None:
+                    window.append(loss)
+                    if (i + 1) % every == 0 or i + 1 == iterations:
+                        run.log(i + 1, loss=float(np.mean(window)))  # before the step counts: no stop loses a line
+                        window.clear()
+                phi, state, done = phi_next, state_next, i + 1
+                if run is None or bar is None:
+                    continue
+                bar.advance(loss=loss)
+                if time.monotonic() - saved > save_every:
+                    _save(run.checkpoint, done, phi, state)
+                    saved = time.monotonic()
+        finally:
+            if run is not None:
+                _save(run.checkpoint, done, phi, state)
+    return phi
+
+
+def trained(checkpoint: Path, like: Any) -> Any:
+    """The meta-parameters that `fit` left in a checkpoint; `like` is a tree of the same structure and shapes."""
+    return load(checkpoint, like, within="phi")
+
+
+def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, *batch: Any) -> tuple[Any, Any, Tensor]:
+    """One outer step on a batch: the episodes and, if the objective asks for it, the iteration."""
+    value, grads = value_and_grad(objective)(phi, *batch)
+    phi, state = optimizer.update(grads, state, phi)
+    return phi, state, value
+
+
+def _spread(
+    objective: Objective, optimizer: Optimizer, executor: Executor | None, chunks: int, compiled: bool
+) -> Callable[..., Any]:
+    """`_step` by parts of the batch, whose gradients are independent of one another."""
+    map_ = map if executor is None else executor.map
+    job = uuid4().hex
+
+    def step(phi: Any, state: Any, episodes: Any, *iteration: Any) -> tuple[Any, Any, Tensor]:
+        parts = [tree.map(lambda a, k=k: np.array_split(a, chunks)[k], episodes) for k in range(chunks)]
+        one = partial(_gradient, job, objective, compiled, phi)
+        value, grads = _sum(list(map_(one, parts, *([x] * chunks for x in iteration))))
+        phi, state = optimizer.update(tree.map(lambda g: g * (1.0 / chunks), grads), state, phi)
+        return phi, state, value * (1.0 / chunks)
+
+    return step
+
+
+def _sum(trees: list[Any]) -> Any:
+    total = trees[0]
+    for other in trees[1:]:
+        total = tree.map(lambda a, b: a + b, total, other)
+    return total
+
+
+_gradients: dict[str, Callable[..., Any]] = {}  # the latest job's, kept in every worker process
+
+
+def _gradient(job: str, objective: Objective, compiled: bool, phi: Any, *batch: Any) -> Any:
+    """Value and gradient of one part. A worker process records the program of a job once, however often it is asked."""
+    if job not in _gradients:
+        _gradients.clear()
+        _gradients[job] = compile(value_and_grad(objective)) if compiled else value_and_grad(objective)
+    return _gradients[job](phi, *batch)
+
+
+def _save(path: Path, done: int, phi: Any, state: Any) -> None:
+    save(path, {"iteration": np.int64(done), "phi": phi, "state": state})
+
+
+def _restored(path: Path, phi: Any, state: Any) -> tuple[int, Any, Any]:
+    found = load(path, {"iteration": np.int64(0), "phi": phi, "state": state})
+    return int(found["iteration"]), found["phi"], found["state"]
+
+
+def _diverged(loss: float, iteration: int, kept: bool) -> str:
+    keeps = "; the checkpoint holds the state before it" if kept else ""
+    return f"the loss is {loss} in iteration {iteration}: lower a learning rate or clip the gradients{keeps}"

@@ -1,0 +1,116 @@
+"""`Learner`: an algorithm that learns a task from its support set, and that is itself learned from tasks.
+
+    learn(phi, support) → model,   then the loss of that model on the query set.
+
+Every algorithm of this package is a Learner, whether it takes gradient steps (`GradientLearner`), compares
+with the support set (`protonet.py`) or reads it (`incontext.py`). So training, measuring and predicting
+are written once:
+
+    learner = tm.meta.ProtoNet(ways=5, network=network)
+    phi = tm.meta.fit(learner, learner.init(rng), tasks, optimizer=…, iterations=…, meta_batch=…)
+    accuracy = tm.meta.evaluate(learner, tm.meta.inductive(tm.nn.accuracy), phi, episodes)
+    labels = learner.models(phi, support)[-1](new_images).argmax(-1)
+
+Learners are frozen dataclasses of plain settings, so they travel to worker processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.adapt import Loss
+from tinymeta.meta.core.objective import over_tasks
+from tinymeta.nn.losses import cross_entropy, mse_loss
+
+Network = Callable[[np.random.Generator], Any]
+Model = Callable[[Any], Any]
+
+
+def classification(model: Model, batch: Any) -> Tensor:
+    """The cross-entropy of `model(x)`, logits, with the labels y of a batch (x, y)."""
+    x, labels = batch
+    return cross_entropy(model(x), labels)
+
+
+def regression(model: Model, batch: Any) -> Tensor:
+    """The mean squared error of `model(x)` on a batch (x, y)."""
+    x, y = batch
+    return mse_loss(model(x), y)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Base class: a subclass says in `learn` what it makes of a support set.
+
+    Parameters
+    ----------
+    loss
+        `loss(model, (x, y))`, a scalar.
+    network
+        Draws the network's first weights: a function of a random generator. Only `init` needs it.
+    """
+
+    loss: Loss = classification
+    network: Network | None = field(default=None, kw_only=True)
+
+    def init(self, rng: np.random.Generator) -> Any:
+        """The meta-parameters before training."""
+        return self.weights(rng)
+
+    def weights(self, rng: np.random.Generator) -> Any:
+        """A freshly drawn network."""
+        if self.network is None:
+            raise UserError(
+                f"{type(self).__name__} has no network to start from: pass network=, a function from a random "
+                "generator to a model, or give fit meta-parameters of your own"
+            )
+        return self.network(rng)
+
+    def learn(self, phi: Any, support: Any) -> Model:
+        """What the learner makes of a support set (x, y): a function from x to outputs, differentiable in `phi`."""
+        raise UserError(f"{type(self).__name__} defines no learn(phi, support): say there what a task's model is")
+
+    def models(self, phi: Any, support: Any) -> list[Model]:
+        """What it makes of a support set when it is put to the test: one model for each of its stages."""
+        return [self.learn(phi, support)]
+
+    def task_loss(self, phi: Any, episode: Any) -> Tensor:
+        """The loss on one task's query set, having learned from its support set."""
+        return self.loss(self.learn(phi, episode.support), episode.query)  # type: ignore[no-any-return]
+
+    def __call__(self, phi: Any, episodes: Any) -> Tensor:
+        """The objective that `fit` minimises: the mean `task_loss` of a batch of episodes."""
+        return over_tasks(self.task_loss)(phi, episodes)
+
+
+@dataclass(frozen=True)
+class GradientLearner(Learner):
+    """Base class of what learns a task by gradient steps; a subclass says in `path` where they lead.
+
+    Parameters
+    ----------
+    steps
+        How many steps to take in training.
+    test_steps
+        How many when put to the test; as many if None.
+    """
+
+    steps: int = field(default=1, kw_only=True)
+    test_steps: int | None = field(default=None, kw_only=True)
+
+    def path(self, phi: Any, support: Any, steps: int) -> list[Model]:
+        """The models after 0, 1, …, `steps` steps on a support set."""
+        raise UserError(f"{type(self).__name__} defines no path(phi, support, steps): say there where the steps lead")
+
+    def learn(self, phi: Any, support: Any) -> Model:
+        return self.path(phi, support, self.steps)[-1]
+
+    def models(self, phi: Any, support: Any) -> list[Model]:
+        """The models after 0, 1, …, `test_steps` steps."""
+        return self.path(phi, support, self.steps if self.test_steps is None else self.test_steps)

@@ -1,0 +1,53 @@
+"""Outer objectives: from a loss per task to a number for a batch of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tinymeta.engine import tree
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.vmap import vmap
+from tinymeta.meta.core.adapt import Differentiate, Loss, adapt
+from tinymeta.meta.learners.reptile import towards
+
+Objective = Callable[..., Tensor]  # (phi, episodes), or (phi, episodes, iteration)
+
+
+def over_tasks(one: Callable[[Any, Any], Tensor]) -> Objective:
+    """The mean of `one(phi, episode)` over a batch of episodes, computed for all of them at once."""
+    return partial(_mean, one)
+
+
+def _mean(one: Callable[[Any, Any], Tensor], phi: Any, episodes: Any) -> Tensor:
+    return vmap(one, in_axes=(None, 0))(phi, episodes).mean()  # type: ignore[no-any-return]
+
+
+def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentiate = "exact", **options: Any) -> Tensor:
+    """One task's query loss after adapting `phi` to its support set (Finn et al. 2017, eq. 1).
+
+    Its gradient in `phi` is what `differentiate` says; with `"reptile"`, φ − φ̃. `options` go to `adapt`
+    (`rule=`, `steps=`, `only=`, `parts=`).
+    """
+    adapted = adapt(loss, phi, episode.support, differentiate=differentiate, **options)
+    if differentiate == "reptile":
+        adapted = tree.map(stop_gradient, adapted)
+        return towards(phi, adapted, loss(adapted, episode.query))
+    return loss(adapted, episode.query)  # type: ignore[no-any-return]
+
+
+def both_sets_loss(loss: Loss, phi: Any, episode: Any) -> Tensor:
+    """One task's mean loss with no adaptation, on the support and the query set alike."""
+    return 0.5 * (loss(phi, episode.support) + loss(phi, episode.query))  # type: ignore[no-any-return]
+
+
+def maml(loss: Loss, **options: Any) -> Objective:
+    """MAML's objective, the mean `query_loss`, for parameters of your own; see `tm.meta.MAML` for the whole learner."""
+    return over_tasks(partial(query_loss, loss, **options))
+
+
+def joint(loss: Loss) -> Objective:
+    """Joint training's objective, the mean `both_sets_loss`: what meta-learning is compared with."""
+    return over_tasks(partial(both_sets_loss, loss))

@@ -1,0 +1,1 @@
+"""Algorithms that learn a task from its support set, one a file."""

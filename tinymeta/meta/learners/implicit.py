@@ -1,0 +1,78 @@
+"""Implicit MAML (Rajeswaran, Finn, Kakade & Levine 2019): the meta-gradient from where the inner loop ended.
+
+The inner problem is kept close to its start (eq. 3),
+
+    θ*(φ) = argmin L(θ) + λ/2 ‖θ − φ‖²,            so     ∇L(θ*) + λ(θ* − φ) = 0,
+
+and differentiating that condition instead of the steps that solved it gives (Lemma 1)
+
+    dθ*/dφ = (I + H/λ)⁻¹,        H = ∇²L(θ*).
+
+The product of this with the query gradient is computed by conjugate gradients, each iteration of which
+takes one Hessian-vector product (Algorithm 2). No inner step is kept in memory. How far θ* is from
+stationary and how many iterations there are bound the error (Theorem 1); nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tinymeta.engine import tree
+from tinymeta.engine.custom import custom_vjp
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.transforms import grad, vjp
+from tinymeta.meta.core.conjugate import conjugate_gradients
+from tinymeta.ops.elementwise import square
+from tinymeta.ops.reduce import sum
+
+Inner = Callable[[Any, Any], Any]
+
+
+class Implicit(NamedTuple):
+    """`differentiate=Implicit(lam, cg, damping)`: λ, how many conjugate gradient iterations to spend, and caution.
+
+    Where a few steps end there is no minimum, and H + λI may have negative eigenvalues, which conjugate gradients
+    do not bear. `damping` is added to λ in Lemma 1, not in the inner problem; with 0 the gradient is exact at a
+    minimum.
+    """
+
+    lam: float = 2.0
+    cg: int = 5
+    damping: float = 0.0
+
+
+def proximal(inner: Inner, phi: Any, lam: float) -> Inner:
+    """L(θ) + λ/2 ‖θ − φ‖², the inner objective of eq. 3."""
+
+    def regularised(theta: Any, batch: Any) -> Any:
+        distance: Any = 0.0
+        for t, p in zip(tree.leaves(theta), tree.leaves(phi)):
+            distance = distance + sum(square(t - p))
+        return inner(theta, batch) + 0.5 * lam * distance
+
+    return regularised
+
+
+def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, how: Implicit) -> Any:
+    """`solution`, as a function of everything that the condition F = ∇L(θ*) + λ(θ* − φ) = 0 depends on.
+
+    Where F moves by dF, θ* moves by −(H + λI)⁻¹ dF: of `phi` that makes Lemma 1, and Tensors that `loss`
+    takes from around it (a learned loss, weights on examples) get their gradient in the same way.
+    Good for first derivatives of the result.
+    """
+    solution = tree.map(stop_gradient, solution)
+    stiffness = how.lam + how.damping
+
+    def solved(g: Any, y: Any, condition: Any) -> Any:
+        _, hessian = vjp(grad(loss), solution)  # recorded once: every product below is one sweep
+
+        def product(v: Any) -> Any:
+            return tree.map(lambda hv, v: hv + stiffness * v, hessian(v)[0], v)
+
+        return tree.map(lambda x: -x, conjugate_gradients(product, g, how.cg))
+
+    no_change = custom_vjp(lambda condition: tree.map(lambda f: f * 0, condition), solved)
+    condition = tree.map(lambda g, t, p: g + stiffness * (t - p), grad(loss)(solution), solution, phi)
+    return tree.map(lambda t, d: t + d, solution, no_change(condition))

@@ -1,0 +1,65 @@
+"""How good an implicit meta-gradient is, by the work spent on it: the curves of Rajeswaran et al. (2019, § 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from tinymeta.engine import tree
+from tinymeta.engine.transforms import grad
+from tinymeta.meta.core.adapt import Loss, adapt
+from tinymeta.meta.core.objective import query_loss
+from tinymeta.meta.learners.implicit import Implicit, proximal
+from tinymeta.optim.clip import global_norm
+from tinymeta.optim.optimizer import Optimizer
+
+
+def meta_gradient_errors(
+    loss: Loss,
+    phi: Any,
+    episode: Any,
+    exact: Any,
+    *,
+    rule: Optimizer,
+    lam: float,
+    steps: Sequence[int],
+    cg: Sequence[int] = (1, 2, 5),
+) -> dict[str, list[float]]:
+    """Errors of the meta-gradient at one task for each number of inner steps, in several ways to compute it.
+
+    All ways descend the same inner problem, `loss` + λ/2 ‖θ − φ‖² (eq. 3).
+
+    Parameters
+    ----------
+    exact
+        The meta-gradient at the true minimum of the inner problem: a tree like `phi`.
+    rule, lam, steps, cg
+        The inner rule, λ, the numbers of inner steps, and those of conjugate gradient iterations.
+
+    Returns
+    -------
+    dict
+        For `"implicit, K CG"`, `"unrolled"` and `"first-order"`, ‖g − exact‖/‖exact‖ for each entry of `steps`.
+    """
+    ways = {f"implicit, {k} CG": partial(_implicit, how=Implicit(lam, k)) for k in cg}
+    ways |= {"unrolled": partial(_unrolled, lam, "exact"), "first-order": partial(_unrolled, lam, "first_order")}
+    return {
+        name: [_distance(grad(partial(value, loss, rule=rule, steps=k))(phi, episode), exact) for k in steps]
+        for name, value in ways.items()
+    }
+
+
+def _implicit(loss: Loss, phi: Any, episode: Any, *, how: Implicit, **options: Any) -> Any:
+    return query_loss(loss, phi, episode, differentiate=how, **options)
+
+
+def _unrolled(lam: float, differentiate: str, loss: Loss, phi: Any, episode: Any, **options: Any) -> Any:
+    """The query loss after steps down the same inner problem, in which φ is no constant."""
+    inner = proximal(loss, phi, lam)
+    return loss(adapt(inner, phi, episode.support, differentiate=differentiate, **options), episode.query)
+
+
+def _distance(g: Any, exact: Any) -> float:
+    difference = tree.map(lambda a, b: a - b, g, exact)
+    return float(global_norm(difference) / global_norm(exact))

@@ -1,0 +1,56 @@
+"""MAML (Finn, Abbeel & Levine 2017): weights from which a few gradient steps fit any task.
+
+    θ'ᵢ = θ − α ∇ L_support,ᵢ(θ)               inner step, or several              (§ 2.2)
+    θ ← θ − β ∇_θ Σᵢ L_query,ᵢ(θ'ᵢ)            outer step                          (eq. 1)
+
+φ is θ itself. By the chain rule the meta-gradient of one inner step is (I − αHᵢ) ∇L_query,ᵢ(θ'ᵢ); first-order
+MAML (§ 5.2) drops αHᵢ. Which of them, or the implicit gradient, or Reptile's, is the word `differentiate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.adapt import Differentiate, Only, adapt
+from tinymeta.meta.core.learner import GradientLearner, Model
+from tinymeta.meta.core.objective import both_sets_loss, query_loss
+from tinymeta.optim.optimizer import Optimizer
+
+
+@dataclass(frozen=True)
+class MAML(GradientLearner):
+    """Learn the initial weights.
+
+    Parameters
+    ----------
+    rule
+        The inner update rule, for instance `tm.optim.SGD(0.4)`.
+    differentiate, only, parts
+        As in `adapt`.
+    """
+
+    rule: Optimizer = field(kw_only=True)
+    differentiate: Differentiate = field(default="exact", kw_only=True)
+    only: Only = field(default=None, kw_only=True)
+    parts: int = field(default=1, kw_only=True)
+
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The options of `adapt`, but for the number of steps."""
+        return {"rule": self.rule, "differentiate": self.differentiate, "only": self.only, "parts": self.parts}
+
+    def path(self, phi: Any, support: Any, steps: int) -> list[Model]:
+        return adapt(self.loss, phi, support, steps=steps, path=True, **self.inner)  # type: ignore[no-any-return]
+
+    def task_loss(self, phi: Any, episode: Any) -> Tensor:
+        return query_loss(self.loss, phi, episode, steps=self.steps, **self.inner)
+
+
+@dataclass(frozen=True)
+class Joint(MAML):
+    """Joint training, what MAML is compared with: no task is adapted to before the test."""
+
+    def task_loss(self, phi: Any, episode: Any) -> Tensor:
+        return both_sets_loss(self.loss, phi, episode)

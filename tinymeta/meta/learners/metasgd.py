@@ -1,0 +1,56 @@
+"""Meta-SGD (Li, Zhou, Chen & Li 2017): learn where to start, and for every weight how far to go.
+
+    θ' = θ − α ∘ ∇L_support(θ)                              (eq. 2; ∘: element by element)
+    min over θ and α of  E[L_query(θ')]                     (eq. 3)
+
+φ is the pair (θ, α). A negative entry of α climbs, so α holds directions as well as step sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.adapt import Differentiate, adapt
+from tinymeta.meta.core.learner import GradientLearner, Model
+from tinymeta.optim.sgd import SGD
+
+
+class WeightsAndSteps(NamedTuple):
+    """φ: the initial weights θ and the step sizes α."""
+
+    theta: Any
+    alpha: Any
+
+
+@dataclass(frozen=True)
+class MetaSGD(GradientLearner):
+    """Learn the initial weights and a step size for each of them.
+
+    Parameters
+    ----------
+    alpha
+        The first step sizes are uniform between these two, the same within a tensor; a pair of equal numbers
+        starts all at one value.
+    differentiate
+        As in `adapt`; of a `"first_order"` gradient the part in α is still exact for one step.
+    """
+
+    alpha: tuple[float, float] = field(default=(0.005, 0.1), kw_only=True)
+    differentiate: Differentiate = field(default="exact", kw_only=True)
+
+    def init(self, rng: np.random.Generator) -> WeightsAndSteps:
+        theta = self.weights(rng)
+        return WeightsAndSteps(theta, tree.map(lambda p: _filled(p, rng.uniform(*self.alpha)), theta))
+
+    def path(self, phi: WeightsAndSteps, support: Any, steps: int) -> list[Model]:
+        how: dict[str, Any] = {"rule": SGD(phi.alpha), "differentiate": self.differentiate}
+        return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
+
+
+def _filled(p: Tensor, value: float) -> Tensor:
+    return Tensor(np.full(p.shape, value, p.dtype))

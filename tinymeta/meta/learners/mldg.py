@@ -1,0 +1,55 @@
+"""MLDG (Li, Yang, Song & Hospedales 2018, "Learning to Generalize"): learn what also holds in domains not trained on.
+
+    F(θ)   the mean loss on some of the training domains                           (eq. 1)
+    G(θ)   the mean loss on the others, which stand for domains not yet seen       (eq. 2)
+    min over θ of  F(θ) + β G(θ − α ∇F(θ))                                         (eq. 3)
+                 = F(θ) + β G(θ) − αβ ∇F(θ) · ∇G(θ) + O(α²)
+
+so a step for some domains must be one for the others as well. Where their gradients disagree, θ leans on something
+that does not hold everywhere. Which domains are F's is drawn anew in every iteration. Nothing is adapted in the
+test: θ itself is the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinymeta.engine import tree
+from tinymeta.engine.errors import user_site
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.adapt import Loss, adapt
+from tinymeta.optim.sgd import SGD
+
+
+def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Callable[[Any, Any], Tensor]:
+    """MLDG's objective, a function of θ and a batch.
+
+    Parameters
+    ----------
+    loss
+        `loss(theta, batch)`, a mean over all leading axes, as the losses of `tm.nn` are.
+    held_out
+        How many domains are G's: the last ones along the first axis of the batch's arrays. Draw the domains of each
+        batch in random order, equally many examples of each.
+    alpha, beta
+        The size of the step for F, and the weight of G after it.
+
+    Raises
+    ------
+    ValueError
+        The batch has no domain left for F.
+    """
+
+    def objective(theta: Any, batch: Any) -> Tensor:
+        domains = len(tree.leaves(batch)[0])
+        if not 0 < held_out < domains:
+            raise ValueError(
+                f"mldg holds out {held_out} of {domains} domains, and needs at least one in either part ({user_site()})"
+            )
+        seen = tree.map(lambda a: a[:-held_out], batch)
+        unseen = tree.map(lambda a: a[-held_out:], batch)
+        ahead = adapt(loss, theta, seen, rule=SGD(alpha), steps=1)
+        return loss(theta, seen) + beta * loss(ahead, unseen)  # type: ignore[no-any-return]
+
+    return objective

@@ -1,0 +1,48 @@
+"""Prototypical networks (Snell, Swersky & Zemel 2017): every class is the mean of its examples' embeddings.
+
+    c_k = mean of f(xᵢ) over the support examples of class k               (eq. 1)
+    p(y = k | x) = softmax_k(−‖f(x) − c_k‖²)                               (eq. 2)
+
+φ is the embedding f. Nothing is adapted: learning a task is one forward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.classes import members
+from tinymeta.meta.core.learner import Learner, Model
+from tinymeta.ops.elementwise import square
+from tinymeta.ops.reduce import sum
+
+
+@dataclass(frozen=True)
+class ProtoNet(Learner):
+    """Learn an embedding in which classes are round.
+
+    Parameters
+    ----------
+    ways
+        Classes per task. The test may have another number than training: `dataclasses.replace(learner, ways=20)`.
+    """
+
+    ways: int = field(default=5, kw_only=True)
+
+    def learn(self, phi: Any, support: Any) -> Model:
+        x, labels = support
+        prototypes = class_means(phi(x), labels, self.ways)
+        return lambda x: -squared_distances(phi(x), prototypes)
+
+
+def class_means(embeddings: Tensor, labels: Any, ways: int) -> Tensor:
+    """The mean embedding of every class: (n, features) and (n,) give (ways, features)."""
+    mine = members(labels, ways, embeddings.dtype, "a prototypical network")
+    return (mine.mT @ embeddings) / sum(mine, 0).expand_dims(-1)  # type: ignore[no-any-return]
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """‖aᵢ − bⱼ‖² for all pairs: (m, features) and (n, features) give (m, n)."""
+    lengths = sum(square(a), -1).expand_dims(-1) + sum(square(b), -1).expand_dims(-2)
+    return lengths - 2.0 * (a @ b.mT)  # type: ignore[no-any-return]

@@ -1,0 +1,77 @@
+"""Learning online: predict, be told, take a step, all along a stream (Dawid 1984 calls the loss prequential).
+
+    θ_{t+1} = θ_t − α ∘ ∇L_t(θ_t)                what the learner does with what it is told at time t
+    min over θ_0 and log α of  E[Σ_t L_t(θ_t)]   what is meta-learned: where to start, and how far to go
+
+L_t is counted before the step that learns from it, so nothing is judged by what it has seen. One step size for each
+weight is Meta-SGD's idea (Li et al. 2017); that the step sizes answer for all later losses of a stream, La-MAML's
+(Gupta, Yadav & Paull 2020). Their logarithms are learned, as in IDBD (Sutton 1992): a step size stays positive, and
+changes by a factor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.compile import compile
+from tinymeta.engine import tree
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.transforms import value_and_grad
+from tinymeta.engine.vmap import vmap
+from tinymeta.meta.core.adapt import Loss
+from tinymeta.ops.elementwise import exp
+from tinymeta.ops.shape import stack
+
+
+class StartAndPace(NamedTuple):
+    """φ: the first weights θ₀, and the logarithm of each one's step size."""
+
+    theta: Any
+    log_alpha: Any
+
+
+@dataclass(frozen=True)
+class OnlineMetaSGD:
+    """The objective that `fit` minimises, and the learner that it makes.
+
+    Parameters
+    ----------
+    loss
+        `loss(model, batch)`, a scalar.
+    """
+
+    loss: Loss
+
+    def __call__(self, phi: StartAndPace, streams: Any) -> Tensor:
+        """The mean loss along a batch of streams: trees whose arrays have the axes (streams, times, …)."""
+        follow = vmap(self.follow, in_axes=(None, None, 0))
+        mean: Tensor = follow(phi.theta, phi.log_alpha, streams)[0].mean()
+        return mean
+
+    def follow(self, theta: Any, log_alpha: Any, stream: Any) -> tuple[Tensor, Any]:
+        """The losses along one stream, each before the step that learns from it, and the last weights."""
+        alpha, losses = tree.map(exp, log_alpha), []
+        for t in range(tree.leaves(stream)[0].shape[0]):
+            value, grads = value_and_grad(self.loss)(theta, tree.map(lambda a, t=t: a[t], stream))
+            theta = tree.map(lambda p, a, g: p - a * g, theta, alpha, grads)
+            losses.append(value)
+        return stack(losses), theta
+
+    def losses(self, phi: StartAndPace, streams: Any, *, at_once: int = 10) -> Array:
+        """`follow` along streams of any length, recorded for `at_once` times: shape (streams, times)."""
+        count, times = tree.leaves(streams)[0].shape[:2]
+        theta = tree.map(lambda p: np.broadcast_to(np.asarray(p), (count, *p.shape)), phi.theta)
+        parts = []
+        for begin in range(0, times, at_once):
+            part = tree.map(lambda a, begin=begin: a[:, begin : begin + at_once], streams)
+            found, theta = self._follow_each(theta, phi.log_alpha, part)
+            parts.append(found.numpy())
+        return np.concatenate(parts, 1)
+
+    @cached_property
+    def _follow_each(self) -> Any:
+        return compile(vmap(self.follow, in_axes=(0, None, 0)))

@@ -1,0 +1,1 @@
+"""Learning the learning rule: step sizes, losses, optimizers, strategies, and the data themselves."""

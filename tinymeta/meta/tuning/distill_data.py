@@ -1,0 +1,85 @@
+"""Learning the data: a handful of synthetic examples, made by back-propagating through training.
+
+Dataset distillation (Wang, Zhu, Torralba & Efros 2018):
+
+    θₖ₊₁ = θₖ − ηₖ ∇ ℓ(x̃, θₖ),   k = 0 … K − 1           training on the synthetic examples x̃        (eq. 2)
+    min over x̃, η of  E over θ₀ of  ℓ(x, θ_K)             judged by real ones x                        (eq. 4)
+
+φ is the pair (x̃, η). θ₀ is drawn anew in every iteration, so what is learned is good for networks that start
+anywhere; the gradient runs back through all K steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.meta.core.adapt import Loss, adapt
+from tinymeta.meta.core.objective import over_tasks
+from tinymeta.ops.elementwise import exp
+from tinymeta.optim.sgd import SGD
+
+
+class Synthetic(NamedTuple):
+    """φ: the examples, and the logarithm of the step size of every training step."""
+
+    examples: Any  # (count, …)
+    log_rates: Any  # (steps,)
+
+
+def distilled(loss: Loss, phi: Synthetic, labels: Any, theta: Any) -> Any:
+    """θ_K: the network `theta` trained on the synthetic examples with their `labels` (eq. 2)."""
+    for k in range(len(phi.log_rates)):
+        theta = adapt(loss, theta, (phi.examples, labels), rule=SGD(exp(phi.log_rates[k])), steps=1)
+    return theta
+
+
+def distillation(loss: Loss, labels: Any) -> Callable[[Any, Any], Tensor]:
+    """The objective (φ, trials): the mean real loss of networks trained on the synthetic examples (eq. 4)."""
+
+    def one(phi: Synthetic, trial: Trial) -> Tensor:
+        return loss(distilled(loss, phi, labels, trial.theta), trial.real)  # type: ignore[no-any-return]
+
+    return over_tasks(one)
+
+
+class Trial(NamedTuple):
+    """A network to train and real examples to judge it by; with a leading axis, many of them."""
+
+    theta: Any
+    real: Any
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Random networks, each with a random batch of real examples: what distillation samples from.
+
+    Parameters
+    ----------
+    network
+        Draws θ₀: a function of a random generator.
+    x, labels
+        The real training examples.
+    batch
+        Real examples per trial.
+    """
+
+    network: Callable[[np.random.Generator], Any]
+    x: Array
+    labels: Array
+    batch: int
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Trial:
+        """`tasks` networks and as many batches."""
+        chosen = rng.integers(len(self.x), size=(tasks, self.batch))
+        return Trial(self.networks(rng, tasks), (self.x[chosen], self.labels[chosen]))
+
+    def networks(self, rng: np.random.Generator, tasks: int) -> Any:
+        """`tasks` networks as one tree whose leaves have a leading axis."""
+        drawn = [self.network(rng) for _ in range(tasks)]
+        return tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *drawn)

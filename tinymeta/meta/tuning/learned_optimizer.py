@@ -1,0 +1,175 @@
+"""Learned update rules: f(θ; φ), an optimizer that is a small network (Andrychowicz et al. 2016).
+
+    θ_{t+1} = θ_t + g_t,     (g_t, h_{t+1}) = m(∇_t, h_t; φ)            (eq. 2 and 3: m is shared by all coordinates)
+    min over φ of  Σ_t w_t f(θ_t)                                        (eq. 3)
+
+φ is the network m. Each coordinate of θ is an example in its batch and has a state of its own, so a rule with two
+thousand numbers trains a model of any size. The gradients ∇_t count as constants (the dashed edges of their figure 2),
+which saves the second derivatives of f, and φ is trained on windows of a few steps: where a window begins, θ and h are
+constants too (truncated back-propagation through time).
+
+What the network sees of a coordinate (`seen`)
+
+    log|∇|/p and sign ∇, or −1 and e^p ∇ where |∇| < e^−p                 (their appendix A, p = 10)
+    ∇/√v̂, and m̂/√v̂ for a fast, a middling and a slow average m̂          (Lv, Jiang & Li 2017, § 4.1, for one average)
+    tanh(0.7 log t − b), b = 1, 2, 3                                      the age, for rules with no memory of their own
+
+and what it says are two directions and their sizes, one relative to the gradients' size √v̂ and one in their unit,
+
+    θ_{t+1} = θ_t − scale · ((m̂/√v̂ + d) e^s + √v̂ d' e^s')
+
+so that a network that says 0 is a rule that works.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymeta.engine import tree
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.transforms import grad
+from tinymeta.meta.core.adapt import Loss
+from tinymeta.nn import init
+from tinymeta.nn.layers import MLP, Linear
+from tinymeta.nn.module import Module
+from tinymeta.nn.recurrent import LSTMCell
+from tinymeta.ops.elementwise import exp, log, square
+from tinymeta.ops.logistic import tanh
+from tinymeta.ops.select import abs, sign, where
+from tinymeta.ops.shape import concat, stack
+from tinymeta.optim.optimizer import Optimizer, bias, root, start
+
+P = 10.0  # gradients below e^−P are told from 0 by their size
+FAST_TO_SLOW = (0.5, 0.9, 0.99)  # decays of the averages m
+SPREAD = 0.98  # decay of v
+EPS = 1e-16  # in v: a gradient of 10⁻⁸ is as good as none
+SEEN, SAID = 3 + len(FAST_TO_SLOW) + 3, 4  # numbers that the network sees of a coordinate, and says
+SCALE, STRETCH = 0.03, 2.0  # of the steps, and of what the network says
+FLOOR, LOST = 1e-6, 1e6  # losses below and above which a rule is not judged by
+
+
+class RuleState(NamedTuple):
+    taken: Tensor  # steps so far
+    means: list[Tensor]  # averages of the gradient, (coordinates,)
+    square: Tensor  # average of its square
+    memory: Any  # of the network, one row per coordinate
+
+
+class LearnedRule(Module):
+    """An optimizer whose update is computed by a network: a subclass says which, in `think`."""
+
+    def init(self, params: Any) -> RuleState:
+        zero = _coordinates(params) * 0.0
+        return RuleState(start(), [zero for _ in FAST_TO_SLOW], zero, self.blank(zero))
+
+    def update(self, grads: Any, state: RuleState, params: Any) -> tuple[Any, RuleState]:
+        g = _coordinates(grads)
+        count = state.taken + 1
+        means = [b * m + (1 - b) * g for b, m in zip(FAST_TO_SLOW, state.means)]
+        second = SPREAD * state.square + (1 - SPREAD) * square(g)
+        size = root(second / bias(SPREAD, count, g.dtype) + EPS)
+        relative = [m / bias(b, count, g.dtype) / size for b, m in zip(FAST_TO_SLOW, means)]
+        age = log(count).astype(g.dtype) + g * 0
+        times = [tanh(0.7 * age - b) for b in (1.0, 2.0, 3.0)]
+        said, memory = self.think(stack([*log_and_sign(g), g / size, *relative, *times], -1), state.memory)
+        d, s, absolute, bend = (STRETCH * said[..., k] for k in range(SAID))
+        step = SCALE * ((relative[1] + d) * exp(s) + size * absolute * exp(bend))
+        return _changed(params, step), RuleState(count, means, second, memory)
+
+    def blank(self, zero: Tensor) -> Any:
+        """The memory before the first step."""
+        return None
+
+    def think(self, seen: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """From (coordinates, SEEN) and the memory to (coordinates, SAID) and the memory after it."""
+        raise TypeError(f"{type(self).__name__} defines no think(seen, memory)")
+
+
+class MLPRule(LearnedRule):
+    """A learned rule without memory but the averages (Metz et al. 2020)."""
+
+    def __init__(self, rng: np.random.Generator, width: int = 32) -> None:
+        self.network = MLP([SEEN, width, width, SAID], rng=rng, activation=tanh)
+        self.network.head = Linear(width, SAID, rng=rng, weight_init=init.normal(0.01))
+
+    def think(self, seen: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        return self.network(seen), memory
+
+
+class LSTMRule(LearnedRule):
+    """A learned rule with an LSTM, two layers of 20 as in Andrychowicz et al. (2016, § 3)."""
+
+    def __init__(self, rng: np.random.Generator, width: int = 20, layers: int = 2) -> None:
+        self.cells = [LSTMCell(SEEN if k == 0 else width, width, rng=rng) for k in range(layers)]
+        self.head = Linear(width, SAID, rng=rng, weight_init=init.normal(0.01))
+
+    def blank(self, zero: Tensor) -> Any:
+        rows = stack([zero] * self.cells[0].from_state.shape[0], -1)
+        return [(rows, rows) for _ in self.cells]
+
+    def think(self, seen: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        x, after = seen, []
+        for cell, state in zip(self.cells, memory):
+            after.append(cell(x, state))
+            x = after[-1][0]
+        return self.head(x), after
+
+
+def log_and_sign(g: Tensor) -> tuple[Tensor, Tensor]:
+    """A gradient as its order of magnitude and its sign, both within [−1, 1] (appendix A)."""
+    large = abs(g) >= np.exp(-P)
+    size = where(large, log(where(large, abs(g), 1)) / P, -1)
+    return size, where(large, sign(g), float(np.exp(P)) * g)
+
+
+def descend(rule: Optimizer, loss: Loss, params: Any, state: Any, data: Any, steps: int) -> tuple[Any, Any, Tensor]:
+    """`steps` steps of `rule`: the parameters and the state after them, and the losses after each, (steps,).
+
+    All of it may be differentiated in what `rule` is made of; the gradients of `loss` are constants.
+    """
+    losses = []
+    for _ in range(steps):
+        grads = grad(loss)(_constant(params), data)
+        params, state = rule.update(_constant(grads), state, params)
+        losses.append(loss(params, data))
+    return params, state, stack(losses)
+
+
+def window_loss(phi: LearnedRule, loss: Loss, params: Any, data: Any, *, warm: int, steps: int) -> Tensor:
+    """The mean logarithm of the loss over `steps` steps that follow `warm` steps, whose result is a constant.
+
+    The logarithm makes problems of all scales and all ages count alike. Where the rule has let the loss grow beyond
+    `LOST`, there is nothing to learn from how.
+    """
+    state = phi.init(params)
+    if warm:
+        params, state, _ = descend(_constant(phi), loss, params, state, data, warm)
+    *_, losses = descend(phi, loss, _constant(params), _constant(state), data, steps)
+    kept = losses < LOST
+    judged: Tensor = where(kept, log(where(kept, losses, 1) + FLOOR), float(np.log(LOST))).mean()
+    return judged
+
+
+def rescaled(loss: Loss) -> Loss:
+    """`loss` in other coordinates: the data are (data, c), and θ is what c ∘ θ was (Lv et al. 2017, § 4.2)."""
+    return lambda params, scaled: loss(tree.map(lambda p, c: p * c, params, scaled[1]), scaled[0])
+
+
+def _constant(params: Any) -> Any:
+    return tree.map(stop_gradient, params)
+
+
+def _coordinates(params: Any) -> Tensor:
+    """All numbers of a tree in one row."""
+    return concat([p.reshape((-1,)) for p in tree.leaves(params)])
+
+
+def _changed(params: Any, step: Tensor) -> Any:
+    """`params` − `step`, which has all their numbers in one row."""
+    leaves, structure = tree.flatten(params)
+    ends = np.cumsum([p.size for p in leaves])
+    parts = [step[end - p.size : end].reshape(p.shape) for p, end in zip(leaves, ends)]
+    return tree.unflatten(structure, [p - part for p, part in zip(leaves, parts)])

@@ -1,0 +1,80 @@
+"""Learning the data: how much every training example should count, by the gradient of a clean loss.
+
+Ren, Zeng, Yang & Urtasun 2018 ("Learning to reweight examples for robust deep learning"): a weight for every
+example of the batch at hand, found anew in every step,
+
+    θ̂(ε) = θ − α ∇ Σᵢ εᵢ fᵢ(θ)                              a step on the noisy batch            (eq. 4)
+    uᵢ = −∂/∂εᵢ  mean_j f_j(θ̂(ε))  at ε = 0                  judged by the clean examples         (eq. 6)
+    wᵢ = max(uᵢ, 0) / Σ max(u, 0)                                                               (eq. 7, 8)
+
+so an example counts as much as its gradient agrees with the clean one: uᵢ = α ∇fᵢ · ∇mean f_clean.
+
+Shu et al. 2019 (Meta-Weight-Net): a network V from an example's loss to its weight, trained along with the model,
+
+    θ̂(Θ) = θ − α ∇ Σᵢ V(fᵢ; Θ) fᵢ(θ) / Σᵢ V(fᵢ; Θ)            V's input counts as a constant       (eq. 3)
+    Θ ← Θ − β ∇_Θ mean_j f_j(θ̂(Θ))                                                              (eq. 4)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.transforms import grad
+from tinymeta.meta.core.adapt import adapt
+from tinymeta.nn import init
+from tinymeta.nn.layers import MLP
+from tinymeta.nn.module import Module
+from tinymeta.ops.logistic import sigmoid
+from tinymeta.ops.reduce import mean, sum
+from tinymeta.ops.select import maximum, where
+from tinymeta.optim.sgd import SGD
+
+Each = Callable[[Any, Any], Tensor]  # (model, batch) → the loss of every example, (n,)
+
+
+def look_ahead(each: Each, theta: Any, weights: Tensor, batch: Any, rate: float) -> Any:
+    """θ̂: one gradient step of size `rate` down the weighted sum of losses, differentiable in `weights`."""
+    return adapt(lambda model, batch: sum(weights * each(model, batch)), theta, batch, rule=SGD(rate), steps=1)
+
+
+def agreement(each: Each, theta: Any, noisy: Any, clean: Any, rate: float = 1.0) -> Tensor:
+    """uᵢ, the slope of the clean loss down along example i's own step, for every example of `noisy`: (n,) (eq. 6)."""
+    none = 0.0 * stop_gradient(each(theta, noisy))
+    slopes: Tensor = grad(lambda eps: mean(each(look_ahead(each, theta, eps, noisy, rate), clean)))(none)
+    return -slopes
+
+
+def clean_weights(each: Each, theta: Any, noisy: Any, clean: Any) -> Tensor:
+    """The weights of `noisy`, not negative, of sum 1; all 0 if no example helps (Ren et al. eq. 7, 8)."""
+    helpful = maximum(agreement(each, theta, noisy, clean), 0.0)
+    total = sum(helpful)
+    return helpful / where(total > 0, total, 1.0)
+
+
+class WeightNet(Module):
+    """V: the loss of an example to its weight in (0, 1), through one hidden layer (Shu et al. § 3.1).
+
+    It starts as a constant, so that training starts as if there were no weights.
+    """
+
+    def __init__(self, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        self.network = MLP([1, width, 1], rng=rng, dtype=dtype)
+        self.network.head.weight = init.zeros((width, 1), dtype)
+
+    def __call__(self, losses: Tensor) -> Tensor:
+        return sigmoid(self.network(losses.expand_dims(-1)))[..., 0]
+
+    def weights(self, each: Each, theta: Any, batch: Any) -> Tensor:
+        """V of every example over their sum: (n,), of sum 1."""
+        values = self(stop_gradient(each(theta, batch)))
+        return values / sum(values)
+
+
+def weight_net_loss(net: WeightNet, each: Each, theta: Any, noisy: Any, clean: Any, rate: float) -> Tensor:
+    """The clean loss after a step with the weights of `net`: what its parameters Θ descend (Shu et al. eq. 4)."""
+    return mean(each(look_ahead(each, theta, net.weights(each, theta, noisy), noisy, rate), clean))

@@ -1,0 +1,58 @@
+"""Learning to teach: the teacher of a distillation is updated through the student's step (Zhou, Xu & McAuley 2022,
+"BERT learns to teach: knowledge distillation with meta learning", MetaDistil).
+
+Distillation (Hinton, Vinyals & Dean 2015) trains a student S on the labels and on a teacher's softened answers,
+
+    L(S; T) = α · ce(S(x), y) + (1 − α) · τ² · ce(S(x)/τ, softmax(T(x)/τ))
+
+and leaves the teacher as it is, however much its answers are beyond the student. Here each step first tries a
+student's step and marks the teacher by what it did for the student on a quiz, examples of its own:
+
+    S′(T) = S − λ ∇_S L(S; T)                           the pilot update            (Algorithm 1, line 5)
+    T ← T − μ ∇_T ce(S′(T)(x_q), y_q)                   the teacher learns          (lines 6, 7)
+    S ← S − λ ∇_S L(S; T)                               the student's real step     (line 8)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.adapt import adapt
+from tinymeta.meta.core.learner import classification
+from tinymeta.ops.reduce import mean, sum
+from tinymeta.ops.softmax import log_softmax, softmax
+from tinymeta.optim.sgd import SGD
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What a student learns from a teacher (Hinton et al. 2015, § 2).
+
+    Parameters
+    ----------
+    temperature
+        τ: how much the answers of both are softened.
+    hard
+        α: the share of the labels in the loss; the rest is the teacher's.
+    """
+
+    temperature: Any = 1.0
+    hard: Any = 0.5
+
+    def loss(self, student: Any, teacher: Any, batch: Any) -> Tensor:
+        """L(S; T) on a batch (x, y)."""
+        x, _ = batch
+        told = softmax(teacher(x) / self.temperature)
+        said = log_softmax(student(x) / self.temperature)
+        soft = -(self.temperature**2) * mean(sum(told * said, -1))
+        return self.hard * classification(student, batch) + (1 - self.hard) * soft  # type: ignore[no-any-return]
+
+    def pilot(self, student: Any, teacher: Any, batch: Any, rate: Any) -> Any:
+        """S′(T): the student one step of size λ = `rate` further, as a function of the teacher."""
+        return adapt(lambda s, b: self.loss(s, teacher, b), student, batch, rule=SGD(rate), steps=1)
+
+    def quiz_loss(self, teacher: Any, student: Any, batch: Any, quiz: Any, rate: Any) -> Tensor:
+        """The loss of S′(T) on the quiz (x, y): what the teacher descends."""
+        return classification(self.pilot(student, teacher, batch, rate), quiz)

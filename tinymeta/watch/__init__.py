@@ -1,0 +1,1 @@
+"""Who looks on and changes nothing: the recorder of traces, and NaN mode."""

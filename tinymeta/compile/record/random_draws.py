@@ -1,8 +1,9 @@
 """Randomness in a function that is being recorded: each call of its program would see the same numbers.
 
-Two ways to get random numbers are watched: every generator that is alive (NumPy's and Python's; the garbage collector
-knows them all) must be afterwards what it was before, and this thread must not ask the machine for entropy, as an
-unseeded generator made inside would. A generator with a seed of its own, made inside, gives the same numbers in eager
+Two ways to get random numbers are watched: every generator that the function can reach must be afterwards what it was
+before, and this thread must not ask the machine for entropy, as an unseeded generator made inside would. Where code
+names a method that draws, or calls into other packages, every generator that is alive is watched (NumPy's and Python's;
+the garbage collector knows them all). A generator with a seed of its own, made inside, gives the same numbers in eager
 code, too, and is nobody's business.
 """
 
@@ -22,6 +23,8 @@ import numpy as np
 
 from tinymeta.compile.record.reached import GENERATORS
 
+SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
+DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
 _active: dict[int, Draws] = {}  # thread → who watches it
 _lock = threading.Lock()
 _originals: list[tuple[Any, str, Any]] = []
@@ -30,9 +33,10 @@ _originals: list[tuple[Any, str, Any]] = []
 class Draws:
     """What has been drawn: `certain` by this thread, or `possible`, for another one may have done it."""
 
-    def __init__(self, reachable: Sequence[Any]) -> None:
+    def __init__(self, reachable: Sequence[Any], everywhere: bool) -> None:
         self.entropy = False
-        self._before = [(x, _state(x)) for x in _alive() if not isinstance(x, random.SystemRandom)]
+        watched = _alive() if everywhere else [*reachable, *SHARED]
+        self._before = [(x, _state(x)) for x in watched if not isinstance(x, random.SystemRandom)]
         self._reachable = {id(x) for x in reachable} | {id(_bits(x)) for x in reachable}
         self._alone = threading.active_count() == 1
         self.certain = self.possible = False
@@ -71,9 +75,10 @@ def _kinds(classes: Iterable[type]) -> Iterator[type]:
 
 
 @contextmanager
-def watching(reachable: Sequence[Any]) -> Iterator[Draws]:
-    """Watch what this thread draws in the `with` block; `reachable` are the generators that the function can name."""
-    draws = Draws(reachable)
+def watching(reachable: Sequence[Any], everywhere: bool) -> Iterator[Draws]:
+    """Watch what this thread draws in the `with` block; `reachable` are the generators that the function can name,
+    and with `everywhere` all others are watched, too."""
+    draws = Draws(reachable, everywhere)
     thread = threading.get_ident()
     with _lock:
         if not _active:

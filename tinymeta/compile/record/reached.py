@@ -11,16 +11,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import BuiltinMethodType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinymeta.compile.key import Same, frozen, of_array
+from tinymeta.compile.record.library import home, is_library, is_strange, of_library
 from tinymeta.engine.tensor import Array, Tensor
 
 UNSET: Any = type("unset", (), {})()  # in a cell or a namespace that holds nothing
@@ -57,6 +56,7 @@ class Reached:
             self.tensors: list[tuple[str, Tensor]] = []  # each place that holds one
             self.generators: list[Any] = []
             self.functions: list[FunctionType] = []
+            self.strangers = False  # whether code of installed packages can be called, which nobody looks into
             self.signature: list[Any] = []
             self._seen: dict[int, tuple[int, Any]] = {}  # the objects themselves, so that no two share an id
             self._stack: list[tuple[str, Any]] = list(reversed(roots))
@@ -98,7 +98,7 @@ class Reached:
             self._container(path, x)
         elif isinstance(x, ModuleType):
             self.signature.append(Same(x))
-            if not _is_library(x):
+            if not is_library(x):
                 self._names(path, vars(x), [n for n in vars(x) if n in self.words])
         elif isinstance(x, GENERATORS):
             self.signature.append(Same(x))
@@ -112,6 +112,7 @@ class Reached:
         if cells:
             self._add(_place(names, lambda: [_content(cell) for cell in cells], functools.partial(_fill, cells)))
         if of_library(f.__module__):
+            self.strangers |= is_strange(f.__module__)
             return
         self.functions.append(f)
         codes = _codes(f.__code__)
@@ -120,7 +121,8 @@ class Reached:
         texts = (c for code in codes for c in code.co_consts if isinstance(c, str) and c.isidentifier())
         self.words |= used.union(texts)
         found = sorted(used & f.__globals__.keys())
-        self._names("", f.__globals__, [n for n in found if not _is_library(f.__globals__[n])])
+        self.strangers |= any(is_strange(home(f.__globals__[n])) for n in found)
+        self._names("", f.__globals__, [n for n in found if not is_library(f.__globals__[n])])
         if f.__defaults__ or f.__kwdefaults__:
             self._add(_place([path, path], lambda: [f.__defaults__, f.__kwdefaults__], lambda values: None))
         if f.__dict__:
@@ -235,19 +237,6 @@ class Reached:
         self._stack += reversed([(path, x) for path, x in found if x is not None])
 
 
-def of_library(module: str | None) -> bool:
-    """Whether a module is the package's own, Python's, or an installed one: its code is not followed."""
-    return _installed((module or "").partition(".")[0])
-
-
-@functools.cache
-def _installed(name: str) -> bool:
-    if name in ("tinymeta", "tinymeta_kernels", "numpy") or (name in sys.stdlib_module_names and name):
-        return True
-    file = "" if name == "__main__" else getattr(sys.modules.get(name), "__file__", None) or ""
-    return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
-
-
 def _shared(f: FunctionType, used: set[str]) -> list[Any]:
     """The generators behind the functions of `random` and `np.random`, if the code names these."""
     named = [x for x in map(f.__globals__.get, used) if isinstance(x, ModuleType)]
@@ -258,10 +247,6 @@ def _shared(f: FunctionType, used: set[str]) -> list[Any]:
 def _reads_itself(kind: type) -> bool:
     """Whether a class is the package's own or derives from such a one, whose code reads attributes unasked."""
     return any(base.__module__.partition(".")[0] == "tinymeta" for base in kind.__mro__)
-
-
-def _is_library(x: Any) -> bool:
-    return isinstance(x, ModuleType) and of_library(x.__name__)
 
 
 def _codes(code: CodeType) -> list[CodeType]:

@@ -15,7 +15,7 @@ from tinymeta.compile.key import frozen
 from tinymeta.compile.program.operations import Constant
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured, Roots
-from tinymeta.compile.record.random_draws import watching
+from tinymeta.compile.record.random_draws import DRAWING, watching
 from tinymeta.compile.record.recording import Recording, record
 from tinymeta.compile.record.written import only_written
 from tinymeta.engine import tree
@@ -70,7 +70,8 @@ class Surroundings:
         return recording, captured
 
     def _watched(self, call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured) -> Recording:
-        with watching(captured.generators) as draws:
+        everywhere = captured.strangers or not DRAWING.isdisjoint(captured.words)
+        with watching(captured.generators, everywhere) as draws:
             recording = record(call, leaves, captured.inputs)
         if draws.certain:
             raise UserError(

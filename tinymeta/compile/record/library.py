@@ -1,0 +1,38 @@
+"""Whose code it is: the user's, which is looked into, or that of a package, which is trusted."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def of_library(module: str | None) -> bool:
+    """Whether a module is the package's own, Python's, or an installed one: its code is not followed."""
+    return _installed((module or "").partition(".")[0])
+
+
+@functools.cache
+def _installed(name: str) -> bool:
+    if name in ("tinymeta", "tinymeta_kernels", "numpy") or (name in sys.stdlib_module_names and name):
+        return True
+    file = "" if name == "__main__" else getattr(sys.modules.get(name), "__file__", None) or ""
+    return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
+
+
+def is_library(x: Any) -> bool:
+    return isinstance(x, ModuleType) and of_library(x.__name__)
+
+
+def is_strange(module: str | None) -> bool:
+    """Whether a module belongs to an installed package that isn't NumPy."""
+    name = (module or "").partition(".")[0]
+    known = name in ("tinymeta", "tinymeta_kernels", "numpy") or name in sys.stdlib_module_names
+    return _installed(name) and not known
+
+
+def home(x: Any) -> str | None:
+    """The module that an object is, or comes from."""
+    return x.__name__ if isinstance(x, ModuleType) else getattr(x, "__module__", None)

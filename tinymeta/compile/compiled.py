@@ -18,7 +18,7 @@ import numpy as np
 
 from tinymeta.compile.arguments import Statics
 from tinymeta.compile.first import First, first
-from tinymeta.compile.key import frozen, of_leaf, of_structure
+from tinymeta.compile.key import frozen, of_leaf, of_structure, says_all
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured
 from tinymeta.compile.record.recording import NUMBERS, NUMERIC, Recording, dynamic
@@ -55,6 +55,7 @@ class Compiled:
         self._variants: Variants[Variant] = Variants(getattr(f, "__name__", "a function"), self._statics.names)
         self._around = Surroundings()
         self._recording = threading.Lock()
+        self._latest: tuple[tree.Structure, Any] | None = None  # a structure that says all, and its key
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.level or state.mask != USER or state.watchers:
@@ -68,12 +69,17 @@ class Compiled:
                     return self._call(statics, (args, kwargs))
                 x = x.data
             elif isinstance(x, np.ndarray) and x.dtype.kind in NUMERIC:
-                x = leaves[i] = plain(x)
-            kind, array = _taken(x)
-            kinds.append(kind)
-            if array is not None:
-                arrays.append(array)
-        form = Form(tuple([frozen(x) for x in statics]), of_structure(structure), tuple(kinds))
+                if type(x) is not np.ndarray or not x.dtype.isnative or not x.flags.aligned:
+                    x = leaves[i] = plain(x)
+            else:
+                kind, array = _taken(x)
+                kinds.append(kind)
+                if array is not None:
+                    arrays.append(array)
+                continue
+            kinds.append((x.shape, x.dtype))
+            arrays.append(x)
+        form = Form(tuple([frozen(x) for x in statics]), self._key(structure), tuple(kinds))
         known = self._find(form)
         if known is None:
             variant, found = self._record(form, statics, structure, leaves, arrays)
@@ -107,6 +113,16 @@ class Compiled:
         for k, variant in enumerate(self._variants.all()):
             lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")
         return "\n".join(lines)
+
+    def _key(self, structure: tree.Structure) -> Any:
+        """The key of a structure: mostly, that of the call before."""
+        latest = self._latest
+        if latest is not None and latest[0] == structure:
+            return latest[1]
+        key = of_structure(structure)
+        if says_all(structure):
+            self._latest = structure, key
+        return key
 
     def _find(self, form: Form) -> tuple[Variant, list[Array]] | None:
         """The recording for these arguments in the state that everything is in, and the arrays that it reads there."""
@@ -218,10 +234,8 @@ def compile(
 
 
 def _taken(x: Any) -> tuple[Any, Array | None]:
-    """What a recording depends on in a leaf: the shape and dtype of numbers, the content of all else. And the numbers,
-    if it has some."""
-    if type(x) is np.ndarray and x.dtype.kind in NUMERIC:
-        return (x.shape, x.dtype), x
+    """What a recording depends on in a leaf that is no array of numbers: the dtype of a lone number, the content of all
+    else. And the number as an array."""
     if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):
         fresh = dynamic(x)
         if fresh is not None:

@@ -47,6 +47,13 @@ def of_structure(structure: tree.Structure) -> Any:
     return kind, keys, *[of_structure(child) for child in children]
 
 
+def says_all(structure: tree.Structure) -> bool:
+    """Whether structures that equal this one have its key: it has no static values but positions and names."""
+    kind, meta, children = structure
+    named = kind in (None, tuple, list) or (type(meta) is tuple and set(map(type, meta)) <= {str}) or meta is None
+    return named and all(map(says_all, children))
+
+
 class _HoldsNumbers(Exception):
     """An object is known by identity alone."""
 

@@ -109,6 +109,9 @@ def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
     return None
 
 
+_BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of its own
+
+
 class _Model:
     """The outermost model around a place: its leaves so far, and for all of its places which leaf they hold."""
 
@@ -141,7 +144,7 @@ def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
         found.append(tree)
         return LEAF
     meta, children = parts
-    if model is None and hasattr(tree, "tree_ties") and (ties := tree.tree_ties()) != ():
+    if model is None and type(tree) not in _BUILT_IN and hasattr(tree, "tree_ties") and (ties := tree.tree_ties()) != ():
         model = _Model(ties)
     places = []
     for child in children:
@@ -169,7 +172,7 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
         return model.leaves[meta]  # type: ignore[union-attr]
     if kind is type(None):
         return None
-    ties = hasattr(kind, "tree_ties")
+    ties = kind not in _BUILT_IN and hasattr(kind, "tree_ties")
     if ties and model is None and _has_ties(structure):
         model = _Model(None)
     first = len(model.places) if model is not None else 0

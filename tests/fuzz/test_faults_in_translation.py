@@ -63,11 +63,19 @@ def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: 
 
 
 FAULTS: dict[str, Fault] = {
-    "sigmoid: above and below the wrong way round": _fault(
-        formulas, "sigmoid", '"less"', '"greater"', "sigmoid", "silu"
+    "sigmoid: the wrong way round": _fault(formulas, "sigmoid", '"negative"', '"positive"', "sigmoid", "silu"),
+    "its density: σ(x) σ(x)": _fault(
+        formulas,
+        "logistic_density",
+        'Ufunc("exp"), x)',
+        'Ufunc("exp"), b.add(Ufunc("negative"), x))',
+        "sigmoid",
+        "silu",
+        "softplus",
+        ask="gradient",
     ),
-    "its density: without the square": _fault(
-        formulas, "logistic_density", '"square"', '"positive"', "sigmoid", "silu", "softplus", ask="gradient"
+    "tanh's slope: without the square": _fault(
+        formulas, "tanh_slope", '"square"', '"positive"', "tanh", ask="gradient"
     ),
     "softplus: log(e + eˣ)": _fault(formulas, "softplus", "number(b, 0, x)", "number(b, 1, x)", "softplus"),
     "relu: a step at 1": _fault(formulas, "relu", "number(b, 0, x)", "number(b, 1, x)", "relu"),

@@ -144,7 +144,12 @@ def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
         found.append(tree)
         return LEAF
     meta, children = parts
-    if model is None and type(tree) not in _BUILT_IN and hasattr(tree, "tree_ties") and (ties := tree.tree_ties()) != ():
+    if (
+        model is None
+        and type(tree) not in _BUILT_IN
+        and hasattr(tree, "tree_ties")
+        and (ties := tree.tree_ties()) != ()
+    ):
         model = _Model(ties)
     places = []
     for child in children:

@@ -32,21 +32,21 @@ def relu(b: Builder, x: int) -> int:
     return b.add(Ufunc("maximum"), x, number(b, 0, x))
 
 
-def _decay(b: Builder, x: int) -> int:
-    """e^−|x|."""
-    return b.add(Ufunc("exp"), b.add(Ufunc("negative"), b.add(Ufunc("absolute"), x)))
-
-
 def sigmoid(b: Builder, x: int) -> int:
-    e = _decay(b, x)
-    one = number(b, 1, e)
-    above = b.add(Where(), b.add(Ufunc("less"), x, number(b, 0, x)), e, one)
-    return b.add(Ufunc("divide"), above, b.add(Ufunc("add"), one, e))
+    """1/(1 + e⁻ˣ), which is 0 where only numbers below the normal ones would be nearer."""
+    e = b.add(Ufunc("exp"), b.add(Ufunc("negative"), x))
+    return b.add(Ufunc("divide"), number(b, 1, e), b.add(Ufunc("add"), number(b, 1, e), e))
 
 
 def logistic_density(b: Builder, x: int) -> int:
-    e = _decay(b, x)
-    return b.add(Ufunc("divide"), e, b.add(Ufunc("square"), b.add(Ufunc("add"), number(b, 1, e), e)))
+    """σ(x)/(1 + eˣ): a gradient's σ(x) is there already."""
+    e = b.add(Ufunc("exp"), x)
+    return b.add(Ufunc("divide"), sigmoid(b, x), b.add(Ufunc("add"), number(b, 1, e), e))
+
+
+def tanh_slope(b: Builder, x: int) -> int:
+    cosh = b.add(Ufunc("cosh"), x)
+    return b.add(Ufunc("square"), b.add(Ufunc("divide"), number(b, 1, cosh), cosh))
 
 
 def softplus(b: Builder, x: int) -> int:

@@ -80,7 +80,7 @@ def disagreement(build: Callable[[Any], Program], dtype: Any, setting: Setting) 
         warnings.simplefilter("always")
         compiled = compiled_as(program.f, setting)
         trouble = _compared(build, program, compiled, dtype, setting)
-        words = [str(w.message) for w in said if "was wrong" in str(w.message)]
+        words = [str(w.message) for w in said if "tm.compile" in str(w.message)]
     return trouble or (f"warns: {words[0]}" if words else "")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tinymeta_kernels import addresses
 
 from tinymeta.compile.place.layout import Unplaceable
+from tinymeta.compile.program.operations import is_by_value
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.recording import Recording
 from tinymeta.compile.rewrite.factor import factored
@@ -21,6 +22,8 @@ from tinymeta.compile.run.reproducer import reproducer
 from tinymeta.compile.run.selfcheck import Case, Run, Verdict, compared
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
+
+CHECK = "self-check"  # the stage that failed, where nothing else is known to be wrong
 
 
 @dataclass
@@ -45,19 +48,19 @@ def first(recording: Recording, arguments: list[Array], name: str, factor: bool,
             warning=f"{name} is not compiled: it reads a Tensor from outside that requires a gradient, so it runs as "
             "it is, every time. Pass that Tensor as an argument, or detach it",
         )  # fmt: skip
+    stage = "compiler"
     try:
         program = factored(recorded) if factor else recorded
         found = chosen(program)
         found.results = found.run(arguments)  # type: ignore[misc]
         if not check:
             return found
+        stage = CHECK
         verdict = compared(Case(recorded, program, executor, arguments, eager), found.run, found.results)  # type: ignore[arg-type]
     except Exception as error:  # the compiler's own: the recorded program is right without what failed
-        if isinstance(error, UserError) or getattr(error, "by_value", False):
+        if is_by_value(error):
             raise  # values that eager code refuses, too
-        return _plain(
-            recorded, arguments, eager, name, Verdict("compiler", f"failed: {type(error).__name__}: {error}"), factor
-        )
+        verdict = Verdict(stage, f"failed: {type(error).__name__}: {error}")
     if verdict.stage is None:
         found.checked = verdict.said
         return found
@@ -119,9 +122,14 @@ def _plain(
         shown = f"no file that shows it could be written ({error})"
     lost = verdict.stage == "translate"
     instead = "function itself" if lost else "plain replay of the recorded program"
+    if verdict.stage == CHECK:  # nothing is known of what was to run, but that nobody has looked at it
+        what, why = f"tm.compile could not check itself for {name}", "what was to run could not be checked"
+    else:
+        what = f"tm.compile was wrong for {name}, at stage '{verdict.stage}'"
+        why = f"stage '{verdict.stage}' was at fault"
     warning = (
-        f"tm.compile was wrong for {name}, at stage '{verdict.stage}' (it {verdict.said}). This call gives the right "
-        f"results, and from now on the {instead} runs, which is slower; {shown}"
+        f"{what} (it {verdict.said}). This call gives the right results, and from now on the {instead} runs, which is "
+        f"slower; {shown}"
     )
     run = None if lost else Replay(recorded)
-    return First(recorded, run, f"{instead}: stage '{verdict.stage}' was at fault", verdict.said, results, warning)
+    return First(recorded, run, f"{instead}: {why}", verdict.said, results, warning)

@@ -61,7 +61,7 @@ def axes_of(program: Program) -> Axes:
     cut: list[bool] = []
     for i, node in enumerate(nodes):
         x = node.inputs[0] if node.op.view else i
-        same = node.op.view and (axis[i], axis[x]) in _same_axes(node.op, nodes[x].shape, node.shape)
+        same = node.op.view and (axis[i], axis[x]) in same_axes(node.op, nodes[x].shape, node.shape)
         cut.append(x == i or (cut[x] and (same or (axis[x] is None and not along[x]))))
     long_axes = [[root for root, n in zip(roots, node.shape) if n != 1] for node, roots in zip(nodes, own)]
     arguments = [roots for node, roots in zip(nodes, long_axes) if isinstance(node.op, Input)]
@@ -185,7 +185,7 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tu
     if not node.inputs or not (node.op.view or isinstance(op, (Reduce, Gather, Scatter))):
         return []
     x = node.inputs[0]
-    same = _same_axes(op, nodes[x].shape, node.shape)
+    same = same_axes(op, nodes[x].shape, node.shape)
     for k, j in same:
         classes.join((i, k), (x, j))
     if isinstance(op, (Gather, Scatter)):
@@ -195,7 +195,7 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[tu
     return []
 
 
-def _same_axes(op: Operation, before: Shape, after: Shape) -> list[tuple[int, int]]:
+def same_axes(op: Operation, before: Shape, after: Shape) -> list[tuple[int, int]]:
     """Which axes of a view's or a reduction's result are which of its input; those of size 1 don't count."""
     pairs: list[tuple[int, int]] = []
     if isinstance(op, Reduce):
@@ -225,6 +225,6 @@ def _through(views: Views, shape: Shape) -> list[tuple[int, int]]:
     place = {k: k for k in range(len(shape))}
     for view in views:
         after = view.shape(shape)
-        place = {k: place[j] for k, j in _same_axes(view, shape, after) if j in place}
+        place = {k: place[j] for k, j in same_axes(view, shape, after) if j in place}
         shape = after
     return list(place.items())

@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from tinymeta_kernels import erf
 
+from tinymeta.engine.errors import UserError
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.refusals import explained
 from tinymeta.engine.tensor import Array, Tensor
@@ -261,6 +262,11 @@ def by_value(error: Exception) -> Exception:
     """Mark an error as one that eager code raises, too: it is the user's, and no failure of the compiler."""
     setattr(error, "by_value", True)  # noqa: B010
     return error
+
+
+def is_by_value(error: Exception) -> bool:
+    """Whether it is such an error."""
+    return isinstance(error, UserError) or getattr(error, "by_value", False)
 
 
 def _own(y: Array, xs: tuple[Array, ...]) -> Array:

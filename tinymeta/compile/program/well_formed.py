@@ -49,6 +49,15 @@ def recorded(program: Program, stage: str = "recorded program") -> None:
             raise Broken(stage, f"result {i}", "no array of the program")
 
 
+def holds(program: Program) -> bool:
+    """Whether it is one."""
+    try:
+        recorded(program)
+    except Broken:
+        return False
+    return True
+
+
 def _wrong(program: Program, i: int, node: Node) -> str | None:
     """What is wrong with a node, if something is."""
     if any(not 0 <= x < i for x in node.inputs):

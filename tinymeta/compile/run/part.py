@@ -4,22 +4,30 @@ Some arguments of a step have an axis of T tasks. If those of all tasks repeat t
 numbers are known from these few, and a sum over the tasks is T / few times theirs. So the plain replay of a program for
 the few, with its sums over tasks multiplied so, says what the whole program has to give on the arguments so repeated:
 every instruction and every buffer of the whole one is checked, at a fraction of the operations.
+
+That holds if every operation either knows nothing of the tasks, or does to each task by itself the same, or brings
+them together in a sum or a largest number. `_by_tasks` looks at each one; where one does anything else, there is no
+part. The program for the few is then looked at once more, as any program is (`well_formed.py`).
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tinymeta.compile.place.parallel import axes_of
-from tinymeta.compile.program.operations import Call, Check, Constant, Input, Operation, Part, Reduce, Shape, Ufunc
-from tinymeta.compile.program.program import Node, Program
+from tinymeta.compile.place.parallel import Axes, axes_of, same_axes
+from tinymeta.compile.program import well_formed
+from tinymeta.compile.program.operations import Call, Check, Constant, Contract, Input, Operation, Reduce, Shape, Ufunc
+from tinymeta.compile.program.program import ELEMENTWISE, Node, Program
 from tinymeta.compile.program.views import Broadcast, Gather, Reshape, Scatter
 from tinymeta.engine.tensor import Array
 
 FEW = 16  # one of so many tasks is kept, at least two, and so many that their number divides that of all
+OF_ALL = ("maximum", "minimum")  # reductions of the few that are those of all
+
+Axis = int | None  # the tasks' axis of an array, if it has one
 
 
 class FewTasks(NamedTuple):
@@ -29,7 +37,7 @@ class FewTasks(NamedTuple):
     arguments: list[Array]  # for it
     repeated: list[Array]  # for the whole program: those of the tasks that were kept, again and again
     tasks: int
-    axes: list[int | None]  # which axis of each result is the tasks'
+    axes: list[Axis]  # which axis of each result is the tasks'
     kept: int
 
     def seen(self, results: list[Array]) -> list[Array]:
@@ -48,57 +56,76 @@ def part_of(program: Program, arguments: list[Array]) -> FewTasks | None:
     if axes.tasks < 4:
         return None
     kept = next(n for n in range(max(2, axes.tasks // FEW), axes.tasks + 1) if axes.tasks % n == 0)
-    if 2 * kept > axes.tasks:
+    part = None if 2 * kept > axes.tasks else _cut(program, axes, kept)
+    if part is None or not well_formed.holds(part):
         return None
+    given, repeated = list(arguments), list(arguments)
+    for node, k in zip(program.nodes, axes.axis):
+        if isinstance(node.op, Input) and k is not None:
+            at = node.op.position
+            given[at] = np.take(arguments[at], np.arange(kept), k)
+            repeated[at] = _again(given[at], k, axes.tasks, kept)
+    return FewTasks(part, given, repeated, axes.tasks, [axes.axis[i] for i in program.results], kept)
+
+
+def _cut(program: Program, axes: Axes, kept: int) -> Program | None:
+    """The program for the first `kept` tasks; its sums over tasks are multiplied by how many times they repeat."""
     nodes: list[Node] = []
     place: list[int] = []
-    given, repeated = list(arguments), list(arguments)
-    for i, node in enumerate(program.nodes):
-        k = axes.axis[i]
+    for node, k in zip(program.nodes, axes.axis):
+        shapes = [program.nodes[x].shape for x in node.inputs]
+        cut = [axes.axis[x] for x in node.inputs]
+        if not _by_tasks(node, k, shapes, cut):
+            return None
         shape = node.shape if k is None else (*node.shape[:k], kept, *node.shape[k + 1 :])
-        inputs = tuple(place[x] for x in node.inputs)
-        op, value = node.op, node.value
-        if isinstance(op, Input) and k is not None:
-            given[op.position] = np.take(arguments[op.position], np.arange(kept), k)
-            repeated[op.position] = _again(given[op.position], k, axes.tasks, kept)
-        elif isinstance(op, Constant) and k is not None:
-            value = np.take(value, np.arange(kept), k)
+        op, value = _to(node.op, shape), node.value
+        if isinstance(op, Constant) and k is not None:
+            op, value = Constant(("part", op.key)), np.take(value, np.arange(kept), k)
             if not np.array_equal(_again(value, k, axes.tasks, kept), node.value, equal_nan=value.dtype.kind in "fc"):
                 return None  # tasks that the program itself tells apart
-            op = Constant(("part", op.key))
-        elif node.inputs:
-            cut = _cut(op, shape, [program.nodes[x].shape for x in node.inputs], [nodes[x].shape for x in inputs])
-            if cut is None:
+        nodes.append(Node(op, tuple(place[x] for x in node.inputs), shape, node.dtype, value))
+        if k is None and any(x is not None for x in cut) and _adds(op):
+            if node.dtype.kind not in "iufc":
                 return None
-            op = cut
-        nodes.append(Node(op, inputs, shape, node.dtype, value))
-        place.append(len(nodes) - 1)
-        if axes.sums[i] and node.inputs:
-            if isinstance(op, Reduce) and op.name != "add":
-                continue  # the largest of a few is the largest of all
-            if node.dtype is None or node.dtype.kind not in "fc":
-                return None
-            many = np.full((1,) * len(shape), axes.tasks / kept, node.dtype)
+            many = np.full((1,) * len(shape), axes.tasks // kept, node.dtype)
             nodes.append(Node(Constant(("tasks", node.dtype, len(shape))), (), many.shape, node.dtype, many))
-            nodes.append(Node(Ufunc("multiply"), (place[i], len(nodes) - 1), shape, node.dtype))
-            place[i] = len(nodes) - 1
-    results = tuple(place[i] for i in program.results)
-    return FewTasks(Program(nodes, results), given, repeated, axes.tasks, [axes.axis[i] for i in program.results], kept)
+            nodes.append(Node(Ufunc("multiply"), (len(nodes) - 2, len(nodes) - 1), shape, node.dtype))
+        place.append(len(nodes) - 1)
+    return Program(nodes, tuple(place[i] for i in program.results))
 
 
-def _cut(op: Operation, shape: Shape, before: list[Shape], given: list[Shape]) -> Operation | None:
-    """The operation that makes `shape` of `given`, where the whole one has inputs of shapes `before`."""
-    if isinstance(op, Call):
-        return op if op.hidden or before == given else None
-    if isinstance(op, (Part, Check)):
-        return op
-    if isinstance(op, Scatter):
-        return Scatter(shape, op.views) if Gather(op.views).shape(shape) == given[0] else None
-    if isinstance(op, Reshape):
-        return Reshape(shape) if math.prod(shape) == math.prod(given[0]) else None
-    if isinstance(op, Broadcast):
-        return Broadcast(shape) if all(n in (1, m) for n, m in zip(given[0], shape)) else None
-    try:
-        return op if op.shape(*given) == shape else None
-    except ValueError:  # shapes that don't broadcast
-        return None
+def _adds(op: Operation) -> bool:
+    return isinstance(op, Contract) or (isinstance(op, Reduce) and op.name == "add")
+
+
+def _to(op: Operation, shape: Shape) -> Operation:
+    """An operation that names its result's shape, for this one."""
+    if isinstance(op, (Reshape, Broadcast)):
+        return type(op)(shape)
+    return Scatter(shape, op.views) if isinstance(op, Scatter) else op
+
+
+def _by_tasks(node: Node, k: Axis, shapes: Sequence[Shape], cut: Sequence[Axis]) -> bool:
+    """Whether the few tasks' result, its axis `k`, comes of theirs alone, the axes `cut` of inputs of these shapes; or
+    whether that of all tasks is one of all of them."""
+    op = node.op
+    if not node.inputs or isinstance(op, Check):
+        return True
+    if isinstance(op, ELEMENTWISE) or (isinstance(op, Call) and k is not None and k < op.hidden):
+        return all(x == k or (x is None and k is not None and _is_one(s, k)) for x, s in zip(cut, shapes))
+    if isinstance(op, Contract):
+        words = list(zip((op.a, op.b, op.out), (*cut, k)))
+        letters = {word[x] for word, x in words if x is not None}
+        return len(letters) < 2 and all((x is None) == letters.isdisjoint(word) for word, x in words)
+    if all(x is None for x in cut):
+        return k is None or (isinstance(op, Broadcast) and _is_one(shapes[0], k))
+    if isinstance(op, Reduce) and cut[0] in op.axes:
+        return k is None and op.name in ("add", *OF_ALL)
+    if not (op.view or isinstance(op, (Reduce, Gather, Scatter))):
+        return False  # a kernel that isn't mapped over the tasks
+    return (k, cut[0]) in same_axes(op, shapes[0], node.shape)
+
+
+def _is_one(shape: Shape, k: int) -> bool:
+    """Whether an array is the same for all along axis `k`."""
+    return k < len(shape) and shape[k] == 1

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinymeta.compile.program.operations import is_by_value
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.part import FewTasks, part_of
 from tinymeta.compile.run.replay import Replay
@@ -85,18 +86,23 @@ def _run(executor: Callable[[Program], Run], program: Program, arguments: Sequen
 def compared(case: Case, run: Run, got: list[Array]) -> Verdict:
     """Whether `got`, which `run` made of the arguments, is right."""
     if case.eager is not None:
-        right, said = case.eager, "agrees with the eager run"
-    else:
-        part = part_of(case.recorded, case.arguments)
-        if part is not None:
-            case = case._replace(part=part)
-            got = run(part.repeated)
+        return _judged(case, got, case.eager, "agrees with the eager run")
+    part = part_of(case.recorded, case.arguments)
+    if part is not None:
+        try:
+            few = case._replace(part=part)
             said = f"agrees with the plain replay, for {part.kept} of {part.tasks} tasks"
-        elif case.recorded.bytes() <= LARGE:
-            said = "agrees with the plain replay"
-        else:
-            return Verdict(None, "is not checked: too large to be run twice, and without tasks of which to check a few")
-        right = case.replayed()
+            return _judged(few, run(part.repeated), few.replayed(), said)
+        except Exception as error:
+            if not is_by_value(error):
+                raise  # else it is these values: a matrix of few examples is singular where that of all is not
+    if case.recorded.bytes() <= LARGE:
+        return _judged(case, got, case.replayed(), "agrees with the plain replay")
+    return Verdict(None, "is not checked: too large to be run twice, and without tasks of which to check a few")
+
+
+def _judged(case: Case, got: list[Array], right: list[Array], said: str) -> Verdict:
+    """Whether `got` is `right`, and the stage at fault if not; `said` if it is."""
     judge = _Judge(case)
     eps = unit(case.recorded)
     if judge.rounding.plain(got, right, eps):

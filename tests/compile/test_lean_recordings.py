@@ -82,3 +82,21 @@ def test_a_decision_by_value_is_told_after_one_run(monkeypatch: pytest.MonkeyPat
     with pytest.raises(tm.UserError, match="Python float"):
         tm.compile(f)(np.ones(1 << 15))
     assert len(calls) == 1
+
+
+def test_a_demand_that_refuses_stand_ins_is_made_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of stand-ins all are alike, so that three of four classes have no example."""
+    for bound in ("KEPT", "LARGE"):
+        monkeypatch.setattr(import_module("tinymeta.compile.record.recording"), bound, 0)
+    learner = tm.meta.RelationNet(
+        ways=4, network=lambda rng: tm.meta.Relation(tm.nn.MLP([2, 3], rng=rng), tm.nn.MLP([6, 1], rng=rng))
+    )
+    phi, rng = learner.init(np.random.default_rng(0)), np.random.default_rng(1)
+    labels = np.tile(np.arange(4), (2, 2))
+    task = (rng.normal(size=(2, 8, 2)).astype(np.float32), labels)
+
+    def f(phi: Any, x: Any, labels: Any) -> Any:
+        labels = labels + 0
+        return learner(phi, tm.tasks.Episode((x, labels), (x, labels)))
+
+    np.testing.assert_allclose(tm.compile(f)(phi, *task).numpy(), f(phi, *map(tm.tensor, task)).numpy(), rtol=1e-4)

@@ -19,10 +19,12 @@ import pytest
 import tinymeta as tm
 from tinymeta.compile import first
 from tinymeta.compile.compiled import Compiled
+from tinymeta.compile.program import well_formed, writing
 from tinymeta.compile.program.operations import Ufunc
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record import translate
 from tinymeta.compile.run.machine import Machine
+from tinymeta.compile.verify import Broken
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +159,24 @@ def test_a_stage_that_crashes_is_left_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(said) == 1 and "KeyError: 'no such label'" in said[0]
     equal(found, loss(*given))
     equal(told(compiled, *arguments(seed=1))[0], loss(*arguments(seed=1)))
+
+
+@pytest.mark.parametrize("rule", [(well_formed, "recorded"), (writing, "folded")])
+def test_a_recording_that_breaks_a_rule_is_told_and_the_function_runs(
+    rule: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any) -> None:
+        raise Broken("recorded program", "node 0", "of (2,) it makes (3,)")
+
+    monkeypatch.setattr(*rule, broken)
+    f = lambda w, x: loss(w, x) * tm.exp(tm.zeros(()))  # exp 0 is a constant, folded
+    compiled = tm.compile(f)
+    for seed in range(2):
+        found, said = told(compiled, *arguments(seed=seed))
+        equal(found, f(*arguments(seed=seed)))
+        assert len(said) == (seed == 0)
+        assert not said or "it makes (3,)" in said[0]
+    assert "runs on the function itself" in compiled.report()
 
 
 def test_a_check_that_was_switched_off_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:

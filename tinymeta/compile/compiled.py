@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from tinymeta.compile.arguments import Statics
-from tinymeta.compile.first import First, first
+from tinymeta.compile.first import First, first, unrecorded
 from tinymeta.compile.key import frozen, of_leaf, of_structure, says_all
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured
 from tinymeta.compile.record.recording import NUMBERS, NUMERIC, Recording, dynamic
 from tinymeta.compile.record.surroundings import Surroundings
 from tinymeta.compile.variants import Form, Variants
+from tinymeta.compile.verify import Broken
 from tinymeta.engine import tree
 from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import CompileWarning
@@ -150,9 +151,14 @@ class Compiled:
                 arrays += [x.data for x in captured.inputs]
             else:
                 call = lambda given: self._call(statics, tree.unflatten(structure, given))
-                recording, captured = self._around.record(call, leaves, roots, captured)
-                arrays += [x.data for x in captured.inputs]
-                made = first(recording, arrays, getattr(self._f, "__name__", "a function"), self._factor, self._check)
+                name = getattr(self._f, "__name__", "a function")
+                try:
+                    recording, captured = self._around.record(call, leaves, roots, captured)
+                except Broken as broken:
+                    recording, made = Recording(Program([], ()), structure, [], False, None), unrecorded(name, broken)
+                else:
+                    arrays += [x.data for x in captured.inputs]
+                    made = first(recording, arrays, name, self._factor, self._check)
                 variant = Variant(
                     captured, recording._replace(results=None), made.program, made.run, made.runs, made.checked
                 )

@@ -20,6 +20,7 @@ from tinymeta.compile.rewrite.factor import factored
 from tinymeta.compile.run.replay import Replay
 from tinymeta.compile.run.reproducer import reproducer
 from tinymeta.compile.run.selfcheck import Case, Run, Verdict, compared
+from tinymeta.compile.verify import Broken
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 
@@ -65,6 +66,15 @@ def first(recording: Recording, arguments: list[Array], name: str, factor: bool,
         found.checked = verdict.said
         return found
     return _plain(recorded, arguments, eager, name, verdict, factor)
+
+
+def unrecorded(name: str, broken: Broken) -> First:
+    """What runs where the recorder broke a rule of its own, so that there is no program: the function itself."""
+    return First(
+        Program([], ()), None, f"function itself: {broken}",
+        warning=f"tm.compile was wrong for {name} while it recorded it ({broken}), so it runs as it is, every time: "
+        "please report that function",
+    )  # fmt: skip
 
 
 def chosen(program: Program) -> First:

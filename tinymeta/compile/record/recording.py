@@ -52,6 +52,7 @@ class Recorder(Watcher):
         self.let_go = False  # whether it has let go of a result
         self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
         self.followed = False
+        self.undecided = False  # whether Python asked for a value that a program doesn't have
 
     def take(self, x: Tensor, position: int) -> Tensor:
         """`x` becomes the program's argument number `position`."""
@@ -87,6 +88,7 @@ class Recorder(Watcher):
         place = self.places.get(tensor.id)
         if place is None or self.builder.nodes[place].value is not None:
             return
+        self.undecided = True
         raise UserError(
             f"{user_site()} takes the value of a Tensor as a Python {how} while tm.compile records, and that value "
             "depends on the arguments: a compiled function runs the same operations every time. Choose with "
@@ -104,10 +106,8 @@ def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Seque
         recorder = Recorder(lean=True)
         try:
             return _recorded(f, leaves, captured, recorder)
-        except UserError:
-            raise
         except Exception:
-            if not recorder.let_go:
+            if recorder.undecided or not recorder.let_go:
                 raise
             # It may be the numbers, of which only the first were there.
             return _recorded(f, leaves, captured, Recorder(lean=False))

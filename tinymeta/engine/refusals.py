@@ -33,13 +33,14 @@ def check_static(primitive: type[Primitive], value: Any) -> None:
 
 
 def check_levels(primitive: type[Primitive], inputs: Sequence[Tensor]) -> None:
-    """No input may carry the hidden axis of a `vmap` that is over where another `vmap` has its own."""
+    """No input may carry the hidden axis of a `vmap` that we are not inside of: nobody would make it visible again."""
     opened = state.opened
     for x in inputs:
-        if x.opened is not opened and x.batch > shared(x.opened, opened) < len(opened):
+        if x.opened is not opened and x.batch > shared(x.opened, opened):
+            why = "is over" if x.opened[-1].over else "runs in another thread"
             raise TypeError(
                 f"{primitive.__name__} at {user_site()} uses {x._brief()}, which holds one value per example of a vmap "
-                "that is over: return it from the function that was mapped, or pass it as an argument"
+                f"that {why}: return it from the function that was mapped, or pass it as an argument"
             )
 
 

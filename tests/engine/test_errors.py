@@ -81,3 +81,8 @@ def test_a_user_error_is_a_value_error_of_one_line() -> None:
     with pytest.raises(tm.UserError) as raised:
         tm.load("nowhere.npz", {})
     assert isinstance(raised.value, ValueError) and "\n" not in str(raised.value)
+
+
+def test_a_kernel_that_numpy_has_for_other_dtypes_only_is_named_as_any_other() -> None:
+    with pytest.raises(TypeError, match=r"sign\(bool\[2\]\) at test_errors.py"):
+        tm.sign(np.array([True, False]))

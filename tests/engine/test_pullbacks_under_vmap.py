@@ -180,6 +180,23 @@ def test_a_value_of_one_example_that_leaves_its_vmap_unseen_is_refused_in_the_ne
         tm.vmap(lambda x: x * kept[0])(A)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda t: t.sum(),
+        lambda t: tm.grad(lambda w: tm.sum(w * t))(POINT),  # would be the sum over the examples
+        lambda t: tm.optim.SGD(0.1).update(t, tm.optim.SGD(0.1).init(POINT), POINT),
+        lambda t: tm.compile(lambda w: tm.sum(w * t))(POINT),
+        lambda t: tm.compile(tm.sum)(t),
+    ],
+)
+def test_a_value_of_one_example_that_leaves_its_vmap_unseen_is_refused_where_no_other_is_open(use: Function) -> None:
+    kept: list[Any] = []
+    tm.vmap(lambda x: kept.append(x * 2.0) or x)(A)
+    with pytest.raises(TypeError, match="a vmap that is over"):
+        use(kept[0])
+
+
 def test_the_gradient_with_respect_to_what_the_vmap_took_apart_is_refused() -> None:
     x = tm.tensor(A, requires_grad=True)
     with pytest.raises(TypeError, match="took apart"):

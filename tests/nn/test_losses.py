@@ -77,3 +77,9 @@ def test_cross_entropy_and_divergence_have_right_second_derivatives() -> None:
     tm.testing.check_grad(lambda z: tm.nn.cross_entropy(z, labels), logits, order=2)
     p = rng().dirichlet(np.ones(4), 3)
     tm.testing.check_grad(lambda z, p: tm.nn.kl_div(tm.nn.log_softmax(z), p), logits, p, order=2)
+
+
+@pytest.mark.parametrize("labels", [np.zeros((4, 1), int), np.eye(4, 3, dtype=int), np.zeros((), int)])
+def test_accuracy_takes_one_label_per_example_and_nothing_that_broadcasts(labels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="accuracy needs logits"):
+        tm.nn.accuracy(np.zeros((4, 3)), labels)

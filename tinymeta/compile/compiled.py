@@ -66,7 +66,7 @@ class Compiled:
         kinds, arrays = [], []
         for i, x in enumerate(leaves):
             if type(x) is Tensor:
-                if x.tracked & USER:
+                if x.tracked & USER or x.batch:
                     return self._call(statics, (args, kwargs))
                 x = x.data
             elif isinstance(x, np.ndarray) and x.dtype.kind in NUMERIC:

@@ -63,5 +63,7 @@ def explained(
         return error
     given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
     options = "".join(f", {k}={v!r}" for k, v in static.items() if not (primitive.hides or callable(v)))
-    kind = {ValueError: ShapeError, TypeError: DtypeError}.get(type(error), type(error))
+    kind: type[Exception] = ShapeError if type(error) is ValueError else type(error)
+    if isinstance(error, TypeError):  # NumPy's own are not made of a sentence
+        kind = DtypeError
     return kind(f"{primitive.__name__}({given}{options}) at {user_site()}: {error}")

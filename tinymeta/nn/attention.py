@@ -16,6 +16,7 @@ from tinymeta.nn.module import Module
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import moveaxis
 from tinymeta.ops.softmax import softmax
+from tinymeta.ops.widen import floating
 
 
 def attention(q: ArrayLike, k: ArrayLike, v: ArrayLike, mask: ArrayLike | None = None) -> Tensor:
@@ -32,7 +33,7 @@ def attention(q: ArrayLike, k: ArrayLike, v: ArrayLike, mask: ArrayLike | None =
     -------
     (…, n, e)
     """
-    q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
+    q, k, v = floating(q), floating(k), floating(v)
     scores = (q @ k.mT) * (1 / math.sqrt(q.shape[-1]))
     if mask is not None:
         scores = where(mask, scores, -np.inf)

@@ -14,14 +14,17 @@ from tinymeta.ops.fused import cross_entropy_rows, unwatched
 from tinymeta.ops.logistic import softplus
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import where
+from tinymeta.ops.shape import astype
 from tinymeta.ops.softmax import log_softmax
+from tinymeta.ops.widen import floating, squarable
 
 
 def mse_loss(pred: ArrayLike, target: ArrayLike) -> Tensor:
     """Mean of (pred − target)² over all elements; the shapes must be equal, so that nothing broadcasts unseen."""
-    pred, target = as_tensor(pred), as_tensor(target)
+    pred, target = floating(pred), floating(target)
     _same_shape("mse_loss", pred, target)
-    return mean(square(pred - target))
+    error = pred - target
+    return astype(mean(square(squarable(error))), error.dtype)
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
@@ -39,7 +42,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
 
 def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
     """−log softmax(logits)[label] for every example: shape (…)."""
-    logits, labels = as_tensor(logits), as_tensor(labels)
+    logits, labels = floating(logits), as_tensor(labels)
     if labels.dtype.kind not in "iu":
         raise DtypeError(
             f"cross_entropy needs integer labels, not {labels.dtype} ({user_site()}): see kl_div for soft ones"
@@ -66,7 +69,7 @@ def _within(labels: Array, classes: int) -> None:
 
 def bce_with_logits(logits: ArrayLike, targets: ArrayLike) -> Tensor:
     """Mean binary cross-entropy −t log σ(z) − (1 − t) log σ(−z): two terms of one sign, exact however sure z is."""
-    logits, targets = as_tensor(logits), as_tensor(targets)
+    logits, targets = floating(logits), as_tensor(targets)
     _same_shape("bce_with_logits", logits, targets)
     t = targets.astype(logits.dtype)
     return mean(scale(t, softplus(-logits)) + scale(1 - t, softplus(logits)))
@@ -83,6 +86,11 @@ def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
     """The share of examples whose largest logit is that of their label. No gradient."""
     logits, labels = as_tensor(logits), as_tensor(labels)
+    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
+        raise ShapeError(
+            f"accuracy needs logits (…, classes) and labels (…): {logits.shape} and {labels.shape} ({user_site()}); of "
+            "one-hot labels take labels.argmax(-1)"
+        )
     return mean((logits.argmax(-1) == labels).astype(logits.dtype))
 
 

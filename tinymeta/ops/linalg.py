@@ -17,7 +17,8 @@ from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops import extrema
 from tinymeta.ops.reduce import Axis, norm_axes, normalized, sum
 from tinymeta.ops.select import abs
-from tinymeta.ops.shape import expand_dims, permute_dims, reshape
+from tinymeta.ops.shape import astype, expand_dims, permute_dims, reshape
+from tinymeta.ops.widen import floating
 
 
 class matmul_matrices(Primitive):
@@ -88,7 +89,8 @@ def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
     a, b = as_tensor(a), as_tensor(b)
     if not -min(a.ndim, b.ndim) <= axis < 0 or a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot along axis {axis} of shapes {a.shape} and {b.shape}: sizes differ ({user_site()})")
-    return sum(a * b, axis)
+    products = a * b
+    return astype(sum(products, axis), products.dtype)
 
 
 def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[Sequence[int]] = 2) -> Tensor:
@@ -129,8 +131,10 @@ def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: fl
     if ord == 2:
         return bind(norm_axes, x, axes=axes, keepdims=keepdims)  # type: ignore[no-any-return]
     if math.isinf(ord):
+        x = floating(x)  # the largest int8 is 127, and |−128| is not
         return (extrema.max if ord > 0 else extrema.min)(abs(x), axes, keepdims)
     if not ord > 0:
         raise ShapeError(f"vector_norm needs a positive ord, or ±inf, not {ord} ({user_site()})")
+    x = floating(x)
     total = sum(abs(x) if ord == 1 else abs(x) ** ord, axes, keepdims)
     return total if ord == 1 else total ** (1 / ord)

@@ -18,6 +18,7 @@ from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import negative, scale
 from tinymeta.ops.select import where
+from tinymeta.ops.widen import floating
 
 
 def _floating(x: Array) -> Array:
@@ -110,4 +111,4 @@ def _share(y: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def log_sigmoid(x: ArrayLike) -> Tensor:
     """log σ(x) = −log(1 + e⁻ˣ), where log(sigmoid(x)) would be −∞."""
-    return -softplus(negative(x))
+    return -softplus(negative(floating(x)))

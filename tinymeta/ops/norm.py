@@ -20,7 +20,8 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import sqrt, square
 from tinymeta.ops.reduce import mean, sum
-from tinymeta.ops.shape import floats, reshape
+from tinymeta.ops.shape import astype, floats, reshape
+from tinymeta.ops.widen import squarable
 
 Axes = tuple[int, ...]
 Cotangents = tuple[Tensor | None, Tensor | None]
@@ -187,6 +188,8 @@ def _normalized(what: str, x: Tensor, axes: Axes, eps: Any) -> Tensor:
             f"{what} of shape {x.shape} takes mean and variance of one number each ({user_site()}): x − mean is 0 for "
             "every x, so the result would not depend on it. Pass more examples, or leave the layer out"
         )
+    if x.dtype == np.float16:
+        return astype(_normalized(what, squarable(x), axes, eps), np.float16)
     if not isinstance(eps, Tensor):
         return bind(normalize, x, axes=axes, eps=eps)[0]  # type: ignore[no-any-return]
     centred = x - mean(x, axes, keepdims=True)  # in operations that are differentiated in eps, too

@@ -17,6 +17,7 @@ from tinymeta.engine.structure import astype, reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.select import where
+from tinymeta.ops.widen import squarable
 
 Axis = int | Sequence[int] | None
 
@@ -186,7 +187,8 @@ def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
     NaN where that is not positive.
     """
     x, axes, count = _deviations(x, axis, correction)
-    return bind(sum_axes, square(x), axes=axes, keepdims=keepdims, count=count)  # type: ignore[no-any-return]
+    y: Tensor = bind(sum_axes, square(squarable(x)), axes=axes, keepdims=keepdims, count=count)
+    return astype(y, dtype=x.dtype) if y.dtype != x.dtype else y
 
 
 def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:

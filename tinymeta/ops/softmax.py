@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
@@ -17,6 +16,7 @@ from tinymeta.ops.elementwise import exp, scale
 from tinymeta.ops.reduce import Axis, keep_axes, normalized, repeat_axes, sum
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import permute_dims, reshape
+from tinymeta.ops.widen import floating
 
 _samples = (Sample(((2, 3),), {"axis": -1}), Sample(((3, 2),), {"axis": -2}))
 
@@ -121,19 +121,19 @@ def _softmax_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def softmax(x: ArrayLike, axis: int = -1) -> Tensor:
     """Positive numbers that add to 1 along `axis`: eˣ / Σ eˣ."""
-    x = as_tensor(x)
+    x = floating(x)
     return bind(softmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
 
 
 def log_softmax(x: ArrayLike, axis: int = -1) -> Tensor:
     """The logarithm of `softmax`, without its underflow."""
-    x = as_tensor(x)
+    x = floating(x)
     return bind(log_softmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
 
 
 def logsumexp(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log Σ eˣ over `axis` (all axes if None), without overflow; −∞ over no elements or where all are −∞."""
-    x = as_tensor(x)
+    x = floating(x)
     axes = normalized(axis, x.ndim)
     y: Tensor = bind(logsumexp_axes, x, axes=axes) if axes else x
     return keep_axes(y, axes, x.ndim) if keepdims else y

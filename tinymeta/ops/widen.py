@@ -1,0 +1,24 @@
+"""Dtypes wide enough for what a function computes on its way, where its result would fit into the given one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.primitive import bind
+from tinymeta.engine.structure import astype
+from tinymeta.engine.tensor import ArrayLike, Tensor
+
+
+def floating(x: ArrayLike) -> Tensor:
+    """`x` for a function of real numbers: integers and booleans in float64.
+
+    In their own dtype these would wrap around: −1 is 255 in uint8, and 100² is 16 in int8.
+    """
+    x = as_tensor(x)
+    return bind(astype, x, dtype=np.dtype(np.float64)) if x.dtype.kind in "iub" else x
+
+
+def squarable(x: Tensor) -> Tensor:
+    """`x` for a mean of squares: float16, where squares overflow from 256 on, in float32."""
+    return bind(astype, x, dtype=np.dtype(np.float32)) if x.dtype == np.float16 else x

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tinymeta_kernels import addresses
 
 os.environ["TINYMETA_CHECK"] = "1"  # the stages of the compiler check one another in every test
 
@@ -26,6 +27,8 @@ compiler = pytest.StashKey[list[tuple[str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not addresses.callable_from_loops():  # told once for all functions, in whichever test comes first
+        config.addinivalue_line("filterwarnings", "ignore:compiled functions run as plain NumPy calls")
     config.stash[verdicts] = []
     config.stash[compiler] = []
 

@@ -16,7 +16,6 @@ from tinymeta import optim as optim
 from tinymeta import tasks as tasks
 from tinymeta import testing as testing
 from tinymeta.compile import compile as compile
-from tinymeta.engine import tree as tree
 from tinymeta.engine.checkpoint import checkpoint as checkpoint
 from tinymeta.engine.convert import tensor as tensor
 from tinymeta.engine.custom import custom_vjp as custom_vjp
@@ -38,6 +37,7 @@ from tinymeta.io.save import load as load
 from tinymeta.io.save import save as save
 from tinymeta.meta.core.explain import explain as explain
 from tinymeta.ops import *
+from tinymeta.ops import tree as tree
 from tinymeta.view.trace import trace as trace
 from tinymeta.watch.checked import checked as checked
 

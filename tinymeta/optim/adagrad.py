@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, full_like, rates, root, setting, start, used
+from tinymeta.ops.tree import full_like
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, root, setting, start, used
 
 
 class AdagradState(NamedTuple):

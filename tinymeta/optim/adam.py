@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
+from tinymeta.ops.tree import zeros_like
 from tinymeta.optim.fused import adam_step
 from tinymeta.optim.optimizer import (
     LearningRate,
@@ -19,7 +20,6 @@ from tinymeta.optim.optimizer import (
     setting,
     start,
     used,
-    zeros_like,
 )
 
 

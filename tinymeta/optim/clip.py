@@ -8,19 +8,12 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.linalg import vector_norm
 from tinymeta.ops.logic import isfinite
 from tinymeta.ops.select import clip, where
-from tinymeta.ops.shape import stack
+from tinymeta.ops.tree import norm
 from tinymeta.optim.optimizer import Optimizer, Setting, setting
 
-
-def global_norm(grads: Any) -> Tensor:
-    """√Σ g² over all leaves; its gradient at 0 is 0. Squares that overflow or vanish don't make it ∞ or 0."""
-    lengths = [vector_norm(as_tensor(g)).astype(np.float64) for g in tree.leaves(grads)]
-    return vector_norm(stack(lengths)) if lengths else as_tensor(0.0)
+global_norm = norm  # the field's name for it
 
 
 def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
@@ -28,9 +21,9 @@ def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
 
     If one of them is infinite or NaN they have no direction, and all that comes out is NaN.
     """
-    norm = global_norm(grads)
-    long = norm > limit
-    factor = where(isfinite(norm), where(long, limit / where(long, norm, 1.0), 1.0), np.nan)
+    length = norm(grads)
+    long = length > limit
+    factor = where(isfinite(length), where(long, limit / where(long, length, 1.0), 1.0), np.nan)
     return tree.map(lambda g: g * factor.astype(g.dtype), grads)
 
 

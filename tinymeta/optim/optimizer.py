@@ -43,18 +43,6 @@ def start() -> Tensor:
     return Tensor(np.zeros((), np.float64))
 
 
-def zeros_like(params: Any) -> Any:
-    return full_like(params, 0.0)
-
-
-def full_like(params: Any, value: Setting) -> Any:
-    def full(p: Any) -> Tensor:
-        zeros = Tensor(np.zeros(as_tensor(p).shape, as_tensor(p).dtype))
-        return zeros + setting(value, p) if used(value) else zeros
-
-    return tree.map(full, params)
-
-
 def each_leaf(step: Callable[..., Row], params: Any, *others: Any) -> list[Any]:
     """Apply `step(p, *leaves of others)` to every parameter; its results, put together as trees like `params`.
 

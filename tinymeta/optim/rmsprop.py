@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import square
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, root, setting, start, used, zeros_like
+from tinymeta.ops.tree import zeros_like
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, root, setting, start, used
 
 
 class RMSPropState(NamedTuple):

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.tree import zeros_like
 from tinymeta.optim.fused import sgd_step
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, fusible, rates, setting, start, used, zeros_like
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, fusible, rates, setting, start, used
 
 
 class SGDState(NamedTuple):

@@ -132,7 +132,7 @@ def loss(model: Any, batch: Any) -> tm.Tensor:
 def start(config: Config, run: Run) -> Any:
     """The models of all repetitions, on a leading axis."""
     draws = [tm.nn.Linear(2 * DEGREE + 1, 1, rng=np.random.default_rng([run.seed, 1, k])) for k in range(config.tasks)]
-    return tm.tree.map(lambda *leaves: tm.tensor(np.stack([leaf.numpy() for leaf in leaves])), *draws)
+    return tm.tree.stack(draws)
 
 
 def fitted(config: Config, run: Run, data: Pair, setting: Setting, *, stage: str = "") -> Any:

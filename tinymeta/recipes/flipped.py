@@ -70,7 +70,7 @@ def shifted(rng: np.random.Generator, x: Array) -> Array:
 def networks(rng: np.random.Generator, repetitions: int, width: int) -> Any:
     """As many networks with one hidden layer, as one whose leaves have a leading axis."""
     drawn = [tm.nn.MLP([PIXELS, width, CLASSES], rng=rng) for _ in range(repetitions)]
-    return tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *drawn)
+    return tm.tree.stack(drawn)
 
 
 def accuracy(models: Any, test: tuple[Array, Array]) -> Array:

@@ -126,7 +126,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
 
 
 def with_rate(theta: Any, rate: float) -> WeightsAndSteps:
-    return WeightsAndSteps(theta, tm.tree.map(lambda p: tm.full_like(p, rate), theta))
+    return WeightsAndSteps(theta, tm.tree.full_like(theta, rate))
 
 
 def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, theta: Any) -> float:

@@ -140,7 +140,7 @@ def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> O
     (x, labels), (sure, surely), row = found.pool, found.clean, np.arange(len(found.wrong))[:, None]
     rng, phi_rng = run.rng("training"), run.rng("phi")  # all methods see the same networks and batches
     begin, step = training(method)
-    phi = tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *[method.phi(phi_rng) for _ in row])
+    phi = tm.tree.stack([method.phi(phi_rng) for _ in row])
     state = begin(networks(rng, len(row), config.width), phi)
     total, visits = np.zeros((2, *labels.shape))
     stops = np.ceil(np.linspace(0, config.iterations, STOPS + 1))[1:]

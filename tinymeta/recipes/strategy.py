@@ -109,7 +109,7 @@ def problems(names: Callable[[str], bool] = lambda name: True) -> Problems:
     starts = {}
     for name, kind in chosen.items():
         models = [kind.network(rng) for _ in range(STARTS)]
-        starts[name] = tm.tree.map(lambda *leaves: np.stack([leaf.numpy() for leaf in leaves]), *models)
+        starts[name] = tm.tree.stack(models)
     return Problems(chosen, starts)
 
 

@@ -97,14 +97,14 @@ def start(config: Config, run: Run, name: str) -> Any:
 
 
 def with_rate(theta: Any, rate: float) -> StartAndPace:
-    return StartAndPace(theta, tm.tree.map(lambda p: tm.full_like(p, np.log(rate)), theta))
+    return StartAndPace(theta, tm.tree.full_like(theta, np.log(rate)))
 
 
 def outer_rule(config: Config, name: str, theta: Any) -> tm.optim.Optimizer:
     """Adam on gradients of at most a length: now and then a stream diverges."""
     lr: Any = config.outer_lr
     if name == "online":
-        lr = StartAndPace(*(tm.tree.map(lambda p, lr=lr: tm.full_like(p, lr), theta) for lr in (lr, 10 * lr)))
+        lr = StartAndPace(*(tm.tree.full_like(theta, lr) for lr in (lr, 10 * lr)))
     return tm.optim.Clipped(tm.optim.Adam(lr), partial(tm.optim.clip_by_global_norm, limit=CLIP))
 
 

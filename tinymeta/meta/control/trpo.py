@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from tinymeta.compile import compile
-from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import hvp, value_and_grad
 from tinymeta.meta.core.conjugate import conjugate_gradients
+from tinymeta.ops.tree import add_scaled, dot
 
 Objective = Callable[[Any, Any], tuple[Tensor, Tensor]]
 
@@ -61,13 +61,11 @@ class TRPO:
         """The parameters after a step, and what it did. H is estimated on `few`, part of the batch, if given."""
         few = batch if few is None else few
         (before, _), g = self.slope(params, batch)
-        product: Callable[[Any], Any] = lambda v: tree.map(
-            lambda hv, v: hv + self.damping * v, self.curvature(params, few, v), v
-        )
+        product: Callable[[Any], Any] = lambda v: add_scaled(self.curvature(params, few, v), v, self.damping)
         s = conjugate_gradients(product, g, self.iterations)
-        length = math.sqrt(2 * self.radius / max(dot(s, product(s)), 1e-30))
+        length = math.sqrt(2 * self.radius / max(float(dot(s, product(s))), 1e-30))
         for k in range(self.backtracks):
-            new = tree.map(lambda p, s, t=length * self.shrink**k: p - t * s, params, s)
+            new = add_scaled(params, s, -length * self.shrink**k)
             loss, kl = self.judge(new, batch)
             if loss < before and kl <= self.radius:
                 return new, Report(float(before), float(before - loss), float(kl))
@@ -87,8 +85,3 @@ class TRPO:
     def curvature(self) -> Any:
         """(params, batch, v) ↦ the Hessian of the KL times v."""
         return compile(lambda params, batch, v: hvp(lambda params: self.objective(params, batch)[1], params, v))
-
-
-def dot(a: Any, b: Any) -> float:
-    """Σ a b over all leaves."""
-    return math.fsum(float((x * y).sum()) for x, y in zip(tree.leaves(a), tree.leaves(b)))

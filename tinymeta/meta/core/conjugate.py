@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.logic import logical_and
-from tinymeta.ops.reduce import sum
 from tinymeta.ops.select import where
+from tinymeta.ops.tree import add_scaled, dot, zeros_like
 
 
 def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) -> Any:
@@ -30,26 +29,19 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
     -------
     A tree like `b`.
     """
-    x = tree.map(lambda leaf: leaf * 0, b)
+    x = zeros_like(b)
     residual = direction = b
-    square, going = _dot(residual, residual), as_tensor(True)
+    square, going = dot(residual, residual), as_tensor(True)
     for _ in range(iterations):
         image = product(direction)
-        curvature = _dot(direction, image)
+        curvature = dot(direction, image)
         going = logical_and(going, curvature > 0)
         step = where(going, _ratio(square, curvature), 0)
-        x = tree.map(lambda x, d, s=step: x + s * d, x, direction)
-        residual = tree.map(lambda r, a, s=step: r - s * a, residual, image)
-        before, square = square, _dot(residual, residual)
-        direction = tree.map(lambda r, d, s=_ratio(square, before): r + s * d, residual, direction)
+        x = add_scaled(x, direction, step)
+        residual = add_scaled(residual, image, -step)
+        before, square = square, dot(residual, residual)
+        direction = add_scaled(residual, direction, _ratio(square, before))
     return x
-
-
-def _dot(a: Any, b: Any) -> Tensor:
-    total: Any = 0.0
-    for x, y in zip(tree.leaves(a), tree.leaves(b)):
-        total = total + sum(x * y)
-    return total  # type: ignore[no-any-return]
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:

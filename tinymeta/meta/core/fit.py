@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -26,6 +26,7 @@ from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.io.save import load, save
 from tinymeta.meta.core.objective import Objective
+from tinymeta.ops.tree import add, scale
 from tinymeta.optim.optimizer import Optimizer
 
 Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
@@ -161,18 +162,11 @@ def _spread(
     def step(phi: Any, state: Any, episodes: Any, *iteration: Any) -> tuple[Any, Any, Tensor]:
         parts = [tree.map(lambda a, k=k: np.array_split(a, chunks)[k], episodes) for k in range(chunks)]
         one = partial(_gradient, job, objective, compiled, phi)
-        value, grads = _sum(list(map_(one, parts, *([x] * chunks for x in iteration))))
-        phi, state = optimizer.update(tree.map(lambda g: g * (1.0 / chunks), grads), state, phi)
+        value, grads = reduce(add, map_(one, parts, *([x] * chunks for x in iteration)))
+        phi, state = optimizer.update(scale(grads, 1.0 / chunks), state, phi)
         return phi, state, value * (1.0 / chunks)
 
     return step
-
-
-def _sum(trees: list[Any]) -> Any:
-    total = trees[0]
-    for other in trees[1:]:
-        total = tree.map(lambda a, b: a + b, total, other)
-    return total
 
 
 _gradients: dict[str, Callable[..., Any]] = {}  # the latest job's, kept in every worker process

@@ -33,9 +33,9 @@ from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import jvp
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.ops.elementwise import exp
-from tinymeta.ops.reduce import sum
 from tinymeta.ops.select import where
-from tinymeta.optim.optimizer import Optimizer, root, zeros_like
+from tinymeta.ops.tree import dot, zeros_like
+from tinymeta.optim.optimizer import Optimizer, root
 
 Rule = Callable[[Any], Optimizer]  # from hyperparameters, a tree of scalars, to an optimizer
 
@@ -96,10 +96,10 @@ class Hypergradient:
         return params, HypergradientState(phi, rule, slopes)
 
     def _tuned(self, value: Tensor, grads: Any, slope: Any) -> Tensor:
-        h = _dot(grads, slope)
+        h = dot(grads, slope)
         if not self.relative:
             return value - self.beta * h
-        size = root(_dot(grads, grads)) * root(_dot(slope, slope))
+        size = root(dot(grads, grads)) * root(dot(slope, slope))
         return value * exp(-self.beta * h / where(size > 0, size, 1))
 
 
@@ -114,14 +114,6 @@ class Problem(NamedTuple):
 def unrolled(loss: Loss, rule: Rule, steps: int, phi: Any, problem: Problem) -> Any:
     """The query loss after `steps` steps of `rule(phi)`, to be differentiated in `phi` (Maclaurin et al. 2015)."""
     return loss(adapt(loss, problem.start, problem.support, rule=rule(phi), steps=steps), problem.query)
-
-
-def _dot(a: Any, b: Any) -> Tensor:
-    products = [sum(x * y) for x, y in zip(tree.leaves(a), tree.leaves(b))]
-    total: Tensor = products[0]
-    for product in products[1:]:
-        total = total + product
-    return total
 
 
 def _units(phi: Any) -> list[Any]:

@@ -31,10 +31,11 @@ from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import exp, log, square
 from tinymeta.ops.linalg import tensordot
 from tinymeta.ops.logistic import tanh
-from tinymeta.ops.reduce import mean, sum
+from tinymeta.ops.reduce import mean
 from tinymeta.ops.select import sign, where
 from tinymeta.ops.shape import concat, stack
 from tinymeta.ops.softmax import softmax
+from tinymeta.ops.tree import dot
 from tinymeta.optim.optimizer import root
 
 Each = Callable[[Any, Any], Tensor]  # (model, batch) → the loss of every example, (n,)
@@ -171,8 +172,8 @@ def features(
     """
     loss = lambda given: mean(each(tree.unflatten(structure, given), support))
     losses = each(tree.unflatten(structure, leaves), support)
-    gg = _inner(grads, grads) + EPS
-    curvature = _inner(grads, hvp(loss, leaves, grads)) / gg
+    gg = dot(grads, grads) + EPS
+    curvature = dot(grads, hvp(loss, leaves, grads)) / gg
     level, spread = mean(losses), root(mean(square(losses - mean(losses))))
     task = [_log(level), _log(spread), 0.5 * _log(gg), _signed_log(curvature), level * 0 + progress]
     rows = [
@@ -182,10 +183,6 @@ def features(
     x, y = (a.reshape((losses.shape[0], -1)).astype(level.dtype) for a in support)
     examples = [_log(losses), mean(x, -1), root(mean(square(x), -1)), mean(y, -1), root(mean(square(y), -1))]
     return stack(task), stack(rows), stack(examples, -1)
-
-
-def _inner(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    return sum(stack([sum(x * y) for x, y in zip(a, b)]))
 
 
 def _log(x: Tensor) -> Tensor:

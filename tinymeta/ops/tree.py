@@ -1,0 +1,154 @@
+"""`tm.tree`: trees of Tensors as vectors. What takes them apart is `engine/tree.py`; this is their algebra.
+
+    dot, norm                 numbers
+    add, scale, add_scaled    a + b,  s·a,  a + s·b, leaf by leaf
+    zeros_like, full_like     trees of one number
+    ravel, stack              one vector of all leaves; many trees as one with an axis in front
+
+All are Tensor operations: differentiable, and under `vmap` each example's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.tree import flatten, leaves, map, paths, unflatten
+from tinymeta.ops.linalg import vector_norm
+from tinymeta.ops.reduce import sum
+from tinymeta.ops.shape import concat, reshape
+from tinymeta.ops.shape import stack as stacked
+
+__all__ = [
+    "add",
+    "add_scaled",
+    "dot",
+    "flatten",
+    "full_like",
+    "leaves",
+    "map",
+    "norm",
+    "paths",
+    "ravel",
+    "scale",
+    "stack",
+    "unflatten",
+    "zeros_like",
+]
+
+
+def dot(a: Any, b: Any) -> Tensor:
+    """Σ a·b over all entries of all leaves: shape (). 0 for trees without leaves.
+
+    Raises
+    ------
+    ValueError
+        If the trees differ in structure.
+    """
+    total = as_tensor(0.0)
+    for k, product in enumerate(leaves(map(lambda x, y: sum(as_tensor(x) * y), a, b))):
+        total = total + product if k else product
+    return total
+
+
+def norm(a: Any) -> Tensor:
+    """√Σ a² over all leaves, in float64: shape (). Its gradient at 0 is 0.
+
+    Squares that overflow or vanish don't make it ∞ or 0, as they would √dot(a, a).
+    """
+    lengths = [vector_norm(as_tensor(x)).astype(np.float64) for x in leaves(a)]
+    return vector_norm(stacked(lengths)) if lengths else as_tensor(0.0)
+
+
+def add(a: Any, b: Any) -> Any:
+    """a + b."""
+    return map(lambda x, y: as_tensor(x) + y, a, b)
+
+
+def scale(a: Any, s: ArrayLike) -> Any:
+    """s·a for one number s, in the dtypes of a."""
+    return map(lambda x: as_tensor(x) * _of(s, x), a)
+
+
+def add_scaled(a: Any, b: Any, s: ArrayLike) -> Any:
+    """a + s·b for one number s, in the dtypes of b: a step of length s along b.
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> tm.tree.add_scaled({"w": np.ones(2)}, {"w": np.array([2.0, 4.0])}, -0.5)["w"].tolist()
+    [0.0, -1.0]
+    """
+    return map(lambda x, y: as_tensor(x) + as_tensor(y) * _of(s, y), a, b)
+
+
+def zeros_like(a: Any) -> Any:
+    """A tree of zeros in the shapes and dtypes of a."""
+    return full_like(a, 0.0)
+
+
+def full_like(a: Any, value: ArrayLike) -> Any:
+    """A tree of one number in the shapes and dtypes of a; a Tensor keeps its gradient."""
+
+    def full(x: Any) -> Tensor:
+        like = as_tensor(x)
+        if not isinstance(value, Tensor):
+            return Tensor(np.full(like.shape, value, like.dtype))
+        zeros = Tensor(np.zeros(like.shape, like.dtype))
+        return zeros + _of(value, like)  # type: ignore[no-any-return]
+
+    return map(full, a)
+
+
+def ravel(a: Any) -> tuple[Tensor, Callable[[ArrayLike], Any]]:
+    """All entries of all leaves as one vector, and the function that makes a tree like `a` of such a vector.
+
+    The vector has the dtype that the leaves promote to; the tree has those of the leaves.
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> vector, back = tm.tree.ravel({"b": np.zeros(1), "w": np.ones((2, 2))})
+    >>> vector.tolist(), back(vector * 2)["w"].shape
+    ([0.0, 1.0, 1.0, 1.0, 1.0], (2, 2))
+    """
+    found, structure = flatten(a)
+    tensors = [as_tensor(x) for x in found]
+    kinds = [(x.shape, x.dtype) for x in tensors]
+    ends = np.cumsum([0, *(math.prod(shape) for shape, _ in kinds)]).tolist()
+    vector = concat([reshape(x, (-1,)) for x in tensors]) if tensors else as_tensor(np.zeros(0))
+
+    def back(vector: ArrayLike) -> Any:
+        v = as_tensor(vector)
+        if v.shape != (ends[-1],):
+            raise ValueError(
+                f"the tree has {ends[-1]} numbers, and the vector shape {v.shape}: pass one of ({ends[-1]},)"
+            )
+        parts = [v[begin:end] for begin, end in zip(ends, ends[1:])]
+        return unflatten(structure, [reshape(x, shape).astype(dtype) for x, (shape, dtype) in zip(parts, kinds)])
+
+    return vector, back
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """One tree of many: each leaf is theirs along a new first axis.
+
+    Raises
+    ------
+    ValueError
+        If there is no tree, or they differ in structure or shapes.
+    """
+    if not trees:
+        raise ValueError("tree.stack needs at least one tree")
+    return map(lambda *xs: stacked([as_tensor(x) for x in xs]), *trees)
+
+
+def _of(s: ArrayLike, x: ArrayLike) -> Any:
+    """The number s in the dtype of x, if that holds fractions."""
+    dtype = as_tensor(x).dtype
+    return s.astype(dtype) if isinstance(s, Tensor) and dtype.kind == "f" else s

@@ -45,7 +45,7 @@ DECISIONS: dict[str, Decision] = {
         "initial weights and step sizes, online",
         "summed error, less is better",
         ("meta-learned weights and step sizes", "sum over 200 times"),
-        ("jointly trained weights", "sum over 200 times"),
+        ("MAML's weights", "sum over 200 times"),
         "on streams far longer than the training's, if step sizes were learned too large to settle",
     ),
     "strategy": Decision(

@@ -11,6 +11,7 @@ changes by a factor.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -42,9 +43,13 @@ class OnlineMetaSGD:
     ----------
     loss
         `loss(model, batch)`, a scalar.
+    largest
+        Step sizes stay below it: α = 1/(1/exp(log α) + 1/largest). Without a bound those of weights that no gradient
+        reaches drift, and the first gradient that does throws the weights away.
     """
 
     loss: Loss
+    largest: float = math.inf
 
     def __call__(self, phi: StartAndPace, streams: Any) -> Tensor:
         """The mean loss along a batch of streams: trees whose arrays have the axes (streams, times, …)."""
@@ -54,12 +59,17 @@ class OnlineMetaSGD:
 
     def follow(self, theta: Any, log_alpha: Any, stream: Any) -> tuple[Tensor, Any]:
         """The losses along one stream, each before the step that learns from it, and the last weights."""
-        alpha, losses = tree.map(exp, log_alpha), []
+        alpha, losses = tree.map(self.pace, log_alpha), []
         for t in range(tree.leaves(stream)[0].shape[0]):
             value, grads = value_and_grad(self.loss)(theta, tree.map(lambda a, t=t: a[t], stream))
             theta = tree.map(lambda p, a, g: p - a * g, theta, alpha, grads)
             losses.append(value)
         return stack(losses), theta
+
+    def pace(self, log_alpha: Tensor) -> Tensor:
+        """The step sizes that some of `log_alpha` stands for."""
+        alpha = exp(log_alpha)
+        return alpha if self.largest == math.inf else alpha / (1 + alpha * (1 / self.largest))
 
     def losses(self, phi: StartAndPace, streams: Any, *, at_once: int = 10) -> Array:
         """`follow` along streams of any length, recorded for `at_once` times: shape (streams, times)."""

@@ -48,13 +48,6 @@ DECISIONS: dict[str, Decision] = {
         ("MAML's weights", "sum over 200 times"),
         "on streams far longer than the training's, if step sizes were learned too large to settle",
     ),
-    "strategy": Decision(
-        "a network picks the rule",
-        "log of the loss left, less is better",
-        ("strategy network, mixture", "the four"),
-        ("best fixed rule:", "the four"),
-        "an unseen family: no better than the best fixed rule for the four",
-    ),
     "learned-optimizer": Decision(
         "learned update rule (LSTM)",
         "log₁₀ loss after 60 steps, less is better",

@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,9 @@ def test_memory_is_flat_over_200_meta_steps_without_the_collector(no_collector: 
     assert grown < one_step
 
 
+POINT = np.array([1.0, 2.0])
+
+
 class _Stop(Exception):
     pass
 
@@ -181,17 +185,52 @@ def test_threads_that_differentiate_at_once_do_not_meet() -> None:
         assert np.allclose(results[k], -np.cos(np.linspace(0, 1, 5)) * (k + 1), rtol=1e-14)
 
 
-def test_a_thread_does_not_see_the_differentiation_of_another() -> None:
-    found = []
+def in_a_thread(f: Any, *args: Any) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(f, *args).result(timeout=60)
 
-    def f(x: Any) -> Any:
-        thread = threading.Thread(target=lambda: found.append((x * x).requires_grad))
-        thread.start()
-        thread.join()
-        return x * x
 
-    tm.grad(f)(1.0)
-    assert found == [False]
+LINEAR = tm.nn.Linear(2, 2, rng=np.random.default_rng(0), dtype=np.float64)
+STEP = tm.compile(lambda x: tm.sum(x * x))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda x: x * x, lambda x: LINEAR(x, tm.nn.relu), STEP, float, np.asarray, lambda x: tm.grad(STEP)(POINT) * x],
+)
+def test_what_another_thread_does_with_a_value_under_differentiation_is_refused(use: Any) -> None:
+    """A loss whose tasks run in a pool of threads would have the gradient 0."""
+    with pytest.raises(TypeError, match="another thread is differentiating|is recorded for a gradient"):
+        tm.grad(lambda x: tm.sum(x * x) + tm.sum(in_a_thread(use, x if use is not float else tm.sum(x))))(POINT)
+
+
+@pytest.mark.parametrize("use", [lambda x: x.detach() * 2.0, repr, lambda x: bool(x.detach()[0] > 0), lambda x: x > 0])
+def test_another_thread_may_show_detach_and_compare_it(use: Any) -> None:
+    assert tm.grad(lambda x: tm.sum(x * x) if in_a_thread(use, x) is not None else 0.0)(POINT).tolist() == [2.0, 4.0]
+
+
+def test_pullbacks_of_another_thread_are_used_while_it_differentiates_something_else() -> None:
+    y, pull = tm.vjp(tm.sin, POINT)
+
+    def loss(x: Any) -> Any:
+        (g,) = in_a_thread(pull, np.ones(2))
+        return tm.sum(x * g.numpy())
+
+    assert np.array_equal(tm.grad(loss)(POINT).numpy(), np.cos(POINT)) and y.tolist() == np.sin(POINT).tolist()
+
+
+def test_gradients_inside_of_threads_are_taken_while_another_differentiates() -> None:
+    def loss(x: Any) -> Any:
+        inner = in_a_thread(tm.grad(lambda w: tm.sum(w**3)), POINT)
+        return tm.sum(x * inner)
+
+    assert np.allclose(tm.grad(loss)(POINT).numpy(), 3 * POINT**2, rtol=1e-15)
+
+
+def test_a_record_that_other_threads_are_not_asked_about_is_caught(monkeypatch: Any) -> None:
+    monkeypatch.setattr("tinymeta.engine.refusals.elsewhere", lambda x: False)
+    with pytest.raises(pytest.fail.Exception):
+        test_what_another_thread_does_with_a_value_under_differentiation_is_refused(lambda x: x * x)
 
 
 def test_a_pullback_can_be_used_twice_and_gives_the_same() -> None:

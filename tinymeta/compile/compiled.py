@@ -28,7 +28,7 @@ from tinymeta.compile.verify import Broken
 from tinymeta.engine import tree
 from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import CompileWarning
-from tinymeta.engine.state import USER, state
+from tinymeta.engine.state import USER, elsewhere, state
 from tinymeta.engine.tensor import Array, Tensor
 
 
@@ -66,7 +66,7 @@ class Compiled:
         kinds, arrays = [], []
         for i, x in enumerate(leaves):
             if type(x) is Tensor:
-                if x.tracked & USER or x.batch:
+                if x.batch or (x.tracked and (x.tracked & USER or elsewhere(x))):
                     return self._call(statics, (args, kwargs))
                 x = x.data
             elif isinstance(x, np.ndarray) and x.dtype.kind in NUMERIC:

@@ -34,7 +34,7 @@ from numpy import ndarray
 
 from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Domain, Kink, Sample
-from tinymeta.engine.refusals import PLAIN, check_levels, check_static, explained
+from tinymeta.engine.refusals import PLAIN, check_levels, check_static, check_threads, explained
 from tinymeta.engine.state import state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 
@@ -111,6 +111,8 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
     output = Tensor(data, batch + static["rise"] if primitive.hides else batch)
     if not primitive.aligns:
         output.batch, output.opened = output.batch - batch + inputs[0].batch, inputs[0].opened
+    if tracked & ~state.mask and (several or data.dtype.kind in "fc"):
+        check_threads(primitive, inputs)
     tracked = tracked and primitive.vjp is not None and (several or data.dtype.kind in "fc") and tracked & state.mask
     if tracked:  # booleans and integers are constant between their jumps
         output.tracked = tracked

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
-from tinymeta.engine.state import shared, state
+from tinymeta.engine.state import elsewhere, shared, state
 from tinymeta.engine.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ def check_levels(primitive: type[Primitive], inputs: Sequence[Tensor]) -> None:
             raise TypeError(
                 f"{primitive.__name__} at {user_site()} uses {x._brief()}, which holds one value per example of a vmap "
                 f"that {why}: return it from the function that was mapped, or pass it as an argument"
+            )
+
+
+def check_threads(primitive: type[Primitive], inputs: Sequence[Tensor]) -> None:
+    """No input may be followed by a differentiation in another thread, which would not see what is made of it here."""
+    for x in inputs:
+        if elsewhere(x) and primitive.__name__ != "stop_gradient":
+            raise TypeError(
+                f"{primitive.__name__} at {user_site()} uses {x._brief()}, which another thread is differentiating: "
+                "that thread does not see what is computed here, and the gradient would be lost. Take the gradient "
+                "inside of this thread, or pass x.detach() to it"
             )
 
 

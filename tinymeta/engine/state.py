@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def shared(a: tuple[Opened, ...], b: tuple[Opened, ...]) -> int:
 USER = 1  # the mark of leaves made with `requires_grad=True`; `grad` and `vjp` use higher bits
 
 
+next_id = count(1).__next__  # of Tensors, in the order of their making
+_running: dict[int, int] = {}  # the mark of each differentiation in any thread, and an id below those of its Tensors
+_beginning = threading.Lock()
+
+
 class State(threading.local):
     """The thread's current state; the class attributes are its defaults."""
 
@@ -96,9 +102,22 @@ def setting(**changes: Any) -> Iterator[State]:
 def differentiating() -> Iterator[int]:
     """Record what happens in the `with` block; gives the mark (a bit) for the leaves of this differentiation.
 
-    Nested differentiations get different marks. When one is over its mark is no longer in
-    `state.mask`, so Tensors that still carry it are constants to everybody else.
+    Nested differentiations get different marks, and so do those of different threads. When one is over its mark is
+    no longer in `state.mask`, so Tensors that still carry it are constants to everybody else.
     """
-    mark = ~state.mask & (state.mask + 1)  # the lowest bit not in use
-    with setting(mask=state.mask | mark):
-        yield mark
+    with _beginning:
+        used = sum(_running, 0) | state.mask
+        mark = ~used & (used + 1)  # the lowest bit not in use
+        _running[mark] = next_id()
+    try:
+        with setting(mask=state.mask | mark):
+            yield mark
+    finally:
+        with _beginning:
+            del _running[mark]
+
+
+def elsewhere(x: Tensor) -> bool:
+    """Whether a differentiation that runs in another thread follows `x`: what this thread does with it is unseen."""
+    foreign = x.tracked & ~state.mask
+    return bool(foreign) and any(foreign & mark and x.id > birth for mark, birth in list(_running.items()))

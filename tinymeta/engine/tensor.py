@@ -18,7 +18,6 @@ Read on in `primitive.py` (how an operation runs) and `sweep.py` (how it is diff
 
 from __future__ import annotations
 
-from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,15 +25,13 @@ import numpy as np
 
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.operators import Operators
-from tinymeta.engine.state import state
+from tinymeta.engine.state import elsewhere, next_id, state
 
 if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 ArrayLike: TypeAlias = "Tensor | Array | np.generic | complex | list[Any] | tuple[Any, ...]"
-
-_next_id = count(1).__next__
 
 
 class Tensor(Operators):
@@ -57,7 +54,7 @@ class Tensor(Operators):
         self.batch = batch
         self.opened = state.opened
         self.tracked = tracked
-        self.id = _next_id()
+        self.id = next_id()
         self.order = state.order
         self.made_by = state.maker
         self.primitive = None
@@ -147,7 +144,7 @@ class Tensor(Operators):
 
     def _read(self, how: str) -> Array:
         """The numbers, for someone outside of the record; a choice (`bool`) has no gradient that could be lost."""
-        if self.tracked & state.mask and how != "bool":
+        if self.tracked and how != "bool" and (self.tracked & state.mask or elsewhere(self)):
             raise TypeError(
                 f"{self._brief()} is recorded for a gradient, which a plain {how} would lose "
                 f"({user_site()}): write .detach() first if that is what you want"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.meta.learners.metasgd import WeightsAndSteps
 
 ALPHA = 0.05
 FAMILY = tm.tasks.LinearRegressions(6, 6, 3, noise=0.1, dtype=np.float64)
@@ -89,7 +90,7 @@ def test_the_implicit_meta_gradient_of_a_quadratic_is_its_closed_form(lam: float
 def test_meta_sgd_learns_its_step_sizes_by_minus_the_product_of_two_gradients() -> None:
     # θ' = θ − α∘g: the derivative of L_query(θ') in α is −g ∘ ∇L_query(θ') (Li et al. 2017, eq. 3).
     learner, theta = tm.meta.MetaSGD(loss, steps=1), point()
-    phi = tm.meta.metasgd.WeightsAndSteps(theta, tm.tree.map(lambda p: p * 0 + ALPHA, theta))
+    phi = WeightsAndSteps(theta, tm.tree.map(lambda p: p * 0 + ALPHA, theta))
     (task,) = tm.tasks.unstack(tasks(1))
     hessian, c = quadratic(task.support)
     g = hessian @ vector(theta) - c

@@ -10,6 +10,7 @@ from learners import LEARNERS, episodes, flat, start
 
 import tinymeta as tm
 from tinymeta.meta.learners.mamlpp import step_weights
+from tinymeta.meta.learners.metasgd import WeightsAndSteps
 
 
 def support() -> Any:
@@ -74,7 +75,7 @@ def test_maml_plus_plus_moves_small_step_sizes_by_the_same_share() -> None:
         learner = tm.meta.MAMLPlusPlus(steps=3, alpha=alpha, network=LEARNERS["maml, 3 steps"].network)
         phi, adam = start(learner), tm.optim.Adam(0.01)
         grads = tm.grad(lambda p, learner=learner: learner(p, episodes(), tm.tensor(0.0)))(phi)
-        moved = tm.meta.metasgd.WeightsAndSteps(phi.theta, adam.update(grads, adam.init(phi), phi)[0].alpha)
+        moved = WeightsAndSteps(phi.theta, adam.update(grads, adam.init(phi), phi)[0].alpha)
         used = [flat(learner.path(p, support(), 1)[1]) - flat(p.theta) for p in (phi, moved)]
         shares.append(np.abs(used[1] / used[0] - 1))
     np.testing.assert_allclose(shares, 0.1, rtol=1e-3)  # Adam's first step: 0.01 of 0.1, up to its ε

@@ -62,3 +62,10 @@ def test_a_batch_of_sequences_is_attended_one_by_one() -> None:
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ValueError, match="5 into 2 heads"):
         tm.nn.MultiHeadAttention(5, 2, rng=rng())
+
+
+@pytest.mark.parametrize("mask", [np.array([[0.0, -1e9], [0.0, 0.0]]), np.array([[1, 0], [1, 1]])])
+def test_a_mask_of_numbers_is_refused_for_it_may_mean_either_of_two_things(mask: np.ndarray) -> None:
+    x = np.ones((2, 3))
+    with pytest.raises(TypeError, match="in booleans"):
+        tm.nn.attention(x, x, x, mask)

@@ -19,20 +19,8 @@ RUNNING = {name: (getattr(tm, name), getattr(np, name)) for name in ("cumulative
 ROUNDING = {name: (getattr(tm, name), getattr(np, name)) for name in ("floor", "ceil", "trunc", "round")}
 ONE = {"abs": (tm.abs, np.abs), "square": (tm.square, np.square), "negative": (tm.negative, np.negative)}
 ONE |= {"sign": (tm.sign, np.sign), "bitwise_invert": (tm.bitwise_invert, np.bitwise_invert)}
-TWO = [
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "pow",
-    "maximum",
-    "minimum",
-    "floor_divide",
-    "remainder",
-    "matmul",
-    "vecdot",
-]
-TWO += ["less", "less_equal", "equal", "not_equal", "logical_and", "logical_xor", "bitwise_and", "bitwise_or"]
+TWO = ["add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", "floor_divide", "remainder", "matmul"]
+TWO += ["vecdot", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_xor", "bitwise_and", "bitwise_or"]
 
 
 def _drawn(draw, shape, dtypes=DTYPES, low=None):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.layers import Linear
@@ -36,6 +36,12 @@ def attention(q: ArrayLike, k: ArrayLike, v: ArrayLike, mask: ArrayLike | None =
     q, k, v = floating(q), floating(k), floating(v)
     scores = (q @ k.mT) * (1 / math.sqrt(q.shape[-1]))
     if mask is not None:
+        if as_tensor(mask).dtype.kind != "b":
+            raise DtypeError(
+                f"attention's mask says in booleans which keys a query may look at, and this one is "
+                f"{as_tensor(mask).dtype} ({user_site()}): of numbers to be added to the scores, 0 or very negative, "
+                "pass mask == 0"
+            )
         scores = where(mask, scores, -np.inf)
     return softmax(scores, -1) @ v
 

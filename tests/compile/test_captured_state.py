@@ -6,10 +6,12 @@ Each case makes a function and something that changes its surroundings; the two 
 from __future__ import annotations
 
 import collections
+import contextvars
 import dataclasses
 import functools
 import types
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -216,6 +218,75 @@ def a_shape_that_changes(compile: Compile) -> Step:
     return step
 
 
+def a_keyword_default_in_place(compile: Compile) -> Step:
+    def g(x: Any, *, rate: Any = 1.0) -> Any:
+        return x * rate
+
+    f, defaults = compile(g), g.__kwdefaults__ or {}
+
+    def step(k: int) -> Any:
+        defaults["rate"] = k + 1.0
+        return f(x)
+
+    return step
+
+
+def a_context_variable(compile: Compile) -> Step:
+    rate = contextvars.ContextVar("rate", default=1.0)
+    f = compile(lambda x: x * rate.get())
+
+    def step(k: int) -> Any:
+        if k:
+            rate.set(k + 1.0)
+        return f(x)
+
+    return step
+
+
+def a_global_by_its_name(compile: Compile) -> Step:
+    f = compile(lambda x: x * globals()["scale"])
+
+    def step(k: int) -> Any:
+        global scale
+        scale = k + 1.0
+        return f(x)
+
+    return step
+
+
+def the_bound_of_a_deque(compile: Compile) -> Step:
+    box = Box()
+    f = compile(lambda x: x * box.last.maxlen)
+
+    def step(k: int) -> Any:
+        box.last = collections.deque([1], maxlen=k + 1)
+        return f(x)
+
+    return step
+
+
+def _weak(compile: Compile) -> Step:
+    held = Box(value=1.0)
+    weak: Callable[[], Any] = weakref.ref(held)
+    f = compile(lambda x: x * weak().value)
+
+    def step(k: int) -> Any:
+        held.value = k + 1.0
+        return f(x)
+
+    return step
+
+
+class Delegating:
+    """Settings in a dict, read as attributes; no other name is known."""
+
+    def __init__(self) -> None:
+        vars(self)["settings"] = {"rate": 1.0}
+
+    def __getattr__(self, name: str) -> Any:
+        return self.settings[name]
+
+
 def settings_of(make: Callable[[], Any], read: Callable[[Any], Any], write: Callable[[Any, Any], None]) -> Any:
     def case(compile: Compile) -> Step:
         held = make()
@@ -266,6 +337,16 @@ CASES: dict[str, Callable[[Compile], Step]] = {
     ),
     "property": settings_of(lambda: Box(value=1.0), lambda h: h.twice, lambda h, v: setattr(h, "value", v)),
     "vars": settings_of(lambda: Box(q=1.0), lambda h: h.by_name("q"), lambda h, v: setattr(h, "q", v)),
+    "keyword default": a_keyword_default_in_place,
+    "context variable": a_context_variable,
+    "globals()": a_global_by_its_name,
+    "bound of a deque": the_bound_of_a_deque,
+    "weak reference": _weak,
+    "range": settings_of(lambda: [1], lambda h: h[0].stop, lambda h, v: h.__setitem__(0, range(0, 3 + int(v) % 2, 2))),
+    "sign of a zero": settings_of(
+        lambda: [1], lambda h: np.sqrt(h[0]).imag, lambda h, v: h.__setitem__(0, complex(-1, -0.0 if v % 2 else 0.0))
+    ),
+    "delegating": settings_of(Delegating, lambda h: h.rate, lambda h, v: h.settings.__setitem__("rate", v)),
     "slots": settings_of(Slotted, lambda h: h.value, lambda h, v: setattr(h, "value", v)),
     "dataclass": settings_of(Settings, lambda h: h.value, lambda h, v: setattr(h, "value", v)),
     "module": settings_of(lambda: library, lambda h: h.rate, lambda h, v: setattr(h, "rate", v)),
@@ -412,6 +493,34 @@ def test_a_change_of_state_that_matters_is_an_error_that_shows_the_way(make: Any
     with pytest.raises(tm.UserError, match=rf"{named}.*Right: .*t\.{named[4:]} = t\.step"):
         tm.compile(make(box))(x)
     assert (box.value, box.log) == (1, [])  # and everything is as it was
+
+
+def _takes(values: Any) -> Callable[[Any], Any]:
+    def f(x: Any) -> Any:
+        for v in values:
+            return x * v
+
+    return f
+
+
+def _asks(values: Any) -> Callable[[Any], Any]:
+    return lambda x: x * values.send(None)
+
+
+@pytest.mark.parametrize("make", [_takes, _asks])
+def test_an_iterator_gives_something_else_each_time_and_is_refused(make: Any) -> None:
+    with pytest.raises(tm.UserError, match="an iterator"):
+        tm.compile(make(float(k) for k in range(9)))(x)
+
+
+def test_a_default_that_each_call_adds_to_is_refused() -> None:
+    def f(x: Any, seen: list[int] = []) -> Any:  # noqa: B006
+        seen.append(1)
+        return x * len(seen)
+
+    with pytest.raises(tm.UserError, match="changes seen"):
+        tm.compile(f)(x)
+    assert f(x).tolist() == [1, 1]
 
 
 # Bounds

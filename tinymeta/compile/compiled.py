@@ -18,7 +18,7 @@ import numpy as np
 
 from tinymeta.compile.arguments import Statics
 from tinymeta.compile.first import First, first, unrecorded
-from tinymeta.compile.key import frozen, of_leaf, of_structure, says_all
+from tinymeta.compile.key import frozen, of_leaf, of_structure, same_order, says_all
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured
 from tinymeta.compile.record.recording import NUMBERS, NUMERIC, Recording, dynamic
@@ -118,7 +118,7 @@ class Compiled:
     def _key(self, structure: tree.Structure) -> Any:
         """The key of a structure: mostly, that of the call before."""
         latest = self._latest
-        if latest is not None and latest[0] == structure:
+        if latest is not None and latest[0] == structure and same_order(latest[0], structure):
             return latest[1]
         key = of_structure(structure)
         if says_all(structure):

@@ -19,7 +19,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
 
 DIGESTED = 256  # arrays of more bytes are kept as a digest
-_PLAIN = (int, complex, bool, bytes, type(None), type(...), range)
+_PLAIN = (int, bool, bytes, type(None), type(...))
 _IDENTITIES = (type, ModuleType, BuiltinFunctionType, np.ufunc, np.random.Generator, np.random.RandomState)
 
 
@@ -48,10 +48,17 @@ def of_structure(structure: tree.Structure) -> Any:
 
 
 def says_all(structure: tree.Structure) -> bool:
-    """Whether structures that equal this one have its key: it has no static values but positions and names."""
+    """Whether structures that equal this one in the same order have its key: it holds only positions and names."""
     kind, meta, children = structure
-    named = kind in (None, tuple, list) or (type(meta) is tuple and set(map(type, meta)) <= {str}) or meta is None
+    plain = type(meta) is tuple or (type(meta) is tree.Names and not meta.held)
+    named = kind in (None, tuple, list) or (plain and set(map(type, meta)) <= {str}) or meta is None
     return named and all(map(says_all, children))
+
+
+def same_order(a: tree.Structure, b: tree.Structure) -> bool:
+    """Whether `b`, which equals an `a` that says all, has its dicts in the same order, and nothing else to say."""
+    same = getattr(a.meta, "order", None) == getattr(b.meta, "order", None) and not getattr(b.meta, "held", None)
+    return a is b or (same and all(map(same_order, a.children, b.children)))
 
 
 class _HoldsNumbers(Exception):
@@ -84,6 +91,8 @@ def frozen(value: Any, above: tuple[int, ...] = ()) -> Any:
         return kind, value
     if kind is float:
         return kind, value.hex()  # −0.0 is not 0.0, and NaN is NaN
+    if kind is complex:
+        return kind, value.real.hex(), value.imag.hex()
     if id(value) in above:
         return "again", len(above) - above.index(id(value))
     return _contents(value, kind, (*above, id(value)))
@@ -104,12 +113,13 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
     if isinstance(value, _IDENTITIES):
         return Same(value)
     if isinstance(value, (tuple, list, deque)):
-        return kind, *all_of(value), *_attributes(value, above)
+        return kind, getattr(value, "maxlen", None), *all_of(value), *_attributes(value, above)
     if isinstance(value, dict):
-        return kind, *zip(all_of(value), all_of(value.values())), *_attributes(value, above)
+        made = frozen(getattr(value, "default_factory", None), above)
+        return kind, made, *zip(all_of(value), all_of(value.values())), *_attributes(value, above)
     if isinstance(value, (set, frozenset)):
-        return kind, frozenset(all_of(value))
-    if isinstance(value, slice):
+        return kind, *all_of(value), *_attributes(value, above)  # equal sets may be walked through in another order
+    if isinstance(value, (slice, range)):
         return kind, *all_of((value.start, value.stop, value.step))
     if isinstance(value, FunctionType):
         held = (value.__defaults__, value.__kwdefaults__, _cells(value))
@@ -119,7 +129,7 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
     if isinstance(value, functools.partial):
         return kind, *all_of((value.func, value.args, value.keywords))
     if _compares_itself(kind):
-        return kind, value
+        return kind, value, repr(value)  # 1.0 and 1.00 are equal Decimals, one instant has many time zones
     found = _attributes(value, above)
     return (kind, *found) if found else Same(value)
 

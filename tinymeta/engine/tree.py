@@ -1,8 +1,9 @@
 """Pytrees: nested containers of Tensors, taken apart and put together again.
 
-Containers are dicts (keys sorted), lists, tuples, NamedTuples, dataclasses, and any class with
-`tree_flatten()` and `tree_unflatten()` (every `tm.nn.Module` has them). None holds nothing; all
-else is a leaf.
+Containers are dicts, lists, tuples, NamedTuples, dataclasses, and any class with `tree_flatten()` and
+`tree_unflatten()` (every `tm.nn.Module` has them). None holds nothing; all else is a leaf. The leaves of a
+dict come in the order of its sorted keys; what is put together has its order again, and the attributes that a
+subclass added.
 
 A Tensor that stands in several places of a model is one leaf, and whatever is put together with the model's
 structure holds one value there: tied weights stay tied (`tree_ties`). In all other containers each place is a
@@ -12,6 +13,7 @@ leaf of its own.
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +28,13 @@ class Structure(NamedTuple):
     kind: type | None  # None: a leaf
     meta: Any = None  # what the kind needs besides its children: keys, field names, static attributes
     children: tuple[Structure, ...] = ()
+
+
+class Names(tuple[Any, ...]):
+    """A container's sorted keys, or the places of its children, which compare as such; with what its like has, too."""
+
+    order: tuple[Any, ...] = ()  # a dict's keys as they stood in it
+    held: dict[str, Any]  # attributes that are no children
 
 
 class Tie:
@@ -91,7 +100,10 @@ def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
     if tree is None:
         return None, ()
     if isinstance(tree, dict):
-        keys = tuple(sorted(tree)) if len({type(k) for k in tree}) < 2 else tuple(tree)
+        order = tuple(tree)
+        keys = tuple(sorted(order)) if len({type(k) for k in order}) < 2 else order
+        if kind is not dict or keys != order:
+            keys = _names_of(tree, keys, order)
         return keys, [tree[k] for k in keys]
     if kind is list or kind is tuple:
         return tuple(range(len(tree))), tree
@@ -99,17 +111,24 @@ def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
         return tree.tree_flatten()  # type: ignore[no-any-return]
     if kind is ndarray:  # most leaves are: they need not be asked about the rest
         return None
-    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
-        return kind._fields, tree
     if isinstance(tree, (list, tuple)):
-        return tuple(range(len(tree))), tree
+        names: tuple[Any, ...] = getattr(kind, "_fields", tuple(range(len(tree))))
+        return (_names_of(tree, names) if getattr(tree, "__dict__", None) else names), tree
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        names = tuple(f.name for f in dataclasses.fields(tree))
+        names = tuple([f.name for f in dataclasses.fields(tree)])
         return names, [getattr(tree, name) for name in names]
     return None
 
 
 _BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of its own
+
+
+def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
+    found = Names(names)
+    found.order, found.held = order, dict(getattr(tree, "__dict__", {}))
+    if isinstance(tree, defaultdict):
+        found.held["default_factory"] = tree.default_factory
+    return found
 
 
 class _Model:
@@ -184,19 +203,45 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     children = [_put_together(part, rest, model) for part in parts]
     if ties and model is not None:
         return kind.tree_unflatten(meta, children, _numbered(model.places[first:]))  # type: ignore[attr-defined]
-    if kind is dict:
+    if kind is dict and type(meta) is tuple:
         return dict(zip(meta, children))
     if kind is tuple or kind is list:
         return kind(children)
     if hasattr(kind, "tree_unflatten"):
         return kind.tree_unflatten(meta, children)
+    if issubclass(kind, (dict, list, tuple)):
+        return _refilled(kind, meta, children)
+    return _reconstructed(kind, dict(zip(meta, children)))
+
+
+def _refilled(kind: Any, meta: Any, children: list[Any]) -> Any:
+    """A dict, list or tuple of a class of its own, whose constructor may ask for other things than its content."""
+    made = tuple.__new__(kind, children) if issubclass(kind, tuple) else kind.__new__(kind)
+    if issubclass(kind, list):
+        list.extend(made, children)
     if issubclass(kind, dict):
-        return kind(zip(meta, children))
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return kind(*children)
-    if issubclass(kind, (list, tuple)):
-        return kind(children)
-    return kind(**dict(zip(meta, children)))
+        put = OrderedDict.__setitem__ if issubclass(kind, OrderedDict) else dict.__setitem__
+        values = dict(zip(meta, children))
+        for key in meta.order:
+            put(made, key, values[key])
+    for name, value in getattr(meta, "held", {}).items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _reconstructed(kind: Any, fields: dict[str, Any]) -> Any:
+    """A dataclass with these fields, and whatever else its constructor derives from them."""
+    made = kind(**{f.name: fields[f.name] for f in dataclasses.fields(kind) if f.init})
+    changed = [name for name, value in fields.items() if getattr(made, name, made) is not value]
+    if changed and (derived := sorted(getattr(made, "__dict__", {}).keys() - fields)):
+        raise TypeError(
+            f"{kind.__name__} changes its field {changed[0]} when it is made, and derives {derived[0]} from it: made "
+            f"again from its own fields it is another one. Declare {derived[0]} as a field, or give the class "
+            "tree_flatten() and tree_unflatten()"
+        )
+    for name in changed:
+        object.__setattr__(made, name, fields[name])
+    return made
 
 
 def _has_ties(structure: Structure) -> bool:

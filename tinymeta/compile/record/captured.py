@@ -27,7 +27,7 @@ class Captured:
     ) -> None:
         self._reached = reached = Reached(roots, ignored)
         self.words, self.generators, self.functions = reached.words, reached.generators, reached.functions
-        self.strangers = reached.strangers
+        self.strangers, self.iterators = reached.strangers, reached.iterators
         moving = {id(x) for path, x in reached.tensors if path in promoted and not x.tracked & USER}
         first: dict[int, int] = {}  # a Tensor → the number of the input that it is
         for _, x in reached.tensors:

@@ -36,3 +36,8 @@ def is_strange(module: str | None) -> bool:
 def home(x: Any) -> str | None:
     """The module that an object is, or comes from."""
     return x.__name__ if isinstance(x, ModuleType) else getattr(x, "__module__", None)
+
+
+def reads_itself(kind: type) -> bool:
+    """Whether a class is the package's own or derives from such a one, whose code reads attributes unasked."""
+    return any(base.__module__.partition(".")[0] == "tinymeta" for base in kind.__mro__)

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from types import BuiltinMethodType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
+from weakref import ReferenceType
 
 import numpy as np
 
 from tinymeta.compile.key import Same, frozen, of_array
-from tinymeta.compile.record.library import home, is_library, is_strange, of_library
+from tinymeta.compile.record.library import home, is_library, is_strange, of_library, reads_itself
 from tinymeta.engine.tensor import Array, Tensor
 
 UNSET: Any = type("unset", (), {})()  # in a cell or a namespace that holds nothing
@@ -57,6 +60,7 @@ class Reached:
             self.generators: list[Any] = []
             self.functions: list[FunctionType] = []
             self.strangers = False  # whether code of installed packages can be called, which nobody looks into
+            self.iterators = False  # whether one is in reach: each run may take something else from it
             self.signature: list[Any] = []
             self._seen: dict[int, tuple[int, Any]] = {}  # the objects themselves, so that no two share an id
             self._stack: list[tuple[str, Any]] = list(reversed(roots))
@@ -94,7 +98,7 @@ class Reached:
             self.signature.append(type(x))
             self._follow([(path, x.func), (path, x.args), (path, x.keywords)])
         elif isinstance(x, (list, tuple, deque, dict, set, frozenset)):
-            self.signature.append((type(x), len(x)))
+            self.signature.append((type(x), len(x), getattr(x, "maxlen", None)))
             self._container(path, x)
         elif isinstance(x, ModuleType):
             self.signature.append(Same(x))
@@ -118,21 +122,33 @@ class Reached:
         codes = _codes(f.__code__)
         used = {name for code in codes for name in code.co_names}
         self.generators += _shared(f, used)
-        texts = (c for code in codes for c in code.co_consts if isinstance(c, str) and c.isidentifier())
-        self.words |= used.union(texts)
+        texts = {c for code in codes for c in code.co_consts if isinstance(c, str) and c.isidentifier()}
+        if "globals" in used:
+            used |= texts
+        self.words |= used | texts
         found = sorted(used & f.__globals__.keys())
         self.strangers |= any(is_strange(home(f.__globals__[n])) for n in found)
         self._names("", f.__globals__, [n for n in found if not is_library(f.__globals__[n])])
-        if f.__defaults__ or f.__kwdefaults__:
-            self._add(_place([path, path], lambda: [f.__defaults__, f.__kwdefaults__], lambda values: None))
+        self._defaults(path, f)
         if f.__dict__:
             self._names(path, f.__dict__, [n for n in f.__dict__ if n in self.words or n == "__wrapped__"])
+
+    def _defaults(self, path: str, f: FunctionType) -> None:
+        """A function's defaults: known by the names of their parameters, which its code calls them by."""
+        given, by_name = f.__defaults__ or (), f.__kwdefaults__ or {}
+        if not given and not by_name:
+            return
+        read = lambda: [f.__defaults__, *(f.__kwdefaults__ or {}).values()]
+        self.places.append(_place([path, *by_name], read, lambda values: None))
+        names = f.__code__.co_varnames[: f.__code__.co_argcount][-len(given) :] if given else ()
+        self.signature.append((len(given), *by_name))
+        self._follow([*zip(names, given), *by_name.items()])
 
     def _type(self, kind: type, made: bool = False) -> None:
         """The methods and attributes of a user's class that are named or belong to Python's protocols; with `made`,
         those that make an object, too."""
         bases = [base for base in kind.__mro__ if not of_library(base.__module__)]
-        every = _reads_itself(kind)  # and calls its hooks by itself
+        every = reads_itself(kind)  # and calls its hooks by itself
         for base in bases:
             space = vars(base)
             names = []
@@ -145,7 +161,7 @@ class Reached:
 
     def _object(self, path: str, x: Any) -> None:
         kind = type(x)
-        if hasattr(x, "__wrapped__"):  # a compiled or otherwise decorated function
+        if inspect.getattr_static(x, "__wrapped__", None) is not None:  # a compiled or otherwise decorated function
             self.signature.append(kind)
             self._follow([(path, x.__wrapped__)])
             return
@@ -157,6 +173,15 @@ class Reached:
             self.signature.append(kind)
             self._follow([(path, x.fget if isinstance(x, property) else x.func)])
             return
+        if isinstance(x, ContextVar):
+            self.signature.append(Same(x))
+            self._add(_place([x.name], lambda: [x.get(UNSET)], lambda values: None))
+            return
+        if isinstance(x, ReferenceType):
+            self.signature.append(kind)
+            self._add(_place([path], lambda: [x()], lambda values: None))
+            return
+        self.iterators |= isinstance(x, Iterator)
         space = getattr(x, "__dict__", None)
         slots = [n for n in _slots(kind) if hasattr(x, n)]
         if not isinstance(space, dict) and not slots:
@@ -164,7 +189,7 @@ class Reached:
             self._type(kind)
             return
         self.signature.append(kind)
-        every = dataclasses.is_dataclass(x) or _reads_itself(kind) or bool(_WHOLE & self.words)
+        every = dataclasses.is_dataclass(x) or reads_itself(kind) or bool(_WHOLE & self.words)
         path = path or _named(x)
         if isinstance(space, dict):
             names = [n for n in space if every or n in self.words]
@@ -242,11 +267,6 @@ def _shared(f: FunctionType, used: set[str]) -> list[Any]:
     named = [x for x in map(f.__globals__.get, used) if isinstance(x, ModuleType)]
     numpy = np.random in named or (np in named and "random" in used)
     return [*[np.random.mtrand._rand] * numpy, *[vars(random)["_inst"]] * (random in named)]
-
-
-def _reads_itself(kind: type) -> bool:
-    """Whether a class is the package's own or derives from such a one, whose code reads attributes unasked."""
-    return any(base.__module__.partition(".")[0] == "tinymeta" for base in kind.__mro__)
 
 
 def _codes(code: CodeType) -> list[CodeType]:

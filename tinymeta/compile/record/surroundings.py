@@ -78,7 +78,7 @@ class Surroundings:
                 "the function draws random numbers, and tm.compile records it once, so every call would see the same "
                 "ones: draw outside of the function, and pass the numbers in, as in f(x, rng.normal(size=3))"
             )
-        if draws.possible or captured.words & _MOVING:
+        if draws.possible or captured.iterators or captured.words & _MOVING:
             other = record(call, leaves, captured.inputs)
             if not _alike(recording, other):
                 raise UserError(

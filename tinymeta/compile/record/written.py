@@ -21,8 +21,9 @@ def only_written(path: str, functions: Sequence[FunctionType]) -> bool:
 
 
 def _words(f: FunctionType) -> set[str]:
-    """The names in a function's code and in that of the functions inside of it."""
-    found: set[str] = set()
+    """The names in a function's code and in that of the functions inside of it, and of its parameters with defaults."""
+    parameters = inspect.signature(f, follow_wrapped=False).parameters.values()
+    found = {p.name for p in parameters if p.default is not p.empty}
     stack = [f.__code__]
     while stack:
         code = stack.pop()

@@ -1,0 +1,80 @@
+"""Keys of static values: two are equal just if no function could tell the values apart."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinymeta as tm
+from tinymeta.compile.key import frozen
+
+HOURS = [datetime.timezone(datetime.timedelta(hours=h)) for h in (0, 1)]
+ZEROS = st.sampled_from([0.0, -0.0, 1.0])
+SCALARS = st.one_of(
+    st.sampled_from([0, 1, 2, True, False, None, ..., "a", b"a", np.float32(1), np.int8(1), np.float64(1), np.True_]),
+    ZEROS,
+    st.builds(complex, ZEROS, ZEROS),
+    st.builds(range, st.integers(0, 1), st.integers(0, 4), st.integers(1, 2)),
+    st.builds(slice, st.integers(0, 1), st.sampled_from([None, 1, True])),
+    st.sampled_from(
+        [Decimal("1.0"), Decimal("1.00"), Fraction(1), PurePosixPath("a"), np.dtype("f4"), np.dtype(">f4")]
+    ),
+    st.builds(lambda h: datetime.datetime(2000, 1, 1, 10 + h, tzinfo=HOURS[h]), st.integers(0, 1)),
+)
+HASHED = st.one_of(st.integers(0, 24).map(lambda n: 8 * n), ZEROS)
+FACTORIES = st.sampled_from([int, float])
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    items = st.lists(inner, max_size=2)
+    dicts = st.lists(st.tuples(st.sampled_from("ab"), inner), max_size=2).map(dict)
+    return st.one_of(
+        items,
+        items.map(tuple),
+        dicts,
+        dicts.map(OrderedDict),
+        st.builds(defaultdict, FACTORIES, dicts),
+        st.builds(deque, items, st.sampled_from([2, 3, None])),
+    )
+
+
+STATIC = st.one_of(
+    st.recursive(SCALARS, _containers, max_leaves=3), st.lists(HASHED).map(set), st.lists(HASHED).map(Counter)
+)
+
+
+def told(x: Any) -> Any:
+    """A value as a function can see it: its class, how it is written, and what a loop over it gives."""
+    inside = list(x.items()) if isinstance(x, dict) else list(x) if isinstance(x, (list, tuple, set, deque)) else []
+    return type(x), repr(x), [told(v) for v in inside]
+
+
+@given(STATIC, STATIC)
+def test_equal_keys_stand_for_values_that_nothing_tells_apart(a: Any, b: Any) -> None:
+    assert frozen(a) == frozen(a)
+    assert (frozen(a) == frozen(b)) == (told(a) == told(b))
+
+
+def test_no_two_values_that_compare_equal_share_a_program() -> None:
+    alike: list[list[Any]] = [
+        [complex(-1, 0.0), complex(-1, -0.0)],
+        [range(0, 3, 2), range(0, 4, 2)],
+        [Decimal("1.0"), Decimal("1.00")],
+        [datetime.datetime(2000, 1, 1, 10 + h, tzinfo=HOURS[h]) for h in (0, 1)],
+        [deque([1], 2), deque([1], 3)],
+        [defaultdict(int), defaultdict(float)],
+        [{0, 8}, {8, 0}],
+    ]
+    f = tm.compile(lambda x, v: (x, repr(v)), static_argnames="v")
+    for values in alike:
+        a, b = values
+        assert a == b
+        assert [f(1.0, v=v)[1] for v in (a, b)] == [repr(a), repr(b)]

@@ -130,3 +130,18 @@ def test_compiled_tails_are_those_of_eager_code(name, order):
         info = np.finfo(dtype)
         found, expected = tm.compile(rows)(x).numpy(), rows(x).numpy()
         np.testing.assert_allclose(found, expected, rtol=64 * info.eps, atol=64 * info.tiny)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("name", ["atanh", "asin", "acos"])
+def test_the_slopes_of_two_factors_do_not_cancel_at_zero(name, order, dtype):
+    f, exact, _ = NEAR_A_POLE[name]
+    for x in (-(2.0**-30), -(2.0**-10), -0.375, 2.0**-30, 2.0**-10, 0.25, 0.625):
+        _agrees(f, exact, order, dtype(x))
+
+
+def test_slopes_that_cancel_at_zero_are_caught(monkeypatch):
+    monkeypatch.setattr("tinymeta.ops.trigonometry._one_less_square", lambda x: (1 - x) * (1 + x))
+    with pytest.raises(AssertionError):
+        test_the_slopes_of_two_factors_do_not_cancel_at_zero("asin", 2, np.float64)

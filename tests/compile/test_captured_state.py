@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import copy
 import dataclasses
 import functools
+import pickle
 import types
 import warnings
 import weakref
@@ -391,6 +393,26 @@ def test_a_method_trains_its_object_with_two_recordings(name: str) -> None:
     assert len(recorded.programs()) <= before + 2
     t.rate = eager.rate = 5.0
     np.testing.assert_array_equal(getattr(t, name)(x)[0], eager.plain(x)[0])
+
+
+@tm.compile
+def doubled(x: Any) -> Any:
+    return 2 * x
+
+
+def test_a_compiled_function_is_copied_and_pickled_as_a_function_is() -> None:
+    for copied in (copy.copy(doubled), copy.deepcopy(doubled), pickle.loads(pickle.dumps(doubled))):
+        assert copied is doubled
+    assert pickle.loads(pickle.dumps(Trainer.decorated)) is Trainer.decorated
+
+
+def test_a_copied_object_has_its_own_compiled_method() -> None:
+    t = Trainer()
+    t.bound(x)
+    twin = copy.deepcopy(t)
+    twin.rate = 5.0
+    assert t.bound(x)[0].tolist() == [0.5, 0.5]
+    assert twin.bound(x)[0].tolist() == [-4.0, -4.0]
 
 
 def test_two_objects_with_one_compiled_method_keep_apart() -> None:

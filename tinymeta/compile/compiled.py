@@ -8,6 +8,7 @@ on the arrays; if not, it records first (`surroundings.py`, `recording.py`).
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -97,6 +98,14 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Copied and pickled as functions are, by name; where none stands for it, made anew, with nothing recorded."""
+        name = getattr(self, "__qualname__", "")
+        home: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        if functools.reduce(lambda x, n: getattr(x, n, None), name.split("."), home) is self:
+            return str(name)
+        return Compiled, (self._f, self._statics.names, self._factor, self._check)
 
     def programs(self) -> list[tuple[Program, Program]]:
         """The programs as recorded and as they run, the latest first."""

@@ -95,3 +95,50 @@ def test_a_rule_of_the_wrong_form_is_refused(rule: Any, says: str) -> None:
     f = tm.custom_vjp(lambda a, b: a * b, rule)
     with pytest.raises((tm.UserError, ValueError), match=says):
         tm.grad(lambda a, b: f(a, b).sum(), argnums=(0, 1))(np.ones(2), np.ones(2))
+
+
+@pytest.mark.parametrize("rounded", [lambda x: tm.sign(x).astype(int), lambda x: x > 0])
+def test_a_function_without_a_float_to_carry_its_gradient_is_refused(rounded: Any) -> None:
+    """A straight-through estimator that returns integers would pass on the gradient 0, not its rule's."""
+    step = tm.custom_vjp(rounded, lambda g, y, x: g)
+    assert step(np.array([0.5])).tolist() == [1]  # without a gradient it may
+    with pytest.raises(tm.UserError, match="return floats"):
+        tm.grad(lambda x: tm.sum(step(x) * 1.0))(np.array([0.5, -2.0]))
+
+
+def test_a_count_beside_a_float_may_be_returned() -> None:
+    step = tm.custom_vjp(lambda x: (x * 2.0, x > 0), lambda g, y, x: g[0] * 3.0)
+    assert tm.grad(lambda x: step(x)[0])(1.0).item() == 3.0
+
+
+OF_NUMPY = [
+    lambda x: np.sin(x.numpy()),
+    lambda x: np.float64(np.sin(x.numpy()).sum()),
+    lambda x: float(np.sin(x.numpy()).sum()),
+    lambda x: np.sin(x.numpy()).astype(np.float32),
+]
+
+
+@pytest.mark.parametrize("f", OF_NUMPY)
+def test_a_function_that_computes_with_numpy_gets_the_gradient_of_its_rule(f: Any) -> None:
+    own, x = tm.custom_vjp(f, lambda g, y, x: g * tm.cos(x)), np.array([0.3, 0.4])
+    assert np.allclose(tm.grad(lambda x: tm.sum(own(x) * 2.0))(x).numpy(), 2 * np.cos(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", OF_NUMPY)
+def test_a_checkpointed_function_that_computes_with_numpy_is_refused(f: Any) -> None:
+    with pytest.raises(TypeError, match="is recorded for a gradient"):
+        tm.grad(lambda x: tm.sum(tm.checkpoint(f)(x) * 2.0))(np.array([0.3, 0.4]))
+
+
+def test_a_float_beside_the_result_keeps_the_dtype_of_the_arguments() -> None:
+    x = np.ones(2, np.float32)
+    both = tm.checkpoint(lambda x: (tm.sum(x * x), 0.5))
+    assert tm.grad(lambda x: both(x)[0] * both(x)[1])(x).dtype == np.float32
+    assert tm.value_and_grad(lambda x: both(x)[0] * both(x)[1])(x)[0].dtype == np.float32
+
+
+def test_results_left_as_arrays_are_caught(monkeypatch: Any) -> None:
+    monkeypatch.setattr("tinymeta.engine.custom.as_outputs", lambda values, xs: values)
+    with pytest.raises(tm.UserError, match="return floats"):
+        test_a_function_that_computes_with_numpy_gets_the_gradient_of_its_rule(OF_NUMPY[0])

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.convert import kept
+from tinymeta.engine.convert import as_tensor, kept
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import differentiating, setting, state
@@ -70,7 +70,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             for i, x in zip(followed, xs):
                 fresh[i] = x
             new_args, new_kwargs = tree.unflatten(structure, fresh)
-            return tree.flatten(f(*new_args, **new_kwargs))
+            outputs, out_structure = tree.flatten(f(*new_args, **new_kwargs))
+            return as_outputs(outputs, xs), out_structure
 
         xs = [inputs[i] for i in followed]
         birth = now()
@@ -123,6 +124,13 @@ def outside(ys: Sequence[Tensor], birth: int) -> list[Tensor]:
     for node in _since(ys, birth):
         nodes.update((x.id, x) for x in node.inputs)
     return [x for i, x in nodes.items() if i < birth and x.requires_grad]
+
+
+def as_outputs(values: Sequence[Any], xs: Sequence[Tensor]) -> list[Any]:
+    """The results of a function of `xs`, arrays and floats among them as Tensors: these can have a gradient, too."""
+    if not xs:
+        return list(values)
+    return [as_tensor(y, xs[0].dtype) if isinstance(y, (np.ndarray, np.generic, float)) else y for y in values]
 
 
 def floats(values: Sequence[Any]) -> list[Tensor]:

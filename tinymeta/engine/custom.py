@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from tinymeta.engine import tree
-from tinymeta.engine.checkpoint import constant, floats, now, outside, with_floats, with_rule
+from tinymeta.engine.checkpoint import as_outputs, constant, floats, now, outside, with_floats, with_rule
 from tinymeta.engine.convert import as_tensor, kept
 from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import inside, setting, state
@@ -52,10 +52,17 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
         birth, opened = now(), state.opened
         outputs, out_structure = tree.flatten(f(*_with(structure, inputs, followed, constant)))
+        outputs = as_outputs(outputs, [inputs[i] for i in followed])
         if lost := outside(floats(outputs), birth):
             raise UserError(
                 f"the function with a custom_vjp at {user_site()} uses {lost[0]._brief()}, which is being "
                 "differentiated, from outside: pass it as an argument, or write .detach()"
+            )
+
+        if followed and outputs and not floats(outputs):
+            raise UserError(
+                f"the function with a custom_vjp at {user_site()} returns integers or booleans, which carry no "
+                "gradient to its rule: return floats, as in y.astype(float), and make them integers behind it"
             )
 
         def rule(gs: Any, ys: Any, *xs: Tensor) -> list[Tensor | None]:

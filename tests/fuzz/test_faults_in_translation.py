@@ -63,12 +63,12 @@ def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: 
 
 
 FAULTS: dict[str, Fault] = {
-    "sigmoid: the wrong way round": _fault(formulas, "sigmoid", '"negative"', '"positive"', "sigmoid", "silu"),
-    "its density: σ(x) σ(x)": _fault(
+    "sigmoid: the wrong way round": _fault(formulas, "_decay", '"negative"', '"positive"', "sigmoid", "silu"),
+    "its density: e⁻ˣ σ(x)": _fault(
         formulas,
         "logistic_density",
-        'Ufunc("exp"), x)',
-        'Ufunc("exp"), b.add(Ufunc("negative"), x))',
+        "b.add(Scale(), _decay(b, x), y), y)",
+        "_decay(b, x), y)",
         "sigmoid",
         "silu",
         "softplus",

@@ -57,8 +57,12 @@ def says_all(structure: tree.Structure) -> bool:
 
 def same_order(a: tree.Structure, b: tree.Structure) -> bool:
     """Whether `b`, which equals an `a` that says all, has its dicts in the same order, and nothing else to say."""
-    same = getattr(a.meta, "order", None) == getattr(b.meta, "order", None) and not getattr(b.meta, "held", None)
-    return a is b or (same and all(map(same_order, a.children, b.children)))
+    mine, other = a[1], b[1]
+    if type(mine) is tree.Names or type(other) is tree.Names:
+        same = getattr(mine, "order", None) == getattr(other, "order", None)
+        if not same or getattr(other, "held", None):
+            return False
+    return all(x is y or same_order(x, y) for x, y in zip(a[2], b[2]))  # all leaves are one object
 
 
 class _HoldsNumbers(Exception):

@@ -34,14 +34,18 @@ def relu(b: Builder, x: int) -> int:
 
 def sigmoid(b: Builder, x: int) -> int:
     """1/(1 + e⁻ˣ), which is 0 where only numbers below the normal ones would be nearer."""
-    e = b.add(Ufunc("exp"), b.add(Ufunc("negative"), x))
+    e = _decay(b, x)
     return b.add(Ufunc("divide"), number(b, 1, e), b.add(Ufunc("add"), number(b, 1, e), e))
 
 
 def logistic_density(b: Builder, x: int) -> int:
-    """σ(x)/(1 + eˣ): a gradient's σ(x) is there already."""
-    e = b.add(Ufunc("exp"), x)
-    return b.add(Ufunc("divide"), sigmoid(b, x), b.add(Ufunc("add"), number(b, 1, e), e))
+    """(e⁻ˣ σ(x)) σ(x), in which e⁻ˣ = ∞ times σ(x) = 0 is 0. Both are there already in a gradient."""
+    y = sigmoid(b, x)
+    return b.add(Ufunc("multiply"), b.add(Scale(), _decay(b, x), y), y)
+
+
+def _decay(b: Builder, x: int) -> int:
+    return b.add(Ufunc("exp"), b.add(Ufunc("negative"), x))
 
 
 def tanh_slope(b: Builder, x: int) -> int:

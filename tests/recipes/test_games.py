@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.meta.control.policy import steps
 from tinymeta.recipes import games
 from tinymeta.recipes.run import Run
 from tinymeta.tasks.gridgame import Board
@@ -92,5 +93,5 @@ def test_a_baseline_of_time_alone_does_not_know_observations() -> None:
         rng.normal(size=(*shape, 4)), rng.integers(3, size=shape), rng.normal(size=shape), np.ones(shape, bool)
     )
     other = seen._replace(observations=rng.normal(size=(*shape, 4)))
-    advantages = [tm.meta.policy.steps(each, 0.9, watching=False).advantages for each in (seen, other)]
+    advantages = [steps(each, 0.9, watching=False).advantages for each in (seen, other)]
     np.testing.assert_array_equal(*advantages)

@@ -79,7 +79,7 @@ class tanh_slope(Primitive):
 
     reference = staticmethod(lambda x: 1 - np.tanh(x) ** 2)
     domain, kinks = (reals(-4, 4),), ()
-    vjp = lambda g, y, x: scale(g, -2 * y * tanh(x))
+    vjp = lambda g, y, x: scale(g, -(2 * y * tanh(x)))
 
 
 class softplus(Primitive):

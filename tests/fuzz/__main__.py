@@ -48,7 +48,7 @@ def run(kind: str, seed: int, count: int, minutes: float, keep: int = 10) -> int
             tried += 1
             try:
                 said = case.check()
-            except Refused as error:
+            except (Refused, MemoryError) as error:
                 refused += 1
                 came[f"refused: {str(error)[:60]}"] += 1
                 continue

@@ -103,6 +103,8 @@ def _compared(
         given = laid_out(program.arguments(k), setting.layouts + at if setting.layouts else 0)
         try:
             found.append(_leaves(compiled(*given)))
+        except MemoryError as error:  # of the memory that a fuzzer may take, eager code leaves none for the program
+            raise Refused(f"MemoryError: {error}") from error
         except Exception as error:
             if not isinstance(right[k], Refused):
                 return f"call {at} raises {type(error).__name__}: {str(error)[:200]}"

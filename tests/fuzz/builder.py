@@ -92,6 +92,8 @@ class Case(NamedTuple):
                         for at, k in enumerate((0, 1, 0)):
                             given = laid_out(self.arrays(k)[self.constants :], self.setting.layouts and at + 1)
                             found.append(ready(list(given)))
+                    except MemoryError as error:
+                        raise Refused(f"MemoryError: {error}") from error
                     except Exception as error:
                         return f"{what} raises {type(error).__name__}: {str(error)[:200]}"
                 for at, k in enumerate((0, 1, 0)):

@@ -36,9 +36,12 @@ from tinymeta.engine.vmap import vmap as vmap
 from tinymeta.io.save import load as load
 from tinymeta.io.save import save as save
 from tinymeta.meta.core.explain import explain as explain
+from tinymeta.moved import keep_old_paths as _keep_old_paths
 from tinymeta.ops import *
 from tinymeta.ops import tree as tree
 from tinymeta.view.trace import trace as trace
 from tinymeta.watch.checked import checked as checked
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+_keep_old_paths()

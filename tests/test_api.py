@@ -1,0 +1,86 @@
+"""Every name that a user could write is there still, or what comes instead is told."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import tinymeta as tm
+from tests.public_api import ROOT, Names, stored, today
+from tinymeta.cli import main
+from tinymeta.moved import MOVED
+from tinymeta.recipes import find
+from tinymeta.recipes.config import configure
+
+
+def lost(names: Names, there: Names) -> set[tuple[str, str]]:
+    return {(group, name) for group, found in names.items() for name in found - there.get(group, set())}
+
+
+def told(group: str, name: str) -> str:
+    """What a user is told who writes a name of `group` that is no longer there."""
+    kind, _, word = group.rpartition(" ")
+    try:
+        if kind == "recipe":
+            configure(word, find(word).config, {name: 1})
+        elif kind == "tinymeta":
+            main([word, name])
+        elif group in ("tm.Tensor", "tm.trace"):
+            getattr({"tm.Tensor": tm.Tensor, "tm.trace": type(tm.trace())}[group], name)
+        else:
+            getattr(import_module({"tm": "tinymeta"}.get(group, group)), name)
+    except (ImportError, AttributeError, tm.UserError) as error:
+        return str(error)
+    return "is there"
+
+
+def test_every_public_name_is_in_the_stored_list() -> None:
+    assert not lost(today(), stored()), "`python -m tests.public_api` adds them"
+
+
+def test_a_public_name_that_went_says_what_comes_instead() -> None:
+    there = today() | {"modules": stored()["modules"]}
+    for group, name in lost(stored(), there):
+        assert "instead" in told(group, name) or told(group, name) == "is there", f"{group}: {name} went without a word"
+
+
+def test_a_name_that_goes_without_a_word_is_noticed() -> None:
+    there = today()
+    there["tm"] = there["tm"] - {"grad"}
+    assert ("tm", "grad") in lost(stored(), there)
+    assert "instead" not in told("tinymeta.nn", "nothing_of_this_name")
+    assert "instead" not in told("recipe sine", "nothing_of_this_name")
+
+
+@pytest.mark.parametrize("module", sorted(stored()["modules"]))
+def test_a_module_of_the_first_version_is_there_or_leads_to_its_successor(module: str) -> None:
+    if module not in MOVED:
+        assert importlib.util.find_spec(module), f"{module} is gone: tinymeta/moved.py says where to"
+        return
+    successor = import_module(MOVED[module])
+    names = [name for name, value in vars(successor).items() if getattr(value, "__module__", "") == successor.__name__]
+    for name in names[:3] or ["__doc__"]:
+        if not name.startswith("_"):
+            with pytest.warns(DeprecationWarning, match=f"{module} is {MOVED[module]} now"):
+                assert getattr(import_module(module), name) is getattr(successor, name)
+
+
+def test_an_old_path_warns_where_it_is_written_and_hides_no_function() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        from tinymeta.meta.fit import fit
+    assert fit is tm.meta.fit and callable(tm.meta.fit)
+    assert [Path(warning.filename).name for warning in seen] == ["test_api.py"]
+    with pytest.raises(ImportError, match=r"tinymeta\.meta\.fit is tinymeta\.meta\.core\.fit now.*no nothing in it"):
+        from tinymeta.meta.fit import nothing  # noqa: F401
+
+
+def test_the_version_is_the_same_wherever_it_is_written() -> None:
+    written = {"pyproject.toml": 'version = "{}"', "CITATION.cff": "version: {}", "CHANGELOG.md": "## [{}]"}
+    for file, line in written.items():
+        lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+        assert any(entry.startswith(line.format(tm.__version__)) for entry in lines), file

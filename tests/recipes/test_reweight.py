@@ -118,7 +118,7 @@ def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
     methods = ("plain training", "Ren et al.")
     monkeypatch.setattr(reweight, "VARIANTS", {name: dict([*reweight.VARIANTS[name].items()][:1]) for name in methods})
     draws = Counted(flipped.shifted)
-    monkeypatch.setattr(reweight, "shifted", draws)
+    monkeypatch.setattr(flipped, "shifted", draws)
     one = 2 * brief.iterations  # batches of a training: noisy and clean ones
     whole = 2 * 2 * 3 * one  # flips, methods, two rates and the test
     runs = two_runs(tmp_path, "reweight", monkeypatch)

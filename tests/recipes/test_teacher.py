@@ -92,9 +92,9 @@ def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
         teacher_steps=3,
     )
     methods = ("no teacher", "fixed teacher", "MetaDistil, fine-tuned")
-    monkeypatch.setattr(teacher, "VARIANTS", {name: teacher.VARIANTS[name][:1] for name in methods})
+    monkeypatch.setattr(teacher, "METHODS", {name: teacher.METHODS[name][:2] for name in methods})
     draws = Counted(flipped.shifted)
-    monkeypatch.setattr(teacher, "shifted", draws)
+    monkeypatch.setattr(flipped, "shifted", draws)
     one = 4  # batches of a training: of teachers, three noisy and a clean one; of students, two of each
     whole = (2 + 3 * 3) * one  # for validation and test; methods, two rates and the test
     check_stop(teacher, brief, two_runs(tmp_path, "teacher", monkeypatch), draws, whole, stop=over * one + 3)

@@ -1,21 +1,24 @@
 """Characters of which many have a wrong label: what the recipes about bad labels share.
 
 A repetition is ten characters of ten generated alphabets, so that repetitions have nothing in common. They are the
-leading axis of every array, and are trained on all at once.
+leading axis of every array, and are trained on all at once. How long to train is chosen, too, among a few times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 
 CLASSES, SIDE = 10, 14  # pixels of a side, after halving
 PIXELS = SIDE**2
 SHIFT = 1  # pixels: how far a batch is shifted at most
+STOPS = 6  # times at which training may stop: each method chooses
 FLIPS = {"any class": None, "one class": 0}  # what a flipped label becomes, and flip_background's class for it
 
 
@@ -44,6 +47,23 @@ def draw(seed: int, repetitions: int, each: tuple[int, int, int]) -> Images:
     flat = [part.reshape(repetitions, -1, PIXELS) for part in parts]
     mean, deviation = flat[0].mean(1, keepdims=True), flat[0].std((1, 2), keepdims=True)
     return Images(*((part - mean) / deviation for part in flat))
+
+
+def divided(
+    seed: int, repetitions: tuple[int, int], each: tuple[int, int, int], rate: float, rngs: Mapping[str, Any]
+) -> tuple[dict[str, Data], dict[str, Data]]:
+    """Repetitions to choose settings on, and others for the test, by the ways of flipping that `rngs` has a stream for.
+
+    Raises
+    ------
+    UserError
+        `rate` is no share.
+    """
+    if rate > 1:
+        raise UserError(f"flipped is a share from 0 to 1, not {rate}")
+    parts = [draw(2 * seed + odd, number, each) for odd, number in zip((1, 0), repetitions)]
+    data = {flips: [labelled(part, flips, rate, rng) for part in parts] for flips, rng in rngs.items()}
+    return {flips: pair[0] for flips, pair in data.items()}, {flips: pair[1] for flips, pair in data.items()}
 
 
 def labelled(images: Images, flips: str, rate: float, rng: np.random.Generator) -> Data:
@@ -78,3 +98,29 @@ def accuracy(models: Any, test: tuple[Array, Array]) -> Array:
     one = lambda model, test: tm.nn.accuracy(model(test[0]), test[1])
     right: Array = 100 * tm.vmap(one)(models, test).numpy()
     return right
+
+
+def batches(rng: np.random.Generator, found: Data, size: int, steps: int) -> Iterator[tuple[Array, Any, Any]]:
+    """At every step of a training: which of the pool, these examples of every repetition, and all the clean ones."""
+    (x, surely) = found.clean
+    for _ in range(steps):
+        some, lesson = batch(rng, found.pool, size)
+        yield some, lesson, (shifted(rng, x), surely)
+
+
+def batch(rng: np.random.Generator, data: tuple[Array, Array], size: int) -> tuple[Array, tuple[Array, Array]]:
+    """Random places in every repetition's examples, (repetitions, size), and the examples there."""
+    x, y = data
+    some, row = rng.integers(y.shape[1], size=(len(y), size)), np.arange(len(y))[:, None]
+    return some, (shifted(rng, x[row, some]), y[row, some])
+
+
+def at_stops(taken: int, steps: int, models: Any, test: tuple[Array, Array]) -> list[Array]:
+    """The accuracy of models that have `taken` so many of all `steps`, for every time to stop that has come by that."""
+    stops = np.ceil(np.linspace(0, steps, STOPS + 1))[1:]
+    return [accuracy(models, test)] * int((stops == taken).sum()) if taken in stops else []
+
+
+def stop(stage: int, steps: int) -> int:
+    """How many of all `steps` there are until a time to stop."""
+    return (stage + 1) * steps // STOPS

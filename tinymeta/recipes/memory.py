@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.core.trials import Trials
 from tinymeta.meta.stream.memory import GradientMemory, flat, unflat
+from tinymeta.recipes.comparison import Comparison
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
@@ -83,9 +84,6 @@ class Found(NamedTuple):
     held: Array  # (streams, tasks learned): the memory's bytes
 
 
-FOUND = Found(*np.zeros(3))  # the structure alone, to load one by
-
-
 def draw(config: Config, rng: np.random.Generator) -> Stream:
     """The tasks of a stream: task k and task k + length/2 have a share `related` of their features in one place."""
     prototypes = rng.standard_normal((CLASSES, config.features))
@@ -137,39 +135,33 @@ def mixed(stream: Stream, task: int, some: slice) -> tuple[Array, Array]:
 
 
 def train(config: Config, run: Run) -> Result:
-    metrics: dict[str, Any] = {}
-    found: dict[str, Found] = {}
-    chosen = {}
-    trials = Trials(run, config.iterations)
-    with run.progress(len(TURNS)) as bar:
-        for method in TURNS:
-            chosen[method] = rate = tuned(config, run, trials, method)
-            seeds = [[run.seed, 1, k] for k in range(config.tasks)]
-            found[method] = trials.once(f"{method}, test", FOUND, follow_all, config, seeds, method, rate)
-            metrics[method] = columns(found[method].accuracy, found[PLAIN].accuracy)
-            bar.advance(loss=1 - metrics[method]["average accuracy"].mean / 100)
-    accuracy = {name: each.accuracy for name, each in found.items() if name != MIXED}
-    run.draw("forgetting.png", forgetting, accuracy, title="Accuracy in the tasks so far")
-    likeness = found[PLAIN].likeness
-    run.draw("similarity.png", similarities, likeness.mean(0), title="Cosines of the tasks' mean gradients")
-    return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, found[PLAIN]))
+    outcomes = Comparison(run, config.iterations).of(
+        {name: {f"{name}, rate {rate}": (name, rate) for rate in RATES} for name in TURNS},
+        partial(follow_all, config),
+        like=Found(*np.zeros(3)),
+        score=lambda found: found.accuracy[:, -1].mean(-1).mean(),
+        validation=[[run.seed, 2, k] for k in range(min(config.validation, config.tasks))],
+        test=[[run.seed, 1, k] for k in range(config.tasks)],
+    )
+    accuracy = {name: outcome.found.accuracy for name, outcome in outcomes.items()}
+    plain = outcomes[PLAIN].found
+    run.draw(
+        "forgetting.png",
+        forgetting,
+        {name: each for name, each in accuracy.items() if name != MIXED},
+        title="Accuracy in the tasks so far",
+    )
+    run.draw("similarity.png", similarities, plain.likeness.mean(0), title="Cosines of the tasks' mean gradients")
+    metrics = {name: columns(each, plain.accuracy) for name, each in accuracy.items()}
+    chosen = {name: outcome.setting[1] for name, outcome in outcomes.items()}
+    return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, plain))
 
 
-def follow_all(config: Config, seeds: list[list[int]], method: str, rate: float) -> Found:
-    """One network along each of several streams."""
-    courses = [follow(config, seed, method, rate) for seed in seeds]
+def follow_all(config: Config, how: tuple[str, float], seeds: list[list[int]]) -> Found:
+    """One network along each of several streams, by a method and a step size."""
+    courses = [follow(config, seed, *how) for seed in seeds]
     each = [(course.accuracy, course.memory.similarity(), np.array(course.held)) for course in courses]
     return Found(*map(np.stack, zip(*each)))
-
-
-def tuned(config: Config, run: Run, trials: Trials, method: str) -> float:
-    """The step size with the best average accuracy on validation streams."""
-    seeds = [[run.seed, 2, k] for k in range(min(config.validation, config.tasks))]
-    final = {
-        rate: trials.once(f"{method}, rate {rate}", FOUND, follow_all, config, seeds, method, rate).accuracy[:, -1]
-        for rate in RATES
-    }
-    return max(RATES, key=lambda rate: float(final[rate].mean(-1).mean()))
 
 
 def columns(accuracy: Array, other: Array) -> dict[str, Any]:

@@ -59,8 +59,10 @@ trains several things gives each its `run.stage("maml")`: the same run with its 
 
 **A loop of one's own** has `fit`'s duties: on Ctrl-C it saves its state to `run.checkpoint` and lets
 `KeyboardInterrupt` through; with `run.resume` it goes on from that file, if there is one, as if it had never
-stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is. A
-comparison of many short trainings keeps each that is over (`tinymeta/meta/core/trials.py`) and repeats the one in hand.
+stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is.
+
+**A comparison** of methods that choose among settings is `Comparison(run, …).of(methods, trial, …)`
+(`tinymeta/recipes/comparison.py`): it keeps each trial that is over, and repeats the one in hand.
 
 **The numbers** are `interval` over independent tasks (mean and 95 % half-width) or plain numbers.
 `metrics={"MAML": {"1 step": …, "5 steps": …}}` prints as a grid. `published` has the same names, and may hold several

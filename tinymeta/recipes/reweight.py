@@ -10,30 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.core.trials import Trials
 from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_loss
+from tinymeta.recipes import flipped
+from tinymeta.recipes.comparison import Comparison
 from tinymeta.recipes.config import key
-from tinymeta.recipes.flipped import (
-    CLASSES,
-    FLIPS,
-    PIXELS,
-    SHIFT,
-    SIDE,
-    Data,
-    accuracy,
-    draw,
-    labelled,
-    networks,
-    shifted,
-)
+from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Interval, Result, interval
 from tinymeta.recipes.run import Run
@@ -41,7 +29,6 @@ from tinymeta.view.weights import weight_histograms
 
 RATES = (0.01, 0.03)  # step sizes that every method chooses from
 POWERS = (0.3, 0.5, 0.7)  # and the exponents that the robust loss does
-STOPS = 6  # times at which training may stop: each method chooses
 NET_RATES = (0.001, 0.003)  # and Adam's step sizes that Meta-Weight-Net does
 WARMUP = 300  # steps until they are reached: the losses of an untrained model say nothing about labels
 MOMENTUM = 0.9
@@ -127,74 +114,65 @@ def training(method: Method) -> tuple[Callable[..., State], Callable[..., Any]]:
     return tm.vmap(begin), tm.compile(tm.vmap(step, in_axes=(0, 0, 0, None)))
 
 
-class Outcome(NamedTuple):
+class Setting(NamedTuple):
+    method: Method
+    label: str  # of the variant
+    rate: float
+    flips: str
+
+
+class Trained(NamedTuple):
     accuracy: Array  # (STOPS, repetitions), per cent of the test examples
     weights: Array  # (repetitions, noisy): mean weight of every noisy example in training
 
 
-OUTCOME = Outcome(np.zeros(()), np.zeros(()))  # the structure alone, to load one by
-
-
-def fit(config: Config, run: Run, method: Method, rate: float, found: Data) -> Outcome:
+def fit(config: Config, run: Run, how: Setting, data: dict[str, flipped.Data]) -> Trained:
     """Train a model in every repetition, all at once."""
-    (x, labels), (sure, surely), row = found.pool, found.clean, np.arange(len(found.wrong))[:, None]
+    found = data[how.flips]
+    count, row = found.pool[1].shape, np.arange(len(found.wrong))[:, None]
     rng, phi_rng = run.rng("training"), run.rng("phi")  # all methods see the same networks and batches
-    begin, step = training(method)
-    phi = tm.tree.stack([method.phi(phi_rng) for _ in row])
-    state = begin(networks(rng, len(row), config.width), phi)
-    total, visits = np.zeros((2, *labels.shape))
-    stops = np.ceil(np.linspace(0, config.iterations, STOPS + 1))[1:]
-    accuracies: list[Array] = []
-    for i in range(config.iterations):
-        some = rng.integers(labels.shape[1], size=(len(row), config.batch))
-        noisy, clean = (shifted(rng, x[row, some]), labels[row, some]), (shifted(rng, sure), surely)
-        state, weights = step(state, noisy, clean, np.float32(rate))
+    begin, step = training(how.method)
+    phi = tm.tree.stack([how.method.phi(phi_rng) for _ in row])
+    state, right = begin(flipped.networks(rng, len(row), config.width), phi), []
+    total, visits = np.zeros((2, *count))
+    for taken, (some, noisy, clean) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
+        state, weights = step(state, noisy, clean, np.float32(how.rate))
         np.add.at(total, (row, some), weights.numpy())
         np.add.at(visits, (row, some), 1)
-        accuracies += [accuracy(state.theta, found.test)] * int((stops == i + 1).sum())
-    return Outcome(np.stack(accuracies), (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
-
-
-def tuned(
-    config: Config, run: Run, trials: Trials, flips: str, name: str, found: Data
-) -> tuple[Method, float, int, str]:
-    """The variant, step size and time to stop that are best on validation repetitions, and their description."""
-    options = []
-    for label, method in VARIANTS[name].items():
-        for rate in RATES:
-            tried = f"{name}{label}, rate {rate}, flipped to {flips}"
-            right = trials.once(tried, OUTCOME, fit, config, run, method, rate, found).accuracy.mean(1)
-            stop = int(right.argmax())
-            after = f"{(stop + 1) * config.iterations // STOPS} steps"
-            options.append((float(right[stop]), (method, rate, stop, f"rate {rate}{label}, {after}")))
-    return max(options, key=lambda option: option[0])[1]
+        right += flipped.at_stops(taken, config.iterations, state.theta, found.test)
+    return Trained(np.stack(right), (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
 
 
 def train(config: Config, run: Run) -> Result:
-    if config.flipped > 1:
-        raise UserError(f"flipped is a share from 0 to 1, not {config.flipped}")
+    repetitions, each_class = (config.validation, config.tasks), (config.shots, config.clean, config.query)
+    rngs = {flips: run.rng(flips) for flips in flipped.FLIPS}
+    validation, test = flipped.divided(run.seed, repetitions, each_class, config.flipped, rngs)
+    outcomes = Comparison(run, config.iterations).of(
+        {
+            f"{name}, flipped to {flips}": {
+                f"{name}{label}, rate {rate}, flipped to {flips}": Setting(method, label, rate, flips)
+                for label, method in variants.items()
+                for rate in RATES
+            }
+            for flips in flipped.FLIPS
+            for name, variants in VARIANTS.items()
+        },
+        partial(fit, config, run),
+        like=Trained(*np.zeros(2)),
+        score=lambda trained: trained.accuracy.mean(1),
+        validation=validation,
+        test=test,
+    )
     metrics: dict[str, dict[str, Interval]] = {name: {} for name in VARIANTS}
-    chosen: dict[str, str] = {}
-    shown = {}
-    each_class = config.shots, config.clean, config.query
-    held_out = draw(2 * run.seed + 1, config.validation, each_class)
-    images = draw(2 * run.seed, config.tasks, each_class)
-    trials = Trials(run, config.iterations)
-    with run.progress(len(FLIPS) * len(VARIANTS)) as bar:
-        for flips in FLIPS:
-            rng = run.rng(flips)
-            validation, test = (labelled(part, flips, config.flipped, rng) for part in (held_out, images))
-            for name in VARIANTS:
-                method, rate, stop, how = tuned(config, run, trials, flips, name, validation)
-                tested = f"{name}, flipped to {flips}, test"
-                outcome = trials.once(tested, OUTCOME, fit, config, run, method, rate, test)
-                metrics[name][f"accuracy, flipped to {flips}"] = interval(outcome.accuracy[stop], "%")
-                chosen[f"{name}, flipped to {flips}"] = how
-                if name in ("Ren et al.", "Meta-Weight-Net"):
-                    areas = [separation(w, wrong) for w, wrong in zip(outcome.weights, test.wrong)]
-                    metrics[name][f"AUC, flipped to {flips}"] = interval(areas)
-                    shown[f"{name}, flipped to {flips}"] = (outcome.weights, test.wrong)
-                bar.advance(accuracy=float(outcome.accuracy[stop].mean()))
+    chosen, shown = {}, {}
+    for title, (how, stage, found) in outcomes.items():
+        line, wrong = metrics[title.partition(", flipped")[0]], test[how.flips].wrong
+        line[f"accuracy, flipped to {how.flips}"] = interval(found.accuracy[stage], "%")
+        if title.startswith(("Ren et al.", "Meta-Weight-Net")):
+            areas = [separation(w, bad) for w, bad in zip(found.weights, wrong)]
+            line[f"AUC, flipped to {how.flips}"] = interval(areas)
+            shown[title] = found.weights, wrong
+        chosen[f"chosen for {title}"] = f"rate {how.rate}{how.label}, {flipped.stop(stage, config.iterations)} steps"
     run.draw("weights.png", weight_histograms, shown, title="What the learner trusts")
     return Result(
         protocol={
@@ -205,7 +183,7 @@ def train(config: Config, run: Run) -> Result:
             "optimizer": f"SGD, momentum {MOMENTUM}, at most {config.iterations} steps",
             "tuned": f"rate of {RATES}, when to stop, the robust loss's q of {POWERS}, and the net's rate of "
             f"{NET_RATES} after a warm-up, on {config.validation} other repetitions",
-            **{f"chosen for {name}": how for name, how in chosen.items()},
+            **chosen,
             "AUC": "probability that a right label weighs more than a wrong one",
             "test": f"{config.tasks} repetitions, {config.query} images per class by other hands",
         },

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
-from tinymeta.meta.core.trials import Trials
 from tinymeta.meta.tuning.teacher import Distillation
+from tinymeta.recipes import flipped
+from tinymeta.recipes.comparison import Comparison
 from tinymeta.recipes.config import key
-from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, Data, accuracy, draw, labelled, networks, shifted
+from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT
 from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Interval, Result, interval
+from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.view import plots
 
 RATE, TUNING_RATE, MOMENTUM = 0.03, 0.01, 0.9  # of SGD for teachers, at first and on the quiz
-STOPS = 6  # times at which training may stop: each method chooses
 STUDENT_RATES = (0.02, 0.05)
 TEMPERATURES, HARD = (1.0, 3.0), (0.0, 0.3)  # what distillation from a fixed teacher chooses from;
 TEACHER_RATES = (1e-4, 3e-4, 1e-3)  # Adam's step sizes that MetaDistil does, at temperature 1 with no hard labels
@@ -49,28 +49,31 @@ class Config:
     teacher_steps: int = key(300, "steps of a teacher's training; a third of them to fine-tune it", least=1)
 
 
-class Method(NamedTuple):
+class Setting(NamedTuple):
     """From which teacher a student learns and how; the teacher learns, too, where it has a step size."""
 
     teacher: str
     distillation: Distillation
+    rate: float  # the student's step size
     teacher_rate: float = 0.0
 
-
-def fixed(teacher: str) -> list[Method]:
-    return [Method(teacher, Distillation(t, hard)) for t in TEMPERATURES for hard in HARD]
-
-
-def learning(teacher: str) -> list[Method]:
-    return [Method(teacher, Distillation(1.0, 0.0), rate) for rate in TEACHER_RATES]
+    def told(self, steps: str = "") -> str:
+        lesson = self.distillation
+        pace = f", teacher's rate {self.teacher_rate}" if self.teacher_rate else ""
+        return f"τ = {lesson.temperature}, α = {lesson.hard}, rate {self.rate}{steps}{pace}"
 
 
-VARIANTS = {
-    "no teacher": [Method("noisy", Distillation(hard=1.0))],
-    "fixed teacher": fixed("noisy"),
-    "MetaDistil": learning("noisy"),
-    "fine-tuned teacher": fixed("fine-tuned"),
-    "MetaDistil, fine-tuned": learning("fine-tuned"),
+def settings(teacher: str, *, temperatures: Any = (1.0,), hard: Any = (0.0,), paces: Any = (0.0,)) -> list[Setting]:
+    every = product(temperatures, hard, paces, STUDENT_RATES)
+    return [Setting(teacher, Distillation(t, share), rate, pace) for t, share, pace, rate in every]
+
+
+METHODS = {
+    "no teacher": settings("noisy", hard=(1.0,)),
+    "fixed teacher": settings("noisy", temperatures=TEMPERATURES, hard=HARD),
+    "MetaDistil": settings("noisy", paces=TEACHER_RATES),
+    "fine-tuned teacher": settings("fine-tuned", temperatures=TEMPERATURES, hard=HARD),
+    "MetaDistil, fine-tuned": settings("fine-tuned", paces=TEACHER_RATES),
 }
 
 
@@ -92,37 +95,29 @@ def schooled(
     begin, step = supervised(rate)
     state = begin(model)
     for _ in range(n):
-        model, state = step(model, state, batch(rng, config, data))
+        model, state = step(model, state, flipped.batch(rng, data, config.batch)[1])
     return model
 
 
-def batch(rng: np.random.Generator, config: Config, data: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Random examples of every repetition."""
-    x, y = data
-    some = rng.integers(y.shape[1], size=(len(y), config.batch))
-    row = np.arange(len(y))[:, None]
-    return shifted(rng, x[row, some]), y[row, some]
-
-
-def teachers(config: Config, run: Run, found: Data) -> dict[str, Any]:
+def teachers(config: Config, run: Run, found: flipped.Data) -> dict[str, Any]:
     """One that has learned from all examples, wrong labels and all; and the same fine-tuned on the quiz."""
     rng, steps = run.rng("teachers"), config.teacher_steps
-    noisy = networks(rng, len(found.wrong), config.teacher_width)
+    noisy = flipped.networks(rng, len(found.wrong), config.teacher_width)
     noisy = schooled(rng, config, noisy, found.pool, RATE, steps)
     return {"noisy": noisy, "fine-tuned": schooled(rng, config, noisy, found.clean, TUNING_RATE, -(-steps // 3))}
 
 
 @cache
-def teaching(method: Method) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def teaching(lesson: Distillation, teacher_rate: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The first state `(student, teacher, their optimizers')` and a step, of all repetitions at once."""
-    teacher_rule, lesson = tm.optim.Adam(method.teacher_rate), method.distillation
+    teacher_rule = tm.optim.Adam(teacher_rate)
 
     def begin(student: Any, teacher: Any) -> Any:
         return student, teacher, tm.optim.SGD(0.0, MOMENTUM).init(student), teacher_rule.init(teacher)
 
     def step(state: Any, batch: Any, quiz: Any, rate: Any) -> Any:
         student, teacher, taken, learned = state
-        if method.teacher_rate:
+        if teacher_rate:
             grads = tm.grad(lesson.quiz_loss)(teacher, student, batch, quiz, rate)
             teacher, learned = teacher_rule.update(grads, learned, teacher)
         grads = tm.grad(lesson.loss)(student, teacher, batch)
@@ -132,68 +127,57 @@ def teaching(method: Method) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return tm.vmap(begin), tm.compile(tm.vmap(step, in_axes=(0, 0, 0, None)))
 
 
-def taught(config: Config, run: Run, method: Method, rate: float, found: Data, teacher: Any) -> tuple[Array, Array]:
-    """Per cent right of the test: students, (STOPS, repetitions), and in the end their teachers, (repetitions,)."""
-    rng = run.rng("students")  # all methods see the same students and batches
-    begin, step = teaching(method)
-    state = begin(networks(rng, len(found.wrong), config.width), teacher)
-    stops = np.ceil(np.linspace(0, config.iterations, STOPS + 1))[1:]
-    accuracies: list[Array] = []
-    for i in range(config.iterations):
-        lesson, (x, y) = batch(rng, config, found.pool), found.clean
-        state = step(state, lesson, (shifted(rng, x), y), np.float32(rate))
-        accuracies += [accuracy(state[0], found.test)] * int((stops == i + 1).sum())
-    return np.stack(accuracies), accuracy(state[1], found.test)
+class Taught(NamedTuple):
+    """Per cent right of the test."""
+
+    students: Array  # (STOPS, repetitions)
+    teachers: Array  # in the end: (repetitions,)
 
 
-def tuned(
-    config: Config, run: Run, trials: Trials, name: str, found: Data, teacher: dict[str, Any]
-) -> tuple[Method, float, int, str]:
-    """The variant, step size and time to stop that are best on validation repetitions, and their description."""
-    options = []
-    for method in VARIANTS[name]:
-        for rate in STUDENT_RATES:
-            lesson, arguments = method.distillation, (config, run, method, rate, found, teacher[method.teacher])
-            tried = f"τ = {lesson.temperature}, α = {lesson.hard}, rate {rate}"
-            pace = f", teacher's rate {method.teacher_rate}" if method.teacher_rate else ""
-            right = trials.once(f"{name}, {tried}{pace}", (0, 0), taught, *arguments)[0].mean(1)
-            stop = int(right.argmax())
-            how = f"{tried}, {(stop + 1) * config.iterations // STOPS} steps{pace}"
-            options.append((float(right[stop]), (method, rate, stop, how)))
-    return max(options, key=lambda option: option[0])[1]
+def taught(config: Config, run: Run, how: Setting, given: tuple[flipped.Data, dict[str, Any]]) -> Taught:
+    """Students of the teachers that are given for every repetition, all at once."""
+    (found, teacher), rng = given, run.rng("students")  # all methods see the same students and batches
+    begin, step = teaching(how.distillation, how.teacher_rate)
+    state, right = begin(flipped.networks(rng, len(found.wrong), config.width), teacher[how.teacher]), []
+    for taken, (_, lesson, quiz) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
+        state = step(state, lesson, quiz, np.float32(how.rate))
+        right += flipped.at_stops(taken, config.iterations, state[0], found.test)
+    return Taught(np.stack(right), flipped.accuracy(state[1], found.test))
 
 
 def train(config: Config, run: Run) -> Result:
-    if config.flipped > 1:
-        raise UserError(f"flipped is a share from 0 to 1, not {config.flipped}")
-    each = config.shots, config.quiz, config.query
-    rng = run.rng("labels")
-    held_out, test = (
-        labelled(draw(2 * run.seed + odd, repetitions, each), "one class", config.flipped, rng)
-        for odd, repetitions in ((1, config.validation), (0, config.tasks))
+    repetitions, each = (config.validation, config.tasks), (config.shots, config.quiz, config.query)
+    data = flipped.divided(run.seed, repetitions, each, config.flipped, {"one class": run.rng("labels")})
+    comparison = Comparison(run, config.iterations)
+    like = dict.fromkeys(("noisy", "fine-tuned"), flipped.networks(run.rng("teachers"), 1, config.teacher_width))
+    validation, test = (
+        (part["one class"], comparison.once(f"teachers, {name}", like, teachers, config, run, part["one class"]))
+        for name, part in zip(("validation", "test"), data)
     )
-    trials = Trials(run, config.iterations)
-    like = dict.fromkeys(("noisy", "fine-tuned"), networks(run.rng("teachers"), 1, config.teacher_width))
-    of_held_out, of_test = (
-        trials.once(f"teachers, {name}", like, teachers, config, run, found)
-        for name, found in (("validation", held_out), ("test", test))
+    outcomes = comparison.of(
+        {name: {f"{name}, {how.told()}": how for how in every} for name, every in METHODS.items()},
+        partial(taught, config, run),
+        like=Taught(*np.zeros(2)),
+        score=lambda taught: taught.students.mean(1),
+        validation=validation,
+        test=test,
     )
-    metrics: dict[str, dict[str, Interval]] = {}
-    curves, chosen, final = {}, {}, {}
-    with run.progress(len(VARIANTS)) as bar:
-        for name in VARIANTS:
-            method, rate, stop, chosen[name] = tuned(config, run, trials, name, held_out, of_held_out)
-            arguments = config, run, method, rate, test, of_test[method.teacher]
-            students, teacher = trials.once(f"{name}, test", (0, 0), taught, *arguments)
-            final[name] = students[stop]
-            metrics[name] = {"student": interval(students[stop], "%")}
-            if name != "no teacher":
-                metrics[name]["teacher in the end"] = interval(teacher, "%")
-            if name not in ("no teacher", "fixed teacher"):
-                over = students[stop] - final["fixed teacher"]
-                metrics[name]["student, over the fixed teacher's"] = interval(over, "%")
-            curves[name] = {(k + 1) * config.iterations // STOPS: interval(a, "%") for k, a in enumerate(students)}
-            bar.advance(accuracy=float(students[stop].mean()))
+    final = {name: outcome.found.students[outcome.stage] for name, outcome in outcomes.items()}
+    metrics = {name: {"student": interval(right, "%")} for name, right in final.items()}
+    for name, line in metrics.items():
+        if name != "no teacher":
+            line["teacher in the end"] = interval(outcomes[name].found.teachers, "%")
+        if name not in ("no teacher", "fixed teacher"):
+            line["student, over the fixed teacher's"] = interval(final[name] - final["fixed teacher"], "%")
+    steps = [flipped.stop(stage, config.iterations) for stage in range(flipped.STOPS)]
+    curves = {
+        name: dict(zip(steps, [interval(right, "%") for right in outcome.found.students]))
+        for name, outcome in outcomes.items()
+    }
+    chosen = {
+        f"chosen for {name}": outcome.setting.told(f", {steps[outcome.stage]} steps")
+        for name, outcome in outcomes.items()
+    }
     run.draw(
         "students.png", plots.step_curves, curves, title="What students learn from whom", xlabel="steps of the student"
     )
@@ -207,7 +191,7 @@ def train(config: Config, run: Run) -> Result:
             "tuned": f"the student's rate of {STUDENT_RATES}, when to stop, temperature of {TEMPERATURES} and share of "
             f"hard labels of {HARD} for fixed teachers, Adam's rate of {TEACHER_RATES} for learning ones, on "
             f"{config.validation} other repetitions",
-            **{f"chosen for {name}": how for name, how in chosen.items()},
+            **chosen,
             "test": f"{config.tasks} repetitions, {config.query} images per class by other hands; paired differences",
         },
         metrics=metrics,

@@ -1,0 +1,137 @@
+"""A comparison: each method takes the setting that is best in validation, and is measured on the test, once.
+
+    METHODS = {"no memory": {"no memory, rate 0.01": 0.01, "no memory, rate 0.1": 0.1}, ...}     # its trials
+
+    def trained(setting, data):                    # one trial, to its results
+        ...
+
+    comparison = Comparison(run, config.iterations)
+    outcomes = comparison.of(METHODS, trained, like=like, score=score, validation=validation, test=test)
+    metrics = {name: {"accuracy": interval(outcome.found.accuracy, "%")} for name, outcome in outcomes.items()}
+
+`fit` keeps the state of one long training. A comparison is dozens of trainings of a few seconds each, and all that it
+needs of one that is over is its result. So the results are what is kept: in one checkpoint, written anew after every
+trial. A job that goes on takes them from there and begins with the first trial that was not over, which starts from
+its own seed as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinymeta.engine import tree
+from tinymeta.engine.tensor import Array
+from tinymeta.io.save import contents, save
+from tinymeta.recipes.run import Run
+
+D = TypeVar("D")
+F = TypeVar("F")
+K = TypeVar("K")
+S = TypeVar("S")
+
+
+class Outcome(NamedTuple, Generic[S, F]):
+    """What a method chose in validation, and what it found in the test."""
+
+    setting: S
+    stage: int  # of its scores: when to stop, for instance
+    found: F
+
+
+def best(scores: Mapping[K, Any], *, least: bool = False) -> K:
+    """The key of the best score, the first of equals: the largest, or the `least`. What diverged (NaN) is the worst.
+
+    >>> best({"0.1": 2.0, "0.3": 1.5, "1": float("nan")}, least=True)
+    '0.3'
+    """
+
+    def worth(key: K) -> float:
+        score = float(scores[key])
+        return -math.inf if math.isnan(score) else -score if least else score
+
+    return max(scores, key=worth)
+
+
+class Comparison:
+    """The results of trials by their names, in the checkpoint of a run.
+
+    Parameters
+    ----------
+    run : Run
+        Names the checkpoint, and gets a line in its journal for every trial that is over.
+    iterations : int
+        The length of a training. Results of another length, before a `--resume --iterations N`, do not count.
+    """
+
+    def __init__(self, run: Run, iterations: int) -> None:
+        self.run, self.about = run, {"iterations": str(iterations)}
+        self.kept: dict[str, list[Array]] = {}
+        if run.resume and run.checkpoint.exists():
+            arrays, about = contents(run.checkpoint)
+            if about == self.about:
+                for leaf, array in arrays.items():
+                    self.kept.setdefault(leaf.rpartition(".")[0], []).append(array)
+
+    def of(
+        self,
+        methods: Mapping[str, Mapping[str, S]],
+        trial: Callable[[S, D], F],
+        *,
+        like: F,
+        score: Callable[[F], ArrayLike],
+        validation: D,
+        test: D,
+    ) -> dict[str, Outcome[S, F]]:
+        """For every method the setting that scores best in validation, and what it finds in the test.
+
+        Parameters
+        ----------
+        methods : mapping
+            Of each method the settings to choose from, by the name of the trial, which no other has.
+        trial : callable
+            `trial(setting, data)` trains, and depends on nothing but its arguments and seeds.
+        like
+            A tree of the structure of what `trial` finds, with any leaves.
+        score : callable
+            What was found to a score, more is better; or to one for every stage, of which the best is chosen, too.
+        validation, test
+            The data for choosing and for measuring.
+        """
+        outcomes = {}
+        with self.run.progress(sum(len(settings) + 1 for settings in methods.values())) as bar:
+            for name, settings in methods.items():
+                scores: dict[tuple[str, int], float] = {}
+                for tried, setting in settings.items():
+                    found = np.ravel(score(self.once(tried, like, trial, setting, validation)))
+                    scores |= {(tried, stage): float(one) for stage, one in enumerate(found)}
+                    bar.advance(score=found.max())
+                tried, stage = best(scores)
+                result = self.once(f"{name}, test", like, trial, settings[tried], test)
+                outcomes[name] = Outcome(settings[tried], stage, result)
+                bar.advance(score=np.ravel(score(result))[stage])
+        return outcomes
+
+    def once(self, name: str, like: F, job: Callable[..., F], *args: Any) -> F:
+        """What `job(*args)` returns, or returned in an earlier session, with NumPy arrays as its leaves.
+
+        Parameters
+        ----------
+        name : str
+            Of the trial: no other has it, and it is the same in every session.
+        like
+            A tree of the structure of the result, with any leaves.
+        job : callable
+            Its result is a tree of numbers, and depends on nothing but its arguments and seeds.
+        """
+        if name not in self.kept:
+            result = [np.asarray(leaf) for leaf in tree.leaves(job(*args))]
+            self.run.log(len(self.kept) + 1)  # before the trial counts: no stop loses a line
+            save(self.run.checkpoint, {**self.kept, name: result}, self.about)
+            self.kept[name] = result
+        found: F = tree.unflatten(tree.flatten(like)[1], self.kept[name])
+        return found

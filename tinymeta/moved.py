@@ -26,7 +26,8 @@ _MOVES = {
     ("engine", "io"): "files save",
     ("engine", "watch"): "checked trace>recorder",
     ("meta", "meta.control"): "policy policy_search trpo",
-    ("meta", "meta.core"): "adapt carried conjugate evaluate explain fit learner objective trials",
+    ("meta", "meta.core"): "adapt carried conjugate evaluate explain fit learner objective",
+    ("meta", "recipes"): "trials>comparison",
     ("meta", "meta.learners"): (
         "anil cavia implicit implicit_error incontext maml mamlpp matching metaadam metasgd mldg protonet pseudo_tasks "
         "relation reptile"

@@ -7,14 +7,14 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
-from tinymeta.compile.key import frozen
+from tinymeta.compile.key import frozen, leaves_like, of_structure, says_all
 
 HOURS = [datetime.timezone(datetime.timedelta(hours=h)) for h in (0, 1)]
 ZEROS = st.sampled_from([0.0, -0.0, 1.0])
@@ -78,3 +78,38 @@ def test_no_two_values_that_compare_equal_share_a_program() -> None:
         a, b = values
         assert a == b
         assert [f(1.0, v=v)[1] for v in (a, b)] == [repr(a), repr(b)]
+
+
+class Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+class Own(dict[str, Any]):
+    """Has a class of its own, so it says more than names."""
+
+
+def _trees(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    dicts = st.lists(st.tuples(st.sampled_from(["a", "b", 0, False]), inner), max_size=2).map(dict)
+    items = st.lists(inner, max_size=2)
+    pairs = st.builds(Pair, inner, inner)
+    return st.one_of(
+        items, items.map(tuple), dicts, dicts.map(OrderedDict), st.builds(Own, inner.map(lambda x: {"a": x})), pairs
+    )
+
+
+TREES = st.recursive(st.sampled_from([None, 1.0, "x", np.ones(1), tm.tensor(1.0)]), _trees, max_leaves=4)
+
+
+@given(TREES, TREES)
+def test_a_tree_is_taken_apart_along_a_known_structure_just_if_its_key_is_the_same(a: Any, b: Any) -> None:
+    structure = tm.tree.flatten((a,))[1]
+    for x in (a, b):
+        leaves, own = tm.tree.flatten((x,))
+        found: list[Any] = []
+        if says_all(structure) and leaves_like((x,), structure, found):
+            assert all(y is z for y, z in zip(found, leaves, strict=True))
+            assert of_structure(own) == of_structure(structure)
+            assert repr(tm.tree.unflatten(structure, found)) == repr((x,))
+        else:
+            assert not says_all(structure) or x is not a

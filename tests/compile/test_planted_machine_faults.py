@@ -112,14 +112,14 @@ FAULTS = {
         machine_of, "_packed", "x.flags.c_contiguous and x.flags.aligned", "x.flags.aligned", random_programs
     ),
     "machine: a result is written over while it is held": Fault(
-        machine_of._Recycled, "take", "sys.getrefcount(entry[0]) == ALONE", "True", results_that_are_held
+        machine_of._Recycled, "take", "sys.getrefcount(x) == ALONE", "True", results_that_are_held
     ),
     "machine: a result shares the machine's memory": Fault(
         Machine, "__call__", "np.array(self._value(i, values, space))", "self._value(i, values, space)",
         results_that_are_held,
     ),
     "machine: one array for two results": Fault(
-        Machine, "__init__", "i in self._fresh and i not in program.results[:k]", "i in self._fresh",
+        Machine, "__init__", "i in fresh and i not in program.results[:k]", "i in fresh",
         results_that_are_held,
     ),
     "replay: a buffer is used again while a view of it is read": Fault(

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinymeta.compile.arguments import Statics
 from tinymeta.compile.first import First, first, unrecorded
-from tinymeta.compile.key import frozen, of_leaf, of_structure, same_order, says_all
+from tinymeta.compile.key import frozen, leaves_like, of_leaf, of_structure, says_all
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured
 from tinymeta.compile.record.recording import NUMBERS, NUMERIC, Recording, dynamic
@@ -63,7 +63,7 @@ class Compiled:
         if state.level or state.mask != USER or state.watchers:
             return self._f(*args, **kwargs)  # a transform around us wants to see each operation
         statics, args, kwargs = self._statics.split(args, kwargs)
-        leaves, structure = tree.flatten((args, kwargs))
+        leaves, structure, key = self._taken_apart((args, kwargs))
         kinds, arrays = [], []
         for i, x in enumerate(leaves):
             if type(x) is Tensor:
@@ -81,7 +81,7 @@ class Compiled:
                 continue
             kinds.append((x.shape, x.dtype))
             arrays.append(x)
-        form = Form(tuple([frozen(x) for x in statics]), self._key(structure), tuple(kinds))
+        form = Form(tuple([frozen(x) for x in statics]), key, tuple(kinds))
         known = self._find(form)
         if known is None:
             variant, found = self._record(form, statics, structure, leaves, arrays)
@@ -124,15 +124,17 @@ class Compiled:
             lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")
         return "\n".join(lines)
 
-    def _key(self, structure: tree.Structure) -> Any:
-        """The key of a structure: mostly, that of the call before."""
+    def _taken_apart(self, given: Any) -> tuple[list[Any], tree.Structure, Any]:
+        """The leaves of the arguments, their structure and its key: mostly, those of the call before."""
         latest = self._latest
-        if latest is not None and latest[0] == structure and same_order(latest[0], structure):
-            return latest[1]
+        leaves: list[Any] = []
+        if latest is not None and leaves_like(given, latest[0], leaves):
+            return leaves, *latest
+        leaves, structure = tree.flatten(given)
         key = of_structure(structure)
         if says_all(structure):
             self._latest = structure, key
-        return key
+        return leaves, structure, key
 
     def _find(self, form: Form) -> tuple[Variant, list[Array]] | None:
         """The recording for these arguments in the state that everything is in, and the arrays that it reads there."""

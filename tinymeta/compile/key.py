@@ -50,19 +50,41 @@ def of_structure(structure: tree.Structure) -> Any:
 def says_all(structure: tree.Structure) -> bool:
     """Whether structures that equal this one in the same order have its key: it holds only positions and names."""
     kind, meta, children = structure
-    plain = type(meta) is tuple or (type(meta) is tree.Names and not meta.held)
-    named = kind in (None, tuple, list) or (plain and set(map(type, meta)) <= {str}) or meta is None
+    if kind is dict:
+        named = set(map(type, meta)) <= {str} and not getattr(meta, "held", None)
+    else:
+        sequence = kind is not None and issubclass(kind, (tuple, list)) and not hasattr(kind, "tree_flatten")
+        named = kind in (None, type(None)) or (sequence and type(meta) is tuple)
     return named and all(map(says_all, children))
 
 
-def same_order(a: tree.Structure, b: tree.Structure) -> bool:
-    """Whether `b`, which equals an `a` that says all, has its dicts in the same order, and nothing else to say."""
-    mine, other = a[1], b[1]
-    if type(mine) is tree.Names or type(other) is tree.Names:
-        same = getattr(mine, "order", None) == getattr(other, "order", None)
-        if not same or getattr(other, "held", None):
+def leaves_like(x: Any, structure: tree.Structure, found: list[Any]) -> bool:
+    """Whether the tree `x` has a structure that says all, with its dicts in the same order; its leaves go to `found`.
+
+    To follow a known structure takes a third of the time of taking a tree apart and comparing.
+    """
+    kind: Any = structure.kind
+    meta, parts = structure.meta, structure.children
+    if type(x) is not kind:
+        return False
+    children: Any = x
+    if kind is dict:
+        order = getattr(meta, "order", meta)
+        if tuple(x) != order:
             return False
-    return all(x is y or same_order(x, y) for x, y in zip(a[2], b[2]))  # all leaves are one object
+        children = x.values() if order is meta else [x[name] for name in meta]
+    elif x is None:
+        return True
+    elif len(x) != len(parts) or getattr(x, "__dict__", None):
+        return False
+    for child, part in zip(children, parts):
+        if part is tree.LEAF:
+            if type(child) is not Tensor and type(child) is not np.ndarray and tree.flatten(child)[1] is not tree.LEAF:
+                return False
+            found.append(child)
+        elif not leaves_like(child, part, found):
+            return False
+    return True
 
 
 class _HoldsNumbers(Exception):

@@ -31,6 +31,7 @@ class Variants(Generic[T]):
         self._function = function
         self._statics = statics
         self._kept: OrderedDict[Form, list[T]] = OrderedDict()  # the latest used last; within a form, first
+        self._latest: list[T] = []
         self._warned = False
 
     def of(self, form: Form) -> list[T]:
@@ -38,8 +39,10 @@ class Variants(Generic[T]):
         found = self._kept.get(form)
         if found is None:
             return []
-        with suppress(KeyError):  # another thread has just let go of it
-            self._kept.move_to_end(form)
+        if found is not self._latest:
+            with suppress(KeyError):  # another thread has just let go of it
+                self._kept.move_to_end(form)
+            self._latest = found
         return found
 
     def keep(self, form: Form, variant: T, names: list[str], state: str) -> None:

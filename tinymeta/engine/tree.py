@@ -53,7 +53,10 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     """The tree of this structure with these leaves: the inverse of `flatten`."""
     rest = iter(leaves)
-    tree = _put_together(structure, rest, None)
+    try:
+        tree = _put_together(structure, rest, None)
+    except StopIteration:
+        raise ValueError("too few leaves for the structure") from None
     if next(rest, rest) is not rest:
         raise ValueError(f"too many leaves: the structure holds {_count(structure)} and got {len(leaves)}")
     return tree
@@ -172,7 +175,7 @@ def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
         model = _Model(ties)
     places = []
     for child in children:
-        if type(child) is Tensor and model is None:  # most children are, and need no call
+        if model is None and (type(child) is Tensor or type(child) is ndarray):  # most are, and need no call
             found.append(child)
             places.append(LEAF)
         else:
@@ -183,10 +186,7 @@ def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
 def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     kind, meta, parts = structure
     if kind is None:
-        try:
-            leaf = next(rest)
-        except StopIteration:
-            raise ValueError("too few leaves for the structure") from None
+        leaf = next(rest)
         if model is not None:
             model.places.append(len(model.leaves))
             model.leaves.append(leaf)
@@ -200,7 +200,10 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     if ties and model is None and _has_ties(structure):
         model = _Model(None)
     first = len(model.places) if model is not None else 0
-    children = [_put_together(part, rest, model) for part in parts]
+    if model is None:
+        children = [next(rest) if part is LEAF else _put_together(part, rest, None) for part in parts]
+    else:
+        children = [_put_together(part, rest, model) for part in parts]
     if ties and model is not None:
         return kind.tree_unflatten(meta, children, _numbered(model.places[first:]))  # type: ignore[attr-defined]
     if kind is dict and type(meta) is tuple:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tinymeta_kernels import _threads, machine
 from tinymeta_kernels.crew import crew
+from tinymeta_kernels.located import address, locate
 
 from tinymeta.compile.place.assemble import Assembler, Step
 from tinymeta.compile.place.in_bounds import placed
@@ -27,8 +28,8 @@ WORTH_SHARING = 500_000  # operations and elements of a loop for each core: some
 PATIENCE = 10_000  # operations of a loop for each pause (`crew.py`) spent on waiting for a second core: a few per cent
 
 _NUMBERS = np.array([0.0, 1.0])
-_held = [(np.empty(0), 0)]
-ALONE = [sys.getrefcount(entry[0]) for entry in _held][0]  # the count of an array that only such a list holds
+_held = [np.empty(0)]
+ALONE = [sys.getrefcount(x) for x in _held][0]  # the count of an array that only such a list holds
 
 
 class Machine:
@@ -50,18 +51,18 @@ class Machine:
                 self._constants[i] = np.ascontiguousarray(node.value).reshape(node.shape)
             elif isinstance(node.op, Input):
                 arguments[node.op.position] = i
-        self._arguments = [arguments[position] for position in range(len(arguments))]
-        self._fresh = list(assembled.fresh)
-        self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in self._fresh])
-        self._columns = np.array([self._slots[i] for i in (*self._arguments, *self._fresh)], np.intp)
-        self._direct = [i in self._fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
+        fresh = list(assembled.fresh)
+        self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in fresh])
+        self._bound = [*(arguments[position] for position in range(len(arguments))), *fresh]
+        self._columns = np.array([self._slots[i] for i in self._bound], np.int64)
+        self._direct = [i in fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
 
     def __call__(self, arguments: list[Array]) -> list[Array]:
         space = self._workspace()
         given = [_packed(x) for x in arguments]
-        fresh, addresses = self._recycled.take()
-        space.base[:, self._columns] = [*map(self._recycled.address, given), *addresses]
-        values: dict[int, Any] = dict(zip((*self._arguments, *self._fresh), (*given, *fresh)))
+        given += self._recycled.take()
+        locate(given, self._columns, space.base)
+        values: dict[int, Any] = dict(zip(self._bound, given))
         for step in self._steps:
             if step.kind == "python":
                 with np.errstate(all="ignore"):
@@ -107,7 +108,7 @@ class Machine:
                     "recorded it: in a compiled function the shape and dtype of a result may depend on those of the "
                     "arguments alone, not on their values"
                 )
-            space.base[:, self._slots[i]] = _address(y)
+            space.base[:, self._slots[i]] = address(y)
         values[i] = y  # which keeps the memory alive until the call ends
 
     def _value(self, i: int, values: dict[int, Any], space: Workspace) -> Any:
@@ -132,7 +133,7 @@ class Machine:
         except IndexError:
             space = Workspace(self._sizes, FIRST + len(self._slots), self._cores)
             for i, x in self._constants.items():
-                space.base[:, self._slots[i]] = _address(x)
+                space.base[:, self._slots[i]] = address(x)
             return space
 
 
@@ -146,10 +147,10 @@ class Workspace:
         self.zero = np.zeros(4)  # as wide as any number
         self.base = np.zeros((cores, slots), np.int64)
         self.work = np.zeros((cores, machine.WORK), np.int64)
-        self.base[:, ARENA] = _address(self.arena)
-        self.base[:, ZERO] = _address(self.zero)
+        self.base[:, ARENA] = address(self.arena)
+        self.base[:, ZERO] = address(self.zero)
         for row, (mine, sums) in zip(self.base, self.own):
-            row[SCRATCH], row[PARTIAL] = _address(mine), _address(sums)
+            row[SCRATCH], row[PARTIAL] = address(mine), address(sums)
 
 
 class _Ready:
@@ -171,43 +172,30 @@ class _Recycled:
     KEPT = 8  # for each result; a training loop holds two generations of its state at a time
 
     def __init__(self, kinds: list[tuple[tuple[int, ...], Any]]) -> None:
-        self._kept: list[tuple[Any, list[tuple[Array, int]]]] = [(kind, []) for kind in kinds]
-        self._addresses: dict[int, int] = {}  # by id: these arrays stay alive, so their ids are theirs
+        self._kept: list[tuple[Any, list[Array]]] = [(kind, []) for kind in kinds]
         self._lock = threading.Lock()
 
-    def take(self) -> tuple[list[Array], list[int]]:
-        """An array for each result, which nobody else has, and its address."""
-        arrays, addresses = [], []
+    def take(self) -> list[Array]:
+        """An array for each result, which nobody else has."""
+        arrays = []
         with self._lock:
             for (shape, dtype), kept in self._kept:
-                for entry in kept:
-                    if sys.getrefcount(entry[0]) == ALONE and (entry[0].shape, entry[0].dtype) == (shape, dtype):
+                for x in kept:
+                    if sys.getrefcount(x) == ALONE and x.shape == shape and x.dtype is dtype:
                         break  # whoever had it may have set its shape
                 else:
                     x = np.empty(shape, dtype)
-                    entry = x, _address(x)
                     if len(kept) < self.KEPT:
-                        kept.append(entry)
-                        self._addresses[id(x)] = entry[1]
-                    del x
-                arrays.append(entry[0])
-                addresses.append(entry[1])
-        return arrays, addresses
-
-    def address(self, x: Array) -> int:
-        """Where the numbers of an array begin; quicker for one that was handed out here and came back."""
-        return self._addresses.get(id(x)) or _address(x)
+                        kept.append(x)
+                arrays.append(x)
+        return arrays
 
 
 def _memory(size: int) -> Array:
     """Bytes that begin at a multiple of 64."""
     raw = np.empty(size + 64, np.uint8)
-    start = -_address(raw) % 64
+    start = -address(raw) % 64
     return raw[start : start + size]
-
-
-def _address(x: Array) -> int:
-    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def _name(op: Operation) -> str:

@@ -13,7 +13,7 @@ import timeit
 
 import numpy as np
 import tinymeta_kernels as kernels
-from tinymeta_kernels import softmax as softmax_kernels
+from tinymeta_kernels import cross_entropy
 
 import tinymeta as tm
 from tinymeta.view.lessons import page
@@ -50,7 +50,7 @@ def with_kernel():
 
 assert np.allclose(with_numpy(), with_kernel(), atol=1e-5)
 print(f"NumPy {microseconds(with_numpy):7.0f} µs   kernel {microseconds(with_kernel):7.0f} µs")
-print("the kernel's own words:", softmax_kernels.__doc__.split("\n")[0])
+print("the kernel's own words:", cross_entropy.__doc__.split("\n")[0])
 
 # %% [markdown]
 # ## Where NumPy wins

@@ -25,21 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["KERNELS", "Kernel", "has_kernel", "jit", "on_compile"]
+__all__ = ["KERNELS", "Kernel", "has_kernel", "jit"]
 
 KERNELS: list["Kernel"] = []
-
-_compile_listener: Callable[[str], None] | None = None
-
-
-def on_compile(callback: Callable[[str], None] | None) -> None:
-    """Have ``callback(kernel_name)`` called before each compilation; None stops that.
-
-    Loading a kernel from the cache on disk is not a compilation. A command line uses this to say why the
-    first run takes a while.
-    """
-    global _compile_listener
-    _compile_listener = callback
 
 
 def _is_set(variable: str) -> bool:
@@ -87,21 +75,6 @@ class Kernel:
 
     def _compile(self, args: tuple[Any, ...], cache: bool) -> Callable[..., None]:
         numba: Any = import_module("numba")
-        event: Any = import_module("numba.core.event")
-        kernel = self
-
-        class Announce(event.Listener):  # type: ignore[misc]
-            """Reports the kernel once, not each part of Numba's own library that compiles along with it."""
-
-            silent = False
-
-            def on_start(self, _: Any) -> None:
-                if _compile_listener is not None and not self.silent:
-                    self.silent = True
-                    _compile_listener(kernel.__name__)
-
-            def on_end(self, _: Any) -> None:
-                pass
 
         def declared(name: str, value: Any) -> Any:
             if not isinstance(value, np.ndarray):
@@ -112,10 +85,8 @@ class Kernel:
         code = self.py_func.__code__
         names = code.co_varnames[: code.co_argcount]
         signature = tuple(declared(name, value) for name, value in zip(names, args, strict=True))
-        with event.install_listener("numba:compile", Announce()):
-            dispatcher: Callable[..., None] = numba.njit([signature], cache=cache, error_model="numpy", nogil=True)(
-                self.py_func
-            )
+        compiled = numba.njit([signature], cache=cache, error_model="numpy", nogil=True)
+        dispatcher: Callable[..., None] = compiled(self.py_func)
         return dispatcher
 
 

@@ -1,10 +1,10 @@
-"""What the Python front of a kernel does to its arrays before the loop sees them, and to its result after."""
+"""What the Python front of a kernel does to its arrays before the loop sees them."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Array",
@@ -12,8 +12,6 @@ __all__ = [
     "broadcast_to",
     "c_order",
     "common",
-    "deliver",
-    "destination",
     "in_memory_order",
 ]
 
@@ -67,18 +65,3 @@ def in_memory_order(*arrays: Array) -> tuple[list[Array], Callable[[Array], Arra
     shape = tuple(first.shape[axis] for axis in order)
     vectors = [c_order(a.transpose(order)).reshape(-1) for a in arrays]
     return vectors, lambda vector: vector.reshape(shape).transpose(back)
-
-
-def destination(out: Array | None, shape: Shape, dtype: DTypeLike) -> Array:
-    """An array that a loop can fill: ``out`` itself if its memory is right, else a fresh one."""
-    if out is not None and out.shape == shape and out.dtype == dtype and out.flags.carray:
-        return out
-    return np.empty(shape, dtype)
-
-
-def deliver(result: Array, out: Array | None) -> Array:
-    """The result, copied into ``out`` where the caller gave one that does not hold it already."""
-    if out is None or out is result:
-        return result
-    out[...] = result
-    return out

@@ -9,6 +9,7 @@ thread, so results do not depend on how many there are.
 import ctypes
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -60,18 +61,16 @@ def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
         for unit in units:
             work(unit)
         return
-    waiting = iter(units)
-    claim = threading.Lock()
+    waiting = deque(units)  # taking one off is atomic
 
     def drain() -> None:
         _local.busy = True
         try:
             while True:
-                with claim:
-                    try:
-                        unit = next(waiting)
-                    except StopIteration:
-                        return
+                try:
+                    unit = waiting.popleft()
+                except IndexError:
+                    return
                 work(unit)
         finally:
             _local.busy = False

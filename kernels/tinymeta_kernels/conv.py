@@ -20,13 +20,14 @@ gradients of filters leave C-contiguous, as filters usually are.
 """
 
 import math
+from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
 
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
 from ._threads import run
-from .im2col import Pair, col2im, im2col, output_size
+from .windows import Pair, col2im, im2col, output_size
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_weight"]
 
@@ -37,13 +38,7 @@ BOX_BYTES = 1 << 20
 
 
 def conv2d(
-    x: Array,
-    w: Array,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-    out: Array | None = None,
+    x: Array, w: Array, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
 ) -> Array:
     """Cross-correlate images with filters.
 
@@ -61,8 +56,7 @@ def conv2d(
     """
     x, w = common(x, w)
     if groups > 1:
-        y = conv2d(_split(x, -3, groups), _split(w, -4, groups), stride, padding, dilation)
-        return deliver(_merge(y, -3), out)
+        return _merge(conv2d(_split(x, -3, groups), _split(w, -4, groups), stride, padding, dilation), -3)
     lead = broadcast_shapes(x.shape[:-4], w.shape[:-4])
     o, c, kh, kw = w.shape[-4:]
     oh, ow = output_size(x.shape[-2:], (kh, kw), stride, padding, dilation)
@@ -75,7 +69,7 @@ def conv2d(
         np.matmul(_by_pixel(col), _by_filter(filters[box[0]]).mT, out=_by_pixel(y[box]))
 
     run(work, _boxes(images, oh * ow * kh * kw * c))
-    return deliver(_nchw(y, lead, x.shape[-4]), out)
+    return _nchw(y, lead, x.shape[-4])
 
 
 def conv2d_input(
@@ -86,7 +80,6 @@ def conv2d_input(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
-    out: Array | None = None,
 ) -> Array:
     """Adjoint of ``x -> conv2d(x, w)``, for images of ``size`` = (H, W).
 
@@ -101,8 +94,7 @@ def conv2d_input(
     """
     g, w = common(g, w)
     if groups > 1:
-        x = conv2d_input(_split(g, -3, groups), _split(w, -4, groups), size, stride, padding, dilation)
-        return deliver(_merge(x, -3), out)
+        return _merge(conv2d_input(_split(g, -3, groups), _split(w, -4, groups), size, stride, padding, dilation), -3)
     lead = broadcast_shapes(g.shape[:-4], w.shape[:-4])
     c, kh, kw = w.shape[-3:]
     oh, ow = g.shape[-2:]
@@ -113,10 +105,10 @@ def conv2d_input(
     def work(box: Box) -> None:
         pixels = c_order(cotangents[box])
         gcol = np.matmul(_by_pixel(pixels), _by_filter(filters[box[0]]))
-        col2im(gcol.reshape(*pixels.shape[:4], kh, kw, c), size, stride, padding, dilation, out=x[box])
+        col2im(gcol.reshape(*pixels.shape[:4], kh, kw, c), stride, padding, dilation, x[box])
 
     run(work, _boxes(cotangents, oh * ow * kh * kw * c))
-    return deliver(_nchw(x, lead, g.shape[-4]), out)
+    return _nchw(x, lead, g.shape[-4])
 
 
 def conv2d_weight(
@@ -127,7 +119,6 @@ def conv2d_weight(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
-    out: Array | None = None,
 ) -> Array:
     """Adjoint of ``w -> conv2d(x, w)``, for filters of ``size`` = (kh, kw): sums over N, not over tasks.
 
@@ -142,8 +133,7 @@ def conv2d_weight(
     """
     x, g = common(x, g)
     if groups > 1:
-        w = conv2d_weight(_split(x, -3, groups), _split(g, -3, groups), size, stride, padding, dilation)
-        return deliver(_merge(w, -4), out)
+        return _merge(conv2d_weight(_split(x, -3, groups), _split(g, -3, groups), size, stride, padding, dilation), -4)
     lead = broadcast_shapes(x.shape[:-4], g.shape[:-4])
     (kh, kw), c = size, x.shape[-3]
     o, oh, ow = g.shape[-3:]
@@ -161,7 +151,7 @@ def conv2d_weight(
         w_by_task[boxes[0][0]] = np.moveaxis(total.reshape(-1, o, kh, kw, c), -1, -3)
 
     run(work, _boxes_by_task(_boxes(images, oh * ow * kh * kw * c)))
-    return deliver(w, out)
+    return w
 
 
 def _filters(w: Array, lead: Lead) -> Array:
@@ -211,10 +201,7 @@ def _boxes(images: Array, col_size: int) -> list[Box]:
 
 
 def _boxes_by_task(boxes: list[Box]) -> list[list[Box]]:
-    by_task: dict[int, list[Box]] = {}
-    for box in boxes:
-        by_task.setdefault(box[0].start, []).append(box)
-    return list(by_task.values())
+    return [list(of_task) for _, of_task in groupby(boxes, lambda box: box[0].start)]
 
 
 def _split(x: Array, channels: int, groups: int) -> Array:

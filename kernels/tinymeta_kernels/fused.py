@@ -12,19 +12,19 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver, in_memory_order
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, in_memory_order
 from .matmul import matmul
 
 __all__ = ["linear_relu", "relu_input"]
 
 
-def linear_relu(x: Array, w: Array, b: Array, out: Array | None = None) -> Array:
+def linear_relu(x: Array, w: Array, b: Array) -> Array:
     """``relu(x @ w + b)``: (..., m, k), (..., k, n) and (..., n) to (..., m, n); leading axes broadcast."""
     x, w, b = common(x, w, b)
     y = matmul(x, w)
     if not has_kernel(y.dtype):
         z = y + b[..., None, :]
-        return deliver(np.where(z.real <= 0, 0, z), out)
+        return np.where(z.real <= 0, 0, z)
     m, n = y.shape[-2:]
     lead = broadcast_shapes(y.shape[:-2], b.shape[:-1])
     if y.shape[:-2] != lead or not y.flags.carray:
@@ -32,18 +32,18 @@ def linear_relu(x: Array, w: Array, b: Array, out: Array | None = None) -> Array
     shared = b.size == n
     b = b.reshape(1, n) if shared else c_order(broadcast_to(b, (*lead, n))).reshape(math.prod(lead), n)
     _add_and_clip(c_order(b), y.reshape(math.prod(lead), m, n))
-    return deliver(y, out)
+    return y
 
 
-def relu_input(g: Array, y: Array, out: Array | None = None) -> Array:
+def relu_input(g: Array, y: Array) -> Array:
     """Adjoint of relu at its value y (or at its argument, which has the same sign): g where y > 0, else 0."""
     g, y = np.broadcast_arrays(*common(g, y))
     if not has_kernel(g.dtype):
-        return deliver(np.where(y.real > 0, g, 0), out)
+        return np.where(y.real > 0, g, 0)
     (y_vector, g_vector), restore = in_memory_order(y, g)
     gx = np.empty_like(y_vector)
     _keep_where_positive(g_vector, y_vector, gx)
-    return deliver(restore(gx), out)
+    return restore(gx)
 
 
 @jit

@@ -204,6 +204,21 @@ def _cast(n, address, stride, before, after):  # type: ignore[no-untyped-def]
             _pointer(address[1] + i * stride[1], after)[0] = _pointer(address[0] + i * stride[0], before)[0]
 
 
+@njit(error_model="numpy")
+def _own(opcode, rows, n, address, stride, row_stride, spare, zero, other):  # type: ignore[no-untyped-def]
+    """One of the machine's own loops, on numbers like `zero`; a cast is from these to numbers like `other`."""
+    if opcode == SCALE:
+        _scale(rows, n, address, stride, row_stride, spare, zero)
+    elif opcode == SUM:
+        _sum(rows, n, address, row_stride, spare, zero)
+    elif opcode == WHERE:
+        _where(n, address, stride, zero)
+    elif opcode == ERF:
+        _erf(n, address, stride, zero)
+    else:
+        _cast(n, address, stride, zero, other)
+
+
 @njit
 def _sized(n, tasks):  # type: ignore[no-untyped-def]
     return n if n >= 0 else -n * tasks
@@ -263,30 +278,10 @@ def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-u
                         _call_gemm(fn, ta, tb, m, c, s, np.float32(alpha), x, lda, y, ldb, np.float32(beta), out, ldc)
                     else:
                         _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
-                elif opcode == SCALE:
-                    if data == 4:
-                        _scale(rows, n, address, stride, row_stride, spare, np.float32(0))
-                    else:
-                        _scale(rows, n, address, stride, row_stride, spare, np.float64(0))
-                elif opcode == SUM:
-                    if data == 4:
-                        _sum(rows, n, address, row_stride, spare, np.float32(0))
-                    else:
-                        _sum(rows, n, address, row_stride, spare, np.float64(0))
-                elif opcode == WHERE:
-                    if data == 4:
-                        _where(n, address, stride, np.float32(0))
-                    else:
-                        _where(n, address, stride, np.float64(0))
-                elif opcode == ERF:
-                    if data == 4:
-                        _erf(n, address, stride, np.float32(0))
-                    else:
-                        _erf(n, address, stride, np.float64(0))
                 elif data == 4:
-                    _cast(n, address, stride, np.float32(0), np.float64(0))
+                    _own(opcode, rows, n, address, stride, row_stride, spare, np.float32(0), np.float64(0))
                 else:
-                    _cast(n, address, stride, np.float64(0), np.float32(0))
+                    _own(opcode, rows, n, address, stride, row_stride, spare, np.float64(0), np.float32(0))
                 for d in range(axes - within - 1, -1, -1):
                     index[d] += 1
                     full = index[d] == size[d]

@@ -10,14 +10,14 @@ is the choice of the call:
 - much work: threads share the tasks;
 - a factor whose rows and columns are both strided: it is copied first, or NumPy would not use BLAS.
 
-Transposes cost nothing: BLAS reads either order.
+Transposed views cost nothing: BLAS reads either order.
 """
 
 import math
 
 import numpy as np
 
-from ._layout import Array, broadcast_shapes, broadcast_to, common, deliver
+from ._layout import Array, broadcast_shapes, broadcast_to, common
 from ._threads import run
 
 __all__ = ["matmul"]
@@ -26,27 +26,23 @@ __all__ = ["matmul"]
 SHARED_WORK = 1 << 22
 
 
-def matmul(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = False, out: Array | None = None) -> Array:
-    """Multiply matrices: (..., m, k) by (..., k, n) to (..., m, n); leading axes (tasks) broadcast.
-
-    With ``transpose_a`` the first factor is given as (..., k, m), with ``transpose_b`` the second as (..., n, k).
-    """
+def matmul(a: Array, b: Array) -> Array:
+    """Multiply matrices: (..., m, k) by (..., k, n) to (..., m, n); leading axes (tasks) broadcast."""
     a, b = common(a, b)
-    a, b = a.mT if transpose_a else a, b.mT if transpose_b else b
     (m, k), n = a.shape[-2:], b.shape[-1]
     if k == 1 == b.shape[-2]:
-        return np.multiply(a, b, out=out)
+        outer: Array = np.multiply(a, b)
+        return outer
     a, b = _for_blas(a), _for_blas(b)
-    if a.ndim == b.ndim == 2:
-        return np.matmul(a, b, out=out)
     lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     tasks = math.prod(lead)
     if b.size == k * n and a.size == tasks * m * k and (m == 1 or a.strides[-1] == a.itemsize):
-        y = np.matmul(a.reshape(tasks * m, k), b.reshape(b.shape[-2:]))
-        return deliver(y.reshape(*lead, m, n), out)
+        rows: Array = np.matmul(a.reshape(tasks * m, k), b.reshape(b.shape[-2:]))
+        return rows.reshape(*lead, m, n)
     work = m * k * n
     if tasks < 2 or tasks * work < SHARED_WORK:
-        return np.matmul(a, b, out=out)
+        y: Array = np.matmul(a, b)
+        return y
     a = broadcast_to(a, (*lead, m, k)).reshape(tasks, m, k)
     b = broadcast_to(b, (*lead, *b.shape[-2:])).reshape(tasks, *b.shape[-2:])
     y = np.empty((tasks, m, n), a.dtype)
@@ -56,7 +52,7 @@ def matmul(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = Fa
         np.matmul(a[t], b[t], out=y[t])
 
     run(multiply, [slice(t, t + step) for t in range(0, tasks, step)])
-    return deliver(y.reshape(*lead, m, n), out)
+    return y.reshape(*lead, m, n)
 
 
 def _for_blas(x: Array) -> Array:

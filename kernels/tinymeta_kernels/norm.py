@@ -12,19 +12,30 @@ exact with eps. It is symmetric, so it is its own adjoint with respect to g; ``n
 adjoint with respect to y and s, at the cotangent h. Where s itself is used, its cotangent adds
 ``-gs s² y / m`` to gx, for m normalised entries.
 
-The loops here run over blocks (tasks, m, channels), channels innermost; with one channel (a layer norm) the
-loops of ``norm_rows.py`` run along the row. Sums are kept in float64, and the variance is taken of centred
-values, so that a large mean costs no digits.
+Loops run over blocks (tasks, m, channels): axes before the first normalised one are tasks, the normalised axes are m,
+and kept axes after it are channels, which move to the end, so that the inner loop runs over neighbours in memory. For
+images (..., N, C, H, W) normalised over (-4, -2, -1) that is the channels-last order in which convolutions leave them,
+and moving costs no copy. With one channel (a layer norm) the loops of ``norm_rows.py`` run along the row.
+Sums are kept in float64, and the variance is taken of centred values, so that a large mean costs no digits.
 """
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ._blocks import Axes, Blocks
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, common
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
+from ._threads import run
 from .norm_rows import _normalize_input_grad_rows, _normalize_input_rows, _normalize_rows
 
 __all__ = ["normalize", "normalize_input", "normalize_input_grad"]
+
+Axes: TypeAlias = tuple[int, ...]
+
+BLOCK_SIZE = 1 << 18
 
 
 def normalize(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
@@ -86,6 +97,55 @@ def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> 
     kernel = _normalize_input_grad_rows if blocks.channels == 1 else _normalize_input_grad_columns
     blocks.run(lambda t: kernel(h_block[t], g_block[t], y_block[t], s_block[t], gy[t], gs[t]))
     return blocks.unpack(gy), blocks.unpack_statistic(gs)
+
+
+@lru_cache(maxsize=1024)  # a run meets few shapes, and working one out takes longer than a small loop
+class Blocks:
+    """The way from arrays of ``shape`` to blocks reduced over ``axes``, and back.
+
+    A statistic is an array of ``shape`` with length 1 in ``axes``; its block is (tasks, channels).
+    """
+
+    def __init__(self, shape: tuple[int, ...], axes: Axes) -> None:
+        reduced = sorted(axis % len(shape) for axis in axes)
+        tasks = list(range(reduced[0]))
+        channels = [axis for axis in range(reduced[0], len(shape)) if axis not in reduced]
+        self.shape = shape
+        self.order = (*tasks, *reduced, *channels)
+        self.back = tuple(sorted(range(len(shape)), key=self.order.__getitem__))
+        self.ordered = tuple(shape[axis] for axis in self.order)
+        self.ordered_statistic = tuple(1 if axis in reduced else shape[axis] for axis in self.order)
+        self.tasks, self.m, self.channels = (
+            math.prod(shape[axis] for axis in group) for group in (tasks, reduced, channels)
+        )
+
+    def pack(self, x: Array) -> Array:
+        x = broadcast_to(x, self.shape).transpose(self.order)
+        return c_order(x).reshape(self.tasks, self.m, self.channels)
+
+    def pack_statistic(self, s: Array) -> Array:
+        s = s.reshape((1,) * (len(self.shape) - s.ndim) + s.shape).transpose(self.order)
+        return c_order(broadcast_to(s, self.ordered_statistic)).reshape(self.tasks, self.channels)
+
+    def unpack(self, y: Array) -> Array:
+        return y.reshape(self.ordered).transpose(self.back)
+
+    def unpack_statistic(self, s: Array) -> Array:
+        return s.reshape(self.ordered_statistic).transpose(self.back)
+
+    def empty(self, dtype: "np.dtype[Any]") -> Array:
+        return np.empty((self.tasks, self.m, self.channels), dtype)
+
+    def empty_statistic(self, dtype: "np.dtype[Any]") -> Array:
+        return np.empty((self.tasks, self.channels), dtype)
+
+    def run(self, work: Callable[[slice], None]) -> None:
+        """Call ``work`` on ranges of tasks that hold about BLOCK_SIZE numbers, on all threads."""
+        step = max(1, BLOCK_SIZE // max(1, self.m * self.channels))
+        if step >= self.tasks:
+            work(slice(0, self.tasks))
+        else:
+            run(work, [slice(t, t + step) for t in range(0, self.tasks, step)])
 
 
 @jit

@@ -77,15 +77,7 @@ def adam_update(
 
 @jit
 def _sgd(
-    p: Array,
-    g: Array,
-    v: Array,
-    lr: float,
-    momentum: float,
-    decay: float,
-    nesterov: bool,
-    out_p: Array,
-    out_v: Array,
+    p: Array, g: Array, v: Array, lr: float, momentum: float, decay: float, nesterov: bool, out_p: Array, out_v: Array
 ) -> None:
     for i in range(p.size):
         gradient = g[i] + decay * p[i]

@@ -19,7 +19,7 @@ import numpy as np
 
 from ._jit import has_kernel, jit
 from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
-from .im2col import Pair, output_size
+from .windows import Pair, output_size
 
 __all__ = ["avg_pool2d", "avg_pool2d_input", "max_pool2d_index", "scatter_flat", "take_flat"]
 

@@ -11,12 +11,12 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, deliver, destination
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
 
 __all__ = ["scatter_add"]
 
 
-def scatter_add(values: Array, index: Array, size: int, axis: int = -1, out: Array | None = None) -> Array:
+def scatter_add(values: Array, index: Array, size: int, axis: int = -1) -> Array:
     """Sum slices of ``values`` into ``size`` slots along ``axis``; a slot that no index names is zero.
 
     Parameters
@@ -46,10 +46,10 @@ def scatter_add(values: Array, index: Array, size: int, axis: int = -1, out: Arr
     if not has_kernel(values.dtype):
         sums = np.zeros((tasks, size, width), values.dtype)
         np.add.at(sums, (np.arange(tasks)[:, None], slots), values)
-        return deliver(sums.reshape(*lead, size, *rest), out)
-    x = destination(out, (*lead, size, *rest), values.dtype)
-    _scatter_add(values, slots, np.empty((size, width)), x.reshape(tasks, size, width))
-    return deliver(x, out)
+    else:
+        sums = np.empty((tasks, size, width), values.dtype)
+        _scatter_add(values, slots, np.empty((size, width)), sums)
+    return sums.reshape(*lead, size, *rest)
 
 
 def _slots(index: Array, size: int) -> Array:

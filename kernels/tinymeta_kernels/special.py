@@ -12,30 +12,30 @@ from collections.abc import Callable
 import numpy as np
 
 from ._jit import Kernel, has_kernel, jit
-from ._layout import Array, common, deliver, in_memory_order
+from ._layout import Array, common, in_memory_order
 
 __all__ = ["erf", "erfc"]
 
 
-def erf(x: Array, out: Array | None = None) -> Array:
+def erf(x: Array) -> Array:
     """The error function of each entry, in floating point."""
-    return _each(_erf, math.erf, x, out)
+    return _each(_erf, math.erf, x)
 
 
-def erfc(x: Array, out: Array | None = None) -> Array:
+def erfc(x: Array) -> Array:
     """The complementary error function of each entry, in floating point."""
-    return _each(_erfc, math.erfc, x, out)
+    return _each(_erfc, math.erfc, x)
 
 
-def _each(kernel: Kernel, of_python: Callable[[float], float], x: Array, out: Array | None) -> Array:
+def _each(kernel: Kernel, of_python: Callable[[float], float], x: Array) -> Array:
     (x,) = common(x)
     if not has_kernel(x.dtype):
         y = np.asarray(np.vectorize(of_python, otypes=[float])(x))
-        return deliver(y.astype(x.dtype) if x.dtype.kind == "f" else y, out)
+        return y.astype(x.dtype) if x.dtype.kind == "f" else y
     (entries,), restore = in_memory_order(x)
     y = np.empty_like(entries)
     kernel(entries, y)
-    return deliver(restore(y), out)
+    return restore(y)
 
 
 @jit

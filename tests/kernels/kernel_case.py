@@ -24,8 +24,8 @@ class Case:
     scale: float = 1.0
     """How much the function can enlarge a rounding error of a sum, beyond multiplying by its arguments."""
 
-    def __call__(self, *arrays: np.ndarray, **more: Any) -> list[np.ndarray]:
-        answer = self.function(*arrays, **self.rest, **more)
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        answer = self.function(*arrays, **self.rest)
         return list(answer) if isinstance(answer, tuple) else [answer]
 
     def tolerance(self, dtype: type) -> float:

@@ -121,15 +121,15 @@ def test_importing_every_module_but_the_machine_imports_no_numba() -> None:
     assert run_python(program) == "False"
 
 
-SOFTMAX = "import numpy as np, tinymeta_kernels as tk, sys\nprint(tk.softmax(np.zeros((2, 4))).tolist())\n"
-EXPECTED = str([[0.25] * 4] * 2)
+CLIPPED = "import numpy as np, tinymeta_kernels as tk, sys\nprint(tk.relu_input(np.ones(3), np.arange(3.0)).tolist())\n"
+EXPECTED = str([0.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("variable", ["TINYMETA_DISABLE_JIT", "NUMBA_DISABLE_JIT"])
 def test_loops_run_as_plain_python_when_asked(variable: str) -> None:
     program = (
-        SOFTMAX
-        + "from tinymeta_kernels import softmax, _jit\n"
+        CLIPPED
+        + "from tinymeta_kernels import _jit\n"
         + "print('numba' in sys.modules, all(k.entries.get('d', k.py_func) is k.py_func for k in _jit.KERNELS))"
     )
     assert run_python(program, **{variable: "1"}).splitlines() == [EXPECTED, "False True"]
@@ -140,17 +140,27 @@ def test_without_numba_the_numpy_forms_answer() -> None:
         "import importlib.util\nfind = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *a: None if name == 'numba' else find(name, *a)\n"
     )
-    program = hide + SOFTMAX + "print('numba' in sys.modules, tk._jit.has_kernel('d'))"
+    program = hide + CLIPPED + "print('numba' in sys.modules, tk._jit.has_kernel('d'))"
     assert run_python(program).splitlines() == [EXPECTED, "False False"]
 
 
-def test_compilation_is_announced_once_and_the_cache_is_used_after(tmp_path: Path) -> None:
+def test_a_loop_is_compiled_once_and_loaded_from_the_cache_after(tmp_path: Path) -> None:
     program = (
-        "import numpy as np, tinymeta_kernels as tk\ntk.on_compile(print)\n"
-        "x = np.ones(3, np.float32)\ntk.relu_input(x, x)\ntk.relu_input(x, x)\ntk.on_compile(None)\n"
+        "import numpy as np, tinymeta_kernels as tk\nfrom tinymeta_kernels import _jit\n"
+        "x = np.ones(3, np.float32)\ntk.relu_input(x, x)\ntk.relu_input(x, x)\n"
+        "(kernel,) = [k for k in _jit.KERNELS if k.__name__ == '_keep_where_positive']\n"
+        "stats = kernel.entries['f'].stats\nprint(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))\n"
     )
-    assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "_keep_where_positive"
-    assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == ""
+    assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "1 0"
+    assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0 1"
+
+
+def test_what_had_no_caller_is_gone_and_the_error_names_what_to_use() -> None:
+    for name, instead in {"softmax": "tinymeta.nn.softmax", "sum_to": "keepdims", "im2col": "conv2d"}.items():
+        with pytest.raises(AttributeError, match=f"tinymeta_kernels.{name} .* use .*{instead}"):
+            getattr(tk, name)
+    with pytest.raises(AttributeError, match="no attribute 'conv4d'"):
+        _ = tk.conv4d
 
 
 @pytest.mark.parametrize("error", [RuntimeError("cannot cache function: no locator available"), OSError(28, "full")])
@@ -216,7 +226,7 @@ def test_warmup_compiles_every_kernel_for_both_dtypes() -> None:
 
 def test_the_readme_has_an_entry_for_every_kernel() -> None:
     text = (PACKAGE.parent / "README.md").read_text()
-    public = set(tk.__all__) - {"on_compile", "set_num_threads", "warmup"}
+    public = set(tk.__all__) - {"set_num_threads", "warmup"}
     assert {name for name in public if f"`{name}`" not in text} == set()
 
 

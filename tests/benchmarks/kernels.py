@@ -1,8 +1,8 @@
 """The table of kernels/README.md: each kernel against the same thing in NumPy.
 
-    python kernels/bench/table.py               prints the table (about two minutes)
-    python kernels/bench/table.py conv2d …      only these kernels
-    python kernels/bench/table.py --readme      writes it into the README
+    python tests/benchmarks/kernels.py               prints the table (about two minutes)
+    python tests/benchmarks/kernels.py conv2d …      only these kernels
+    python tests/benchmarks/kernels.py --readme      writes it into the README
 
 Both forms run in turn, and the medians are compared, so that whatever else the machine does meets both alike.
 """
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-KERNELS = Path(__file__).resolve().parents[1]
+KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 sys.path.insert(0, str(KERNELS))
 
 import tinymeta_kernels as tk  # noqa: E402
@@ -92,13 +92,6 @@ def convolutions(dtype: type) -> Iterator[Row]:
             lambda x=x, g=g: tk.conv2d_weight(x, g, (3, 3), **how),
             lambda x=x, g=in_rows: g.mT @ numpy_windows(x),
         )  # fmt: skip
-        nhwc = np.moveaxis(x, -3, -1)
-        col = tk.im2col(nhwc, (3, 3), (2, 2), (1, 1))
-        yield Row("im2col", label, 0, x.size + col.size, lambda x=nhwc: tk.im2col(x, (3, 3), (2, 2), (1, 1)))
-        yield Row(
-            "col2im", label, col.size, x.size + col.size,
-            lambda col=col, size=size: tk.col2im(col, (size, size), (2, 2), (1, 1)),
-        )  # fmt: skip
 
 
 def pooling(dtype: type) -> Iterator[Row]:
@@ -123,12 +116,8 @@ def pooling(dtype: type) -> Iterator[Row]:
 def rows(dtype: type) -> Iterator[Row]:
     for lead, k in [((25, 10), 5), ((1000,), 1000)]:
         x = rng.standard_normal((*lead, k)).astype(dtype)
-        labels, g, y = rng.integers(0, k, lead), rng.standard_normal(lead).astype(dtype), tk.softmax(x)
+        labels, g = rng.integers(0, k, lead), rng.standard_normal(lead).astype(dtype)
         size = f"{x.size // k} rows of {k}"
-        yield Row("softmax", size, 4 * x.size, 2 * x.size, lambda x=x: tk.softmax(x))
-        yield Row("softmax_input", size, 4 * x.size, 3 * x.size, lambda x=x, y=y: tk.softmax_input(x, y))
-        yield Row("log_softmax", size, 4 * x.size, 2 * x.size, lambda x=x: tk.log_softmax(x))
-        yield Row("logsumexp", size, 3 * x.size, x.size, lambda x=x: tk.logsumexp(x))
         yield Row(
             "softmax_cross_entropy", size, 3 * x.size, x.size, lambda x=x, k=labels: tk.softmax_cross_entropy(x, k)
         )
@@ -157,10 +146,7 @@ def normalisation(dtype: type) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def sums(dtype: type) -> Iterator[Row]:
-    for shape, to in [((25, 10, 40), (25, 1, 40)), ((32, 245, 64), (32, 1, 64)), ((1600, 40), (1600, 1))]:
-        x = rng.standard_normal(shape).astype(dtype)
-        yield Row("sum_to", f"{shape} to {to}", x.size, x.size, lambda x=x, to=to: tk.sum_to(x, to))
+def scattering(dtype: type) -> Iterator[Row]:
     for n, size, width in [(250, 100, 16), (100_000, 1000, 64)]:
         values, index = rng.standard_normal((n, width)).astype(dtype), rng.integers(0, size, n)
         yield Row(
@@ -201,7 +187,7 @@ def elementwise(dtype: type) -> Iterator[Row]:
         yield Row("erf", f"{n}", n, 2 * n, lambda p=p: tk.erf(p))
 
 
-FAMILIES = [convolutions, pooling, rows, normalisation, sums, products, elementwise]
+FAMILIES = [convolutions, pooling, rows, normalisation, scattering, products, elementwise]
 
 
 @contextmanager

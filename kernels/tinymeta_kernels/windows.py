@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, c_order, deliver, destination
+from ._layout import Array, c_order
 
 __all__ = ["Pair", "col2im", "im2col", "output_size"]
 
@@ -32,55 +32,35 @@ def output_size(size: Pair, window: Pair, stride: Pair, padding: Pair, dilation:
     return spare_h // stride[0] + 1, spare_w // stride[1] + 1
 
 
-def im2col(
-    x: Array,
-    window: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair = (1, 1),
-    out: Array | None = None,
-) -> Array:
+def im2col(x: Array, window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
     """The window of every output pixel: (..., H, W, C) to (..., OH, OW, kh, kw, C)."""
     h, w, c = x.shape[-3:]
     kh, kw = window
     oh, ow = output_size((h, w), window, stride, padding, dilation)
     if not has_kernel(x.dtype):
-        return deliver(np.ascontiguousarray(_windows(_pad(x, padding), window, stride, dilation)), out)
-    col = destination(out, (*x.shape[:-3], oh, ow, kh, kw, c), x.dtype)
+        edges = [(0, 0)] * (x.ndim - 3) + [(padding[0], padding[0]), (padding[1], padding[1]), (0, 0)]
+        return np.ascontiguousarray(_windows(np.pad(x, edges), window, stride, dilation))
+    col = np.empty((*x.shape[:-3], oh, ow, kh, kw, c), x.dtype)
     images = c_order(x).reshape(math.prod(x.shape[:-3]), h, w, c)
     _im2col(images, *stride, *padding, *dilation, col.reshape(len(images), oh, ow, kh, kw, c))
-    return deliver(col, out)
+    return col
 
 
-def col2im(
-    col: Array,
-    size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair = (1, 1),
-    out: Array | None = None,
-) -> Array:
-    """Adjoint of :func:`im2col`: (..., OH, OW, kh, kw, C) added up in (..., H, W, C), size = (H, W)."""
+def col2im(col: Array, stride: Pair, padding: Pair, dilation: Pair, out: Array) -> None:
+    """Adjoint of :func:`im2col`: (..., OH, OW, kh, kw, C) added up in the C-contiguous ``out``, (..., H, W, C)."""
     oh, ow, kh, kw, c = col.shape[-5:]
-    h, w = size
-    lead = col.shape[:-5]
+    *lead, h, w, _ = out.shape
     if not has_kernel(col.dtype):
         padded = np.zeros((*lead, h + 2 * padding[0], w + 2 * padding[1], c), col.dtype)
         windows = _windows(padded, (kh, kw), stride, dilation, writeable=True)
         for i in range(kh):  # windows overlap, but not in the same position (i, j)
             for j in range(kw):
                 windows[..., i, j, :] += col[..., i, j, :]
-        return deliver(padded[..., padding[0] : padding[0] + h, padding[1] : padding[1] + w, :], out)
-    x = destination(out, (*lead, h, w, c), col.dtype)
-    images = x.reshape(math.prod(lead), h, w, c)
+        out[...] = padded[..., padding[0] : padding[0] + h, padding[1] : padding[1] + w, :]
+        return
+    images = out.reshape(math.prod(lead), h, w, c)
     rows = c_order(col).reshape(len(images), oh, ow, kh, kw, c)
     _col2im(rows, *stride, *padding, *dilation, images)
-    return deliver(x, out)
-
-
-def _pad(x: Array, padding: Pair) -> Array:
-    edges = [(0, 0)] * (x.ndim - 3) + [(padding[0], padding[0]), (padding[1], padding[1]), (0, 0)]
-    return np.pad(x, edges)
 
 
 def _windows(padded: Array, window: Pair, stride: Pair, dilation: Pair, writeable: bool = False) -> Array:

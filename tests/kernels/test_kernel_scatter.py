@@ -1,4 +1,4 @@
-"""scatter_add and sum_to: the adjoints of taking and of broadcasting."""
+"""scatter_add: the adjoint of taking."""
 
 import hypothesis.strategies as st
 import kernel_cases as cases
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
-from kernel_case import Case, plain_python
+from kernel_case import Case
 
 
 @given(case=cases.scatter_add(), seed=st.integers(0, 2**32 - 1))
@@ -38,30 +38,3 @@ def test_float32_scatter_sums_in_float64() -> None:
     values = np.full(2_000_000, 0.1, np.float32)
     sums = tk.scatter_add(values, np.zeros(len(values), np.int64), 1)
     np.testing.assert_allclose(sums, [values.astype(np.float64).sum()], rtol=1e-7)
-
-
-@given(case=cases.sum_to(), seed=st.integers(0, 2**32 - 1))
-def test_sum_to_is_the_adjoint_of_broadcasting(case: Case, seed: int) -> None:
-    (x,) = case.arrays
-    (sums,) = case(x)
-    assert sums.shape == case.rest["shape"]
-    small = np.random.default_rng(seed).standard_normal(sums.shape)
-    assert abs(np.vdot(sums, small) - np.sum(x * small)) <= 1e-12 * np.sum(np.abs(x * small))
-
-
-@pytest.mark.parametrize("shape", [(2_000_000, 2), (2_000_000, 1)])
-def test_float32_sum_to_is_as_good_as_float64(shape: tuple) -> None:
-    x = np.full(shape, 0.1, np.float32)
-    exact = x[:, :1].astype(np.float64).sum()
-    np.testing.assert_allclose(tk.sum_to(x, shape[1:]), np.full(shape[1:], exact), rtol=2e-7)
-
-
-@pytest.mark.parametrize("to", [(3, 1, 0), (1, 2, 0), (1, 1, 0), (0,)])
-def test_sums_over_no_channels_touch_no_memory(to: tuple) -> None:
-    with plain_python():
-        assert tk.sum_to(np.empty((3, 2, 0)), to).shape == to
-
-
-def test_channels_beyond_one_run_of_the_cache_are_summed_too() -> None:
-    x = np.random.default_rng(0).standard_normal((3, 1300))
-    np.testing.assert_allclose(tk.sum_to(x, (1300,)), x.sum(0), rtol=1e-14, atol=1e-14)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ._threads import set_num_threads
 from .conv import conv2d, conv2d_input, conv2d_weight
 from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_grad
 from .fused import linear_relu, relu_input
@@ -20,6 +19,7 @@ from .optim import adam_update, sgd_update
 from .pool import avg_pool2d, avg_pool2d_input, max_pool2d_index, scatter_flat, take_flat
 from .scatter import scatter_add
 from .special import erf, erfc
+from .threads import set_num_threads
 
 __all__ = [
     "adam_update",

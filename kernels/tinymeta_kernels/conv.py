@@ -26,7 +26,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
-from ._threads import run
+from .threads import run
 from .windows import Pair, col2im, im2col, output_size
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_weight"]

@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from ._layout import Array, broadcast_shapes, broadcast_to, common
-from ._threads import run
+from .threads import run
 
 __all__ = ["matmul"]
 

@@ -28,8 +28,8 @@ import numpy as np
 
 from ._jit import has_kernel, jit
 from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
-from ._threads import run
 from .norm_rows import _normalize_input_grad_rows, _normalize_input_rows, _normalize_rows
+from .threads import run
 
 __all__ = ["normalize", "normalize_input", "normalize_input_grad"]
 

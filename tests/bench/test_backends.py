@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 from tinymeta.bench.backends import backend
 from tinymeta.bench.worker import flat, prepared
@@ -19,7 +19,7 @@ ROUNDING = 1e-9  # some thousand operations on numbers of size 1, in another ord
 
 
 def gradients(contender: str, job: Workload, dtype: Any) -> list[Any]:
-    b = backend(contender, _threads._num_threads)
+    b = backend(contender, threads.count)
     step, arguments = prepared(job, b, dtype)
     return [np.asarray(b.numpy(g)) for g in flat(step(*arguments)[2])]
 

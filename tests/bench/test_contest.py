@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 from tinymeta.bench import contender, contest, peak
 from tinymeta.bench.backends import backend
@@ -82,7 +82,7 @@ def test_every_contender_agrees_and_is_measured(seen: Seen) -> None:
 
 def test_all_contenders_are_judged_by_the_operations_of_our_program(seen: Seen) -> None:
     """Share times time, but for rounding to two and to three digits, is what that program costs."""
-    step, arguments = prepared(SMALL, backend("tinymeta compiled", _threads._num_threads), np.float32)
+    step, arguments = prepared(SMALL, backend("tinymeta compiled", threads.count), np.float32)
     step(*arguments)
     flops = step.programs()[0][1].flops()
     for row in seen.rows:

@@ -25,7 +25,7 @@ KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 sys.path.insert(0, str(KERNELS))
 
 import tinymeta_kernels as tk  # noqa: E402
-from tinymeta_kernels import _jit, _threads  # noqa: E402
+from tinymeta_kernels import _jit, threads  # noqa: E402
 
 SECONDS = 0.25  # for one comparison
 MARK = "<!-- table -->\n"
@@ -249,11 +249,11 @@ def table(only: set[str]) -> Iterator[str]:
 
 def conditions() -> str:
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    get = _threads._blas_function("get_num_threads")
+    get = threads.blas_function("get_num_threads")
     blas = f" ({get()} in NumPy's BLAS)" if get else ""
     return (
         f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}, "
-        f"threads: {_threads._num_threads}{blas}{load}. Medians of calls in turn.\n\n"
+        f"threads: {threads.count}{blas}{load}. Medians of calls in turn.\n\n"
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads, machine
+from tinymeta_kernels import machine, threads
 
 from tests.compile.machine_programs import argument, programs
 from tests.compile.test_instructions import KINDS as INSTRUCTIONS
@@ -133,7 +133,7 @@ def a_sum_over_the_tasks() -> None:
     total = b.add(Contract("tnk", "tno", "ko"), x, y)
     again = b.add(Contract("tnk", "ko", "tno"), x, total)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_threads, "_num_threads", 2)
+        patch.setattr(threads, "count", 2)
         patch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
         agrees_on(b, [again, total], numbers((40, 5, 7)), numbers((7, 3)))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads, machine
+from tinymeta_kernels import machine, threads
 
 from tinymeta.compile.place.layout import Layout, packed, seen
 from tinymeta.compile.place.scratch import Room
@@ -161,7 +161,7 @@ def test_places_in_a_room_never_overlap_and_are_used_again() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 5])
 def test_the_work_is_shared_between_any_number_of_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_threads, "_num_threads", cores)
+    monkeypatch.setattr(threads, "count", cores)
     monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
     b = Builder()
     x, w = b.input(0, (7, 3, 4), np.dtype(float)), b.input(1, (4, 5), np.dtype(float))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 from tests.compile.machine_programs import KINDS, argument, programs
 from tinymeta.compile.place.layout import Unplaceable
@@ -88,7 +88,7 @@ def test_the_machine_computes_what_the_replay_does(kind: type[Operation]) -> Non
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
 def test_long_arrays_and_several_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_threads, "_num_threads", cores)
+    monkeypatch.setattr(threads, "count", cores)
     monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
 
     @given(programs(long=True), st.data())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 import tinymeta as tm
 from tests.compile.workloads import omniglot, sine
@@ -91,7 +91,7 @@ def test_where_the_kernels_are_the_same_so_are_the_bits(kinds: list[str], dtype:
     ids=["one step", "three", "norm"],
 )
 def test_meta_steps_agree_on_any_number_of_cores(workload: Any, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_threads, "_num_threads", cores)
+    monkeypatch.setattr(threads, "count", cores)
     monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
     f, arguments = workload()
     p, leaves = recorded(f, *arguments)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 import tinymeta as tm
 from tests.fuzz.layouts import laid_out
@@ -247,10 +247,10 @@ def widened(arguments: Any) -> Any:
 @contextmanager
 def many_cores(count: int) -> Iterator[None]:
     """Run on so many cores; on several, share even the smallest loop."""
-    threads, worth = _threads._num_threads, machine.WORTH_SHARING
-    _threads._num_threads = count
+    before, worth = threads.count, machine.WORTH_SHARING
+    threads.count = count
     machine.WORTH_SHARING = worth if count == 1 else 0
     try:
         yield
     finally:
-        _threads._num_threads, machine.WORTH_SHARING = threads, worth
+        threads.count, machine.WORTH_SHARING = before, worth

@@ -9,7 +9,7 @@ import tinymeta_kernels as tk
 from hypothesis import given
 from kernel_case import Case, plain_python
 from kernel_cases import CASES
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 every_kernel = pytest.mark.parametrize("name", sorted(CASES))
 
@@ -154,8 +154,8 @@ def test_threads_and_the_cut_of_the_work_do_not_change_the_answer(name: str, dat
         patch.setattr(import_module("tinymeta_kernels.matmul"), "SHARED_WORK", 4)
         patch.setattr(import_module("tinymeta_kernels.norm"), "BLOCK_SIZE", 4)
         answers = []
-        for threads in (1, 3):
-            patch.setattr(_threads, "_num_threads", threads)
+        for n in (1, 3):
+            patch.setattr(threads, "count", n)
             answers.append(case(*case.arrays))
     for one, three, expected in zip(*answers, whole, strict=True):
         assert one.tobytes() == three.tobytes()

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tinymeta_kernels as tk
-from tinymeta_kernels import _threads
+from tinymeta_kernels import threads
 
 
 @pytest.fixture(autouse=True)
 def three_threads() -> Iterator[None]:
-    before = _threads._num_threads
+    before = threads.count
     tk.set_num_threads(3)
     yield
     tk.set_num_threads(before)
@@ -23,7 +23,7 @@ def three_threads() -> Iterator[None]:
 @pytest.fixture
 def blas_threads() -> Iterator[Callable[[], int]]:
     """Asks BLAS for its number of threads, which is 2 when a test begins."""
-    get, set_ = (_threads._blas_function(f"{verb}_num_threads") for verb in ("get", "set"))
+    get, set_ = (threads.blas_function(f"{verb}_num_threads") for verb in ("get", "set"))
     if get is None:
         pytest.skip("this NumPy's BLAS cannot be asked for its threads")
     before = get()
@@ -35,7 +35,7 @@ def blas_threads() -> Iterator[Callable[[], int]]:
 @pytest.mark.parametrize("n", [0, 1, 2, 50])
 def test_every_unit_is_done_once(n: int) -> None:
     done = []
-    _threads.run(done.append, list(range(n)))
+    threads.run(done.append, list(range(n)))
     assert sorted(done) == list(range(n))
 
 
@@ -44,9 +44,9 @@ def test_work_inside_of_work_stays_on_its_thread() -> None:
 
     def outer(_: int) -> None:
         here = threading.get_ident()
-        _threads.run(lambda _: seen.append(threading.get_ident() == here), range(4))
+        threads.run(lambda _: seen.append(threading.get_ident() == here), range(4))
 
-    _threads.run(outer, range(4))
+    threads.run(outer, range(4))
     assert seen == [True] * 16
 
 
@@ -57,14 +57,14 @@ def test_an_error_in_a_unit_surfaces_and_leaves_nothing_behind(bad: int, blas_th
             raise FloatingPointError(f"unit {unit}")
 
     with pytest.raises(FloatingPointError, match=f"unit {bad}"):
-        _threads.run(work, range(8))
+        threads.run(work, range(8))
     assert blas_threads() == 2
     test_every_unit_is_done_once(50)
 
 
 def test_blas_has_one_thread_inside_and_as_many_as_before_after(blas_threads) -> None:
     inside = []
-    _threads.run(lambda _: inside.append(blas_threads()), range(8))
+    threads.run(lambda _: inside.append(blas_threads()), range(8))
     assert inside == [1] * 8
     assert blas_threads() == 2
 
@@ -102,6 +102,6 @@ def test_fewer_than_one_thread_is_an_error() -> None:
 )
 def test_a_container_uses_no_more_threads_than_cores_it_may_keep_busy(tmp_path: Path, text: str, cores: int) -> None:
     limit = tmp_path / "cpu.max"
-    assert _threads._allowance(limit) == 1 << 16
+    assert threads._allowance(limit) == 1 << 16
     limit.write_text(text)
-    assert _threads._allowance(limit) == cores
+    assert threads._allowance(limit) == cores

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 import numpy as np
-from tinymeta_kernels import _threads, machine
+from tinymeta_kernels import machine, threads
 from tinymeta_kernels.crew import crew
 from tinymeta_kernels.located import address, locate
 
@@ -36,11 +36,11 @@ class Machine:
     """A program ready to run on arrays."""
 
     def __init__(self, program: Program) -> None:
-        assembled = Assembler(program, _threads._num_threads).assemble()
+        assembled = Assembler(program, threads.count).assemble()
         if checking():
-            placed(assembled, _threads._num_threads)
+            placed(assembled, threads.count)
         self._program = program = assembled.program
-        self._cores = _threads._num_threads
+        self._cores = threads.count
         self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes
         self._steps = [_Ready(step) for step in assembled.steps]
         self._idle: list[Workspace] = []
@@ -83,7 +83,7 @@ class Machine:
         if cores > 1:
             patience = step.work // PATIENCE
             base, work = space.base[:cores], space.work[:cores]
-            with _threads.one_blas_thread():
+            with threads.one_blas_thread():
                 crew(self._cores).share(
                     step.before, step.body, base, work, step.count, step.grain, step.block, patience
                 )

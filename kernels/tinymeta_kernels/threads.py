@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["one_blas_thread", "run", "set_num_threads"]
+__all__ = ["blas_function", "count", "one_blas_thread", "run", "set_num_threads"]
 
 Unit = TypeVar("Unit")
 
@@ -41,15 +41,15 @@ def _allowance(limit: Path) -> int:
         return 1 << 16
 
 
-_num_threads = int(os.environ.get("TINYMETA_NUM_THREADS") or _available_cores())
+count = int(os.environ.get("TINYMETA_NUM_THREADS") or _available_cores())
 
 
 def set_num_threads(n: int) -> None:
     """Let kernels use ``n`` threads (from the environment: TINYMETA_NUM_THREADS; else all cores)."""
-    global _num_threads, _pool
+    global count, _pool
     if n < 1:
         raise ValueError(f"set_num_threads needs at least 1 thread, got {n}")
-    _num_threads, _pool = n, None
+    count, _pool = n, None
 
 
 def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
@@ -57,7 +57,7 @@ def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
 
     Work started by work (or a single unit) stays on the calling thread.
     """
-    if len(units) < 2 or _num_threads < 2 or getattr(_local, "busy", False):
+    if len(units) < 2 or count < 2 or getattr(_local, "busy", False):
         for unit in units:
             work(unit)
         return
@@ -76,7 +76,7 @@ def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
             _local.busy = False
 
     with one_blas_thread():
-        helpers = [_workers().submit(drain) for _ in range(min(_num_threads, len(units)) - 1)]
+        helpers = [_workers().submit(drain) for _ in range(min(count, len(units)) - 1)]
         try:
             drain()
         finally:
@@ -89,7 +89,7 @@ def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
 def _workers() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:
-        _pool = ThreadPoolExecutor(_num_threads - 1, thread_name_prefix="tinymeta-kernels")
+        _pool = ThreadPoolExecutor(count - 1, thread_name_prefix="tinymeta-kernels")
     return _pool
 
 
@@ -113,7 +113,7 @@ _blas_threads_before = 1
 
 
 @cache
-def _blas_function(name: str) -> Any:
+def blas_function(name: str) -> Any:
     library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
     for prefix in _BLAS_PREFIXES:
         for suffix in _BLAS_SUFFIXES:
@@ -128,7 +128,7 @@ def _blas_function(name: str) -> Any:
 def one_blas_thread() -> Iterator[None]:
     """OpenBLAS on one thread per product while any range of work runs, then as it was."""
     global _blas_users, _blas_threads_before
-    get, set_ = _blas_function("get_num_threads"), _blas_function("set_num_threads")
+    get, set_ = blas_function("get_num_threads"), blas_function("set_num_threads")
     if get is None or set_ is None:
         yield
         return

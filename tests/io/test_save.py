@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tinymeta.io import save as saving
+from tinymeta.io.files import FORMAT
 from tinymeta.io.save import metadata
 
 FORMATS = ["npz", "safetensors"]
@@ -86,6 +88,19 @@ def test_strings_travel_beside_the_numbers(path: Path) -> None:
     assert metadata(path) == {}
 
 
+def test_a_file_of_a_later_format_is_refused_and_one_without_a_number_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = {"w": np.ones(2)}
+    with monkeypatch.context() as later:
+        later.setattr(saving, "FORMAT", FORMAT + 1)
+        tm.save(path, tree)
+    with pytest.raises(tm.UserError, match=rf"format {FORMAT + 1}, and .* reads those up to {FORMAT}"):
+        tm.load(path, tree)
+    np.savez(path.with_suffix(".npz"), w=np.zeros(2))
+    assert tm.load(path.with_suffix(".npz"), tree)["w"].tolist() == [0, 0]
+
+
 def test_numpy_opens_an_npz(tmp_path: Path) -> None:
     tm.save(tmp_path / "m.npz", {"a": {"b": np.arange(3.0)}})
     with np.load(tmp_path / "m.npz", allow_pickle=False) as archive:
@@ -104,7 +119,7 @@ def test_a_safetensors_file_has_the_published_layout(tmp_path: Path) -> None:
     length = int.from_bytes(content[:8], "little")
     assert length % 8 == 0 and content[8:9] == b"{"
     assert json.loads(content[8 : 8 + length]) == {
-        "__metadata__": {"k": "v"},
+        "__metadata__": {"k": "v", "tinymeta_format": str(FORMAT)},
         "b": {"dtype": "F64", "shape": [2], "data_offsets": [0, 16]},
         "a": {"dtype": "I8", "shape": [3], "data_offsets": [16, 19]},
     }

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all: beside its place first, then renamed over it.
+"""A file is written whole or not at all, and says in which format: beside its place first, then renamed over it.
 
 A reader, a crash or a full disk therefore meets the old file or the new one, never half of one. What the
 operating system refuses (no space, no permission, a file where a folder should be) is told in one sentence.
@@ -14,6 +14,30 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tinymeta.engine.errors import UserError
+
+FORMAT = 2  # of every file that is written; 1 is what version 0.1.0 wrote, without a number
+
+
+def check_format(path: Path, number: object) -> None:
+    """Refuse a file of a format that doesn't exist yet.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the error.
+    number : object
+        What it says its format is; None where it says nothing, as those of version 0.1.0 do.
+
+    Raises
+    ------
+    UserError
+        `number` is above `FORMAT`, or no number.
+    """
+    text = "1" if number is None else str(number)
+    if not (text.isdecimal() and 1 <= int(text) <= FORMAT):
+        raise UserError(
+            f"{path} has format {text}, and this version of tinymeta reads those up to {FORMAT}: install a later one"
+        )
 
 
 @contextmanager

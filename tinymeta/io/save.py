@@ -4,6 +4,7 @@ Two formats, chosen by the suffix of the path. `.npz` is NumPy's own: a zip of a
 opens. `.safetensors` is the format of the package of that name: the length of a JSON header (8 bytes,
 little-endian), the header (for every array its dtype, shape and place), then the numbers. Arrays go
 by the names that `tree.paths` gives them; the tree itself is not written, so that `load` needs one like it.
+The number of the format stands among the metadata.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import USER
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.io.files import whole
+from tinymeta.io.files import FORMAT, check_format, whole
 
 Arrays = dict[str, Array]
 Texts = dict[str, str]
 
 _METADATA = "__metadata__"
+_FORMAT = "tinymeta_format"  # the text in the metadata that is not the user's
 _DTYPES = {"BOOL": np.dtype(bool), "C64": np.dtype("<c8")} | {
     f"{letter}{8 * size}": np.dtype(f"<{kind}{size}")
     for letter, kind, sizes in (("U", "u", (1, 2, 4, 8)), ("I", "i", (1, 2, 4, 8)), ("F", "f", (2, 4, 8)))
@@ -62,7 +64,7 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | 
         if name in arrays or name == _METADATA:
             raise UserError(f"two things in the tree would be called '{name}' in {path.name}: rename one of them")
         arrays[name] = _array(name, leaf)
-    texts = dict(metadata or {})
+    texts = {**(metadata or {}), _FORMAT: str(FORMAT)}
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise UserError(f"metadata holds strings by name, not {texts!r}: convert its values with str() or json.dumps()")
     with whole(path) as file:
@@ -143,6 +145,7 @@ def contents(path: Path) -> tuple[Arrays, Texts]:
     except Exception as error:  # foreign bytes can trip the zip, JSON and header parsers in a dozen ways
         reason = "is empty" if not path.stat().st_size else f"is damaged, cut short, or no {path.suffix} file"
         raise UserError(f"{path} {reason} ({error}): save it again") from error
+    check_format(path, found[1].pop(_FORMAT, None))
     return found
 
 

@@ -9,12 +9,13 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tinymeta import recipes
+from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes.config import configure, written
 from tinymeta.recipes.recipe import Recipe
@@ -54,18 +55,20 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
     KeyboardInterrupt
         Ctrl-C, with a note that holds the command that resumes.
     """
+    begun = __version__
     if wishes.resume:
-        config, run = _again(recipe, changes, wishes)
+        config, run, begun = _again(recipe, changes, wishes)
     else:
         config = configure(recipe.name, recipe.config, changes)
         data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
         folder = claim(wishes.out, recipe.name)
         run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, workers=wishes.workers, quiet=wishes.quiet)
     command = _command(recipe, config, run, verb)
-    run.write("config.json", {"data": run.data, "config": asdict(config), "command": command})
+    run.write("config.json", {"data": run.data, "config": asdict(config), "command": command, "begun": begun})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume"])
     try:
-        result = recipe.run(config, run)
+        with _written_by(begun, run.folder):
+            result = recipe.run(config, run)
     except UserError:
         if not wishes.resume:
             _withdraw(run.folder)
@@ -90,15 +93,16 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
     data = _named(data) or _path(old["data"])
     run = Run(folder, recipe.name, seed=old["seed"], data=data, resume=True, quiet=quiet, purpose="eval")
     start = time.perf_counter()
-    result = recipe.evaluate(config, run)
+    with _written_by(_version(old), folder):
+        result = recipe.evaluate(config, run)
     command = shlex.join(["tinymeta", "eval", str(folder), *_set(changes)])
     _conclude("eval.json", result, run, time.perf_counter() - start, command)
     _show(result, run, "tinymeta list")
     return result
 
 
-def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes) -> tuple[Any, Run]:
-    """The config and the run of a folder to go on with, if the wishes agree with what it holds.
+def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes) -> tuple[Any, Run, str]:
+    """The config and the run of a folder to go on with, if the wishes agree with what it holds, and its version.
 
     One key may change: more iterations continue where fewer ended.
     """
@@ -122,7 +126,26 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes) -
         )
     data = _named(wishes.data) or _path(old["data"])
     run = Run(folder, recipe.name, seed=old["seed"], data=data, workers=wishes.workers, resume=True, quiet=wishes.quiet)
-    return config, run
+    begun = _version(old)
+    if begun != __version__:
+        run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")
+    return config, run, begun
+
+
+def _version(old: Mapping[str, Any]) -> str:
+    """The version that a folder was begun by."""
+    return str(old.get("begun") or old.get("version", "of unknown version"))
+
+
+@contextmanager
+def _written_by(begun: str, folder: Path) -> Iterator[None]:
+    """Where what another version began is refused, name both versions."""
+    try:
+        yield
+    except UserError as refusal:
+        if begun == __version__:
+            raise
+        raise UserError(f"{folder} was begun by tinymeta {begun}, and this is {__version__}: {refusal}") from refusal
 
 
 def _withdraw(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """A run and its folder: where a recipe's numbers, plots and checkpoint go, and how one goes on with an old run.
 
-A folder holds `config.json` (what was asked), `metrics.jsonl` (the journal), `checkpoint.npz` (the state
-that training resumes from), `result.json` (what came out; its presence says that the run is finished), and
-the plots. Every file is written whole or not at all.
+A folder holds `config.json` (what was asked, by which version, and the format of all that is written here),
+`metrics.jsonl` (the journal), `checkpoint.npz` (the state that training resumes from), `result.json` (what came out;
+its presence says that the run is finished), and the plots. Every file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import told, write_text
+from tinymeta.io.files import FORMAT, check_format, told, write_text
 from tinymeta.recipes.journal import Journal, plain
 from tinymeta.view.progress import Progress, progress
 from tinymeta.view.style import MissingMatplotlib, save
@@ -122,8 +122,8 @@ class Run:
             self.plots.append(file)
 
     def write(self, file: str, content: Mapping[str, object]) -> None:
-        """Write `content` as JSON to `file` in the folder, with the recipe, seed and version beside it."""
-        stamp = {"recipe": self.recipe, "seed": self.seed, "version": __version__}
+        """Write `content` as JSON to `file` in the folder, with the recipe, seed, version and format beside it."""
+        stamp = {"recipe": self.recipe, "seed": self.seed, "version": __version__, "format": FORMAT}
         text = json.dumps(plain({**stamp, **content}), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.folder / file, text + "\n")
 
@@ -178,6 +178,7 @@ def recorded(folder: Path) -> dict[str, Any]:
         complete = False
     if not complete:
         raise UserError(f"{file} is no configuration of a run: name a folder that `tinymeta run` wrote")
+    check_format(file, content.get("format"))
     return dict(content)
 
 

@@ -12,6 +12,7 @@ import linecache
 from typing import TYPE_CHECKING, Any
 
 from tinymeta.engine.primitive import Primitive, rule_text
+from tinymeta.io.files import FORMAT
 
 if TYPE_CHECKING:
     from tinymeta.engine.errors import Site
@@ -28,6 +29,7 @@ def to_json(trace: Trace) -> str:
     sites = {path: index for index, path in enumerate(paths)}
     files = {site.file: trace.file(site) for path in paths for site in path}
     model = {
+        "format": FORMAT,
         "title": trace.title,
         "counts": trace.counts(),
         "rules": {name: rule(primitive) for name, primitive in recorder.rules.items()},

@@ -1,4 +1,4 @@
-"""The page of kinks and special values, computed from the primitives: `python -m tinymeta.testing.kinks`."""
+"""The page of kinks and special values, computed from the primitives: `python -m tests.testing.kinks_page`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinymeta.testing.values import SPECIAL
 _HEAD = """\
 # Kinks and special values
 
-This page is computed from the declarations of the primitives (`python -m tinymeta.testing.kinks`), and a test
+This page is computed from the declarations of the primitives (`python -m tests.testing.kinks_page`), and a test
 keeps it current.
 
 ## Kinks

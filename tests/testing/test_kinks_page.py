@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.testing.kinks_page import page
 from tinymeta.engine.primitive import Primitive
-from tinymeta.testing.kinks import page
 
 PAGE = Path(__file__).parents[2] / "tutorials" / "kinks.md"
 
 
 def test_the_page_is_current() -> None:
-    anew = "python -m tinymeta.testing.kinks > tutorials/kinks.md"
+    anew = "python -m tests.testing.kinks_page > tutorials/kinks.md"
     assert PAGE.read_text(encoding="utf-8") == page(), f"write it anew: {anew}"
 
 

@@ -30,7 +30,7 @@ from . import machine
 from ._jit import jit
 from ._layout import Array
 
-__all__ = ["Crew", "crew"]
+__all__ = ["crew"]
 
 ASLEEP = 0
 FREE = 1

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["blas_function", "count", "one_blas_thread", "run", "set_num_threads"]
+__all__ = ["count", "one_blas_thread", "run", "set_num_threads"]
 
 Unit = TypeVar("Unit")
 

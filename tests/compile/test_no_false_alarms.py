@@ -1,0 +1,54 @@
+"""A compiled function that is right raises no alarm, where rounding turns kinks and where numbers are equal."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def relu_network(rng: np.random.Generator, dtype: Any, order: int) -> tuple[Any, Any]:
+    """A random network whose kinks rounding may turn, and its arguments."""
+    widths = [int(n) for n in rng.integers(1, 24, size=rng.integers(3, 6))]
+    w = [(rng.normal(size=s) / np.sqrt(s[0])).astype(dtype) for s in zip(widths, widths[1:])]
+    x = rng.normal(size=(int(rng.integers(2, 30)), widths[0])).astype(dtype)
+    normed = bool(rng.integers(2))
+
+    def f(w: Any, x: Any) -> Any:
+        for m in w[:-1]:
+            x = x @ m
+            x = tm.nn.relu((x - tm.mean(x, axis=0)) / tm.sqrt(tm.var(x, axis=0) + 1e-5) if normed else x)
+        return tm.mean(tm.square(x @ w[-1]))
+
+    def step(w: Any, x: Any) -> Any:
+        return tm.tree.map(lambda p, g: p - 0.1 * g, w, tm.grad(f)(w, x))
+
+    return (tm.grad(lambda w, x: f(step(w, x), x)) if order == 2 else tm.grad(f)), (w, x)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kinks_that_rounding_turns_raise_no_alarm(order: int, dtype: Any) -> None:
+    for seed in range(25):
+        f, given = relu_network(np.random.default_rng((seed, order)), dtype, order)
+        tm.compile(f)(*given)  # a warning is an error in the suite
+
+
+def test_choices_among_equal_numbers_raise_no_alarm() -> None:
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        x = rng.integers(0, 3, size=(2, 3, 8, 8)).astype(dtype)  # many ties
+        w = rng.normal(size=(3, 3, 3, 3)).astype(dtype)
+        pooled = lambda w, x: tm.sum(tm.square(tm.nn.max_pool2d(tm.nn.conv2d(x, w, padding=1), 2)))
+        tm.compile(tm.grad(pooled))(w, x)
+        tm.compile(lambda x: (tm.argmax(x @ x.mT, axis=-1), tm.sort(x, axis=-1), tm.floor(x / 3.0 * 3.0)))(x)

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import sys
 from collections import deque
+from collections.abc import Iterable
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -154,9 +155,13 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
         return kind, *all_of((value.__func__, value.__self__))
     if isinstance(value, functools.partial):
         return kind, *all_of((value.func, value.args, value.keywords))
+    if isinstance(value, memoryview):
+        return kind, value.format, value.shape, bytes(value)
     if _compares_itself(kind):
         return kind, value, repr(value)  # 1.0 and 1.00 are equal Decimals, one instant has many time zones
     found = _attributes(value, above)
+    if any(map(_compares_itself, kind.__mro__)):  # a date or a number, of a class of the user's
+        found = (frozen(value.__reduce_ex__(2)[1], above), *found)
     return (kind, *found) if found else Same(value)
 
 
@@ -180,12 +185,19 @@ def _compares_itself(kind: type) -> bool:
 def _attributes(value: Any, above: tuple[int, ...]) -> tuple[Any, ...]:
     """An object's attributes: those of its `__dict__`, and of its classes' `__slots__`."""
     found = list(getattr(value, "__dict__", {}).items())
-    for kind in type(value).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                found.append((name, getattr(value, name)))
+    found += [(n, getattr(value, n)) for n in slot_names(type(value).__mro__) if hasattr(value, n)]
     return tuple([(name, frozen(x, above)) for name, x in found])
+
+
+def slot_names(kinds: Iterable[type]) -> list[str]:
+    """The slots of classes, by the names that Python gives them: a private one carries its class's name."""
+    found = []
+    for kind in kinds:
+        given = vars(kind).get("__slots__", ())
+        for name in (given,) if isinstance(given, str) else given:
+            private = name.startswith("__") and not name.endswith("__")
+            found.append(f"_{kind.__name__.lstrip('_')}{name}" if private else name)
+    return [n for n in found if n not in ("__dict__", "__weakref__")]
 
 
 def _cells(f: FunctionType) -> list[Any]:

@@ -12,6 +12,7 @@ from operator import is_
 from typing import Any
 
 from tinymeta.compile.key import Same
+from tinymeta.compile.record import places
 from tinymeta.compile.record.reached import Reached
 from tinymeta.engine.state import USER
 from tinymeta.engine.tensor import Array, Tensor
@@ -27,7 +28,8 @@ class Captured:
     ) -> None:
         self._reached = reached = Reached(roots, ignored)
         self.words, self.generators, self.functions = reached.words, reached.generators, reached.functions
-        self.strangers, self.iterators = reached.strangers, reached.iterators
+        self.whole, self.texts = reached.whole, reached.texts
+        self.strangers, self.iterators, self.builtins = reached.strangers, reached.iterators, reached.builtins
         moving = {id(x) for path, x in reached.tensors if path in promoted and not x.tracked & USER}
         first: dict[int, int] = {}  # a Tensor → the number of the input that it is
         for _, x in reached.tensors:
@@ -40,7 +42,8 @@ class Captured:
             (place, [(k, first[id(x)]) for k, x in enumerate(place.was) if id(x) in moving]) for place in reached.places
         ]
         self._checks = [(place, at) for place, at in self._checks if place.put is not None or at]
-        self._contents = [(path, x, x.tobytes() if not x.dtype.hasobject else None) for path, x in reached.arrays]
+        readers = [(path, x, places.content(x)) for path, x in reached.contents]
+        self._contents = [(path, x, read, read()) for path, x, read in readers if read is not None]
 
     def current(self) -> list[Array] | None:
         """The arrays of the inputs, as they are now; None if anything else has changed."""
@@ -61,7 +64,7 @@ class Captured:
         for x, was in zip(found, self.inputs):
             if type(x) is not Tensor or x.shape != was.shape or x.dtype != was.dtype or x.tracked & USER:
                 return None
-        if any(was is None or x.tobytes() != was for _, x, was in self._contents):
+        if any(read() != was for _, _, read, was in self._contents):
             return None
         return [x.data for x in found]
 
@@ -77,7 +80,14 @@ class Captured:
                     found[place.names[min(k, len(place.names) - 1)]] = new
             if len(now) < len(place.was):
                 found[place.names[-1]] = None
-        return found | {path: x for path, x, was in self._contents if was is not None and x.tobytes() != was}
+        return found | {path: x for path, x, read, was in self._contents if read is not object and read() != was}
+
+    def names(self, path: str) -> list[str]:
+        """All that the container or the object at a path is called."""
+        for names in self._reached.paths.values():
+            if path.partition("[")[0] in names:
+                return names
+        return [path]
 
     def restore(self) -> None:
         """Put everything back as it was (but the contents of arrays)."""

@@ -9,8 +9,10 @@ from types import ModuleType
 from typing import Any
 
 
-def of_library(module: str | None) -> bool:
+def of_library(module: object) -> bool:
     """Whether a module is the package's own, Python's, or an installed one: its code is not followed."""
+    if module is not None and not isinstance(module, str):
+        return True  # a class that is written in C, and that doesn't say
     return _installed((module or "").partition(".")[0])
 
 

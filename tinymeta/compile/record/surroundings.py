@@ -15,15 +15,13 @@ from tinymeta.compile.key import frozen
 from tinymeta.compile.program.operations import Constant
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured, Roots
+from tinymeta.compile.record.clocks import may_move, put_on
 from tinymeta.compile.record.random_draws import DRAWING, watching
 from tinymeta.compile.record.recording import Recording, record
 from tinymeta.compile.record.written import only_written
 from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
-
-# Names in code that may read what changes by itself.
-_MOVING = {"time", "time_ns", "perf_counter", "monotonic", "now", "utcnow", "today", "next", "urandom", "uuid1"}
 
 
 class Surroundings:
@@ -59,7 +57,7 @@ class Surroundings:
                 recording = self._watched(call, leaves, captured)
             changed = captured.changes()
             kept = {path: x for path, x in changed.items() if _holds_tensor(x)}
-            quiet = {path for path in changed.keys() - kept.keys() if only_written(path, captured.functions)}
+            quiet = {path for path in changed.keys() - kept.keys() if _only_written(path, captured)}
             self._written |= quiet
             if kept or (changed.keys() - quiet and not again):
                 before.restore()
@@ -78,8 +76,9 @@ class Surroundings:
                 "the function draws random numbers, and tm.compile records it once, so every call would see the same "
                 "ones: draw outside of the function, and pass the numbers in, as in f(x, rng.normal(size=3))"
             )
-        if draws.possible or captured.iterators or captured.words & _MOVING:
-            other = record(call, leaves, captured.inputs)
+        if draws.possible or captured.iterators or may_move(captured.words, captured.builtins):
+            with put_on(captured.functions):
+                other = record(call, leaves, captured.inputs)
             if not _alike(recording, other):
                 raise UserError(
                     "the function gives another program when it is recorded once more, so its Python code reads "
@@ -87,6 +86,13 @@ class Surroundings:
                     "function, and pass the numbers in"
                 )
         return recording
+
+
+def _only_written(path: str, captured: Captured) -> bool:
+    """Whether no code reads what stands at a path, by none of its names."""
+    last = path.rpartition(".")[2].partition("[")[0]
+    hidden = last in captured.texts or ("." in path and captured.whole)  # attrgetter("n"), vars(x)
+    return not hidden and all(only_written(name, captured.functions) for name in captured.names(path))
 
 
 def _told(path: str, tensor: bool) -> str:

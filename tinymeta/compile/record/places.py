@@ -1,0 +1,156 @@
+"""Places: the values that one object holds, how to read them again, and how to put them back.
+
+Values are compared by identity, so what a place reads is the objects themselves; of a namespace, also which names it
+has, or how many, for code may ask for one that wasn't there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import CellType, FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+UNSET: Any = type("unset", (), {})()  # in a cell or a namespace that holds nothing
+
+
+class Place(NamedTuple):
+    """Values that one object holds: their names, how to read them again and how to put them back (None: they stay).
+
+    The last `about` of them say how the object is, and aren't reached through it.
+    """
+
+    names: list[str]
+    read: Callable[[], list[Any]]
+    put: Callable[[Sequence[Any]], None] | None
+    was: list[Any]
+    about: int = 0
+
+    def held(self) -> list[tuple[str, Any]]:
+        """The values that are reached, with their names."""
+        return list(zip(self.names, self.was))[: len(self.was) - self.about]
+
+
+def place(
+    names: list[str], read: Callable[[], list[Any]], put: Callable[[Sequence[Any]], None] | None, about: int = 0
+) -> Place:
+    return Place(names, read, put, read(), about)
+
+
+def unrestored(values: Sequence[Any]) -> None:
+    """For what may change, but isn't put back."""
+
+
+def cells(names: list[str], held: Sequence[CellType]) -> Place:
+    """What a function closes over."""
+
+    def write(values: Sequence[Any]) -> None:
+        for cell, value in zip(held, values):
+            if value is not UNSET:
+                cell.cell_contents = value
+
+    return place(names, lambda: [_content(cell) for cell in held], write)
+
+
+def function(path: str, f: FunctionType) -> Place:
+    """A function's code, its defaults, and how many attributes it has."""
+
+    def read() -> list[Any]:
+        return [f.__code__, f.__defaults__, *(f.__kwdefaults__ or {}).values(), len(f.__dict__)]
+
+    names = [path, path, *(f.__kwdefaults__ or {}), path]
+    return place(names, read, unrestored, about=len(names))
+
+
+def namespace(
+    paths: list[str], path: str, space: Mapping[str, Any], names: list[str], store: Callable[[str, Any], None]
+) -> Place:
+    """Some entries of a module's or a class's namespace, and how many it has."""
+
+    def read() -> list[Any]:
+        return [*[space.get(n, UNSET) for n in names], len(space)]
+
+    def write(values: Sequence[Any]) -> None:
+        for n, value in zip(names, values):
+            if value is not UNSET:
+                store(n, value)
+
+    return place([*paths, path], read, write, about=1)
+
+
+def attributes(paths: list[str], path: str, x: Any, names: list[str]) -> Place:
+    """Some attributes of an object, its class, and which attributes it has."""
+    kind, keys = type(x), frozenset(vars(x))
+
+    def read() -> list[Any]:
+        space = vars(x)
+        same = space.keys() == keys
+        return [*[space.get(n, UNSET) for n in names], type(x), keys if same else len(space)]
+
+    def write(values: Sequence[Any]) -> None:
+        if type(x) is not kind:
+            x.__class__ = kind
+        for n, value in zip(names, values):
+            _store(x, n, value)
+
+    return place([*paths, f"{path}.__class__", path], read, write, about=2)
+
+
+def slots(paths: list[str], x: Any, names: list[str]) -> Place:
+    """Some of the slots of an object."""
+
+    def write(values: Sequence[Any]) -> None:
+        for n, value in zip(names, values):
+            _store(x, n, value)
+
+    return place(paths, lambda: [getattr(x, n, UNSET) for n in names], write)
+
+
+def members(path: str, x: Any) -> Place:
+    """What a container holds."""
+    if isinstance(x, Mapping):
+        names = [*[path] * len(x), *[f"{path}[{k!r}]" for k in x], path]
+        read = lambda: [*x, *x.values()]
+    else:
+        names = [*[path if isinstance(x, (set, frozenset)) else f"{path}[{k}]" for k in range(len(x))], path]
+        read = lambda: list(x)
+
+    def write(values: Sequence[Any]) -> None:
+        if isinstance(x, Mapping):
+            change = dict(zip(values[: len(values) // 2], values[len(values) // 2 :]))
+        else:
+            change = list(values)  # type: ignore[assignment]
+        with suppress(AttributeError):  # a view of something else, which is reached, too
+            x.clear()
+            (x.extend if hasattr(x, "extend") else x.update)(change)
+
+    return place(names, read, None if isinstance(x, (tuple, frozenset)) else write)  # the last name: for what is added
+
+
+def content(x: Any) -> Callable[[], Any] | None:
+    """How to read an array or a buffer of bytes as something that can be compared; None for all other objects."""
+    if isinstance(x, np.ndarray):
+        if x.dtype.hasobject:
+            return object  # never the same: nobody knows what its objects do
+        return lambda: (x.shape, x.dtype, x.tobytes())
+    with suppress(TypeError, ValueError):
+        memoryview(x)
+        return lambda: bytes(memoryview(x))
+    return None
+
+
+def _store(x: Any, name: str, value: Any) -> None:
+    if value is UNSET:
+        with suppress(AttributeError):
+            delattr(x, name)
+    else:
+        object.__setattr__(x, name, value)
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return UNSET

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tinymeta_kernels import contract
 
+from tinymeta.compile.place.instructions import copying
 from tinymeta.compile.place.layout import ARENA, FIRST, Layout, packed
 from tinymeta.compile.place.loop_body import Block
 from tinymeta.compile.place.parallel import arranged, axes_of
@@ -57,8 +58,7 @@ def can_call(program: Program, node: Node) -> bool:
     if node.dtype is None or any(0 in each.shape for each in (node, *(program.nodes[x] for x in node.inputs))):
         return False
     if isinstance(op, (Copy, Gather)):
-        copying = ("bitwise_or", (node.dtype,) * 3) if node.dtype.kind == "b" else ("positive", (node.dtype,) * 2)
-        return contract.loop(*copying) is not None
+        return contract.loop(*copying(node.dtype)) is not None
     if isinstance(op, Ufunc):
         return contract.loop(op.name, (*dtypes, node.dtype)) is not None
     if node.dtype.char not in "fd":

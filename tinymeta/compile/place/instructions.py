@@ -6,6 +6,7 @@ import math
 from itertools import product as product_of
 from typing import Any
 
+import numpy as np
 from tinymeta_kernels import contract, machine
 from tinymeta_kernels.machine import ORDINARY, TRANSPOSED
 
@@ -42,8 +43,14 @@ def _loop(name: str, dtypes: list[Any], layouts: list[Layout], dims: list[Dim], 
 
 def copy(dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
     """`out = x`."""
-    op, given = (Ufunc("bitwise_or"), [x, x]) if dtype.kind == "b" else (Ufunc("positive"), [x])
-    return elementwise(op, [dtype] * (len(given) + 1), given, out, shape, tasks, block)
+    name, dtypes = copying(dtype)
+    return elementwise(Ufunc(name), [*dtypes], [x], out, shape, tasks, block)
+
+
+def copying(dtype: Any) -> tuple[str, tuple[Any, Any]]:
+    """The loop that copies numbers of this dtype: as bits, for NumPy's loops of integers begin more quickly."""
+    bits = np.dtype(f"u{dtype.itemsize}") if dtype.itemsize <= 8 else dtype
+    return "positive", (bits, bits)
 
 
 def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tinymeta_kernels import contract
 
+from tinymeta.compile.place.instructions import copying
 from tinymeta.compile.program.operations import Cast, Copy, Erf, Scale, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather
@@ -20,7 +21,7 @@ from tinymeta.engine.tensor import Array
 
 Loop = tuple[int, int]  # a loop's address and its data
 
-RING = {"add", "subtract", "multiply", "negative", "positive", "maximum", "minimum", "bitwise_or", "logical_or"}
+RING = {"add", "subtract", "multiply", "negative", "positive", "maximum", "minimum", "logical_or"}
 
 
 def drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -51,11 +52,10 @@ class Loops:
     def __init__(self, program: Program) -> None:
         self.sizes: dict[Loop, list[int]] = {}
         self.names: dict[Loop, str] = {}
-        dtypes = {n.dtype for n in program.nodes if n.dtype is not None}
-        for dtype in dtypes:
-            for name, count in (("positive", 2), ("bitwise_or", 3), ("add", 3), ("maximum", 3)):
-                if dtype.kind in "fiub":
-                    self.name(name, (dtype,) * count)
+        for dtype in {n.dtype for n in program.nodes if n.dtype is not None}:
+            if dtype.kind in "fiub":
+                for name, dtypes in (copying(dtype), ("add", (dtype,) * 3), ("maximum", (dtype,) * 3)):
+                    self.name(name, dtypes)
         for node in program.nodes:
             if isinstance(node.op, Ufunc):
                 self.name(node.op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype))

@@ -45,7 +45,14 @@ def logistic_density(b: Builder, x: int) -> int:
 
 
 def _decay(b: Builder, x: int) -> int:
-    return b.add(Ufunc("exp"), b.add(Ufunc("negative"), x))
+    return b.add(Ufunc("exp"), b.add(Ufunc("multiply"), number(b, -1, x), x))
+
+
+def tanh(b: Builder, x: int) -> int:
+    """Its slope stands behind it, and goes if nobody asks for it: a sweep that made it would keep x alive, not y."""
+    y = b.add(Ufunc("tanh"), x)
+    tanh_slope(b, x)
+    return y
 
 
 def tanh_slope(b: Builder, x: int) -> int:

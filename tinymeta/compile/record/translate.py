@@ -174,6 +174,7 @@ _FORMULAS: dict[str, Rule] = {
     "softmax_axis": formulas.softmax_axis,
     "softplus": formulas.softplus,
     "spread_windows": pooling.spread,
+    "tanh": formulas.tanh,
     "tanh_slope": formulas.tanh_slope,
     "sum_axes": formulas.sum_axes,
     "sum_tasks": formulas.sum_tasks,

@@ -1,15 +1,21 @@
-"""The character model of the `language` recipe, and what it writes."""
+"""The character model of the `language` recipe, what it writes, and how a text surprises it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.tasks.episode import Array
+from tinymeta.view import plots
+from tinymeta.view.style import GREY, WIDTH, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EMBEDDING = 24
+MOST = 8.0  # bits of a character with the darkest ground
 
 
 class CharacterModel(tm.nn.Module):
@@ -51,3 +57,24 @@ def written(model: CharacterModel, first: int, count: int, rng: np.random.Genera
         code = int(rng.choice(len(chance), p=chance / chance.sum()))
         codes.append(code)
     return np.array(codes, np.int64)
+
+
+@styled
+def surprise(lines: list[str], readings: dict[str, Array]) -> Figure:
+    """Lines of text, each once per reading, by the bits of its characters, (lines, characters)."""
+    bits = list(zip(*readings.values()))
+    names = [f"{name}, {each.mean():.1f} bits" for line in bits for name, each in zip(readings, line)]
+    texts = [[[c if c.isprintable() else "¶" for c in line]] * len(readings) for line in lines]
+    figure = plots.cells(
+        [0.9 * np.minimum(np.stack(line) / MOST, 1) for line in bits],
+        texts,
+        rows=names,
+        colours="Oranges",
+        low=0,
+        high=1,
+        size=(WIDTH, 0.9 + 0.3 * len(names) + 0.12 * len(lines)),
+        title="A language not trained on: the darker, the less expected",
+        family="monospace",
+    )
+    figure.axes[0].tick_params(labelcolor=GREY)
+    return figure

@@ -11,9 +11,9 @@ function, domains and start; all of them are trained at once, by `vmap`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,10 @@ from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.tasks.episode import Array, Pair
 from tinymeta.view import plots
-from tinymeta.view.domains import slopes
+from tinymeta.view.style import FAINT, GREY, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Response = Callable[[Array], Array]
 
@@ -37,7 +40,7 @@ TRAIN: dict[str, Response] = {
 }
 VALIDATION: dict[str, Response] = {"wave": lambda y: np.cos(3 * y), "nothing": np.zeros_like}
 TEST: dict[str, Response] = {"falling": np.negative, "square": np.square, "step down": lambda y: -np.sign(y)}
-SLOPES = np.linspace(-1.5, 1.5, 25)  # of the picture
+SLOPES, SEEN = np.linspace(-1.5, 1.5, 25), (0.5, 1.5)  # of the picture, and in training
 DEGREE = 4  # of the trigonometric polynomials
 HINT_NOISE = 0.05
 TITLES = {"mldg": "MLDG", "pool": "the pool", "blind": "the pool, without the hint"}
@@ -202,7 +205,7 @@ def measure(config: Config, run: Run, models: dict[str, Any], chosen: dict[str, 
         model = models[name]
         see = without_hint if name == "blind" else lambda data: data
         seen[name] = {family: errors(model, see(domains)) for family, domains in data.items()}
-        curves[title] = [interval(errors(model, see(line))) for line in lines]
+        curves[title] = {slope: interval(errors(model, see(line))) for slope, line in zip(SLOPES, lines)}
     metrics: dict[str, Any] = {
         TITLES[name]: {family: interval(error) for family, error in row.items()} for name, row in seen.items()
     }
@@ -210,8 +213,22 @@ def measure(config: Config, run: Run, models: dict[str, Any], chosen: dict[str, 
     for name, error in unseen.items():
         metrics[TITLES[name]]["unseen families"] = interval(error)
     metrics["unseen families, MLDG − the pool"] = interval(unseen["mldg"] - unseen["pool"])
-    run.draw("slopes.png", slopes, SLOPES, curves, seen=(0.5, 1.5), title="Error where the hint is slope × answer")
+    run.draw("slopes.png", slopes, curves)
     return Result(protocol=told(config, chosen or {}), metrics=metrics)
+
+
+@styled
+def slopes(curves: Mapping[str, plots.Points]) -> Figure:
+    """The error against what a domain does, the domains trained on shaded."""
+    words: dict[str, Any] = {"xlabel": "slope of the domain's response", "ylabel": "mean squared error"}
+    figure = plots.step_curves(curves, title="Error where the hint is slope × answer", **words, log=True, marks=False)
+    (axes,) = figure.axes
+    axes.axvspan(*SEEN, color=FAINT, zorder=0)
+    axes.annotate(
+        "trained on", (np.mean(SEEN), 1), (0, -4), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+        ha="center", va="top", color=GREY, fontsize=9.5,
+    )  # fmt: skip
+    return figure
 
 
 def told(config: Config, chosen: dict[str, Setting]) -> dict[str, object]:

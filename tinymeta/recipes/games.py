@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,11 @@ from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
-from tinymeta.view.practice import practice
+from tinymeta.view import plots
+from tinymeta.view.style import COLOURS, legend_below, styled, tiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MORE = 10  # how many times as many episodes the rival has
 RULES: dict[str, Any] = {
@@ -127,7 +131,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
             "meta-learned": (few * np.arange(FURTHER + 1), adapted),
             "from scratch": (MORE * few // rounds * np.arange(rounds + 1), scratch),
         }
-    run.draw("practice.png", practice, curves, title="Return against episodes practised")
+    run.draw("practice.png", drawn, curves)
     return Result(
         protocol={
             "grid game": f"{config.side} × {config.side}, 2 colours, one of which wins; at most 15 moves; "
@@ -143,6 +147,20 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
         },
         metrics=metrics,
     )
+
+
+@styled
+def drawn(games: dict[str, dict[str, tuple[Array, Array]]]) -> Figure:
+    """A panel per game, a line per player: episodes practised, (n,), and returns, (n, games)."""
+    figure, axes = tiles(games, 2, 2.5, title="Return against episodes practised")
+    for panel, players in zip(axes, games.values()):
+        for (name, (episodes, returns)), colour in zip(players.items(), COLOURS):
+            plots.estimates(panel, dict(zip(episodes, map(interval, returns))), colour, name)
+        panel.set(xlabel="episodes practised")
+        panel.margins(x=0.02)
+    axes[0].set_ylabel("return")
+    legend_below(figure)
+    return figure
 
 
 def practise(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
-from tinymeta.view.tuning import tuning
+from tinymeta.view.style import COLOURS, GREY, INK, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHARACTERS, SIDE = 20, 14
 HANDS = {"train": 200, "valid": 20, "test": 80}  # drawings of each character
@@ -229,11 +232,36 @@ def unrolled(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], 
     return rows, {"lines": run.lines(), "best": float(grid.min(0).mean()), "points": len(points)}
 
 
+@styled
+def tuning(rules: dict[str, Any], unrolled: dict[str, Any]) -> Figure:
+    """Final loss against the first step size, step sizes over the training, and the unrolled descent."""
+    figure, (left, middle, right) = panels(1, 3, width=11.5, height=3.9)
+    for (name, rule), colour in zip(rules.items(), COLOURS):
+        kept = rule["grid"] < 2 * rule["grid"].min()
+        left.plot(np.array(GRID)[kept], rule["grid"][kept], color=colour, linewidth=1.4, label=f"{name}, fixed")
+        left.plot(STARTS, rule["online"], "o", color=colour, markersize=7, markeredgecolor="white", zorder=3)
+        steps = np.arange(1, len(rule["course"]) + 1)
+        lines = middle.plot(steps, rule["course"], color=colour, linewidth=1.4)
+        lines[0].set_label(name)
+    left.plot([], [], "o", color=GREY, label="tuned online, by start")
+    left.set(title="One run against a grid", xlabel="first step size", ylabel="final training loss", xscale="log")
+    middle.set(title="Step sizes that tune themselves", xlabel="training step", ylabel="step size")
+    middle.set(xscale="log", yscale="log")
+    points = [(line["iteration"], line["loss"]) for line in unrolled["lines"] if line.get("loss") is not None]
+    right.plot(*zip(*points), color=INK, label="through all of training")
+    best = f"best of a grid of {unrolled['points']} trainings"
+    right.axhline(unrolled["best"], color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, label=best)
+    right.set(title="Three hyperparameters unrolled", xlabel="trainings", ylabel="validation loss")
+    for panel in (left, middle, right):
+        panel.legend(fontsize=8.5, loc="lower right" if panel is middle else "best")
+    return figure
+
+
 def train(config: Config, run: Run) -> Result:
     images = characters(config, run)
     rows, shown = online(config, run, images)
     more, learned = unrolled(config, run, images)
-    run.draw("tuning.png", tuning, GRID, STARTS, shown, learned)
+    run.draw("tuning.png", tuning, shown, learned)
     return Result(
         protocol={
             "data": f"{CHARACTERS} invented characters, {SIDE} x {SIDE} pixels",

@@ -20,14 +20,13 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.meta.learners.metaadam import HABITS
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
-from tinymeta.recipes.characters import CharacterModel, bits, bits_each, written
+from tinymeta.recipes.characters import CharacterModel, bits, bits_each, surprise, written
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.tasks.episode import Array, Episode
 from tinymeta.view import plots
-from tinymeta.view.surprise import surprise
 
 SHOWN = (0, 1, 5, 10)  # inner steps in the table
 BEFORE = 10  # iterations of joint training for each meta-iteration to come
@@ -169,7 +168,7 @@ def measure(config: Config, run: Run, joint: Any, phi: Any) -> Result:
     drawn = {name: table[name] for name in (title, JOINT)}
     run.draw("bits.png", plots.step_curves, drawn, title="A language not trained on", ylabel="bits per character")
     samples, picture = sampled(config, run, learning.models(phi, one(test.support)), one(test.query), languages)
-    run.draw("surprise.png", surprise, *picture, title="A language not trained on: the darker, the less expected")
+    run.draw("surprise.png", surprise, *picture)
     return Result(
         protocol=told(config, run, languages) | {f"rival, {steps(k)}": f"Adam {best[k]}" for k in SHOWN[1:]} | samples,
         metrics={name: {steps(k): row[k] for k in SHOWN} for name, row in table.items()},

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.view import plots
-from tinymeta.view.landscape import landscape
+from tinymeta.view.style import GREY, INK, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TRAINED, OTHER = [1, 40, 40, 1], [1, 64, 64, 64, 1]
 SHOWN = (1, 2, 5, 10, 20)  # steps in the table
@@ -161,6 +164,23 @@ def draw_landscape(config: Config, run: Run, phi: Any) -> None:
     at = (-4.0, -2.0, 0.0, 2.0, 4.0)
     slopes = {x: tm.vmap(partial(slope, np.float32(x)))(predictions).numpy() for x in at}
     run.draw("landscape.png", landscape, predictions, slopes, 1.0)
+
+
+@styled
+def landscape(predictions: Any, slopes: dict[float, Any], target: float) -> Figure:
+    """∂loss/∂prediction: the squared error's straight line, and the learned loss's at several x."""
+    from matplotlib import colormaps
+
+    figure, (axes,) = panels(height=4.0)
+    axes.plot(predictions, 2 * (predictions - target), color=INK, linewidth=2.4, label="squared error", zorder=3)
+    for (x, slope), shade in zip(slopes.items(), np.linspace(0.1, 0.9, len(slopes))):
+        axes.plot(predictions, slope, color=colormaps["viridis"](shade), label=f"learned, x = {x:g}")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.axvline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+    title = f"What each loss says to a prediction whose target is {target:g}"
+    axes.set(title=title, xlabel="prediction", ylabel="slope of the loss")
+    axes.legend(ncols=2)
+    return figure
 
 
 def train(config: Config, run: Run) -> Result:

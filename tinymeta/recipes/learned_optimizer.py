@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
-from tinymeta.view.descents import descents
+from tinymeta.view.style import COLOURS, FAINT, GREY, legend_below, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEARNED: dict[str, Callable[..., Any]] = {"MLP": tm.meta.MLPRule, "LSTM": tm.meta.LSTMRule}
 RIVALS: dict[str, tuple[Callable[[Any], Any], Any]] = {
@@ -223,6 +226,28 @@ def measure(config: Config, run: Run, rules: dict[str, Any]) -> Result:
         },
         metrics=metrics,
     )
+
+
+@styled
+def descents(kinds: dict[str, dict[str, Any]], horizon: int) -> Figure:
+    """A panel per kind of problem: the mean log loss against the step; what is past the training horizon is shaded."""
+    figure, axes = panels(1, len(kinds), width=11.5, height=4.1)
+    for panel, (title, rules) in zip(axes, kinds.items()):
+        tuned, learned = iter((GREY, COLOURS[5], COLOURS[3], COLOURS[0])), iter(COLOURS[1:3])
+        for name, y in rules.items():
+            if name.startswith("learned"):
+                panel.plot(y, color=next(learned), linewidth=2.4, label=name, zorder=3)
+            else:
+                panel.plot(y, color=next(tuned), linewidth=1.4, label=f"{name}, tuned")
+        panel.axvspan(horizon, len(y) - 1, color=FAINT, alpha=0.55, linewidth=0, zorder=0)
+        panel.set_title(title, fontsize=10.5)
+        panel.set_xlabel("steps")
+        panel.margins(x=0)
+    axes[0].set_ylabel("log₁₀ of the loss")
+    axes[0].annotate("past the training horizon", (horizon, 0.98), (5, 0), va="top", fontsize=8.5, color=GREY,
+                     xycoords=axes[0].get_xaxis_transform(), textcoords="offset points")  # fmt: skip
+    legend_below(figure)
+    return figure
 
 
 def train(config: Config, run: Run) -> Result:

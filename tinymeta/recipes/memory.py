@@ -24,7 +24,8 @@ from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
-from tinymeta.view.forgetting import forgetting, similarities
+from tinymeta.view import plots
+from tinymeta.view.style import COLOURS
 
 RATES = (0.01, 0.03, 0.1, 0.3)  # step sizes that each method may choose from, on validation streams
 CLASSES, TEST = 10, 500  # of each task: classes, and examples to measure its accuracy on
@@ -145,13 +146,8 @@ def train(config: Config, run: Run) -> Result:
     )
     accuracy = {name: outcome.found.accuracy for name, outcome in outcomes.items()}
     plain = outcomes[PLAIN].found
-    run.draw(
-        "forgetting.png",
-        forgetting,
-        {name: each for name, each in accuracy.items() if name != MIXED},
-        title="Accuracy in the tasks so far",
-    )
-    run.draw("similarity.png", similarities, plain.likeness.mean(0), title="Cosines of the tasks' mean gradients")
+    draw_forgetting(run, {name: each for name, each in accuracy.items() if name != MIXED})
+    draw_similarities(run, plain.likeness.mean(0))
     metrics = {name: columns(each, plain.accuracy) for name, each in accuracy.items()}
     chosen = {name: outcome.setting[1] for name, outcome in outcomes.items()}
     return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, plain))
@@ -176,6 +172,39 @@ def columns(accuracy: Array, other: Array) -> dict[str, Any]:
     if other is not accuracy:
         line["above no memory"] = interval(100 * (final - other[:, -1]).mean(1), "%")
     return line
+
+
+def draw_forgetting(run: Run, accuracy: dict[str, Array]) -> None:
+    """The mean accuracy in the tasks so far, against their number."""
+    lines = {
+        name: {k: interval(100 * each[:, k - 1, :k].mean(1)) for k in range(1, each.shape[1] + 1)}
+        for name, each in accuracy.items()
+    }
+    title = "Accuracy in the tasks so far"
+    run.draw("forgetting.png", plots.step_curves, lines, title=title, xlabel="tasks learned", band=0.09, height=4.2)
+
+
+def draw_similarities(run: Run, cosines: Array) -> None:
+    """Blue where tasks help each other and orange where they conflict; a task's likeness to itself says nothing."""
+    count = len(cosines)
+    shown = np.where(np.eye(count, dtype=bool), np.nan, cosines)
+    texts = [["" if np.isnan(cosine) else f"{cosine:.2f}" for cosine in line] for line in shown]
+    names, reach = [f"task {k + 1}" for k in range(count)], max(float(np.nanmax(np.abs(shown))), 1e-9)
+    run.draw(
+        "similarity.png",
+        plots.cells,
+        [shown],
+        [texts],
+        rows=names,
+        columns=names,
+        colours=(COLOURS[1], "white", COLOURS[0]),
+        low=-reach,
+        high=reach,
+        size=(min(8.0, 1.6 + 0.75 * count), 1.0 + 0.75 * min(count, 9)),
+        square=True,
+        title="Cosines of the tasks' mean gradients",
+        fontsize=9.5,
+    )
 
 
 def remembered(config: Config, found: Found) -> dict[str, Any]:

@@ -10,7 +10,7 @@ the surrogate gives no credit: it takes the first trajectories as given.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Published, Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.view import plots
-from tinymeta.view.paths import paths
+from tinymeta.view.style import COLOURS, INK, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STEP = 0.1  # the longest move along an axis, and the unit of the policies' actions
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)  # step sizes that the baselines may choose from
@@ -153,7 +156,28 @@ def draw_paths(run: Run, one_step: tm.meta.PolicySearch, methods: dict[str, Any]
         rng = run.rng("picture")
         before, after = one_step.before_and_after(rng, goals, phi)
         shown[name] = (before.observations[:, :3], after.observations[:, :3])
-    run.draw("paths.png", paths, shown, goals, title="Three trajectories for each of four goals")
+    run.draw("paths.png", paths, shown, goals)
+
+
+@styled
+def paths(methods: dict[str, tuple[Any, Any]], goals: Any) -> Figure:
+    """Where policies went, (tasks, trajectories, steps, 2): a row before and one after adapting, a colour per task."""
+    names, reach = list(methods), 1.15 * float(np.abs(goals).max()) + 0.1
+    width, title = min(8.0, 2.7 * len(names)), "Three trajectories for each of four goals"
+    size: dict[str, Any] = {"width": width, "height": 0.8 + 2 * width / len(names), "sharex": True, "sharey": True}
+    figure, axes = panels(2, len(names), title=title, **size)
+    for k, panel in enumerate(axes):
+        adapted, name = k >= len(names), names[k % len(names)]
+        for tracks, goal, colour in zip(methods[name][adapted], goals, COLOURS):
+            for track in tracks:
+                panel.plot(*track.T, color=colour, linewidth=0.8, alpha=0.7)
+            panel.plot(*goal, "*", color=colour, markersize=13, markeredgecolor="white", zorder=3)
+        panel.plot(0, 0, "o", color=INK, markersize=4, zorder=4)
+        panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        panel.locator_params(nbins=4, steps=[1, 2, 5, 10])
+        panel.set_title(f"{name}\n{'after one step' if adapted else 'before'}", fontsize=10, pad=5)
+        panel.grid(visible=False)
+    return figure
 
 
 recipe = Recipe("navigation", "a policy that finds a hidden goal after one gradient step", Config, train, evaluate)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,10 @@ from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Interval, Result, interval
 from tinymeta.recipes.run import Run
-from tinymeta.view.weights import weight_histograms
+from tinymeta.view.style import COLOURS, legend_below, styled, tiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RATES = (0.01, 0.03)  # step sizes that every method chooses from
 POWERS = (0.3, 0.5, 0.7)  # and the exponents that the robust loss does
@@ -173,7 +176,7 @@ def train(config: Config, run: Run) -> Result:
             line[f"AUC, flipped to {how.flips}"] = interval(areas)
             shown[title] = found.weights, wrong
         chosen[f"chosen for {title}"] = f"rate {how.rate}{how.label}, {flipped.stop(stage, config.iterations)} steps"
-    run.draw("weights.png", weight_histograms, shown, title="What the learner trusts")
+    run.draw("weights.png", histograms, shown)
     return Result(
         protocol={
             "data": f"{CLASSES} characters of generated alphabets in {SIDE}×{SIDE} pixels, {config.shots} images each, "
@@ -189,6 +192,20 @@ def train(config: Config, run: Run) -> Result:
         },
         metrics=metrics,
     )
+
+
+@styled
+def histograms(methods: dict[str, tuple[Array, Array]]) -> Figure:
+    """The weights of examples with a right and with a wrong label, by method."""
+    figure, axes = tiles(methods, 2, 2.1, title="What the learner trusts")
+    for panel, (weights, wrong) in zip(axes, methods.values()):
+        share = weights / weights.mean()
+        edges = np.linspace(0, np.quantile(share, 0.995), 40).tolist()
+        for colour, label, chosen in ((COLOURS[0], "label right", ~wrong), (COLOURS[1], "label wrong", wrong)):
+            panel.hist(share[chosen], edges, color=colour, alpha=0.65, label=label)
+        panel.set(yticks=[], xlabel="weight (1: an equal share)")
+    legend_below(figure)
+    return figure
 
 
 def separation(weights: Array, wrong: Array) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
-from tinymeta.view.strategies import strategies
+from tinymeta.view.style import COLOURS, INK, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIDE = 8  # pixels of a character
 STARTS = 64  # random first weights of each family to draw from
@@ -215,7 +218,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
             **{name: interval(scores[row][name] - scores[title][name]) for name in every.kinds},
             "the four": interval(together(scores[row]) - together(scores[title])),
         }
-    run.draw("strategies.png", strategies, RULES, picks, {row: metrics[row] for row in scores})
+    run.draw("strategies.png", strategies, picks, {row: metrics[row] for row in scores})
     return Result(
         protocol={
             "score": f"log(query loss after {config.steps} steps / before + {FLOOR}); lower is better",
@@ -236,6 +239,33 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
 def together(line: dict[str, Any]) -> Any:
     """Task by task, the mean over the families trained on."""
     return np.mean([scores for name, scores in line.items() if name != UNSEEN], axis=0)
+
+
+@styled
+def strategies(picks: dict[str, Any], scores: dict[str, dict[str, Any]]) -> Figure:
+    """Shares of the rules per family as a grid of discs; the scores of the methods per family beside it."""
+    figure, (left, right) = panels(1, 2, width=12, height=4.6)
+    for row, share in enumerate(map(np.asarray, picks.values())):
+        left.scatter(np.arange(len(RULES)), np.full(len(RULES), row), s=520 * share, color=COLOURS[0])
+        for column in np.flatnonzero(share >= 0.2):
+            left.annotate(f"{100 * share[column]:.0f}", (column, row), ha="center", va="center", size=8, color="white")
+    left.set_xticks(range(len(RULES)), [rule.replace(" ", "\n") for rule in RULES])
+    left.set_xlim(-0.6, len(RULES) - 0.4)
+    left.grid(False)
+    left.set_title("What is picked, per cent")
+    families, height = list(next(iter(scores.values()))), 0.8 / len(scores)
+    for k, (method, line) in enumerate(scores.items()):
+        at = np.arange(len(families)) + (k - (len(scores) - 1) / 2) * height
+        means, halves = zip(*((line[family].mean, line[family].half) for family in families))
+        colour = INK if method.startswith("best fixed rule of") else COLOURS[k]
+        right.errorbar(means, at, xerr=halves, fmt="o", markersize=5, color=colour, label=method)
+    for axes, names in ((left, list(picks)), (right, families)):
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+    right.grid(True, axis="x")
+    right.set_title("Log of the loss that remains (less is better)")
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, fontsize=8.5)
+    return figure
 
 
 recipe = Recipe("strategy", "a network that picks the update rule from a task's features", Config, train, evaluate)

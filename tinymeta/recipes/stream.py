@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
 from tinymeta.recipes.run import Run
 from tinymeta.view import plots
-from tinymeta.view.streams import followed, tracked
+from tinymeta.view.style import COLOURS, GREY, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLES = {"online": "meta-learned weights", "maml": "MAML's weights", "joint": "jointly trained weights"}
 OURS = "meta-learned weights and step sizes"
@@ -153,7 +156,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
         }
         for name, each in losses.items()
     }
-    run.draw("cumulative.png", followed, losses, trained_for, title="Loss along a drifting stream, summed up")
+    run.draw("cumulative.png", cumulative, losses, trained_for)
     draw_one_stream(config, run, methods)
     return Result(
         protocol={
@@ -178,21 +181,38 @@ def tuned(config: Config, run: Run, theta: Any) -> float:
     return min(RATES, key=lambda rate: score[rate] if np.isfinite(score[rate]) else np.inf)
 
 
+@styled
+def cumulative(losses: dict[str, Any], trained_for: int) -> Figure:
+    """The loss so far against the time, and up to where streams went in training."""
+    totals = {name: np.cumsum(each, 1) for name, each in losses.items()}
+    lines = {name: dict(enumerate(map(interval, total.T), 1)) for name, total in totals.items()}
+    title = "Loss along a drifting stream, summed up"
+    look: dict[str, Any] = {"marks": False, "height": 4.2, "ylim": (0, None)}
+    figure = plots.step_curves(lines, title=title, xlabel="time", ylabel="sum of losses so far", **look)
+    figure.axes[0].axvline(trained_for, color=GREY, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
+    top = max(float(total[:, -1].mean()) for total in totals.values())
+    figure.axes[0].annotate(" streams in training end here", (trained_for, top), color=GREY, fontsize=9, va="top")
+    return figure
+
+
 def draw_one_stream(config: Config, run: Run, methods: dict[str, StartAndPace]) -> None:
     """What two methods predict at a few times of one stream, before they are told the points of that time."""
     x = np.linspace(-5, 5, 200, dtype=np.float32)[:, None]
     met = list(islice(streams(config, 0).drifting.episodes(run.rng("picture"), 1), max(SHOWN) + 1))
     told = tuple(np.stack(each)[:, 0] for each in zip(*(episode.support for _, episode in met)))
     shown = {OURS: methods[OURS], **{name: phi for name, phi in methods.items() if name.startswith("jointly")}}
-    predictions: dict[str, list[Any]] = {name: [] for name in shown}
+    views = {}
     for t in SHOWN:
+        said, seen = {}, tuple(a[:t] for a in told)
         for name, phi in shown.items():
-            learner = online if name == OURS else fixed
-            theta = learner.follow(phi.theta, phi.log_alpha, tuple(a[:t] for a in told))[1]
-            predictions[name].append(theta(tm.tensor(x)).numpy()[:, 0])
-    truths = [met[t][0](x[None])[0, :, 0] for t in SHOWN]
-    points = [(told[0][t - 1, :, 0], told[1][t - 1, :, 0]) for t in SHOWN]
-    run.draw("tracking.png", tracked, SHOWN, x[:, 0], truths, points, predictions, title="One stream, as it drifts")
+            theta = (online if name == OURS else fixed).follow(phi.theta, phi.log_alpha, seen)[1]
+            said[name] = theta(tm.tensor(x)).numpy()[:, 0]
+        last = seen[0][-1, :, 0], seen[1][-1, :, 0]
+        views[f"after {t} time{'s' * (t > 1)}"] = met[t][0](x[None])[0, :, 0], last, said
+    looks = {name: {"color": colour} for name, colour in zip(shown, COLOURS)}
+    names = "true curve", "points told last"
+    how: dict[str, Any] = {"names": names, "across": len(SHOWN), "room": 0.075, "columns": 2}
+    run.draw("tracking.png", plots.functions, x[:, 0], views, looks, title="One stream, as it drifts", **how)
 
 
 recipe = Recipe("stream", "first weights and step sizes that follow a drifting stream", Config, train, evaluate)

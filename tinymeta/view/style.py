@@ -7,7 +7,7 @@ the first figure, so a program that draws nothing does not need it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
@@ -88,14 +88,45 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def panels(
-    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.6, **sharing: Any
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.6, title: str = "", **sharing: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `width` × `height` inches with `rows` × `columns` axes, listed row by row."""
+    """A figure of `width` × `height` inches with `rows` × `columns` axes, listed row by row, under a common title."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **sharing)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
     return figure, list(axes.flat)
+
+
+def tiles(names: Iterable[str], across: int, high: float, **settings: Any) -> tuple[Figure, list[Axes]]:
+    """`panels` with a panel of `high` inches for each of `names`, at most so many `across`, and room for a legend."""
+    names = list(names)
+    columns = min(across, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = panels(rows, columns, height=0.9 + high * rows, **settings)
+    for panel, name in zip(axes, names):
+        panel.set_title(name, fontsize=10.5, pad=6)
+    for panel in axes[len(names) :]:
+        panel.set_axis_off()
+    return figure, axes[: len(names)]
+
+
+def legend_below(figure: Figure, columns: int | None = None, order: Sequence[str] = ()) -> None:
+    """One legend for all panels, below them: what several panels show stands there once."""
+    pairs = [zip(*panel.get_legend_handles_labels()) for panel in figure.axes]
+    named = {label: handle for pair in pairs for handle, label in pair}
+    order = order or list(named)
+    figure.legend([named[n] for n in order], order, loc="outside lower center", ncols=columns or len(order))
+
+
+def bare(axes: Axes) -> None:
+    """Leave the names at the axes' ticks alone: no grid, no marks, no frame."""
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def save(figure: Figure, path: Path) -> None:

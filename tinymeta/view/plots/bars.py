@@ -1,0 +1,62 @@
+"""Who is better: a bar per method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinymeta.view.plots.curves import Estimate
+from tinymeta.view.style import COLOURS, INK, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def bars(
+    values: Mapping[str, Estimate],
+    published: Mapping[str, float] | None = None,
+    *,
+    title: str = "",
+    xlabel: str = "accuracy (%)",
+) -> Figure:
+    """A bar per method, its 95 % interval and its number; published figures as labelled marks across.
+
+    Parameters
+    ----------
+    values : mapping
+        Name to estimate, drawn from top to bottom.
+    published : mapping, optional
+        Name to a figure that the bars are to be compared with.
+    """
+    figure, (axes,) = panels(height=1.15 + 0.42 * len(values))
+    published = published or {}
+    names = list(values)
+    mean = np.array([values[name].mean for name in names])
+    half = np.nan_to_num([values[name].half for name in names])
+    sure = half == 0  # a number without an interval, such as chance: no whiskers
+    axes.barh(names, mean, color=COLOURS[0], height=0.62)
+    axes.errorbar(mean, names, xerr=np.where(sure, np.nan, half), fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
+    reach = max([*(mean + half), *published.values()])
+    axes.set_xlim(min(0.0, float((mean - half).min())), 1.12 * reach)
+    for name, value, error in zip(names, mean, half):
+        at = (value + error, name)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        text = f"{value:.4g}"
+        axes.annotate(text, at, (6, 0), textcoords="offset points", va="center", fontweight="bold", bbox=ground)
+    for name, figure_value in published.items():
+        axes.axvline(figure_value, color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, zorder=0)
+        at_top = (figure_value, 1.0)
+        axes.annotate(
+            f"{name} {figure_value:.4g}", at_top, (0, 4), xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points", ha="center", color=COLOURS[1], fontsize=9.5,
+        )  # fmt: skip
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel=xlabel)
+    axes.set_title(title, pad=22 if published else 10)
+    return figure

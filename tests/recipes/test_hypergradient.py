@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinymeta as tm
+from tests.recipes.interrupted import Counted, check_stop, two_runs
+from tinymeta.recipes import hypergradient
 from tinymeta.recipes.hypergradient import scheduled
 
 
@@ -92,3 +95,17 @@ def test_the_unrolled_hypergradient_agrees_with_central_differences(name: str) -
     ends = [float(objective({**phi, name: phi[name] + sign * h})) for sign in (1, -1)]
     assert found == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
     assert abs(found) > 1e-4
+
+
+def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, few = ("SGD", "Adam"), {name: values[:1] for name, values in hypergradient.SETTINGS.items()}
+    monkeypatch.setattr(hypergradient, "RULES", {name: hypergradient.RULES[name] for name in names})
+    monkeypatch.setattr(hypergradient, "SETTINGS", few)
+    trainings = Counted(hypergradient.trainings)
+    monkeypatch.setattr(hypergradient, "trainings", trainings)
+    brief = hypergradient.Config(iterations=20, seeds=2, batch=10, trainings=2)
+    runs = two_runs(tmp_path, "hypergradient", monkeypatch)
+    check_stop(hypergradient, brief, runs, trainings, 4, stop=3)  # two rules, a grid and online training for each
+    assert trainings.calls == 1

@@ -82,7 +82,7 @@ class Comparison:
         methods: Mapping[str, Mapping[str, S]],
         trial: Callable[[S, D], F],
         *,
-        like: F,
+        like: Any,
         score: Callable[[F], ArrayLike],
         validation: D,
         test: D,
@@ -116,7 +116,7 @@ class Comparison:
                 bar.advance(score=np.ravel(score(result))[stage])
         return outcomes
 
-    def once(self, name: str, like: F, job: Callable[..., F], *args: Any) -> F:
+    def once(self, name: str, like: Any, job: Callable[..., F], *args: Any) -> F:
         """What `job(*args)` returns, or returned in an earlier session, with NumPy arrays as its leaves.
 
         Parameters

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.recipes.comparison import Comparison
 from tinymeta.recipes.config import key
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, interval
@@ -73,7 +74,7 @@ def characters(config: Config, run: Run) -> Images:
     """The drawings of one alphabet, for every seed divided anew by hand, with other wrong labels."""
     rng = run.rng("characters")
     images = tm.tasks.glyphs(1, CHARACTERS, sum(HANDS.values()), seed=int(rng.integers(2**31)), size=SIDE).images
-    parts: dict[str, list[Any]] = {name: [] for name in HANDS}
+    parts: dict[str, tuple[list[Any], list[Any]]] = {name: ([], []) for name in HANDS}
     for _ in range(config.seeds):
         drawn, first = images[:, rng.permutation(images.shape[1])], 0
         for name, hands in HANDS.items():
@@ -81,18 +82,15 @@ def characters(config: Config, run: Run) -> Images:
             y = np.repeat(np.arange(CHARACTERS), hands)
             if name == "train":
                 y = np.where(rng.random(len(y)) < config.flipped, rng.integers(CHARACTERS, size=len(y)), y)
-            parts[name].append((x, y))
+            parts[name][0].append(x)
+            parts[name][1].append(y)
             first += hands
-    return Images(**{name: stacked(pairs) for name, pairs in parts.items()})
-
-
-def stacked(trees: list[Any]) -> Any:
-    return tm.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+    return Images(**{name: (np.stack(x), np.stack(y)) for name, (x, y) in parts.items()})
 
 
 def networks(config: Config, run: Run, sizes: list[int]) -> Any:
     rng = run.rng("weights")
-    return stacked([tm.nn.MLP(sizes, rng=rng) for _ in range(config.seeds)])
+    return tm.tree.stack([tm.nn.MLP(sizes, rng=rng) for _ in range(config.seeds)])
 
 
 # ------------------------------------------------------------------------------------------------------------ online
@@ -104,7 +102,7 @@ def trainings(config: Config, run: Run, images: Images, rule: Callable[[Any], An
     Returns the final loss on all training examples, (lrs, seeds), and the step sizes in force, (steps, lrs, seeds).
     """
     models = networks(config, run, [SIDE * SIDE, CHARACTERS])
-    models = tm.tree.map(lambda a: np.repeat(a[None], len(lrs), 0), models)
+    models = tm.tree.stack([models] * len(lrs))
     lrs = np.repeat(np.asarray(lrs, np.float32)[:, None], config.seeds, 1)
 
     def step(lr: Any, model: Any, state: Any, batch: Any) -> Any:
@@ -133,9 +131,13 @@ def online(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], di
     """The numbers, and what the plot shows: for each rule the grid, the online losses and the step sizes over time."""
     rows: dict[str, Any] = {}
     shown: dict[str, Any] = {}
+    comparison = Comparison(run.stage("online"), config.iterations)
     for name, rule in RULES.items():
-        fixed, _ = trainings(config, run, images, rule, GRID)
-        tuned, course = trainings(config, run, images, partial(tm.meta.Hypergradient, rule, beta=config.beta), STARTS)
+        itself = partial(tm.meta.Hypergradient, rule, beta=config.beta)
+        (fixed, _), (tuned, course) = (
+            comparison.once(f"{name}, {which}", (0, 0), trainings, config, run, images, how, lrs)
+            for which, how, lrs in (("grid", rule, GRID), ("online", itself, STARTS))
+        )
         means = np.where(np.isfinite(fixed.mean(1)), fixed.mean(1), np.inf)
         best = fixed[means.argmin()]
         at = [int(np.argmin(np.abs(np.log(np.array(GRID) / start)))) for start in STARTS]
@@ -159,18 +161,7 @@ def online(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], di
 def scheduled(steps: int, phi: Any) -> Any:
     """Momentum with the step size exp(lr − drop·t/T) after t of T steps, and the weight decay exp(decay)."""
     lr = lambda taken: tm.exp(phi["lr"] - phi["drop"] * (taken / steps))
-    return Decaying(lr, tm.exp(phi["decay"]))
-
-
-class Decaying(tm.optim.SGD):
-    """SGD with momentum whose weight decay may be a Tensor."""
-
-    def __init__(self, lr: Any, decay: Any) -> None:
-        super().__init__(lr, momentum=0.9)
-        self.decay = decay
-
-    def update(self, grads: Any, state: Any, params: Any) -> Any:
-        return super().update(tm.tree.map(lambda g, p: g + self.decay * p, grads, params), state, params)
+    return tm.optim.SGD(lr, momentum=0.9, weight_decay=tm.exp(phi["decay"]))
 
 
 class Always(NamedTuple):

@@ -151,6 +151,18 @@ def test_training_resumes_as_if_it_had_not_stopped(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+def test_a_return_that_is_no_number_stops_the_training_and_keeps_the_policy_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returns = iter([-3.0, math.nan])
+    monkeypatch.setattr(tm.meta.PolicySearch, "step", lambda _, rng, phi, tasks: (phi + 1, {"return": next(returns)}))
+    search = tm.meta.PolicySearch(tm.tasks.Navigation(), tm.meta.MAML(rule=tm.optim.SGD(0.1)))
+    run = Run(tmp_path, "navigation", quiet=True)
+    with pytest.raises(tm.UserError, match="nan in iteration 1: .* the checkpoint holds the state before it"):
+        search.fit(tm.tensor(0.0), iterations=3, tasks=2, run=run)
+    assert float(tm.meta.trained(run.checkpoint, tm.tensor(0.0))) == 1
+
+
 def test_a_step_size_that_leads_nowhere_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score = {0.03: -3.0, 0.1: -2.0, 0.3: math.nan, 1.0: -math.inf, 3.0: math.nan}
     rate = lambda phi: float(tm.tree.leaves(phi.alpha)[0].numpy().max())

@@ -1,7 +1,7 @@
 """Meta-learning on one interface: adapt, then a loss on the query.
 
-Read adapt.py and objective.py for the inner loop, learner.py and then any algorithm, fit.py for the
-outer loop, evaluate.py for measuring.
+Read adapt.py and objective.py for the inner loop, learner.py and then any algorithm, loop.py and fit.py
+for the outer loop, evaluate.py for measuring.
 """
 
 from tinymeta.meta.control.policy import CategoricalPolicy, GaussianPolicy, policy_gradient
@@ -11,8 +11,9 @@ from tinymeta.meta.core.adapt import adapt
 from tinymeta.meta.core.carried import Carried, Carrying
 from tinymeta.meta.core.conjugate import conjugate_gradients
 from tinymeta.meta.core.evaluate import adaptation_curve, evaluate, inductive, on_query, one_by_one, transductive
-from tinymeta.meta.core.fit import fit, trained
+from tinymeta.meta.core.fit import fit
 from tinymeta.meta.core.learner import GradientLearner, Learner, classification, regression
+from tinymeta.meta.core.loop import trained
 from tinymeta.meta.core.objective import joint, maml, over_tasks, query_loss
 from tinymeta.meta.learners.anil import ANIL
 from tinymeta.meta.learners.cavia import CAVIA

@@ -8,7 +8,6 @@ on all tasks.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,11 +17,10 @@ import numpy as np
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.vmap import vmap
-from tinymeta.io.save import load, save
 from tinymeta.meta.control.policy import Steps, steps
 from tinymeta.meta.control.trpo import TRPO
-from tinymeta.meta.core.fit import Record
 from tinymeta.meta.core.learner import GradientLearner
+from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.reduce import sum
 from tinymeta.tasks.environment import Environment, Trajectories, rollout
@@ -66,27 +64,13 @@ class PolicySearch:
     watching: bool = True
 
     def fit(self, phi: Any, *, iterations: int, tasks: int, seed: int = 0, run: Record | None = None) -> Any:
-        """Meta-train `phi` on `tasks` fresh tasks per iteration.
+        """Meta-train `phi` on `tasks` fresh tasks per iteration; the other arguments are those of `tm.meta.fit`."""
 
-        Iteration i draws from a generator seeded with `(seed, i)`, so a run that was stopped goes on as if it had
-        not been. `run` receives progress and metrics and names the checkpoint; None keeps silent.
-        """
-        done = 0
-        if run is not None and run.resume and run.checkpoint.exists():
-            found = load(run.checkpoint, {"iteration": np.int64(0), "phi": phi})
-            done, phi = int(found["iteration"]), found["phi"]
-        with run.progress(iterations, done=done) if run is not None else nullcontext() as bar:
-            try:
-                for i in range(done, iterations):
-                    phi, report = self.step(np.random.default_rng((seed, i)), phi, tasks)
-                    done = i + 1
-                    if run is not None and bar is not None:
-                        bar.advance(loss=-report["return"])
-                        run.log(done, **report)
-            finally:
-                if run is not None:
-                    save(run.checkpoint, {"iteration": np.int64(done), "phi": phi})
-        return phi
+        def step(i: int, rng: np.random.Generator, phi: Any, state: Any) -> Stepped:
+            phi, report = self.step(rng, phi, tasks)
+            return Stepped(phi, state, -report["return"], report)
+
+        return loop(step, phi, (), iterations=iterations, seed=seed, run=run)
 
     def step(self, rng: np.random.Generator, phi: Any, tasks: int) -> tuple[Any, dict[str, float]]:
         """One outer step: the next `phi`, and the mean return after adapting."""

@@ -1,20 +1,12 @@
-"""`fit`: the outer loop, with progress, metrics, checkpoints and resume.
-
-Iteration i draws its tasks from a generator seeded with `(seed, i)`. So nothing about the random
-state needs saving, and a run that was killed goes on exactly as if it had not been.
-"""
+"""`fit`: the outer loop down the gradient of an objective over tasks, alone or spread over workers."""
 
 from __future__ import annotations
 
 import inspect
-import math
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -24,23 +16,12 @@ from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
-from tinymeta.io.save import load, save
+from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.objective import Objective
 from tinymeta.ops.tree import add, scale
 from tinymeta.optim.optimizer import Optimizer
 
 Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
-
-
-class Record(Protocol):
-    """Where a run's progress and results go: a folder of `tinymeta run`, or anything with the same few names."""
-
-    resume: bool
-
-    @property
-    def checkpoint(self) -> Path: ...
-    def progress(self, total: int, title: str = "", done: int = 0) -> AbstractContextManager[Any]: ...
-    def log(self, iteration: int, **metrics: float) -> None: ...
 
 
 def fit(
@@ -99,50 +80,20 @@ def fit(
     """
     if chunks < 1 or meta_batch % chunks:
         raise UserError(f"a meta-batch of {meta_batch} tasks does not split into {chunks} equal parts")
-    state = optimizer.init(phi)
-    done = 0
-    if run is not None and run.resume and run.checkpoint.exists():
-        done, phi, state = _restored(run.checkpoint, phi, state)
     told = "iteration" in inspect.signature(objective).parameters
     step: Callable[..., Any] = partial(_step, objective, optimizer)
     if executor is not None or chunks > 1:
         step = _spread(objective, optimizer, executor, chunks, compiled)
     elif compiled:
         step = compile(step)
-    every = max(1, iterations // 500)
-    window: list[float] = []
-    saved = time.monotonic()
-    # A diverging loss is told below, in words; NumPy's warnings on the way there would drown them.
-    with run.progress(iterations, done=done) if run is not None else nullcontext() as bar, np.errstate(all="ignore"):
-        try:
-            for i in range(done, iterations):
-                episodes = tasks.sample(np.random.default_rng((seed, i)), meta_batch)
-                iteration = [Tensor(np.array(float(i)))] if told else []
-                phi_next, state_next, value = step(phi, state, episodes, *iteration)
-                loss = float(value)
-                if not math.isfinite(loss):
-                    raise UserError(_diverged(loss, i, run is not None and done > 0))
-                if run is not None:
-                    window.append(loss)
-                    if (i + 1) % every == 0 or i + 1 == iterations:
-                        run.log(i + 1, loss=float(np.mean(window)))  # before the step counts: no stop loses a line
-                        window.clear()
-                phi, state, done = phi_next, state_next, i + 1
-                if run is None or bar is None:
-                    continue
-                bar.advance(loss=loss)
-                if time.monotonic() - saved > save_every:
-                    _save(run.checkpoint, done, phi, state)
-                    saved = time.monotonic()
-        finally:
-            if run is not None:
-                _save(run.checkpoint, done, phi, state)
-    return phi
 
+    def on_fresh_tasks(i: int, rng: np.random.Generator, phi: Any, state: Any) -> Stepped:
+        iteration = [Tensor(np.array(float(i)))] if told else []
+        phi, state, value = step(phi, state, tasks.sample(rng, meta_batch), *iteration)
+        return Stepped(phi, state, float(value), {"loss": float(value)})
 
-def trained(checkpoint: Path, like: Any) -> Any:
-    """The meta-parameters that `fit` left in a checkpoint; `like` is a tree of the same structure and shapes."""
-    return load(checkpoint, like, within="phi")
+    how: dict[str, Any] = {"iterations": iterations, "seed": seed, "run": run, "save_every": save_every}
+    return loop(on_fresh_tasks, phi, optimizer.init(phi), **how)
 
 
 def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, *batch: Any) -> tuple[Any, Any, Tensor]:
@@ -178,17 +129,3 @@ def _gradient(job: str, objective: Objective, compiled: bool, phi: Any, *batch: 
         _gradients.clear()
         _gradients[job] = compile(value_and_grad(objective)) if compiled else value_and_grad(objective)
     return _gradients[job](phi, *batch)
-
-
-def _save(path: Path, done: int, phi: Any, state: Any) -> None:
-    save(path, {"iteration": np.int64(done), "phi": phi, "state": state})
-
-
-def _restored(path: Path, phi: Any, state: Any) -> tuple[int, Any, Any]:
-    found = load(path, {"iteration": np.int64(0), "phi": phi, "state": state})
-    return int(found["iteration"]), found["phi"], found["state"]
-
-
-def _diverged(loss: float, iteration: int, kept: bool) -> str:
-    keeps = "; the checkpoint holds the state before it" if kept else ""
-    return f"the loss is {loss} in iteration {iteration}: lower a learning rate or clip the gradients{keeps}"

@@ -11,6 +11,7 @@ import pytest
 
 from tinymeta.cli import main
 from tinymeta.recipes import sine
+from tinymeta.recipes.recipe import train
 from tinymeta.recipes.run import Run
 
 BRIEFLY = ["--iterations", "2", "--set", "tasks=4", "meta_batch=4"]
@@ -37,7 +38,7 @@ def test_an_algorithm_trains_and_is_evaluated_after_0_to_10_steps(algorithm: str
 def test_three_hundred_iterations_teach_something(algorithm: str, tmp_path: Path) -> None:
     config = sine.Config(iterations=300, algorithm=algorithm, meta_batch=10, tasks=100)
     run = Run(tmp_path, "sine", quiet=True)
-    before, after = sine.start(config, run), sine.meta_train(config, run)
+    before, after = sine.stage(config, run).start, train(sine.stages, config, run)[""]
     steps = sine.settled(config).steps
     untrained, trained = (sine.errors(config, run, phi)[:, steps].mean() for phi in (before, after))
     assert trained < 0.9 * untrained

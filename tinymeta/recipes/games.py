@@ -12,18 +12,16 @@ any start.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, interval, key
 from tinymeta.view import plots
 from tinymeta.view.style import COLOURS, legend_below, styled, tiles
 
@@ -95,31 +93,23 @@ def start(run: Run, game: Game) -> Any:
     return game.search.learner.init(np.random.default_rng([run.seed, 1]))
 
 
-def train(config: Config, run: Run) -> Result:
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     budget: dict[str, Any] = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
-    found = {
-        name: game.search.fit(start(run, game), **budget, run=run.stage(name)) for name, game in games(config).items()
-    }
-    return measure(config, run, found)
+    for name, game in games(config).items():
+        yield name, Stage(start(run, game), partial(game.search.fit, **budget))
 
 
-def evaluate(config: Config, run: Run) -> Result:
-    load: Any = lambda name, game: tm.meta.trained(run.stage(name).checkpoint, start(run, game))
-    return measure(config, run, {name: load(name, game) for name, game in games(config).items()})
-
-
-def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     metrics: dict[str, Any] = {}
     curves: dict[str, dict[str, tuple[Array, Array]]] = {}
     chosen = []
     for name, game in games(config).items():
-        few = game.search.trajectories
-        rule, rounds = tuned(config, run.stage(name), game)
+        few, own = game.search.trajectories, run.stage(name)
+        rule, rounds = tuned(config, own, game)
         chosen.append(f"{game.title} {rule} in {rounds} steps")
-        rules = game.search.environment.draw(run.stage(name).rng("test"), config.tasks)
-        scratch = practise(run.stage(name), game, rules, start(run, game), RULES[rule], rounds, MORE * few // rounds)
-        inner = game.search.learner.rule  # type: ignore[attr-defined]
-        adapted = practise(run.stage(name), game, rules, found[name], inner, FURTHER, few)
+        rules = game.search.environment.draw(own.rng("test"), config.tasks)
+        scratch = practise(own, game, rules, start(run, game), RULES[rule], rounds, MORE * few // rounds)
+        adapted = practise(own, game, rules, found[name], tm.optim.SGD(config.inner_lr), FURTHER, few)
         metrics[f"{game.title}, return"] = {
             "random weights": interval(scratch[0]),
             f"from scratch, {MORE} ×": interval(scratch[-1]),
@@ -194,13 +184,15 @@ def practise(
 def tuned(config: Config, run: Run, game: Game) -> tuple[str, int]:
     """The rule, and into how many steps to divide the practice, that serve the rival best in validation games."""
     rules = game.search.environment.draw(run.rng("validation"), min(config.tasks, VALIDATION))
-    episodes: Sequence[int] = [MORE * game.search.trajectories // rounds for rounds in ROUNDS]
-    score = {
-        (name, rounds): float(practise(run, game, rules, start(run, game), rule, rounds, each, last=True).mean())
+    policy, episodes = start(run, game), MORE * game.search.trajectories
+    scores = {
+        (name, rounds): practise(run, game, rules, policy, rule, rounds, episodes // rounds, last=True).mean()
         for name, rule in RULES.items()
-        for rounds, each in zip(ROUNDS, episodes)
+        for rounds in ROUNDS
     }
-    return max(score, key=lambda how: score[how])
+    return best(scores)
 
 
-recipe = Recipe("games", "a player who has met many rules learns new ones in a few episodes", Config, train, evaluate)
+recipe = Recipe.trained(
+    "games", "a player who has met many rules learns new ones in a few episodes", Config, stages, measure
+)

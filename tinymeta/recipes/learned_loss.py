@@ -8,7 +8,7 @@ learned loss is descended by SGD with one step size. Both are judged by the squa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, best, by_steps, key
 from tinymeta.view import plots
 from tinymeta.view.style import GREY, INK, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRAINED, OTHER = [1, 40, 40, 1], [1, 64, 64, 64, 1]
+TRAINED, OTHER = (1, 40, 40, 1), (1, 64, 64, 64, 1)
 SHOWN = (1, 2, 5, 10, 20)  # steps in the table
 RIVALS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "SGD": (lambda lr: tm.optim.SGD(lr), np.geomspace(0.001, 0.3, 12)),
@@ -88,53 +85,37 @@ def measuring(rule: Callable[[Any], Any], learned: bool = False) -> Callable[...
     return errors
 
 
-def start(config: Config, run: Run) -> tm.meta.LossNetwork:
-    return tm.meta.LossNetwork(1, 1, rng=run.rng("loss network"))
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    rate = tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1), config.outer_lr / 30)
+    outer = tm.optim.Clipped(tm.optim.Adam(rate), partial(tm.optim.clip_by_global_norm, limit=CLIP))
+    inner = tm.optim.SGD(config.inner_lr)
+    loss = tm.meta.over_tasks(partial(tm.meta.shaped_loss, tm.meta.regression, rule=inner, steps=config.steps))
+    start, family = tm.meta.LossNetwork(1, 1, rng=run.rng("loss network")), Waves(config.shots, config.shots, TRAINED)
+    compiled = config.iterations >= 50  # recording takes longer than a few iterations
+    yield "", Stage.of(config, run, loss, start, family, outer, compiled=compiled)
 
 
-def meta_train(config: Config, run: Run) -> Any:
-    outer = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1), config.outer_lr / 30))
-    one = partial(tm.meta.shaped_loss, tm.meta.regression, rule=tm.optim.SGD(config.inner_lr), steps=config.steps)
-    return tm.meta.fit(
-        tm.meta.over_tasks(one),
-        start(config, run),
-        Waves(config.shots, config.shots, tuple(TRAINED)),
-        optimizer=tm.optim.Clipped(outer, partial(tm.optim.clip_by_global_norm, limit=CLIP)),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=config.iterations >= 50,  # recording takes longer than a few iterations
-    )
-
-
-def measure(config: Config, run: Run, phi: Any) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     metrics: dict[str, Any] = {}
-    shown: dict[str, Any] = {}
+    learned = measuring(tm.optim.SGD, learned=True)
     for sizes, where in ((TRAINED, ""), (OTHER, ", a deeper network")):
-        family = Waves(config.shots, 100, tuple(sizes))
+        family = Waves(config.shots, 100, sizes)
         problems = family.sample(run.rng(f"test{where}"), config.tasks)
         tuning = family.sample(run.rng(f"tuning{where}"), min(VALIDATION, config.tasks))
-        best: dict[int, Any] = {}  # the rivals' best for each number of steps
-        for name, (rule, grid) in RIVALS.items():
-            errors = measuring(rule)
-            scores = np.stack([errors(None, lr, tuning).mean(0) for lr in grid])
-            chosen = {k: int(np.nan_to_num(scores[:, k], nan=np.inf).argmin()) for k in SHOWN}
-            found = {i: errors(None, grid[i], problems) for i in set(chosen.values())}
-            row = {k: found[chosen[k]][:, k] for k in SHOWN}
-            metrics[f"own loss, {name}{where}"] = {after(k): interval(row[k]) for k in SHOWN}
-            best = {k: min(best.get(k, row[k]), row[k], key=lambda e: float(e.mean())) for k in SHOWN}
-            if not where:
-                shown[f"own loss, {name}"] = {k: interval(row[k]) for k in SHOWN}
-        learned = measuring(tm.optim.SGD, learned=True)(phi, config.inner_lr, problems)
-        metrics[f"learned loss{where}"] = {after(k): interval(learned[:, k]) for k in SHOWN}
-        metrics[f"learned minus best rival{where}"] = {after(k): interval(learned[:, k] - best[k]) for k in SHOWN}
-        if not where:
-            shown["learned loss"] = {k: interval(learned[:, k]) for k in SHOWN}
+        rivals = {name: rival(measuring(rule), grid, tuning, problems) for name, (rule, grid) in RIVALS.items()}
+        for name, errors in rivals.items():
+            metrics[f"own loss, {name}{where}"] = by_steps(errors)
+        curves = learned(found[""], config.inner_lr, problems)
+        ours = {k: curves[:, k] for k in SHOWN}
+        metrics[f"learned loss{where}"] = by_steps(ours)
+        strongest = {k: min((errors[k] for errors in rivals.values()), key=np.mean) for k in SHOWN}
+        metrics[f"learned minus best rival{where}"] = by_steps({k: ours[k] - strongest[k] for k in SHOWN})
+    drawn = *(f"own loss, {name}" for name in RIVALS), "learned loss"
+    shown = {name: {k: metrics[name][after(k)] for k in SHOWN} for name in drawn}
     run.draw(
         "adaptation.png", plots.step_curves, shown, title="Down a learned loss", ylabel="mean squared error", log=True
     )
-    draw_landscape(config, run, phi)
+    draw_landscape(run, found[""])
     return Result(
         protocol={
             "tasks": "A sin(x − φ), x in [−5, 5]; fresh random weights for every task",
@@ -149,11 +130,15 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
     )
 
 
-def after(steps: int) -> str:
-    return f"{steps} step{'s' * (steps != 1)}"
+def rival(errors: Callable[..., Any], grid: Any, tuning: tm.meta.Problem, problems: tm.meta.Problem) -> dict[int, Any]:
+    """The errors of a rule after each number of steps that is shown, with the step size that is best for that."""
+    scores = {lr: errors(None, lr, tuning).mean(0) for lr in grid}
+    chosen = {k: best({lr: score[k] for lr, score in scores.items()}, least=True) for k in SHOWN}
+    found = {lr: errors(None, lr, problems) for lr in set(chosen.values())}
+    return {k: found[lr][:, k] for k, lr in chosen.items()}
 
 
-def draw_landscape(config: Config, run: Run, phi: Any) -> None:
+def draw_landscape(run: Run, phi: Any) -> None:
     """The slope of both losses in the prediction, for a point whose target is 1, at several x."""
     predictions = np.linspace(-5, 5, 81, dtype=np.float32)
 
@@ -183,12 +168,6 @@ def landscape(predictions: Any, slopes: dict[float, Any], target: float) -> Figu
     return figure
 
 
-def train(config: Config, run: Run) -> Result:
-    return measure(config, run, meta_train(config, run))
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
-
-
-recipe = Recipe("learned-loss", "a loss that is learned, so that descending it adapts faster", Config, train, evaluate)
+recipe = Recipe.trained(
+    "learned-loss", "a loss that is learned, so that descending it adapts faster", Config, stages, measure
+)

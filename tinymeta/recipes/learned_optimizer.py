@@ -11,7 +11,7 @@ loss at the training horizon. The learned rules have nothing to tune and see no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,10 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, interval, key
 from tinymeta.view.style import COLOURS, FAINT, GREY, legend_below, panels, styled
 
 if TYPE_CHECKING:
@@ -66,10 +63,6 @@ class Batch(tm.nn.Module):
         self.kind, self.warm, self.start, self.data = kind, warm, start, data
 
 
-def stacked(trees: list[Any]) -> Any:
-    return tm.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
-
-
 def quadratics(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
     family = tm.tasks.Quadratics(10)
     return {"theta": family.start(rng, n)}, family.sample(rng, n).support
@@ -85,10 +78,8 @@ def clusters(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
     labels = np.tile(np.arange(3), (n, 15))
     centres = rng.normal(size=(n, 3, 5)) * rng.uniform(0.5, 1.5, (n, 1, 1))
     x = np.take_along_axis(centres, labels[..., None], 1) + rng.normal(size=(n, 45, 5))
-    return stacked([tm.nn.MLP([5, 8, 3], rng=rng, activation=tm.tanh) for _ in range(n)]), (
-        x.astype(np.float32),
-        labels,
-    )
+    start = tm.tree.stack([tm.nn.MLP([5, 8, 3], rng=rng, activation=tm.tanh) for _ in range(n)])
+    return start, (x.astype(np.float32), labels)
 
 
 def drawings(seed: int) -> Callable[[np.random.Generator, int], tuple[Any, Any]]:
@@ -97,14 +88,9 @@ def drawings(seed: int) -> Callable[[np.random.Generator, int], tuple[Any, Any]]
 
     def draw(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
         x, labels = family.sample(rng, n).support
-        return stacked([tm.nn.MLP([64, 16, 5], rng=rng) for _ in range(n)]), (x.astype(np.float32), labels)
+        return tm.tree.stack([tm.nn.MLP([64, 16, 5], rng=rng) for _ in range(n)]), (x.astype(np.float32), labels)
 
     return draw
-
-
-def classifier_loss(model: Any, data: Any) -> Any:
-    x, labels = data
-    return tm.nn.cross_entropy(model(x), labels)
 
 
 def scaled(kind: Kind, amount: float) -> Kind:
@@ -118,7 +104,7 @@ def scaled(kind: Kind, amount: float) -> Kind:
     return Kind(draw, tm.meta.rescaled(kind.loss), kind.share)
 
 
-TRAINED_ON = {"quadratics": Kind(quadratics, quadratic_loss), "clusters": Kind(clusters, classifier_loss, 0.25)}
+TRAINED_ON = {"quadratics": Kind(quadratics, quadratic_loss), "clusters": Kind(clusters, tm.meta.classification, 0.25)}
 
 
 @dataclass(frozen=True)
@@ -145,19 +131,13 @@ def objective(config: Config) -> Callable[[Any, Batch], Any]:
     return mean
 
 
-def meta_train(config: Config, run: Run, name: str) -> Any:
-    rule = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1), config.outer_lr / 30))
-    return tm.meta.fit(
-        objective(config),
-        LEARNED[name](run.rng("weights")),
-        Windows(config),
-        optimizer=tm.optim.Clipped(rule, partial(tm.optim.clip_by_value, limit=0.1)),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run.stage(name),
-        compiled=config.iterations >= 50,  # recording some windows takes longer than a few iterations
-    )
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    rate = tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1), config.outer_lr / 30)
+    outer = tm.optim.Clipped(tm.optim.Adam(rate), partial(tm.optim.clip_by_value, limit=0.1))
+    compiled = config.iterations >= 50  # recording some windows takes longer than a few iterations
+    for name, rule in LEARNED.items():
+        start = rule(run.rng("weights"))
+        yield name, Stage.of(config, run, objective(config), start, Windows(config), outer, compiled=compiled)
 
 
 class Racer:
@@ -187,11 +167,11 @@ def log10(losses: Any) -> Any:
     return np.log10(np.clip(np.nan_to_num(losses, nan=1e6), 1e-6, 1e6))
 
 
-def measure(config: Config, run: Run, rules: dict[str, Any]) -> Result:
+def measure(config: Config, run: Run, rules: Found) -> Result:
     tests = {
         "quadratics": Kind(quadratics, quadratic_loss),
         "badly scaled quadratics": scaled(Kind(quadratics, quadratic_loss), 1.0),
-        "classifiers of drawings": Kind(drawings(run.seed), classifier_loss),
+        "classifiers of drawings": Kind(drawings(run.seed), tm.meta.classification),
     }
     metrics: dict[str, Any] = {}
     pictures: dict[str, dict[str, Any]] = {}
@@ -201,16 +181,16 @@ def measure(config: Config, run: Run, rules: dict[str, Any]) -> Result:
         at, late = config.horizon, BEYOND * config.horizon
         found = {}
         for name, (make, grid) in RIVALS.items():
-            racer, lrs = Racer(kind, make), [np.float32(lr) for lr in grid]
-            scores = [log10(racer.curves(lr, tuning, at)[:, -1]).mean() for lr in lrs]
-            found[name] = racer.curves(lrs[int(np.argmin(scores))], problems, late)
+            racer = Racer(kind, make)
+            scores = {lr: log10(racer.curves(lr, tuning, at)[:, -1]).mean() for lr in grid.astype(np.float32)}
+            found[name] = racer.curves(best(scores, least=True), problems, late)
         for name, rule in rules.items():
             found[f"learned, {name}"] = Racer(kind, lambda phi: phi).curves(rule, problems, late)
-        best = min((log10(found[name][:, at]) for name in RIVALS), key=lambda values: float(values.mean()))
+        strongest = min((log10(found[name][:, at]) for name in RIVALS), key=np.mean)
         for name, losses in found.items():
             row = {f"log₁₀ loss after {k}": interval(log10(losses[:, k])) for k in (at, late)}
             if name not in RIVALS:
-                row[f"to the best rival, after {at}"] = interval(log10(losses[:, at]) - best)
+                row[f"to the best rival, after {at}"] = interval(log10(losses[:, at]) - strongest)
             metrics[f"{title}: {name}"] = row
         pictures[title] = {name: log10(losses).mean(0) for name, losses in found.items()}
     run.draw("descents.png", descents, pictures, config.horizon)
@@ -250,15 +230,6 @@ def descents(kinds: dict[str, dict[str, Any]], horizon: int) -> Figure:
     return figure
 
 
-def train(config: Config, run: Run) -> Result:
-    return measure(config, run, {name: meta_train(config, run, name) for name in LEARNED})
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    trained = {name: tm.meta.trained(run.stage(name).checkpoint, LEARNED[name](run.rng("weights"))) for name in LEARNED}
-    return measure(config, run, trained)
-
-
-recipe = Recipe(
-    "learned-optimizer", "an update rule that is a small network, learned on other problems", Config, train, evaluate
+recipe = Recipe.trained(
+    "learned-optimizer", "an update rule that is a small network, learned on other problems", Config, stages, measure
 )

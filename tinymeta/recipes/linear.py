@@ -11,17 +11,14 @@ recipe trains with the engine's meta-gradient, then lays it beside this closed f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
-from tinymeta.view import plots
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, curves, interval, key
 
 Params = dict[str, Any]
 
@@ -74,19 +71,16 @@ def family(config: Config) -> tm.tasks.LinearRegressions:
     )
 
 
-def train(config: Config, run: Run) -> Result:
-    start = {"w": tm.tensor(np.zeros((config.features, 1))), "b": tm.tensor(np.zeros(1))}
-    params = tm.meta.fit(
-        objective(config, config.steps, "exact"),
-        start,
-        family(config),
-        optimizer=tm.optim.Adam(config.outer_lr),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-    )
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Linear regression, learned to learn")
+def start(config: Config) -> Params:
+    return {"w": tm.tensor(np.zeros((config.features, 1))), "b": tm.tensor(np.zeros(1))}
+
+
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    learning, outer = objective(config, config.steps, "exact"), tm.optim.Adam(config.outer_lr)
+    yield "", Stage.of(config, run, learning, start(config), family(config), outer, compiled=False)
+
+
+def measure(config: Config, run: Run, found: Found) -> Result:
     return Result(
         protocol={
             "tasks": f"y = x·w + b, {config.features} features, float64",
@@ -96,16 +90,19 @@ def train(config: Config, run: Run) -> Result:
             "outer": f"Adam {config.outer_lr}, {config.iterations} iterations of {config.meta_batch} tasks",
             "test tasks": config.tasks,
         },
-        metrics={**errors(config, run, params, start), **meta_gradients(config, run)},
+        metrics={
+            **errors(config, run, {"learned start": found[""], "start at 0": start(config)}),
+            **meta_gradients(config, run),
+        },
     )
 
 
-def errors(config: Config, run: Run, params: Params, start: Params) -> dict[str, Any]:
-    """Mean squared error on fresh tasks before and after adapting, from the learned start and from 0."""
+def errors(config: Config, run: Run, starts: dict[str, Params]) -> dict[str, Any]:
+    """Mean squared error on fresh tasks before and after adapting, from each start."""
     episodes = family(config).sample(run.rng("test"), config.tasks)
     rule = tm.optim.SGD(config.inner_lr)
     rows: dict[str, Any] = {}
-    for name, begin in {"learned start": params, "start at 0": start}.items():
+    for name, begin in starts.items():
         curve = tm.meta.adaptation_curve(loss, tm.meta.on_query(loss), begin, episodes, rule=rule, steps=5)
         rows |= {f"error, {name}, {k} steps": interval(curve[:, k]) for k in (0, 5)}
     return rows
@@ -123,7 +120,7 @@ def meta_gradients(config: Config, run: Run) -> dict[str, Any]:
         exact = vector(tm.grad(objective(config, steps, "exact"))(params, episodes))
         dropped = vector(tm.grad(objective(config, steps, "first_order"))(params, episodes))
         scale = np.abs(first_order + hessian).max()
-        rows[f"meta-gradient, {steps} inner step{'s' * (steps > 1)}"] = {
+        rows[f"meta-gradient, {after(steps).replace(' ', ' inner ')}"] = {
             "|first-order part|": float(np.linalg.norm(first_order)),
             "|Hessian part|": float(np.linalg.norm(hessian)),
             "error of exact": float(np.abs(exact - first_order - hessian).max() / scale),
@@ -136,4 +133,11 @@ def vector(grads: Params) -> Any:
     return np.r_[grads["w"].numpy()[:, 0], grads["b"].numpy()]
 
 
-recipe = Recipe("linear", "MAML on linear regression, where the meta-gradient has a closed form", Config, train)
+recipe = Recipe.trained(
+    "linear",
+    "MAML on linear regression, where the meta-gradient has a closed form",
+    Config,
+    stages,
+    measure,
+    curves("Linear regression, learned to learn"),
+)

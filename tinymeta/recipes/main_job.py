@@ -6,16 +6,13 @@ training learns all waves at once. All three are then adapted to waves they neve
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tinymeta.recipes import sine
-from tinymeta.recipes.config import key
 from tinymeta.recipes.launch import Wishes, launch
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result
-from tinymeta.recipes.run import Run
-from tinymeta.view import plots
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, key
 
 METHODS = ("maml", "first-order", "joint")
 
@@ -32,20 +29,26 @@ def main(out: Path | None, iterations: int | None, seed: int | None, quiet: bool
     launch(recipe, changes, Wishes(out, seed, resume=resume, quiet=quiet), verb=())
 
 
-def train(config: Config, run: Run) -> Result:
-    settings = sine.Config(**asdict(config))
-    learned, metrics = {}, {}
+def settings(config: Config, algorithm: str = METHODS[0]) -> sine.Config:
+    return replace(sine.Config(**asdict(config)), algorithm=algorithm)
+
+
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     for algorithm in METHODS:
-        one = replace(settings, algorithm=algorithm)
-        learned[algorithm] = sine.meta_train(one, run.stage(algorithm))
-        metrics[sine.title(one)] = sine.row(sine.errors(one, run, learned[algorithm]))
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss while learning to learn")
-    sine.draw_adaptation(settings, run, learned)
-    return Result(
-        protocol=sine.protocol(settings),
-        metrics=metrics,
-        next="tinymeta run omniglot --iterations 500",
-    )
+        yield algorithm, sine.stage(settings(config, algorithm), run)
 
 
-recipe = Recipe("main", "MAML, first-order MAML and joint training on sinusoids", Config, train)
+def draw(config: Config, run: Run, found: Found) -> None:
+    curves("Loss while learning to learn")(config, run, found)
+    sine.draw_adaptation(settings(config), run, found)
+
+
+def measure(config: Config, run: Run, found: Found) -> Result:
+    metrics = {}
+    for algorithm, phi in found.items():
+        errors = sine.errors(settings(config, algorithm), run, phi)
+        metrics[sine.ALGORITHMS[algorithm].title] = sine.row(errors)
+    return Result(sine.protocol(settings(config)), metrics, next="tinymeta run omniglot --iterations 500")
+
+
+recipe = Recipe.trained("main", "MAML, first-order MAML and joint training on sinusoids", Config, stages, measure, draw)

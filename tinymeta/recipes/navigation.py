@@ -9,18 +9,16 @@ the surrogate gives no credit: it takes the first trajectories as given.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Published, Result, interval
-from tinymeta.recipes.run import Run
-from tinymeta.view import plots
+from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, best, curves, interval, key
 from tinymeta.view.style import COLOURS, INK, panels, styled
 
 if TYPE_CHECKING:
@@ -59,11 +57,10 @@ def search(config: Config, learner: tm.meta.GradientLearner) -> tm.meta.PolicySe
 
 def learner(config: Config) -> tm.meta.GradientLearner:
     """What is meta-trained."""
+    lr, loss = config.inner_lr, tm.meta.policy_gradient
     if config.algorithm == "meta-sgd":
-        return tm.meta.MetaSGD(
-            tm.meta.policy_gradient, alpha=(config.inner_lr, config.inner_lr), network=policy(config)
-        )
-    return tm.meta.MAML(tm.meta.policy_gradient, rule=tm.optim.SGD(config.inner_lr), network=policy(config))
+        return tm.meta.MetaSGD(loss, alpha=(lr, lr), network=policy(config))
+    return tm.meta.MAML(loss, rule=tm.optim.SGD(lr), network=policy(config))
 
 
 def pretrainer(config: Config) -> tm.meta.GradientLearner:
@@ -75,38 +72,26 @@ def policy(config: Config) -> Any:
     return lambda rng: tm.meta.GaussianPolicy([2, *config.widths, 2], rng=rng, scale=STEP)
 
 
-def stages(config: Config) -> dict[str, tm.meta.GradientLearner]:
-    return {TITLES[config.algorithm]: learner(config), "pre-trained": pretrainer(config)}
-
-
 def start(run: Run, learner: tm.meta.GradientLearner) -> Any:
     """Where training begins: for every method the same policy."""
     return learner.init(np.random.default_rng([run.seed, 1]))
 
 
-def train(config: Config, run: Run) -> Result:
-    budget: dict[str, Any] = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
-    found = {
-        name: search(config, learner).fit(start(run, learner), **budget, run=run.stage(name))
-        for name, learner in stages(config).items()
-    }
-    run.draw("curves.png", plots.learning_curves, run.lines(), "return", title="Return of the policies in training")
-    return measure(config, run, found)
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    for name, learning in ((TITLES[config.algorithm], learner(config)), ("pre-trained", pretrainer(config))):
+        fit = search(config, learning).fit
+        budget: dict[str, Any] = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
+        yield name, Stage(start(run, learning), partial(fit, **budget))
 
 
-def evaluate(config: Config, run: Run) -> Result:
-    load: Any = lambda name, learner: tm.meta.trained(run.stage(name).checkpoint, start(run, learner))
-    return measure(config, run, {name: load(name, learner) for name, learner in stages(config).items()})
-
-
-def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     title = TITLES[config.algorithm]
     # Every method takes its one step as Meta-SGD does, MAML and the baselines with one size for all weights.
     one_step = search(config, tm.meta.MetaSGD(tm.meta.policy_gradient))
     trained = found[title] if config.algorithm == "meta-sgd" else with_rate(found[title], config.inner_lr)
     baselines = {"pre-trained": found["pre-trained"], "random weights": start(run, pretrainer(config))}
-    best = {name: tuned(config, run, one_step, theta) for name, theta in baselines.items()}
-    methods = {title: trained} | {name: with_rate(theta, best[name]) for name, theta in baselines.items()}
+    rates = {name: tuned(config, run, one_step, theta) for name, theta in baselines.items()}
+    methods = {title: trained} | {name: with_rate(theta, rates[name]) for name, theta in baselines.items()}
     metrics = {}
     for name, phi in methods.items():
         returns = one_step.returns(run.rng("test"), phi, config.tasks)
@@ -118,7 +103,7 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
             "task": f"goals in [−0.5, 0.5]², {config.start} start, horizon 100, reward −distance, moves up to {STEP}",
             "policy": f"2-{'-'.join(map(str, config.widths))}-2 ReLU, Gaussian with one learned deviation per axis",
             "inner": f"1 step of policy gradient on {config.trajectories} trajectories, size {config.inner_lr}",
-            "baselines' step": f"{', '.join(f'{name} {rate}' for name, rate in best.items())}; "
+            "baselines' step": f"{', '.join(f'{name} {rate}' for name, rate in rates.items())}; "
             f"best of {', '.join(map(str, RATES))} on {VALIDATION} validation tasks",
             "outer": f"TRPO, radius {config.radius}, {config.iterations} iterations of {config.meta_batch} tasks",
             "test": f"{config.tasks} tasks, {config.trajectories} trajectories each, undiscounted return",
@@ -136,8 +121,8 @@ def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, theta: Any) 
     """The one step size that serves a policy best on validation tasks."""
     tasks = min(config.tasks, VALIDATION)
     with np.errstate(all="ignore"):  # after too large a step a policy may go anywhere, and is not chosen
-        score = {r: one_step.returns(run.rng("validation"), with_rate(theta, r), tasks)[:, 1].mean() for r in RATES}
-    return max(RATES, key=lambda rate: float(np.nan_to_num(score[rate], nan=-np.inf)))
+        returns = {r: one_step.returns(run.rng("validation"), with_rate(theta, r), tasks) for r in RATES}
+    return best({rate: after[:, 1].mean() for rate, after in returns.items()})
 
 
 def straight(config: Config, run: Run, one_step: tm.meta.PolicySearch) -> Any:
@@ -180,4 +165,11 @@ def paths(methods: dict[str, tuple[Any, Any]], goals: Any) -> Figure:
     return figure
 
 
-recipe = Recipe("navigation", "a policy that finds a hidden goal after one gradient step", Config, train, evaluate)
+recipe = Recipe.trained(
+    "navigation",
+    "a policy that finds a hidden goal after one gradient step",
+    Config,
+    stages,
+    measure,
+    curves("Return of the policies in training", "return"),
+)

@@ -2,48 +2,46 @@
 
 A recipe is one file in this folder: a task, an algorithm, a published protocol and a report, run by
 `tinymeta run NAME`. The file ends with a `Recipe` called `recipe`, and `recipes/__init__.py` names it
-in its table (same name, same idea). The whole contract is this example::
+in its table (same name, same idea). All of them read in one order: the config, the table of methods, what is trained,
+one measurement, its figures. The whole contract is this example::
 
     from dataclasses import dataclass
 
     import tinymeta as tm
-    from tinymeta.recipes.config import key, user_mistakes
-    from tinymeta.recipes.recipe import Recipe
-    from tinymeta.recipes.report import Published, Result, interval
-    from tinymeta.recipes.run import Run
-    from tinymeta.view import plots
+    from tinymeta.recipes.recipe import Published, Recipe, Result, Stage, by_steps, curves, key, user_mistakes
+
+    METHODS = {"MAML": tm.meta.MAML(rule=tm.optim.SGD(0.4)), "ANIL": tm.meta.ANIL(rule=tm.optim.SGD(0.4))}
+    SHOWN = (0, 1, 5)                                 # steps in the table
 
 
     @dataclass(frozen=True)
     class Config:
-        iterations: int = key(10_000, "meta-iterations", least=0)
+        iterations: int = key(10_000, "meta-iterations of each method", least=0)
+        meta_batch: int = key(32, "tasks per iteration", least=1)
         tasks: int = key(600, "test tasks", least=2)
         shots: int = key(1, "examples per class", least=1)
-        inner: str = key("sgd", "rule of the inner loop", choices=("sgd", "adam"))
+        split: str = key("random", "of the classes", choices=("random", "vinyals"))
 
 
-    def train(config: Config, run: Run) -> Result:
+    def stages(config, run, found):                   # what is trained, each with a checkpoint of its own
         with user_mistakes():                         # data missing, more shots than examples: one sentence
             tasks = ...                               # run.data is a Path, or None if none was named
-        phi = tm.meta.fit(..., network(config, run), tasks, seed=run.seed, run=run)    # shows, logs, saves, resumes
-        run.draw("curves.png", plots.learning_curves, run.lines(), "loss")
-        return measure(config, run, phi)
+        for name, learner in METHODS.items():
+            yield name, Stage.of(config, run, learner, start(config, run), tasks, tm.optim.Adam(1e-3))
 
 
-    def evaluate(config: Config, run: Run) -> Result:
-        return measure(config, run, tm.meta.trained(run.checkpoint, network(config, run)))
-
-
-    def measure(config: Config, run: Run, phi) -> Result:
-        accuracy = ...                                # one number per task; random numbers from run.rng("test")
+    def measure(config, run, found):                  # after training, and whenever `tinymeta eval` is asked for it
+        episodes = ...                                # random numbers come from run.rng("test")
+        accuracy = {name: tm.meta.evaluate(METHODS[name], ..., phi, episodes) for name, phi in found.items()}
+        run.draw("accuracy.png", ...)
         return Result(
             protocol={"ways": 5, "shots": config.shots, "statistics": "transductive"},
-            metrics={"accuracy": interval(100 * accuracy, "%")},
-            published={"accuracy": Published(89.7, 1.1, "MAML, Table 1, MLP")},
+            metrics={name: by_steps({k: 100 * a[:, k] for k in SHOWN}, "%") for name, a in accuracy.items()},
+            published={"MAML": {"1 step": Published(89.7, 1.1, "MAML, Table 1, MLP")}},
         )
 
 
-    recipe = Recipe("characters", "one line: the idea it stands for", Config, train, evaluate)
+    recipe = Recipe.trained("characters", "one line: its idea", Config, stages, measure, curves("Loss in training"))
 
 **Keys** are the fields of the config, each a `key` of type `int`, `float`, `bool`, `str` or `tuple[T, ...]`.
 `--set shots=5` changes one; `--iterations` and `--tasks` are short for the keys of these names, so a recipe that
@@ -51,18 +49,23 @@ trains has `iterations` and one that measures on tasks has `tasks`. A value read
 within `least` and `choices`; what depends on several keys, the recipe checks itself and raises `UserError` with one
 sentence, and what the data do not allow is told by `user_mistakes` around loading them.
 
+**A stage** (`Stage`) is one training: where it starts, and `fit`, which shows, logs, saves and resumes it. `stages`
+yields them by name, and may begin one where another ended: `found` has what those before it came to. A recipe that
+trains one thing calls its stage `""`. The same stages tell `eval` which checkpoints to read.
+
 **The run** (`Run`) gives `seed`, `data`, `workers`, `rng(name)`, `checkpoint`, `resume`, `progress(total)`,
-`log(iteration, loss=…)`, `lines()`, `say(text)`, `draw(file, plot, *args)` and `write(file, mapping)`. A recipe that
-trains several things gives each its `run.stage("maml")`: the same run with its own checkpoint, its own lines in
-`metrics.jsonl` and its own streams. A recipe prints nothing and opens no file of the folder itself; the table,
-`config.json` and `result.json` are written for it.
+`log(iteration, loss=…)`, `lines()`, `say(text)`, `draw(file, plot, *args)` and `write(file, mapping)`, and
+`run.stage("maml")` is the same run with its own checkpoint, its own lines in `metrics.jsonl` and its own streams. A
+recipe prints nothing and opens no file of the folder itself; the table, `config.json` and `result.json` are written
+for it.
 
 **A loop of one's own** has `fit`'s duties: on Ctrl-C it saves its state to `run.checkpoint` and lets
 `KeyboardInterrupt` through; with `run.resume` it goes on from that file, if there is one, as if it had never
 stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is.
 
 **A comparison** of methods that choose among settings is `Comparison(run, …).of(methods, trial, …)`
-(`tinymeta/recipes/comparison.py`): it keeps each trial that is over, and repeats the one in hand.
+(`tinymeta/recipes/comparison.py`): it keeps each trial that is over, and repeats the one in hand. Who chooses
+from a grid once takes the `best` of its scores on validation tasks.
 
 **The numbers** are `interval` over independent tasks (mean and 95 % half-width) or plain numbers.
 `metrics={"MAML": {"1 step": …, "5 steps": …}}` prints as a grid. `published` has the same names, and may hold several
@@ -72,14 +75,50 @@ to compare: split, steps, transduction, budget, number of tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from tinymeta.recipes.report import Result
-from tinymeta.recipes.run import Run
+import tinymeta as tm
+from tinymeta.recipes.comparison import best as best
+from tinymeta.recipes.config import key as key
+from tinymeta.recipes.config import user_mistakes as user_mistakes
+from tinymeta.recipes.report import Published as Published
+from tinymeta.recipes.report import Result as Result
+from tinymeta.recipes.report import after as after
+from tinymeta.recipes.report import by_steps as by_steps
+from tinymeta.recipes.report import interval as interval
+from tinymeta.recipes.run import Run as Run
+from tinymeta.view import plots
 
 C = TypeVar("C")
+Found = dict[str, Any]  # what was trained, by stage
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training.
+
+    Attributes
+    ----------
+    start
+        The meta-parameters before it: what `fit` begins with, and the structure of what a checkpoint holds.
+    fit : callable
+        `fit(start, run=…)`, the meta-parameters after it; shown, logged, saved and resumed by the run.
+    """
+
+    start: Any
+    fit: Callable[..., Any]
+
+    @classmethod
+    def of(cls, config: Any, run: Run, objective: Any, start: Any, tasks: Any, optimizer: Any, **options: Any) -> Stage:
+        """`tm.meta.fit`, compiled, with the iterations and the meta-batch of a config, where `options` don't differ."""
+        how = {"iterations": config.iterations, "meta_batch": config.meta_batch, "seed": run.seed, "compiled": True}
+        return cls(start, partial(tm.meta.fit, objective, tasks=tasks, optimizer=optimizer, **how | options))
+
+
+Stages = Callable[[C, Run, Found], Iterator[tuple[str, Stage]]]
 
 
 @dataclass(frozen=True)
@@ -106,3 +145,44 @@ class Recipe(Generic[C]):
     config: type[C]
     run: Callable[[C, Run], Result]
     evaluate: Callable[[C, Run], Result] | None = None
+
+    @classmethod
+    def trained(
+        cls,
+        name: str,
+        idea: str,
+        config: type[C],
+        stages: Stages[C],
+        measure: Callable[[C, Run, Found], Result],
+        draw: Callable[[C, Run, Found], None] | None = None,
+    ) -> Recipe[C]:
+        """A recipe that trains its stages and measures what they came to; `draw` makes the figures of the training."""
+
+        def run_(config: C, run: Run) -> Result:
+            found = train(stages, config, run)
+            if draw is not None:
+                draw(config, run, found)
+            return measure(config, run, found)
+
+        return cls(name, idea, config, run_, lambda config, run: measure(config, run, trained(stages, config, run)))
+
+
+def train(stages: Stages[C], config: C, run: Run) -> Found:
+    """What the stages come to, one after the other; those that are over already are read."""
+    found: Found = {}
+    for name, stage in stages(config, run, found):
+        found[name] = stage.fit(stage.start, run=run.stage(name))
+    return found
+
+
+def trained(stages: Stages[C], config: C, run: Run) -> Found:
+    """What the stages came to, from their checkpoints."""
+    found: Found = {}
+    for name, stage in stages(config, run, found):
+        found[name] = tm.meta.trained(run.stage(name).checkpoint, stage.start)
+    return found
+
+
+def curves(title: str, metric: str = "loss") -> Callable[[Any, Run, Found], None]:
+    """What draws a metric of every stage against its iterations."""
+    return lambda _, run, found: run.draw("curves.png", plots.learning_curves, run.lines(), metric, title=title)

@@ -90,6 +90,16 @@ def interval(values: ArrayLike, unit: str = "") -> Interval:
     return Interval(float(sample.mean()), float(half), sample.size, unit)
 
 
+def by_steps(values: Mapping[int, ArrayLike], unit: str = "") -> dict[str, Interval]:
+    """A row of the table: from numbers of steps, each with one number per task, to columns with their intervals."""
+    return {after(k): interval(sample, unit) for k, sample in values.items()}
+
+
+def after(steps: int) -> str:
+    """The name of the column: `1 step`, `5 steps`."""
+    return f"{steps} step{'s' * (steps != 1)}"
+
+
 def number(mean: float, half: float = math.nan, unit: str = "") -> str:
     """`mean ± half` to the two digits of `half` that mean something; four digits where it is unknown.
 

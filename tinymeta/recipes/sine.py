@@ -6,6 +6,7 @@ mean, which is nearly 0; what has to be learned is a start from which a step fit
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,10 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Published, Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, by_steps, curves, key
 from tinymeta.view import plots
 
 SHOWN = (0, 1, 5, 10)  # gradient steps in the table
@@ -28,25 +26,89 @@ IMPLICIT = tm.meta.Implicit(2.0, cg=5, damping=20.0)
 CLAMP = 10.0  # CAVIA's authors bring meta-gradients into [−10, 10] (arguments.py of their code); so does iMAML here
 
 
-class Habits(NamedTuple):
-    """What an algorithm is run with where the user says nothing."""
+def network(rng: np.random.Generator, inputs: int = 1) -> tm.nn.MLP:
+    """1-40-40-1 with ReLU and the paper's small first weights."""
+    return tm.nn.MLP([inputs, 40, 40, 1], rng=rng, weight_init=tm.nn.init.truncated_normal(INIT_STD))
+
+
+def reptile_network(rng: np.random.Generator) -> tm.nn.MLP:
+    """1-64-64-1 with tanh, as in the program that J. Schulman published with Reptile; the paper itself has ReLU."""
+    return tm.nn.MLP([1, 64, 64, 1], rng=rng, activation=tm.tanh, weight_init=tm.nn.init.glorot_uniform)
+
+
+def clamped(config: Config) -> tm.optim.Optimizer:
+    return tm.optim.Clipped(tm.optim.Adam(config.outer_lr), partial(tm.optim.clip_by_value, limit=CLAMP))
+
+
+class Method(NamedTuple):
+    """An algorithm, and what it is run with where the user says nothing; `inside` and `outside` say it in words."""
 
     title: str
+    learner: Callable[..., Any] = tm.meta.MAML
     inner_lr: float = 0.01
     steps: int = 1
     outer_lr: float = 0.001
+    options: Callable[[Config], dict[str, Any]] = lambda config: {"rule": tm.optim.SGD(config.inner_lr)}
+    inside: str = "SGD {inner_lr}"
+    outer: Callable[[Config], tm.optim.Optimizer] = lambda config: tm.optim.Adam(config.outer_lr)
+    outside: str = "Adam {outer_lr}"
+    network: Callable[[np.random.Generator], tm.nn.MLP] = network
+    layers: str = "1-40-40-1 ReLU"
 
 
 ALGORITHMS = {
-    "maml": Habits("MAML"),
-    "first-order": Habits("first-order MAML"),
-    "joint": Habits("joint training"),
-    "reptile": Habits("Reptile", inner_lr=0.02, steps=5, outer_lr=1.0),
-    "anil": Habits("ANIL"),
-    "meta-sgd": Habits("Meta-SGD"),
-    "maml++": Habits("MAML++", steps=5),
-    "cavia": Habits("CAVIA", inner_lr=1.0),
-    "implicit": Habits("iMAML", inner_lr=0.02, steps=10),
+    "maml": Method("MAML"),
+    "first-order": Method("first-order MAML", partial(tm.meta.MAML, differentiate="first_order")),
+    "joint": Method("joint training", tm.meta.Joint),
+    "reptile": Method(
+        "Reptile",
+        partial(tm.meta.MAML, differentiate="reptile"),
+        inner_lr=0.02,
+        steps=5,
+        outer_lr=1.0,
+        outer=lambda config: tm.optim.SGD(tm.optim.schedules.linear(config.outer_lr, 0.0, max(config.iterations, 1))),
+        outside="SGD {outer_lr} falling to 0",
+        network=reptile_network,
+        layers="1-64-64-1 tanh",
+    ),
+    "anil": Method("ANIL", tm.meta.ANIL),
+    "meta-sgd": Method(
+        "Meta-SGD",
+        tm.meta.MetaSGD,
+        options=lambda config: {},
+        inside="learned step sizes, from 0.005 to 0.1 at first",
+    ),
+    "maml++": Method(
+        "MAML++",
+        tm.meta.MAMLPlusPlus,
+        steps=5,
+        options=lambda config: {"alpha": config.inner_lr, "multi_step": config.iterations // 10},
+        inside="learned step sizes per layer and step, {inner_lr} at first",
+        outer=lambda config: tm.optim.Adam(
+            tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1), config.outer_lr / 100)
+        ),
+        outside="Adam {outer_lr} on half a cosine",
+    ),
+    "cavia": Method(
+        "CAVIA",
+        partial(tm.meta.CAVIA, context=CONTEXT),
+        inner_lr=1.0,
+        inside=f"SGD {{inner_lr}} on {CONTEXT} context parameters",
+        outer=clamped,
+        outside=f"Adam {{outer_lr}}, gradients clipped to ±{CLAMP:g}",
+        network=partial(network, inputs=1 + CONTEXT),
+    ),
+    "implicit": Method(
+        "iMAML",
+        partial(tm.meta.MAML, differentiate=IMPLICIT),
+        inner_lr=0.02,
+        steps=10,
+        options=lambda config: {"rule": tm.optim.Adam(config.inner_lr)},
+        inside=f"Adam {{inner_lr}}, λ = {IMPLICIT.lam}, {IMPLICIT.cg} conjugate gradient iterations damped by "
+        f"{IMPLICIT.damping}",
+        outer=clamped,
+        outside=f"Adam {{outer_lr}}, gradients clipped to ±{CLAMP:g}",
+    ),
 }
 
 # (points in training, points in testing) → mean squared error after one step (Li et al. 2017, Table 1). The first row
@@ -83,28 +145,17 @@ class Config:
     compiled: bool = key(True, "record a training step once and replay it; no: compute it anew every time")
 
 
-def title(config: Config) -> str:
-    return ALGORITHMS[config.algorithm].title
+def method(config: Config) -> Method:
+    return ALGORITHMS[config.algorithm]
 
 
 def settled(config: Config) -> Config:
     """The config with the algorithm's habits where it says 0."""
-    habits = ALGORITHMS[config.algorithm]
-    chosen = {name: getattr(config, name) or getattr(habits, name) for name in ("steps", "inner_lr", "outer_lr")}
-    return replace(config, **chosen)
+    names = "steps", "inner_lr", "outer_lr"
+    return replace(config, **{name: getattr(config, name) or getattr(method(config), name) for name in names})
 
 
-def network(rng: np.random.Generator, inputs: int = 1) -> tm.nn.MLP:
-    """1-40-40-1 with ReLU and the paper's small first weights."""
-    return tm.nn.MLP([inputs, 40, 40, 1], rng=rng, weight_init=tm.nn.init.truncated_normal(INIT_STD))
-
-
-def reptile_network(rng: np.random.Generator) -> tm.nn.MLP:
-    """1-64-64-1 with tanh, as in the program that J. Schulman published with Reptile; the paper itself has ReLU."""
-    return tm.nn.MLP([1, 64, 64, 1], rng=rng, activation=tm.tanh, weight_init=tm.nn.init.glorot_uniform)
-
-
-def curves(config: Config, query: int, shots: int = 0) -> tm.tasks.Sinusoids:
+def waves(config: Config, query: int, shots: int = 0) -> tm.tasks.Sinusoids:
     """The distribution of tasks; `shots` is the training's where none are given."""
     family = tm.tasks.Sinusoids.meta_sgd if config.family == "meta-sgd" else tm.tasks.Sinusoids
     return family(shots or config.shots, query)
@@ -112,148 +163,76 @@ def curves(config: Config, query: int, shots: int = 0) -> tm.tasks.Sinusoids:
 
 def learner(config: Config) -> tm.meta.GradientLearner:
     """The learner that a config asks for."""
-    config = settled(config)
-    algorithm, lr = config.algorithm, config.inner_lr
-    common: dict[str, Any] = {"steps": config.steps, "test_steps": max(SHOWN), "network": network}
-    if algorithm == "meta-sgd":
-        return tm.meta.MetaSGD(tm.meta.regression, **common)
-    if algorithm == "maml++":
-        return tm.meta.MAMLPlusPlus(tm.meta.regression, alpha=lr, multi_step=config.iterations // 10, **common)
-    common["rule"] = tm.optim.SGD(lr)
-    if algorithm == "cavia":
-        common["network"] = partial(network, inputs=1 + CONTEXT)
-        return tm.meta.CAVIA(tm.meta.regression, context=CONTEXT, **common)
-    if algorithm == "reptile":
-        common["network"] = reptile_network
-        return tm.meta.MAML(tm.meta.regression, differentiate="reptile", **common)
-    if algorithm == "implicit":
-        common["rule"] = tm.optim.Adam(lr)
-        return tm.meta.MAML(tm.meta.regression, differentiate=IMPLICIT, **common)
-    if algorithm == "first-order":
-        return tm.meta.MAML(tm.meta.regression, differentiate="first_order", **common)
-    return {"maml": tm.meta.MAML, "anil": tm.meta.ANIL, "joint": tm.meta.Joint}[algorithm](tm.meta.regression, **common)
+    config, algorithm = settled(config), method(config)
+    how = {"steps": config.steps, "test_steps": max(SHOWN), "network": algorithm.network, **algorithm.options(config)}
+    return algorithm.learner(tm.meta.regression, **how)  # type: ignore[no-any-return]
 
 
-def outer_rule(config: Config) -> tm.optim.Optimizer:
-    lr, iterations = settled(config).outer_lr, config.iterations
-    if config.algorithm == "reptile":
-        return tm.optim.SGD(tm.optim.schedules.linear(lr, 0.0, max(iterations, 1)))
-    if config.algorithm == "maml++":
-        return tm.optim.Adam(tm.optim.schedules.cosine(lr, max(iterations, 1), lr / 100))
-    if config.algorithm in ("cavia", "implicit"):
-        return tm.optim.Clipped(tm.optim.Adam(lr), partial(tm.optim.clip_by_value, limit=CLAMP))
-    return tm.optim.Adam(lr)
+def stage(config: Config, run: Run) -> Stage:
+    """One training; every algorithm of a run that has the same network starts from the same weights."""
+    learning = learner(config)
+    start = learning.init(np.random.default_rng([run.seed, 1]))
+    outer = method(config).outer(settled(config))
+    return Stage.of(config, run, learning, start, waves(config, config.query), outer, compiled=config.compiled)
 
 
-def start(config: Config, run: Run) -> Any:
-    """Where training begins, the same for every algorithm of a run."""
-    return learner(config).init(np.random.default_rng([run.seed, 1]))
-
-
-def meta_train(config: Config, run: Run) -> Any:
-    """The meta-parameters that a run ends with."""
-    return tm.meta.fit(
-        learner(config),
-        start(config, run),
-        curves(config, config.query),
-        optimizer=outer_rule(config),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=config.compiled,
-    )
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    yield "", stage(config, run)
 
 
 def errors(config: Config, run: Run, phi: Any, shots: int = 0) -> Any:
     """Mean squared error on 100 fresh points of each test task after 0 to 10 steps: shape (tasks, 11)."""
-    episodes = curves(config, 100, shots).sample(run.rng("test"), config.tasks)
+    episodes = waves(config, 100, shots).sample(run.rng("test"), config.tasks)
     return tm.meta.evaluate(learner(config), tm.meta.on_query(tm.meta.regression), phi, episodes)
 
 
-def predictions(config: Config, phi: Any, support: Any, x: Any) -> dict[int, Any]:
-    """What the learner says at `x` after 0, 1 and 10 steps on one support set."""
-    trail = learner(config).models(phi, support)
-    return {k: trail[k](tm.tensor(x)).numpy()[:, 0] for k in (0, 1, 10)}
-
-
-def draw_adaptation(config: Config, run: Run, methods: dict[str, Any]) -> None:
-    """One test task as several algorithms see it: `methods` has the meta-parameters of each."""
-    family, rng = curves(config, 1), run.rng("picture")
+def draw_adaptation(config: Config, run: Run, found: Found) -> None:
+    """One test task as several algorithms see it, after 0, 1 and 10 steps: `found` has the meta-parameters of each."""
+    family, rng = waves(config, 1), run.rng("picture")
     functions = family.draw(rng, 1)
     support = tuple(a[0] for a in family.observe(rng, functions).support)
     x = np.linspace(-5, 5, 200, dtype=np.float32)[:, None]
-    run.draw(
-        "adaptation.png",
-        plots.adaptation,
-        x[:, 0],
-        functions(x[None])[0, :, 0],
-        (support[0][:, 0], support[1][:, 0]),
-        {
-            ALGORITHMS[name].title: predictions(replace(config, algorithm=name), phi, support, x)
-            for name, phi in methods.items()
-        },
-        title=f"One sinusoid, {config.shots} points",
-    )
+    panels = {}
+    for algorithm, phi in found.items():
+        trail = learner(replace(config, algorithm=algorithm)).models(phi, support)
+        panels[ALGORITHMS[algorithm].title] = {k: trail[k](tm.tensor(x)).numpy()[:, 0] for k in (0, 1, 10)}
+    truth, points = functions(x[None])[0, :, 0], (support[0][:, 0], support[1][:, 0])
+    title = f"One sinusoid, {config.shots} points"
+    run.draw("adaptation.png", plots.adaptation, x[:, 0], truth, points, panels, title=title)
+
+
+def draw(config: Config, run: Run, found: Found) -> None:
+    curves(f"{method(config).title} on sinusoids")(config, run, found)
+    draw_adaptation(config, run, {config.algorithm: found[""]})
 
 
 def protocol(config: Config) -> dict[str, object]:
-    config = settled(config)
+    config, algorithm = settled(config), method(config)
+    inside, outside = (s.format(**vars(config)) for s in (algorithm.inside, algorithm.outside))
     return {
         "tasks": f"A sin({'ωx + φ' if config.family == 'meta-sgd' else 'x − φ'}), x in [−5, 5]",
-        "network": "1-64-64-1 tanh" if config.algorithm == "reptile" else "1-40-40-1 ReLU",
+        "network": algorithm.layers,
         "support": config.shots,
-        "inner": f"{inner(config)}, {config.steps} step{'s' * (config.steps > 1)}",
-        "outer": f"{outer(config)}, {config.iterations} iterations of {config.meta_batch} tasks",
+        "inner": f"{inside}, {config.steps} step{'s' * (config.steps > 1)}",
+        "outer": f"{outside}, {config.iterations} iterations of {config.meta_batch} tasks",
         "test": f"{config.tasks} tasks, 100 points each",
     }
 
 
-def inner(config: Config) -> str:
-    """The inner rule in words."""
-    return {
-        "meta-sgd": "learned step sizes, from 0.005 to 0.1 at first",
-        "maml++": f"learned step sizes per layer and step, {config.inner_lr} at first",
-        "cavia": f"SGD {config.inner_lr} on {CONTEXT} context parameters",
-        "implicit": f"Adam {config.inner_lr}, λ = {IMPLICIT.lam}, {IMPLICIT.cg} conjugate gradient iterations "
-        f"damped by {IMPLICIT.damping}",
-    }.get(config.algorithm, f"SGD {config.inner_lr}")
-
-
-def outer(config: Config) -> str:
-    """The outer rule in words."""
-    return {
-        "reptile": f"SGD {config.outer_lr} falling to 0",
-        "maml++": f"Adam {config.outer_lr} on half a cosine",
-        **dict.fromkeys(("cavia", "implicit"), f"Adam {config.outer_lr}, gradients clipped to ±{CLAMP:g}"),
-    }.get(config.algorithm, f"Adam {config.outer_lr}")
-
-
-def row(curve: Any) -> dict[str, Any]:
-    return {f"{k} step{'s' * (k != 1)}": interval(curve[:, k]) for k in SHOWN}
-
-
-def train(config: Config, run: Run) -> Result:
-    phi = meta_train(config, run)
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title=f"{title(config)} on sinusoids")
-    draw_adaptation(config, run, {config.algorithm: phi})
-    return measure(config, run, phi)
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
-
-
-def measure(config: Config, run: Run, phi: Any) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     metrics: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     for shots in config.test_shots or (config.shots,):
-        name = f"{title(config)}, {shots} points"
-        metrics[name] = row(errors(config, run, phi, shots))
+        name = f"{method(config).title}, {shots} points"
+        metrics[name] = row(errors(config, run, found[""], shots))
         figure = published(config, shots)
         if figure is not None:
             figures[name] = {"1 step": figure}
     return Result(protocol=protocol(config), metrics=metrics, published=figures)
+
+
+def row(errors: Any) -> dict[str, Any]:
+    return by_steps({k: errors[:, k] for k in SHOWN})
 
 
 def published(config: Config, shots: int) -> Published | None:
@@ -268,4 +247,6 @@ def published(config: Config, shots: int) -> Published | None:
     return None
 
 
-recipe = Recipe("sine", "weights from which a few gradient steps fit any sinusoid", Config, train, evaluate)
+recipe = Recipe.trained(
+    "sine", "weights from which a few gradient steps fit any sinusoid", Config, stages, measure, draw
+)

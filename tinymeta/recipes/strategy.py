@@ -8,7 +8,7 @@ same mixture, and both then meet new tasks, and a family that neither has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,10 +17,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.tuning.strategy import RULES, StrategyNet, fixed, learn
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, interval, key
 from tinymeta.view.style import COLOURS, INK, panels, styled
 
 if TYPE_CHECKING:
@@ -109,11 +106,8 @@ def kinds() -> dict[str, Kind]:
 def problems(names: Callable[[str], bool] = lambda name: True) -> Problems:
     chosen = {name: kind for name, kind in kinds().items() if names(name)}
     rng = np.random.default_rng(0)
-    starts = {}
-    for name, kind in chosen.items():
-        models = [kind.network(rng) for _ in range(STARTS)]
-        starts[name] = tm.tree.stack(models)
-    return Problems(chosen, starts)
+    draws = {name: [kind.network(rng) for _ in range(STARTS)] for name, kind in chosen.items()}
+    return Problems(chosen, {name: tm.tree.stack(models) for name, models in draws.items()})
 
 
 def remaining(
@@ -136,34 +130,16 @@ def objective(kinds_: dict[str, Kind], config: Config, hard: bool, phi: Any, bat
     return total
 
 
-def start(run: Run) -> StrategyNet:
-    return StrategyNet(np.random.default_rng([run.seed, 1]))
-
-
-def train(config: Config, run: Run) -> Result:
-    training = problems(lambda name: name != UNSEEN)
-    phi, found = start(run), {}
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    """Mixtures, and hard choices from there."""
+    training, iterations = problems(lambda name: name != UNSEEN), config.iterations // 2
+    adam = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(iterations, 1)))
+    outer = tm.optim.Clipped(adam, partial(tm.optim.clip_by_global_norm, limit=1.0))
+    phi = StrategyNet(np.random.default_rng([run.seed, 1]))
     for stage in OURS:
-        iterations = config.iterations // 2
-        phi = found[stage] = tm.meta.fit(
-            partial(objective, training.kinds, config, stage == "hard"),
-            phi,
-            training,
-            optimizer=tm.optim.Clipped(
-                tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(iterations, 1))),
-                partial(tm.optim.clip_by_global_norm, limit=1.0),
-            ),
-            iterations=iterations,
-            meta_batch=config.meta_batch,
-            seed=run.seed,
-            run=run.stage(stage),
-            compiled=True,
-        )
-    return measure(config, run, found)
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, {name: tm.meta.trained(run.stage(name).checkpoint, start(run)) for name in OURS})
+        loss = partial(objective, training.kinds, config, stage == "hard")
+        yield stage, Stage.of(config, run, loss, phi, training, outer, iterations=iterations)
+        phi = found[stage]
 
 
 def grid(config: Config, kind: Kind, tasks: Any) -> Any:
@@ -180,12 +156,23 @@ def grid(config: Config, kind: Kind, tasks: Any) -> Any:
         )
 
 
+def lowest(table: Any) -> tuple[Any, ...]:
+    """The rule and the step size of the lowest score, as indices."""
+    return np.unravel_index(table.argmin(), table.shape)
+
+
+def one_rule(rule: int, rate: int) -> Callable[..., Any]:
+    """The choice of one rule and one step size for everything."""
+    one_hot = tm.tensor(np.eye(len(RULES), dtype=np.float32)[rule])
+    return fixed(one_hot, tm.tensor(np.float32(np.log(RATES[rate]))))
+
+
 def held(scores: Any) -> Any:
     """Scores with divergence counted as a loss that has grown by e⁵, for everyone alike."""
     return np.minimum(np.where(np.isfinite(scores), scores, CEILING), CEILING)
 
 
-def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     every = problems()
     validation, test = (
         every.sample(run.rng(name), n)
@@ -193,22 +180,21 @@ def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
     )
     tables = {name: grid(config, kind, validation[name]) for name, kind in every.kinds.items()}
     mixture = np.mean([table for name, table in tables.items() if name != UNSEEN], axis=0)
-    best = np.unravel_index(mixture.argmin(), mixture.shape)
-    title = f"best fixed rule: {RULES[best[0]]} {RATES[best[1]]:.2g}"
+    rule, rate = lowest(mixture)
+    title = f"best fixed rule: {RULES[rule]} {RATES[rate]:.2g}"
     scores: dict[str, dict[str, Any]] = {name: {} for name in (*OURS.values(), title, "best fixed rule of each family")}
     picks: dict[str, Any] = {}
     for name, kind in every.kinds.items():
-        for stage, phi in found.items():
-            score, made = tm.vmap(partial(remaining, kind, config, phi, stage == "hard"))(*test[name])
-            scores[OURS[stage]][name] = held(score.numpy())
-            shares = made.numpy() if stage == "soft" else made.numpy() > 0
-            picks[f"{name}, {stage}"] = shares.mean((0, 1, 2))
-        own = np.unravel_index(tables[name].argmin(), mixture.shape)
-        for row, (rule, rate) in ((title, best), ("best fixed rule of each family", own)):
-            choose = fixed(
-                tm.tensor(np.eye(len(RULES), dtype=np.float32)[rule]), tm.tensor(np.float32(np.log(RATES[rate])))
-            )
-            scores[row][name] = held(tm.vmap(partial(remaining, kind, config, choose, False))(*test[name])[0].numpy())
+        rivals = {title: one_rule(rule, rate), "best fixed rule of each family": one_rule(*lowest(tables[name]))}
+        for row, choose, hard in (
+            *((OURS[stage], phi, stage == "hard") for stage, phi in found.items()),
+            *((row, choose, False) for row, choose in rivals.items()),
+        ):
+            score, made = tm.vmap(partial(remaining, kind, config, choose, hard))(*test[name])
+            scores[row][name] = held(score.numpy())
+            if row in OURS.values():
+                shares = made.numpy() > 0 if hard else made.numpy()
+                picks[f"{name}, {'hard' if hard else 'soft'}"] = shares.mean((0, 1, 2))
     metrics: dict[str, Any] = {
         row: {**{name: interval(s) for name, s in line.items()}, "the four": interval(together(line))}
         for row, line in scores.items()
@@ -268,4 +254,6 @@ def strategies(picks: dict[str, Any], scores: dict[str, dict[str, Any]]) -> Figu
     return figure
 
 
-recipe = Recipe("strategy", "a network that picks the update rule from a task's features", Config, train, evaluate)
+recipe = Recipe.trained(
+    "strategy", "a network that picks the update rule from a task's features", Config, stages, measure
+)

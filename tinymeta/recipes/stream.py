@@ -8,6 +8,7 @@ of its own and has the best step size that a grid finds on validation streams.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,10 +18,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.stream.online import StartAndPace
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, interval, key
 from tinymeta.view import plots
 from tinymeta.view.style import COLOURS, GREY, styled
 
@@ -29,18 +27,8 @@ if TYPE_CHECKING:
 
 TITLES = {"online": "meta-learned weights", "maml": "MAML's weights", "joint": "jointly trained weights"}
 OURS = "meta-learned weights and step sizes"
-RATES = (
-    0.00005,
-    0.0001,
-    0.0002,
-    0.0005,
-    0.001,
-    0.002,
-    0.003,
-    0.005,
-    0.01,
-    0.02,
-)  # what a fixed step size is chosen from
+# What a fixed step size is chosen from.
+RATES = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
 VALIDATION = 100  # streams to choose it on
 CLIP = 10.0  # length of the longest meta-gradient
 SHOWN = (1, 5, 20, 60)  # times in the picture of one stream
@@ -86,65 +74,34 @@ online = tm.meta.OnlineMetaSGD(tm.meta.regression, LARGEST)
 fixed = tm.meta.OnlineMetaSGD(tm.meta.regression)  # for the rivals, whose step size is what is written
 
 
-def learners(config: Config) -> dict[str, tuple[Any, Any]]:
-    """What is trained: each stage's objective and family of tasks."""
-    curves, rule = tm.tasks.Sinusoids(config.shots, 10), tm.optim.SGD(0.01)
-    return {
-        "online": (online, streams(config, config.times)),
-        "maml": (tm.meta.MAML(tm.meta.regression, rule=rule), curves),
-        "joint": (tm.meta.Joint(tm.meta.regression, rule=rule), curves),
-    }
-
-
-def start(config: Config, run: Run, name: str) -> Any:
-    theta = network(np.random.default_rng([run.seed, 1]))
-    return with_rate(theta, config.alpha) if name == "online" else theta
+def start(run: Run) -> tm.nn.MLP:
+    """The random weights that all methods begin with."""
+    return network(np.random.default_rng([run.seed, 1]))
 
 
 def with_rate(theta: Any, rate: float) -> StartAndPace:
     return StartAndPace(theta, tm.tree.full_like(theta, np.log(rate)))
 
 
-def outer_rule(config: Config, name: str, theta: Any) -> tm.optim.Optimizer:
-    """Adam on gradients of at most a length: now and then a stream diverges."""
-    lr: Any = config.outer_lr
-    if name == "online":
-        lr = StartAndPace(*(tm.tree.full_like(theta, lr) for lr in (lr, 10 * lr)))
-    return tm.optim.Clipped(tm.optim.Adam(lr), partial(tm.optim.clip_by_global_norm, limit=CLIP))
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    theta, curves, lr = start(run), tm.tasks.Sinusoids(config.shots, 10), config.outer_lr
+    rule, rates = tm.optim.SGD(0.01), StartAndPace(*(tm.tree.full_like(theta, rate) for rate in (lr, 10 * lr)))
+    for name, objective, phi, family, rate in (
+        ("online", online, with_rate(theta, config.alpha), streams(config, config.times), rates),
+        ("maml", tm.meta.MAML(tm.meta.regression, rule=rule), theta, curves, lr),
+        ("joint", tm.meta.Joint(tm.meta.regression, rule=rule), theta, curves, lr),
+    ):
+        # Now and then a stream diverges: Adam on gradients of at most a length.
+        outer = tm.optim.Clipped(tm.optim.Adam(rate), partial(tm.optim.clip_by_global_norm, limit=CLIP))
+        yield name, Stage.of(config, run, objective, phi, family, outer)
 
 
-def train(config: Config, run: Run) -> Result:
-    found = {}
-    theta = start(config, run, "random")
-    for name, (objective, family) in learners(config).items():
-        found[name] = tm.meta.fit(
-            objective,
-            start(config, run, name),
-            family,
-            optimizer=outer_rule(config, name, theta),
-            iterations=config.iterations,
-            meta_batch=config.meta_batch,
-            seed=run.seed,
-            run=run.stage(name),
-            compiled=True,
-        )
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss in training, each its own")
-    return measure(config, run, found)
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    load: Any = lambda name: tm.meta.trained(run.stage(name).checkpoint, start(config, run, name))
-    return measure(config, run, {name: load(name) for name in learners(config)})
-
-
-def measure(config: Config, run: Run, found: dict[str, Any]) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     methods = {OURS: found["online"]}
     weights = {TITLES[name]: phi.theta if name == "online" else phi for name, phi in found.items()}
-    weights["random weights"] = start(config, run, "random")
-    chosen = {}
-    for name, theta in weights.items():
-        chosen[name] = tuned(config, run, theta)
-        methods[f"{name}, step size {chosen[name]}"] = with_rate(theta, chosen[name])
+    for name, theta in {**weights, "random weights": start(run)}.items():
+        rate = tuned(config, run, theta)
+        methods[f"{name}, step size {rate}"] = with_rate(theta, rate)
     test = streams(config, config.test_times).sample(run.rng("test"), config.tasks)
     losses = {name: (online if name == OURS else fixed).losses(phi, test) for name, phi in methods.items()}
     half, trained_for = config.test_times // 2, min(config.times, config.test_times)
@@ -177,8 +134,7 @@ def tuned(config: Config, run: Run, theta: Any) -> float:
     """The step size that makes the smallest sum of losses on validation streams."""
     validation = streams(config, config.test_times).sample(run.rng("validation"), min(config.tasks, VALIDATION))
     with np.errstate(all="ignore"):  # too large a step size diverges, and is not chosen
-        score = {rate: float(fixed.losses(with_rate(theta, rate), validation).mean()) for rate in RATES}
-    return min(RATES, key=lambda rate: score[rate] if np.isfinite(score[rate]) else np.inf)
+        return best({r: fixed.losses(with_rate(theta, r), validation).mean() for r in RATES}, least=True)
 
 
 @styled
@@ -215,4 +171,11 @@ def draw_one_stream(config: Config, run: Run, methods: dict[str, StartAndPace]) 
     run.draw("tracking.png", plots.functions, x[:, 0], views, looks, title="One stream, as it drifts", **how)
 
 
-recipe = Recipe("stream", "first weights and step sizes that follow a drifting stream", Config, train, evaluate)
+recipe = Recipe.trained(
+    "stream",
+    "first weights and step sizes that follow a drifting stream",
+    Config,
+    stages,
+    measure,
+    curves("Loss in training, each its own"),
+)

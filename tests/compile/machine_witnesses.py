@@ -22,7 +22,7 @@ from tests.compile.test_instructions import Memory
 from tinymeta.compile.place import instructions, layout
 from tinymeta.compile.program.operations import Constant, Contract, Copy, Input, Operation, Reduce, Ufunc
 from tinymeta.compile.program.program import Builder, Program
-from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
 
@@ -75,6 +75,36 @@ def a_block_that_ends_early() -> None:
 
 def random_programs() -> None:
     drawn(Machine)
+
+
+def sums_of_parts() -> None:
+    """Numbers for parts of an array, added up as the gradients of its slices are: in each task, and all in one go."""
+    whole, rows = (None, None, None), (None, None, None)
+    columns: list[Any] = [(0, 2, None), (2, 4, None), (1, 3, 1), (None, None, -2), 3]
+    for tasks in (1, 6):
+        b = Builder()
+        x = b.input(0, (tasks, 3, 2), FLOAT)
+        y = b.input(1, (tasks, 3, 4), FLOAT)
+        parts = []
+        for k, column in enumerate(columns):
+            held = b.add(Ufunc("multiply"), x, b.constant(np.full((1, 1, 1), k + 2.0)))
+            held = b.add(Slice((whole, rows, 0)), held) if column == 3 else held
+            parts.append(b.add(Scatter((tasks, 3, 4), (Slice((whole, rows, column)),)), held))
+        between = b.add(Ufunc("square"), b.add(Ufunc("square"), y))  # takes the room of what is past
+        total = b.add(Ufunc("add"), parts[0], between)
+        for part in parts[1:]:
+            total = b.add(Ufunc("add"), part, total)
+        itself = b.add(Ufunc("negative"), y)
+        flipped = b.add(Slice((whole, rows, (None, None, -1))), itself)
+        flipped = b.add(Scatter((tasks, 3, 4), (Slice((whole, rows, whole)),)), flipped)
+        lone = [b.add(Scatter((tasks, 3, 5), (Slice((whole, rows, (k, k + 2, None))),)), x) for k in (1, 2)]
+        both = b.add(Ufunc("square"), b.add(Ufunc("add"), itself, flipped))
+        results = [total, both, b.add(Ufunc("add"), *lone)]
+        program = b.finished(results)
+        rng = np.random.default_rng(0)
+        arguments = [rng.integers(-9, 9, shape).astype(float) for shape in ((tasks, 3, 2), (tasks, 3, 4))]
+        for found, expected in zip(Machine(program)(arguments), one_by_one(program, arguments), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def random_reductions() -> None:

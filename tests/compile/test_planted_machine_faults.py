@@ -31,6 +31,7 @@ from tests.compile.machine_witnesses import (
     read_after_it_could_be_overwritten,
     replayed_programs,
     results_that_are_held,
+    sums_of_parts,
     values_between_loops,
 )
 from tests.compile.test_instructions import Memory
@@ -50,7 +51,7 @@ FAULTS = {
         instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True", minus_signs
     ),
     "room: a block's place is given back after its first reader": Fault(
-        Block, "__init__", "max(whole.readers[i], default=i)", "min(whole.readers[i], default=i)",
+        Block, "__init__", "max((self.joined", "min((self.joined",
         read_after_it_could_be_overwritten,
     ),
     "room: a place between loops is given back too early": Fault(
@@ -88,10 +89,18 @@ FAULTS = {
     ),
     "reduction: begins anywhere": Fault(Block, "_write", "if not self._sums(i):", "if False:", random_reductions),
     "reduction: a maximum begins with zero": Fault(Block, "_begun", 'op.name == "add"', "True", random_reductions),
-    "scatter: nothing is cleared": Fault(Block, "_scattered", "if not op.covers(", "if False and not op.covers(",
-        random_scatters),
+    "scatter: nothing is cleared": Fault(
+        Block, "_scattered", "if not onto and not op.covers(", "if False and not op.covers(", random_scatters
+    ),
+    "sum in place: both operands are added to nothing": Fault(Block, "_joined", "both[-1:]", "both", sums_of_parts),
+    "sum in place: written over a part that is added": Fault(
+        Block, "_may_join", "and self.roots[self.nodes[x].inputs[0]] != self.roots[other]", "", sums_of_parts
+    ),
+    "sum in place: without the other operand": Fault(
+        Block, "_write", "[] if before == out else", "[] if True else", sums_of_parts
+    ),
     "scatter: windows that overlap are copied": Fault(
-        Block, "_scattered", "if not op.overlaps:", "if True:", random_scatters
+        Block, "_scattered", "if not onto and not op.overlaps:", "if True:", random_scatters
     ),
     "sums: the second core's part is not added": Fault(
         Block, "_sum", "step.rest += ", "_ = ", a_sum_over_the_tasks

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinymeta.compile.place import instructions
 from tinymeta.compile.place.copies import OUT, SLOW, Matrices, moves
 from tinymeta.compile.place.layout import PARTIAL, SCRATCH, ZERO, Layout, Unplaceable, packed, seen, seen_through
 from tinymeta.compile.place.scratch import Room
 from tinymeta.compile.program.operations import Contract, Copy, Reduce, Scale, Shape, Ufunc, Where
-from tinymeta.compile.program.views import Gather, Scatter
+from tinymeta.compile.program.views import Gather, Scatter, Slice
 
 if TYPE_CHECKING:
     from tinymeta.compile.place.assemble import Assembler, Step
@@ -28,14 +28,36 @@ class Block:
         self.local: dict[int, Layout] = {}
         self.taken: dict[int, tuple[int, int]] = {}  # node → its place in the room
         self.partial = 0
+        self.joined = self._joined()
         self.ends: dict[int, list[int]] = defaultdict(list)
         for i in self.loop.nodes:
             if i not in whole.layouts:
-                self.ends[max(whole.readers[i], default=i)].append(i)
+                self.ends[max((self.joined.get(x, x) for x in whole.readers[i]), default=i)].append(i)
+
+    def _joined(self) -> dict[int, int]:
+        """Which sums take the numbers of a `Scatter` that nothing else reads straight into their places, so that the
+        zeros around them are neither written nor added: scatter → sum."""
+        found: dict[int, int] = {}
+        for i in self.loop.nodes if self.loop.kind != "tiles" else ():
+            op, inputs = self.nodes[i].op, self.nodes[i].inputs
+            if isinstance(op, Ufunc) and op.name == "add":
+                both = [x for x, other in (inputs, inputs[::-1]) if self._may_join(x, other, i)]
+                found |= dict.fromkeys(both[-1:], i)
+        return found
+
+    def _may_join(self, x: int, other: int, i: int) -> bool:
+        """Whether sum i may write over `other`, adding in places what `x` holds there."""
+        op, shapes = self.nodes[x].op, {self.nodes[k].shape for k in (x, other, i)}
+        if not isinstance(op, Scatter) or op.overlaps or not all(isinstance(view, Slice) for view in op.views):
+            return False
+        alone = self.whole.readers[x] == [i] and x not in self.whole.layouts
+        return alone and len(shapes) == 1 and self.roots[self.nodes[x].inputs[0]] != self.roots[other]
 
     def write(self, step: Step) -> None:
         """All instructions of the loop."""
         for i in self.loop.nodes:
+            if i in self.joined:
+                continue
             node = self.nodes[i]
             step.work += self.program.cost(node)[0] + node.size
             out = self._sum(step, i) if self._sums(i) else self._place(i)
@@ -48,6 +70,12 @@ class Block:
     def _write(self, step: Step, i: int, out: Layout) -> None:
         node = self.nodes[i]
         op, dtype = node.op, node.dtype
+        for x, other in (node.inputs, node.inputs[::-1]) if len(node.inputs) == 2 else ():
+            if self.joined.get(x) == i:
+                before = self._operand(other)
+                step.body += [] if before == out else self._copied(i, before, out)
+                step.body += self._scattered(x, out, onto=True)
+                return
         given = [self._operand(x) for x in node.inputs]
         if isinstance(op, Contract):
             self._product(step, op, i, given, out)
@@ -63,7 +91,7 @@ class Block:
                 raise Unplaceable(f"{op} reads an array that it can't see without a copy")
             step.body += instructions.copy(dtype, view, out, self._shape(i), self._axis(i), self.size)
         elif isinstance(op, Scatter):
-            step.body += self._scattered(op, i, given[0], out)
+            step.body += self._scattered(i, out)
         elif isinstance(op, Copy):
             step.body += instructions.copy(dtype, given[0], out, self._shape(i), self._axis(i), self.size)
         else:
@@ -81,17 +109,19 @@ class Block:
             start = x._replace(strides=kept)
         return instructions.copy(node.dtype, start, out, node.shape, self._axis(i), self.size)
 
-    def _scattered(self, op: Scatter, i: int, x: Layout, out: Layout) -> list[int]:
-        """Zeros, and x added to them. Within one run of the innermost loop no two elements of x have one place."""
+    def _scattered(self, i: int, out: Layout, onto: bool = False) -> list[int]:
+        """Zeros (or what is there), and x added to them. Within one run of the innermost loop no two elements of x have
+        one place."""
         node, given = self.nodes[i], self.nodes[i].inputs[0]
+        op: Any = node.op
+        x, shape, tasks = self._operand(given), self.nodes[given].shape, self._axis(given)
         zero, code = Layout(ZERO, 0, 0, (0,) * len(node.shape)), []
-        if not op.covers(self.nodes[given].shape):
-            code = instructions.copy(node.dtype, zero, out, node.shape, self._axis(i), self.size)
+        if not onto and not op.covers(shape):
+            code = self._copied(i, zero, out)
         view = seen_through(op.views, out, op.to)
         if view is None:
             raise Unplaceable(f"{op} writes an array that it can't see without a copy")
-        shape, tasks = self.nodes[given].shape, self._axis(given)
-        if not op.overlaps:
+        if not onto and not op.overlaps:
             return code + instructions.copy(node.dtype, x, view, shape, tasks, self.size)
         add, dtypes = Ufunc("add"), [node.dtype] * 3
         return code + instructions.elementwise(add, dtypes, [view, x], view, shape, tasks, self.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -22,13 +23,14 @@ from tinymeta.engine.errors import UserError
 SMALL = workload("sine-2-1-4")
 SPEED = 1e12  # operations per second
 OURS = ("tinymeta compiled", "tinymeta eager")
+NOBODY = "a framework of which the worker knows nothing"
 
 
 class Seen(NamedTuple):
-    """A contest of ours on a small workload, on a machine of `SPEED`."""
+    """A contest of ours, and of one who can't run, on a small workload and a machine of `SPEED`."""
 
     rows: list[dict[str, str]]
-    asked: list[str]  # of workers, in order
+    asked: list[str]  # of workers, in order: who, and for what
     ended: list[bool]  # for every worker that was there before the race, whether it was gone when the race began
     workers: list[Any]
 
@@ -48,7 +50,7 @@ def seen() -> Seen:
         return process
 
     def noted(self: Contender, request: str) -> Any:
-        asked.append(request.split()[0])
+        asked.append(f"{self.name}: {request.split()[0]}")
         return ask(self, request)
 
     def begun(*args: Any) -> Any:
@@ -58,7 +60,8 @@ def seen() -> Seen:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", started)
         patch.setattr(contender, "SECONDS", 0.0)  # one step is a turn
-        patch.setattr(contest, "CONTENDERS", OURS)
+        patch.setitem(contender.CONTENDERS, NOBODY, "tinymeta")  # the module that its worker needs is there
+        patch.setattr(contest, "CONTENDERS", (*OURS, NOBODY))
         patch.setattr(contest, "race", begun)
         patch.setattr(Contender, "ask", noted)
         rows += [dict(zip(contest.COLUMNS, row, strict=True)) for row in contest.measure(SMALL, None, 1, 1, SPEED)]
@@ -66,8 +69,17 @@ def seen() -> Seen:
 
 
 def test_checks_have_ended_before_a_process_that_times_starts(seen: Seen) -> None:
-    assert seen.ended == [True, True] and len(seen.workers) == 4
-    assert seen.asked == ["check", "program", "check", *["time"] * 4]
+    assert seen.ended == [True, True, True] and len(seen.workers) == 5
+    compiled, eager = OURS
+    assert seen.asked[:4] == [f"{compiled}: check", f"{compiled}: program", f"{eager}: check", f"{NOBODY}: check"]
+
+
+def test_turns_are_taken_one_contender_after_the_other(seen: Seen) -> None:
+    assert seen.asked[4:] == [f"{name}: time" for name in OURS] * 2  # the first turn is not counted
+
+
+def test_who_cannot_run_it_has_a_row_that_says_so(seen: Seen) -> None:
+    assert list(seen.rows[-1].values()) == [SMALL.name, NOBODY, "can't run it", *[""] * 6]
 
 
 def test_no_process_is_left(seen: Seen) -> None:
@@ -75,9 +87,13 @@ def test_no_process_is_left(seen: Seen) -> None:
 
 
 def test_every_contender_agrees_and_is_measured(seen: Seen) -> None:
-    assert [row["contender"] for row in seen.rows] == [*OURS]
-    for row in seen.rows:
+    rows = seen.rows[:-1]
+    assert [row["contender"] for row in rows] == [*OURS]
+    for row in rows:
         assert float(row["gradient differs by"]) < 1e-12 and float(row["peak, MB"]) > 0
+        ratio = float(row["ms"]) / float(rows[0]["ms"])  # of numbers with three digits, to two after the point
+        assert float(row["ratio to ours"]) == pytest.approx(ratio, rel=0.01, abs=0.005)
+    assert [len(row["checked, and not"].split(", ")) for row in rows] == [2, 1]  # only the compiled one checks itself
 
 
 def test_all_contenders_are_judged_by_the_operations_of_our_program(seen: Seen) -> None:
@@ -85,38 +101,9 @@ def test_all_contenders_are_judged_by_the_operations_of_our_program(seen: Seen) 
     step, arguments = prepared(SMALL, backend("tinymeta compiled", threads.count), np.float32)
     step(*arguments)
     flops = step.programs()[0][1].flops()
-    for row in seen.rows:
+    for row in seen.rows[:-1]:
         share, seconds = float(row["share of peak"].removesuffix("%")) / 100, float(row["ms"]) / 1e3
         assert share * seconds * SPEED == pytest.approx(flops, rel=0.05 + 0.005)
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Workers without a process, of which only the compiled one can be timed; who was asked for the time."""
-    timed: list[str] = []
-
-    def ask(self: Contender, request: str) -> dict[str, float] | None:
-        word, _, detail = request.partition(" ")
-        if word == "check":
-            np.save(detail, np.ones(3))
-        elif word == "time":
-            timed.append(self.name)
-            if "eager" in self.name:
-                self.trouble = "can't run it"
-                return None
-        return {"flops": 1e9, "checked": 0.25, "unchecked": 0.2, "median": 0.1, "first": 1.0, "peak": 100.0}
-
-    monkeypatch.setattr(Contender, "start", lambda self: None)
-    monkeypatch.setattr(Contender, "ask", ask)
-    monkeypatch.setattr(contest, "CONTENDERS", OURS)
-    return timed
-
-
-def test_who_cannot_run_it_has_a_row_that_says_so(answers: list[str]) -> None:
-    rows = contest.measure(SMALL, None, 1, 2, 1e11)
-    assert rows[0] == [SMALL.name, "tinymeta compiled", "100", "1.00", "1.00", "0.250, 0.200", "100", "10%", "0e+00"]
-    assert rows[1] == [SMALL.name, "tinymeta eager", "can't run it", "", "", "", "", "", ""]
-    assert answers == [*OURS, "tinymeta compiled", "tinymeta compiled"]
 
 
 def test_who_does_not_answer_is_ended_and_out_of_the_contest() -> None:
@@ -129,13 +116,6 @@ def test_who_does_not_answer_is_ended_and_out_of_the_contest() -> None:
         assert silent.trouble == trouble and contender.race([silent], 1) == []
         silent.close()
         assert process is not None and process.poll() is not None
-
-
-def test_turns_are_taken_one_contender_after_the_other(answers: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[str] = []
-    monkeypatch.setattr(Contender, "turn", lambda self, seconds: not order.append(self.name))
-    contender.race(contender.present(SMALL, None, 1, OURS), 2)
-    assert order == [*OURS] * 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't tell its own memory from its parent's")
@@ -166,15 +146,19 @@ def test_the_share_is_operations_by_time_by_peak(flops: float, seconds: float, s
 def test_the_peak_and_the_table_are_printed_and_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(peak, "measured", lambda threads: 123.4e9)
-    monkeypatch.setattr(contest, "measure", lambda *_: [[*"abcdefghi"]])
+    monkeypatch.setattr(contender, "SECONDS", 0.0)
+    monkeypatch.setattr(contest, "CONTENDERS", dict.fromkeys(OURS, "tinymeta"))
+    monkeypatch.setitem(contest.WORKLOADS, SMALL.name, SMALL)
     file = tmp_path / "table.md"
-    said = "Measured peak: 123 GFLOP/s (float32, 3 threads)."
-    contest.bench(ArgumentParser(), ["W1", "--threads", "3", "--markdown", str(file)])
-    assert capsys.readouterr().out.startswith(f"{said}\nworkload ")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    assert lines[:2] == [said, ""] and lines[2].endswith("| share of peak | gradient differs by |")
-    assert lines[3:] == ["|---" * 9 + "|", "| a | b | c | d | e | f | g | h | i |"]
+    contest.bench(ArgumentParser(), [SMALL.name, "--threads", "1", "--rounds", "1", "--markdown", str(file)])
+    said, *printed = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"Measured peak: [\d.e+]+ GFLOP/s \(float32, 1 threads\)\.", said)
+    first, blank, head, rule, *rows = file.read_text(encoding="utf-8").splitlines()
+    assert (first, blank, rule) == (said, "", "|---" * len(contest.COLUMNS) + "|")
+    cells = [row.strip("| ").split(" | ") for row in (head, *rows)]
+    assert cells[0] == list(contest.COLUMNS) and [row[:2] for row in cells[1:]] == [[SMALL.name, name] for name in OURS]
+    for line, row in zip(printed, cells, strict=True):
+        assert line.split() == " ".join(row).split()
 
 
 def test_help_names_every_workload_contender_and_column(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,9 +172,12 @@ def test_help_names_every_workload_contender_and_column(capsys: pytest.CaptureFi
 def test_micro_rows_fill_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     from tinymeta.bench import micro
 
-    done = subprocess.CompletedProcess([], 0, stdout="1e-6")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
-    assert [len(row) for row in micro.micro("python")] == [len(contest.COLUMNS)] * 2
+    short = micro.PROGRAM.replace("REPEATS, CHAIN = 40, 50", "REPEATS, CHAIN = 1, 2")
+    assert short != micro.PROGRAM
+    monkeypatch.setattr(micro, "PROGRAM", short)
+    (row,) = micro.micro(None)
+    assert len(row) == len(contest.COLUMNS) and row[:2] == ["micro", "tinymeta eager"]
+    assert float(row[2]) > 0 and row[3] == "1.00"
 
 
 def test_the_measured_peak_is_a_speed() -> None:

@@ -1,25 +1,5 @@
-"""`tinymeta` as a function in an empty folder, with the toy recipe in the table."""
+"""`tinymeta` as a function in an empty folder."""
 
-from __future__ import annotations
+from tests.recipes.conftest import tinymeta
 
-from pathlib import Path
-
-import pytest
-import toy_recipe
-from toy_console import Command, Outcome
-
-from tinymeta import recipes
-from tinymeta.cli import main
-
-
-@pytest.fixture
-def tinymeta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TINYMETA_DATA", raising=False)
-    monkeypatch.setitem(recipes.RECIPES, "toy", recipes.Entry("toy_recipe", toy_recipe.IDEA))
-
-    def command(*arguments: str) -> Outcome:
-        status = main(arguments)
-        return Outcome(status, *capsys.readouterr())
-
-    return command
+__all__ = ["tinymeta"]

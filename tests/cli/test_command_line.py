@@ -11,15 +11,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import toy_recipe
-from toy_console import Command
 
+from tests.recipes import toy_recipe
+from tests.recipes.toy_console import Command
 from tinymeta import cli, recipes
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "kernels")))}
-TOY = (sys.executable, str(HERE / "toy_recipe.py"))
+TOY = (sys.executable, "-m", "tests.recipes.toy_recipe")
 
 
 def one_sentence(text: str) -> bool:

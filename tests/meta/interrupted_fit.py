@@ -1,4 +1,4 @@
-"""A training that can be killed: `python interrupted_fit.py CHECKPOINT ITERATIONS`, which saves in every iteration."""
+"""A training that can be killed: `python -m tests.meta.interrupted_fit FILE ITERATIONS` saves in every iteration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import learners
-
 import tinymeta as tm
+from tests.meta import learners
 
 
 class Bar:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import episodes, flat, network
 
 import tinymeta as tm
+from tests.meta.learners import episodes, flat, network
 from tinymeta.meta import classification
 
 SGD = tm.optim.SGD

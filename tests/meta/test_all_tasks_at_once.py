@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import LEARNERS, Blobs, episodes, flat, objective, start
 
 import tinymeta as tm
+from tests.meta.learners import LEARNERS, Blobs, episodes, flat, objective, start
 from tinymeta.meta import classification
 
 # Both compute the same numbers, in another order of additions: 1e-13 relative to the largest.

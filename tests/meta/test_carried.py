@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import Blobs, flat, network
 
 import tinymeta as tm
+from tests.meta.learners import Blobs, flat, network
 from tinymeta.meta import classification
 
 ADAM = tm.optim.Adam(0.02, b1=0.0)

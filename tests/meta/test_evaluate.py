@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import LEARNERS, episodes, normalised_network, start
 
 import tinymeta as tm
+from tests.meta.learners import LEARNERS, episodes, normalised_network, start
 
 ACCURACY = tm.meta.transductive(tm.nn.accuracy)
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interrupted_fit import Folder, train
-from learners import LEARNERS, Blobs, flat, start
 
 import tinymeta as tm
+from tests.meta.interrupted_fit import Folder, train
+from tests.meta.learners import LEARNERS, Blobs, flat, start
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 ADAM = tm.optim.Adam(0.01)
 
 
@@ -41,8 +41,8 @@ def test_fit_is_a_loop_of_gradients_and_updates() -> None:
 def test_a_run_killed_by_sigkill_resumes_to_the_same_bits(tmp_path: Path) -> None:
     whole = flat(train(Folder(tmp_path / "whole.npz"), 12))
     checkpoint = tmp_path / "killed.npz"
-    command = [sys.executable, str(HERE / "interrupted_fit.py"), str(checkpoint), "1000000"]
-    path = os.pathsep.join([*sys.path, str(HERE)])
+    command = [sys.executable, "-m", "tests.meta.interrupted_fit", str(checkpoint), "1000000"]
+    path = os.pathsep.join([str(ROOT), *sys.path])
     child = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
     assert child.stdout is not None
     for _ in range(5):  # each line is an iteration that is over

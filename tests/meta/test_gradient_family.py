@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import LEARNERS, episodes, flat, start
 
 import tinymeta as tm
+from tests.meta.learners import LEARNERS, episodes, flat, start
 from tinymeta.meta.learners.mamlpp import step_weights
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 

@@ -6,9 +6,9 @@ import weakref
 from typing import Any
 
 import numpy as np
-from learners import SGD, flat
 
 import tinymeta as tm
+from tests.meta.learners import SGD, flat
 
 
 def spd(rng: np.random.Generator, n: int, low: float = 0.5, high: float = 5.0) -> Any:

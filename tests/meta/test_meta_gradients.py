@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import BIASED, EXACT, episodes, flat, objective, start
 
 import tinymeta as tm
+from tests.meta.learners import BIASED, EXACT, episodes, flat, objective, start
 
 
 def central_differences(f: Any, phi: Any, h: float = 1e-5) -> Any:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import LEARNERS, WAYS, episodes, start
 
 import tinymeta as tm
+from tests.meta.learners import LEARNERS, WAYS, episodes, start
 
 
 def task() -> tm.tasks.Episode:

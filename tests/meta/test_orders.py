@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from learners import EXACT, LEARNERS, episodes, objective, start
 
 import tinymeta as tm
+from tests.meta.learners import EXACT, LEARNERS, episodes, objective, start
 
 
 def highest(learner: Any) -> int:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import Blobs, flat, network
 
 import tinymeta as tm
+from tests.meta.learners import Blobs, flat, network
 from tinymeta.meta import classification
 
 EXPECTED = {"maml": (1.0, -2.0), "first-order": (1.0, -1.0), "reptile": (2.0, -1.0)}

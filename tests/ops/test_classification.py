@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from drawn_arrays import arrays, same, vmap_is_a_loop
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tests.ops.drawn_arrays import arrays, same, vmap_is_a_loop
 
 RNG = np.random.default_rng(8)
 

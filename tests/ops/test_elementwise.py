@@ -5,11 +5,11 @@ import operator
 
 import numpy as np
 import pytest
-from drawn_arrays import arrays, dtypes, same
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tests.ops.drawn_arrays import arrays, dtypes, same
 
 ONE = [
     ("negative", np.negative, -2, 2),

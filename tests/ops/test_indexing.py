@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from drawn_arrays import arrays, same, vmap_is_a_loop
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, basic_indices, integer_array_indices
 
 import tinymeta as tm
+from tests.ops.drawn_arrays import arrays, same, vmap_is_a_loop
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 4, 5))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawn_arrays import same, vmap_is_a_loop
 
 import tinymeta as tm
+from tests.ops.drawn_arrays import same, vmap_is_a_loop
 
 RNG = np.random.default_rng(4)
 A = RNG.normal(size=(2, 3, 3))

@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from drawn_arrays import arrays, dtypes, same, vmap_is_a_loop
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 import tinymeta as tm
+from tests.ops.drawn_arrays import arrays, dtypes, same, vmap_is_a_loop
 
 RNG = np.random.default_rng(0)
 

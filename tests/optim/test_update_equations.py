@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy_rules
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tests.optim import numpy_rules
 
 rates = st.floats(1e-3, 0.5)
 shares = st.floats(0.0, 0.99)

@@ -14,6 +14,7 @@ import tinymeta as tm
 from tinymeta.cli import main
 from tinymeta.recipes import fewshot, omniglot
 from tinymeta.recipes.protocols import PROTOCOLS, PUBLISHED, protocol
+from tinymeta.recipes.run import Run
 from tinymeta.tasks import Episode
 
 BRIEFLY = ["--iterations", "2", "--set", "source=glyphs", "tasks=2", "meta_batch=2", "query=1"]
@@ -39,8 +40,15 @@ def test_an_algorithm_trains_and_is_evaluated(algorithm: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("algorithm", CONVOLUTIONAL)
 def test_the_convolutional_network_trains(algorithm: str, tmp_path: Path) -> None:
-    train_ways = ["train_ways=5"] * (algorithm == "protonet")
-    ran(tmp_path / "run", f"algorithm={algorithm}", "network=conv", *train_ways)
+    """The gradient reaches every array of weights, and the loss is a number."""
+    keys = {"train_ways": 5} if algorithm == "protonet" else {}
+    ran(tmp_path, f"algorithm={algorithm}", "network=conv", *(f"{key}={value}" for key, value in keys.items()))
+    run = Run(tmp_path, "omniglot", quiet=True)
+    before = omniglot.start(omniglot.Config(algorithm=algorithm, network="conv", **keys), run)
+    after = tm.meta.trained(run.checkpoint, before)
+    moved = tm.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
+    assert len(tm.tree.leaves(moved)) > 8 and all(tm.tree.leaves(moved))
+    assert all(np.isfinite(line["loss"]) for line in run.lines()) and len(run.lines()) == 2
 
 
 def test_batch_norm_makes_two_numbers_and_group_norm_one() -> None:

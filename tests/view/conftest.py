@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import Page, started
 
+from tests.view.chromium import Page, started
 from tinymeta.view.trace import Trace
 from tinymeta.view.trace_program import trace_program
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import Page
 
 import tinymeta as tm
+from tests.view.chromium import Page
 from tinymeta.view.trace import Trace
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
-from kernel_case import Case, plain_python
-from kernel_cases import CASES
 from tinymeta_kernels import threads
+
+from tests.kernels.case import Case, plain_python
+from tests.kernels.cases import CASES
 
 every_kernel = pytest.mark.parametrize("name", sorted(CASES))
 

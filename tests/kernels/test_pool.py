@@ -1,12 +1,13 @@
 """Pooling: which entry wins, and where gradients go."""
 
 import hypothesis.strategies as st
-import kernel_cases as cases
 import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
-from kernel_case import Case
+
+from tests.kernels import cases
+from tests.kernels.case import Case
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 inf, nan = np.inf, np.nan

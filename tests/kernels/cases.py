@@ -7,7 +7,8 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import tinymeta_kernels as tk
-from kernel_case import Case, Windows, broadcastable, random, sizes, windows
+
+from tests.kernels.case import Case, Windows, broadcastable, random, sizes, windows
 
 
 def _convolution(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, Windows, dict[str, Any]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import toy_recipe
-from toy_console import Command
 
+from tests.recipes import toy_recipe
+from tests.recipes.toy_console import Command
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import whole, write_text
@@ -130,7 +130,7 @@ def test_resume_refuses_a_run_of_another_recipe(
 ) -> None:
     tinymeta("run", "toy", "--out", "here")
     monkeypatch.setattr(toy_recipe, "recipe", Recipe("other", "", toy_recipe.Config, toy_recipe.train))
-    monkeypatch.setitem(recipes.RECIPES, "other", recipes.Entry("toy_recipe", ""))
+    monkeypatch.setitem(recipes.RECIPES, "other", recipes.Entry("tests.recipes.toy_recipe", ""))
     status, _, err = tinymeta("run", "other", "--out", "here", "--resume")
     assert status == 2 and "here holds a run of recipe toy, not of other" in err
 

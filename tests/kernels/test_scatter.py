@@ -1,12 +1,13 @@
 """scatter_add: the adjoint of taking."""
 
 import hypothesis.strategies as st
-import kernel_cases as cases
 import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
-from kernel_case import Case
+
+from tests.kernels import cases
+from tests.kernels.case import Case
 
 
 @given(case=cases.scatter_add(), seed=st.integers(0, 2**32 - 1))

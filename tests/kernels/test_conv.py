@@ -1,13 +1,14 @@
 """Convolution and its adjoints against the sum that defines them."""
 
 import hypothesis.strategies as st
-import kernel_cases as cases
 import numpy as np
 import pytest
 import tinymeta_kernels as tk
 from hypothesis import given
-from kernel_case import Case, sizes, windows
 from tinymeta_kernels.windows import col2im, im2col
+
+from tests.kernels import cases
+from tests.kernels.case import Case, sizes, windows
 
 
 def convolution_by_definition(x, w, stride, padding, dilation, groups):

@@ -114,5 +114,5 @@ recipe = Recipe("toy", IDEA, Config, train, evaluate)
 if __name__ == "__main__":
     from tinymeta.cli import main
 
-    recipes.RECIPES["toy"] = recipes.Entry("toy_recipe", IDEA)
+    recipes.RECIPES["toy"] = recipes.Entry("tests.recipes.toy_recipe", IDEA)
     sys.exit(main())

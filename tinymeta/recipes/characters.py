@@ -9,7 +9,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.tasks.episode import Array
 from tinymeta.view import plots
-from tinymeta.view.style import GREY, WIDTH, styled
+from tinymeta.view.style import GREY, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,9 +70,7 @@ def surprise(lines: list[str], readings: dict[str, Array]) -> Figure:
         texts,
         rows=names,
         colours="Oranges",
-        low=0,
-        high=1,
-        size=(WIDTH, 0.9 + 0.3 * len(names) + 0.12 * len(lines)),
+        span=(0, 1),
         title="A language not trained on: the darker, the less expected",
         family="monospace",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
+from tinymeta.recipes.comparison import best
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Interval, Result, interval
@@ -112,10 +114,6 @@ def rates(config: Config, rate: float, times: int = 1) -> tm.Tensor:
     return tm.full((config.tasks, times * config.steps), np.log(rate), dtype=np.float32)
 
 
-def sources(run: Run) -> list[str]:
-    return ["glyphs"] + ["omniglot"] * (run.data is not None)
-
-
 def start(config: Config, images: Images) -> Synthetic:
     """The mean image of every class, and one step size for all steps."""
     return Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
@@ -140,23 +138,18 @@ def distil(config: Config, run: Run, images: Images) -> Synthetic:
 
 
 def train(config: Config, run: Run) -> Result:
-    columns = {}
-    for source in sources(run):
-        images = load(config, run, source)
-        phi = distil(config, run.stage(source), images)
-        columns[source] = measure(config, run.stage(source), images, phi)
-        draw(run.stage(source), images, phi)
+    def made(part: Run, images: Images) -> Synthetic:
+        phi = distil(config, part, images)
+        draw(part, images, phi)
+        return phi
+
+    found = report(config, run, made)
     run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on real images after training")
-    return result(config, columns)
+    return found
 
 
 def evaluate(config: Config, run: Run) -> Result:
-    columns = {}
-    for source in sources(run):
-        images = load(config, run, source)
-        phi = tm.meta.trained(run.stage(source).checkpoint, start(config, images))
-        columns[source] = measure(config, run.stage(source), images, phi)
-    return result(config, columns)
+    return report(config, run, lambda part, images: tm.meta.trained(part.checkpoint, start(config, images)))
 
 
 def measure(config: Config, run: Run, images: Images, phi: Synthetic) -> dict[str, Interval]:
@@ -166,21 +159,23 @@ def measure(config: Config, run: Run, images: Images, phi: Synthetic) -> dict[st
     several = np.concatenate([random_images(config, images, rng) for _ in range(MANY)], 1)
     found = {
         "one synthetic image per class": score(config, run, images, phi, LABELS),
-        "one real image per class": best(config, run, images, draws, LABELS),
-        "mean image of each class": best(config, run, images, [images.train.mean(2)], LABELS),
-        f"{MANY} real images per class": best(config, run, images, [several], np.tile(LABELS, MANY)),
+        "one real image per class": tuned(config, run, images, draws, LABELS),
+        "mean image of each class": tuned(config, run, images, [images.train.mean(2)], LABELS),
+        f"{MANY} real images per class": tuned(config, run, images, [several], np.tile(LABELS, MANY)),
     }
     return {name: interval(accuracy, "%") for name, accuracy in found.items()}
 
 
-def best(config: Config, run: Run, images: Images, draws: list[Array], labels: Array) -> Array:
+def tuned(config: Config, run: Run, images: Images, draws: list[Array], labels: Array) -> Array:
     """The test accuracy of training on real examples, the mean over `draws` of them. The step size and number of
     steps are those that are best on all training images, which is more than who has only the examples could do."""
-    options = [rates(config, rate, times) for rate in RATES for times in (1, LONGER)]
     few = replace(config, networks=TRIED)
-    seen = [score(few, run, images, Synthetic(tm.tensor(draws[0]), o), labels, "train").mean() for o in options]
-    chosen = options[int(np.argmax(seen))]
-    found: Array = np.mean([score(config, run, images, Synthetic(tm.tensor(x), chosen), labels) for x in draws], 0)
+    seen = {
+        option: score(few, run, images, Synthetic(draws[0], rates(config, *option)), labels, "train").mean()
+        for option in product(RATES, (1, LONGER))
+    }
+    chosen = rates(config, *best(seen))
+    found: Array = np.mean([score(config, run, images, Synthetic(x, chosen), labels) for x in draws], 0)
     return found
 
 
@@ -217,8 +212,12 @@ def draw(run: Run, images: Images, phi: Synthetic) -> None:
     run.draw(f"images-{run.name}.png", plots.images, rows, rows=["real", "mean", "synthetic"], title=run.name)
 
 
-def result(config: Config, columns: dict[str, dict[str, Interval]]) -> Result:
-    rows = next(iter(columns.values()))
+def report(config: Config, run: Run, learned: Callable[[Run, Images], Synthetic]) -> Result:
+    columns = {}
+    for source in ["glyphs"] + ["omniglot"] * (run.data is not None):
+        images = load(config, run, source)
+        columns[source] = measure(config, run.stage(source), images, learned(run.stage(source), images))
+    rows = columns["glyphs"]
     metrics = {name: {source: column[name] for source, column in columns.items()} for name in rows}
     protocol: dict[str, object] = {
         "sets": f"{config.tasks} sets of {CLASSES} characters, each distilled by itself",

@@ -198,10 +198,7 @@ def draw_similarities(run: Run, cosines: Array) -> None:
         rows=names,
         columns=names,
         colours=(COLOURS[1], "white", COLOURS[0]),
-        low=-reach,
-        high=reach,
-        size=(min(8.0, 1.6 + 0.75 * count), 1.0 + 0.75 * min(count, 9)),
-        square=True,
+        span=(-reach, reach),
         title="Cosines of the tasks' mean gradients",
         fontsize=9.5,
     )

@@ -22,10 +22,7 @@ def cells(
     rows: Sequence[str],
     columns: Sequence[str] = (),
     colours: str | Sequence[str],
-    low: float,
-    high: float,
-    size: tuple[float, float],
-    square: bool = False,
+    span: tuple[float, float],
     title: str = "",
     **font: Any,
 ) -> Figure:
@@ -34,37 +31,36 @@ def cells(
     Parameters
     ----------
     blocks : sequence of array_like, shape (r, c)
-        The numbers, from `low` to `high`; where there is none (NaN) the ground is white.
+        The numbers, of which `span` are the least and the largest; where there is none (NaN) the ground is white.
     texts
         Of every cell of every block.
     rows, columns : sequence of str
-        Names of all rows, block after block, and of the columns.
+        Names of all rows, block after block, and of the columns: with those, cells are squares.
     colours : str or sequence of str
         A colour map of matplotlib's, or the colours to make one of.
-    size : pair of float
-        Width and height in inches.
-    square : bool
-        Cells as high as wide; else they fill the figure.
     font
         How to write the texts.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = colours if isinstance(colours, str) else LinearSegmentedColormap.from_list("cells", list(colours))
-    figure, (axes,) = panels(width=size[0], height=size[1])
+    count, across = len(rows), len(texts[0][0])
+    square = min(WIDTH, 1.6 + 0.75 * across), 1.0 + 0.75 * min(count, 9)  # inches
+    width, height = square if columns else (WIDTH, 0.9 + 0.3 * count + 0.12 * len(blocks))
+    figure, (axes,) = panels(width=width, height=height)
     ticks: list[float] = []
     top = 0.0
     for values, written in zip(blocks, texts):
         ground = np.asarray(values)
-        count, across = ground.shape
-        axes.imshow(ground, cmap=shades, vmin=low, vmax=high, aspect="auto", extent=(0, across, top + count, top))
+        low = top + len(ground)
+        axes.imshow(ground, cmap=shades, vmin=span[0], vmax=span[1], aspect="auto", extent=(0, across, low, top))
         for (row, column), value in np.ndenumerate(ground):
-            ink = "white" if abs(value) > 0.6 * high else INK
+            ink = "white" if abs(value) > 0.6 * span[1] else INK
             at = column + 0.5, top + row + 0.5
             axes.text(*at, written[row][column], ha="center", va="center", color=ink, **font)
-        ticks += [top + row + 0.5 for row in range(count)]
-        top += count + 0.4
-    axes.set(xlim=(0, across), ylim=(top - 0.4, 0), title=title, aspect="equal" if square else "auto")
+        ticks += [top + row + 0.5 for row in range(len(ground))]
+        top = low + 0.4
+    axes.set(xlim=(0, across), ylim=(top - 0.4, 0), title=title, aspect="equal" if columns else "auto")
     axes.set_xticks([column + 0.5 for column in range(len(columns))], columns)
     axes.set_yticks(ticks, rows)
     bare(axes)

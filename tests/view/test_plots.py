@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tinymeta.recipes.report import Interval, interval
 from tinymeta.view import plots
-from tinymeta.view.style import MissingMatplotlib, _apart, save
+from tinymeta.view.style import INK, MissingMatplotlib, _apart, save
 
 pytest.importorskip("matplotlib", reason="figures need the extra `plot`")
 
@@ -92,6 +92,17 @@ def test_five_methods_fill_two_rows_of_panels() -> None:
     assert [axes.axison for axes in figure.axes] == [True] * 5 + [False]
 
 
+def test_each_view_of_a_function_has_its_own_truth_points_and_curves() -> None:
+    x, looks = np.linspace(0, 1, 5), {"ours": {"color": "red"}, "theirs": {"color": "blue"}}
+    views = {"now": (x, ([0.5], [0.5]), {"ours": 2 * x}), "then": (-x, ([0.1], [0.2]), {"ours": x, "theirs": 3 * x})}
+    figure = plots.functions(x, views, looks, names=("truth", "points"))
+    now, then = figure.axes
+    assert [line.get_label() for line in now.lines] == ["truth", "ours", "points"]
+    np.testing.assert_array_equal(then.lines[2].get_ydata(), 3 * x)
+    assert [line.get_color() for line in then.lines[1:3]] == ["red", "blue"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "points", "ours", "theirs"]
+
+
 def test_step_curves_show_means_and_bands() -> None:
     (axes,) = plots.step_curves({"MAML": {0: Interval(20, 1, 9), 5: Interval(90, 2, 9), 1: Interval(80, 2, 9)}}).axes
     assert list(axes.lines[0].get_xdata()) == [0, 1, 5] and list(axes.lines[0].get_ydata()) == [20, 80, 90]
@@ -109,6 +120,20 @@ def test_bars_show_their_numbers_intervals_and_the_published_mark() -> None:
     # s = √8 of two values, so 1.96 · √8 / √2.
     np.testing.assert_allclose(ours[:, 0], [90 - 1.96 * 2, 90 + 1.96 * 2])
     assert len(none) == 0
+
+
+def test_cells_hold_their_texts_in_blocks_with_a_gap_and_are_white_where_there_is_no_number() -> None:
+    blocks, texts = [np.array([[0.0, np.nan]]), np.array([[1.0, 0.5]])], [[["a", ""]], [["b", "c"]]]
+    how = {"rows": ["one", "two"], "colours": ("black", "red"), "span": (0.0, 1.0)}
+    figure = plots.cells(blocks, texts, **how)
+    (axes,) = figure.axes
+    places = {text.get_text(): (text.get_position(), text.get_color()) for text in axes.texts}
+    assert {name: place for name, (place, _) in places.items()} == {
+        "a": (0.5, 0.5), "": (1.5, 0.5), "b": (0.5, 1.9), "c": (1.5, 1.9),
+    }  # fmt: skip
+    assert (places["b"][1], places["c"][1]) == ("white", INK)
+    assert np.ma.getmaskarray(axes.images[0].get_array()).tolist() == [[False, True]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
 
 
 def test_images_lie_row_by_row_with_gaps() -> None:

@@ -75,7 +75,7 @@ def test_a_terminal_without_rich_gets_plain_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("tinymeta.view.terminal.find_spec", lambda name: None)
     run(50)
     err = capsys.readouterr().err
     assert "\x1b" not in err and "maml: 50/50" in err

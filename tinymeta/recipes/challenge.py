@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.errors import UserError
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe
@@ -91,17 +90,11 @@ def redraws(config: Config) -> bool:
     return config.augment in ("strokes", "affine")
 
 
-def source(config: Config, run: Run) -> str:
-    if config.source == "omniglot" and run.data is None:
-        raise UserError("source=omniglot needs the drawings: name their folder with --data or TINYMETA_DATA")
-    return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
-
-
 def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks.FewShotImages]:
     """The distributions of training tasks and of test episodes, both within one alphabet."""
     redraw = Redraw(affine_only=config.augment == "affine") if redraws(config) else None
     with user_mistakes():
-        if source(config, run) == "glyphs":
+        if fewshot.source(config, run) == "glyphs":
             classes = fewshot.invented(alphabets=16, characters=20, hands=10)
             parts = tm.tasks.split(classes, "groups", np.random.default_rng(0), sizes=(10, 0, 6))
             training, test = parts.train, parts.test
@@ -184,7 +177,7 @@ def exams(config: Config, run: Run) -> dict[str, tuple[list[Any], Callable[..., 
 
 
 def measure(config: Config, run: Run, phis: list[Any]) -> Result:
-    where, test = source(config, run), families(config, run)[1]
+    where, test = fewshot.source(config, run), families(config, run)[1]
     views = config.views if redraws(config) else 1
     metrics: dict[str, Any] = {}
     alone: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.errors import UserError
 from tinymeta.recipes.report import Interval, interval
 from tinymeta.recipes.run import Run
 
@@ -17,6 +18,13 @@ CHANNELS = 64
 HIDDEN = [256, 128, 64, 64]  # the fully connected network of Finn et al. (2017, § 5.2)
 IMAGE = (1, 28, 28)
 invented = cache(tm.tasks.glyphs)  # characters for who has no data: the same in training and in testing
+
+
+def source(config: Any, run: Run) -> str:
+    """Where the characters come from: `"omniglot"` or `"glyphs"`, as `config.source` says."""
+    if config.source == "omniglot" and run.data is None:
+        raise UserError("source=omniglot needs the drawings: name their folder with --data or TINYMETA_DATA")
+    return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
 
 
 def mlp(rng: np.random.Generator, outputs: int, *, norm: bool = True) -> tm.nn.MLP:

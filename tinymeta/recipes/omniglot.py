@@ -79,15 +79,9 @@ def settled(config: Config) -> Protocol:
     return replace(plan, **asked)
 
 
-def source(config: Config, run: Run) -> str:
-    if config.source == "omniglot" and run.data is None:
-        raise UserError("source=omniglot needs the drawings: name their folder with --data or TINYMETA_DATA")
-    return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
-
-
 def division(config: Config, run: Run) -> str:
     """The split: generated characters have the random one only."""
-    if source(config, run) == "glyphs":
+    if fewshot.source(config, run) == "glyphs":
         if config.split not in ("auto", "random"):
             raise UserError(f"split={config.split} is one of Omniglot's: generated characters have split=random only")
         return "random"
@@ -98,7 +92,7 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
     """The distributions of training and of test tasks; rotations count as classes in both, as in MAML's code."""
     plan = settled(config)
     with user_mistakes():
-        if source(config, run) == "glyphs":
+        if fewshot.source(config, run) == "glyphs":
             classes = fewshot.invented(alphabets=30, characters=20, hands=20)
             parts = tm.tasks.split(classes, "random", np.random.default_rng(0), sizes=(440, 40, 120))
         else:
@@ -215,7 +209,7 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
             continue
         metrics[name] = fewshot.accuracies(tested, phi, episodes, kind)
         figure = published(config.network, config.algorithm, kind.__name__, config.ways, config.shots)
-        if figure is not None and source(config, run) == "omniglot":
+        if figure is not None and fewshot.source(config, run) == "omniglot":
             figures[name] = {list(metrics[name])[-1]: figure}
     nearest = interval(100 * fewshot.nearest_neighbour(episodes), "%")
     metrics["nearest neighbour in pixels"] = {next(iter(fewshot.columns(tested))): nearest}
@@ -236,7 +230,7 @@ def told(config: Config, run: Run) -> dict[str, object]:
     outer = f"{plan.outer} {plan.outer_lr}, {plan.schedule}"
     conv = f"4 × 3×3×64, {'pooling' if plan.pool else 'stride 2'}, {plan.norm} norm"
     return {
-        "characters": f"{source(config, run)}, {division(config, run)} split, rotations as classes",
+        "characters": f"{fewshot.source(config, run)}, {division(config, run)} split, rotations as classes",
         "task": f"{config.ways}-way {config.shots}-shot, {config.test_query} query image per class",
         "training": "{}-way {}-shot, {} query images per class".format(*training),
         "network": conv if config.network == "conv" else "784-256-128-64-64, batch norm where it has a head",

@@ -45,7 +45,7 @@ def images(config: Config, run: Run) -> tm.tasks.Split:
     """Characters for training, whose labels nobody looks at, and others for validation and test."""
     rng = np.random.default_rng(0)
     with user_mistakes():
-        if source(config, run) == "glyphs":
+        if fewshot.source(config, run) == "glyphs":
             classes = fewshot.invented(alphabets=30, characters=20, hands=20)
             split = tm.tasks.split(classes, "random", rng, sizes=(440, 60, 100))
         else:
@@ -57,10 +57,6 @@ def images(config: Config, run: Run) -> tm.tasks.Split:
 def real(config: Config, classes: tm.tasks.ImageClasses) -> tm.tasks.FewShotImages:
     """The tasks that count, with labels."""
     return tm.tasks.FewShotImages(classes, config.ways, 1, 1, flatten=False)
-
-
-def source(config: Config, run: Run) -> str:
-    return config.source if config.source != "auto" else "omniglot" if run.data else "glyphs"
 
 
 def learner(config: Config) -> tm.meta.ProtoNet:
@@ -141,7 +137,7 @@ def measure(config: Config, run: Run, split: tm.tasks.Split, found: dict[str, An
     accuracies["from scratch"], how = from_scratch(config, run, validation, test)
     accuracies["nearest neighbour in pixels"] = fewshot.nearest_neighbour(test)
     found_out = {name: interval(100 * accuracy, "%") for name, accuracy in accuracies.items()}
-    where, task = source(config, run), f"{config.ways}-way 1-shot"
+    where, task = fewshot.source(config, run), f"{config.ways}-way 1-shot"
     run.draw("accuracy.png", plots.bars, found_out, {"chance": 100 / config.ways}, title=f"{task}, {where}")
     return Result(
         protocol={

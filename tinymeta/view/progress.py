@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, SupportsFloat
 
+from tinymeta.view.terminal import console
+
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as RichProgress
 
 LINES = 10  # plain lines per bar: a run of hours stays readable in a log file
@@ -47,8 +49,8 @@ def progress(total: int, title: str, quiet: bool = False, done: int = 0) -> Iter
     """
     if quiet:
         yield Silence()
-    elif sys.stderr.isatty() and find_spec("rich") is not None:
-        with _live_bar() as live:
+    elif (screen := console(sys.stderr)) is not None:
+        with _live_bar(screen) as live:
             yield Bar(live, total, title, done)
     else:
         yield Lines(total, title, done)
@@ -146,8 +148,7 @@ def _numbers(metrics: dict[str, SupportsFloat]) -> list[str]:
     return [f"{name.replace('_', ' ')} {float(value):.4g}" for name, value in metrics.items()]
 
 
-def _live_bar() -> RichProgress:
-    from rich.console import Console
+def _live_bar(screen: Console) -> RichProgress:
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Live
 
@@ -157,5 +158,5 @@ def _live_bar() -> RichProgress:
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TextColumn("{task.fields[told]}", markup=False, style="dim"),
-        console=Console(stderr=True),
+        console=screen,
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, TextIO
 
+from tinymeta.view.terminal import console
 from tinymeta.view.trace_json import rule
 from tinymeta.view.trace_text import expression, number, origin, style, type_of
 
@@ -162,13 +162,11 @@ class Stepper:
         return [f"  {verb}{self.trace.file(site)}:{site.line}, in {site.function}", *lines]
 
     def _write(self, text: str, style: str = "") -> None:
-        if self._out.isatty() and find_spec("rich") is not None:
-            from rich.console import Console
-            from rich.text import Text
-
-            Console(file=self._out, highlight=False).print(Text(text, style=style))
-        else:
+        screen = console(self._out)
+        if screen is None:
             print(text, file=self._out)
+        else:
+            screen.print(text, style=style, markup=False)
 
 
 def _line(step: Step) -> str:

@@ -7,10 +7,10 @@ rows are plain text, so a log file reads as well as a screen.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+
+from tinymeta.view.terminal import console
 
 _NUMBER = re.compile(r"[-+−<>≤≥~]?(\.?\d|nan|inf)")
 
@@ -51,11 +51,11 @@ class Table:
 
 def show(table: Table) -> None:
     """Print `table` to stdout, with rich if stdout is a terminal and rich is installed."""
-    if not (sys.stdout.isatty() and find_spec("rich") is not None):
+    screen = console()
+    if screen is None:
         print(table.plain())
         return
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -65,7 +65,7 @@ def show(table: Table) -> None:
         rich.add_column(Text(column[0]))
     for row, cells in zip(table.rows, list(zip(*columns))[1:]):
         rich.add_row(*map(Text, cells), style="dim" if row.faint else None)
-    Console().print(rich)
+    screen.print(rich)
 
 
 def _at_sign(cells: Sequence[str]) -> list[str]:

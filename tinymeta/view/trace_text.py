@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from tinymeta.view.terminal import console
 
 if TYPE_CHECKING:
     from tinymeta.view.trace import Trace
@@ -16,15 +16,14 @@ STYLES = ("bold", "blue", "dark_orange3", "green", "magenta")  # by order; the o
 def show(trace: Trace) -> None:
     """Print the listing."""
     lines = listing(trace)
-    if not (sys.stdout.isatty() and find_spec("rich") is not None):
+    screen = console()
+    if screen is None:
         print("\n".join(lines))
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
     for line, step in zip(lines, _shown(trace)):
-        console.print(Text(line, style="dim" if step.kind != "step" else style(step)), soft_wrap=True)
+        screen.print(Text(line, style="dim" if step.kind != "step" else style(step)), soft_wrap=True)
 
 
 def listing(trace: Trace) -> list[str]:

@@ -33,24 +33,18 @@ def bars(
     """
     figure, (axes,) = panels(height=1.15 + 0.42 * len(values))
     published = published or {}
-    names = list(values)
-    mean = np.array([values[name].mean for name in names])
-    half = np.nan_to_num([values[name].half for name in names])
-    sure = half == 0  # a number without an interval, such as chance: no whiskers
-    axes.barh(names, mean, color=COLOURS[0], height=0.62)
-    axes.errorbar(mean, names, xerr=np.where(sure, np.nan, half), fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
-    reach = max([*(mean + half), *published.values()])
-    axes.set_xlim(min(0.0, float((mean - half).min())), 1.12 * reach)
-    for name, value, error in zip(names, mean, half):
-        at = (value + error, name)
-        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-        text = f"{value:.4g}"
-        axes.annotate(text, at, (6, 0), textcoords="offset points", va="center", fontweight="bold", bbox=ground)
-    for name, figure_value in published.items():
-        axes.axvline(figure_value, color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, zorder=0)
-        at_top = (figure_value, 1.0)
+    mean, half = (np.array([getattr(value, part) for value in values.values()]) for part in ("mean", "half"))
+    reach = np.nan_to_num(half)
+    error = np.where(reach == 0, np.nan, half)  # a number without an interval, such as chance: no whiskers
+    whiskers = {"ecolor": INK, "elinewidth": 1.4, "capsize": 3}
+    drawn = axes.barh(list(values), mean, color=COLOURS[0], height=0.62, xerr=error, error_kw=whiskers)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    axes.bar_label(drawn, fmt="{:.4g}", padding=6, fontweight="bold", bbox=ground)
+    axes.set_xlim(min(0.0, float((mean - reach).min())), 1.12 * max([*(mean + reach), *published.values()]))
+    for name, value in published.items():
+        axes.axvline(value, color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, zorder=0)
         axes.annotate(
-            f"{name} {figure_value:.4g}", at_top, (0, 4), xycoords=axes.get_xaxis_transform(),
+            f"{name} {value:.4g}", (value, 1.0), (0, 4), xycoords=axes.get_xaxis_transform(),
             textcoords="offset points", ha="center", color=COLOURS[1], fontsize=9.5,
         )  # fmt: skip
     axes.invert_yaxis()

@@ -23,6 +23,7 @@ from tinymeta.compile.key import frozen, leaves_like, of_leaf, of_structure, say
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.captured import Captured
 from tinymeta.compile.record.recording import NUMBERS, NUMERIC, Recording, dynamic
+from tinymeta.compile.record.results import Kept, returned
 from tinymeta.compile.record.surroundings import Surroundings
 from tinymeta.compile.variants import Form, Variants
 from tinymeta.compile.verify import Broken
@@ -43,6 +44,17 @@ class Variant:
     run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
     runs: str  # what `run` is, and why
     checked: str  # what the check of its first call found
+
+    def is_for(self, arrays: list[Array], leaves: list[Any]) -> bool:
+        """Whether the numbers that Python asked for while recording are these, and objects those that it returns."""
+        recording = self.recording
+        same = all(arrays[k].tobytes() == was for k, was in recording.numbers)
+        return same and all(leaves[k] is x for k, x in recording.holders)
+
+    def is_alike(self, captured: Captured, arrays: list[Array], leaves: list[Any]) -> bool:
+        """Whether the recording is for such a state, be it one of other objects."""
+        kept = any(type(y) is Kept for y in self.recording.others)
+        return not kept and self.captured.signature == captured.signature and self.is_for(arrays, leaves)
 
 
 class Compiled:
@@ -82,7 +94,7 @@ class Compiled:
             kinds.append((x.shape, x.dtype))
             arrays.append(x)
         form = Form(tuple([frozen(x) for x in statics]), key, tuple(kinds))
-        known = self._find(form)
+        known = self._find(form, arrays, leaves)
         if known is None:
             variant, found = self._record(form, statics, structure, leaves, arrays)
         else:
@@ -93,7 +105,7 @@ class Compiled:
                 return self._call(statics, (args, kwargs))
             found = variant.run(arrays)
         fresh = iter(found)
-        results = [Tensor(next(fresh)) if y is None else y for y in variant.recording.others]
+        results = returned(variant.recording.others, fresh, leaves)
         return tree.unflatten(variant.recording.structure, results)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -136,10 +148,10 @@ class Compiled:
             self._latest = structure, key
         return leaves, structure, key
 
-    def _find(self, form: Form) -> tuple[Variant, list[Array]] | None:
+    def _find(self, form: Form, arrays: list[Array], leaves: list[Any]) -> tuple[Variant, list[Array]] | None:
         """The recording for these arguments in the state that everything is in, and the arrays that it reads there."""
         for variant in self._variants.of(form):
-            found = variant.captured.current()
+            found = variant.captured.current() if variant.is_for(arrays, leaves) else None
             if found is not None:
                 return variant, found
         return None
@@ -155,7 +167,7 @@ class Compiled:
             roots += [("", x) for x in (*statics, *leaves) if not isinstance(x, (Tensor, np.ndarray))]
             earlier = self._variants.of(form)
             captured = self._around.captured(roots, [known.captured for known in earlier])
-            alike = [known for known in earlier if known.captured.signature == captured.signature]
+            alike = [known for known in earlier if known.is_alike(captured, arrays, leaves)]
             if alike:  # in other objects, the same state as once before
                 variant = alike[0]
                 variant.captured = captured

@@ -97,10 +97,16 @@ def of_leaf(x: Any) -> Any:
     methods are compiled) is itself, and what its attributes are is for `captured.py` to see."""
     if isinstance(x, (np.ndarray, FunctionType)) or type(x) in (str, *_PLAIN):
         return frozen(x)
+    return Same(x) if holds_numbers(x) else frozen(x)
+
+
+def holds_numbers(x: Any) -> bool:
+    """Whether an object holds Tensors or arrays, however deep."""
     try:
-        return frozen(x, (_OBJECT,))
+        frozen(x, (_OBJECT,))
     except _HoldsNumbers:
-        return Same(x)
+        return True
+    return False
 
 
 _OBJECT = 0  # no object's id: says that the outermost one must hold no numbers

@@ -87,7 +87,9 @@ def _frozen(array: Any) -> bool:
 def _is_array(x: Any) -> bool:
     """Whether x brings a dtype of its own: a Tensor (but no `Number`, which is one in form only), an array, or a
     scalar of NumPy's that is no Python number."""
-    return type(x) is Tensor or (isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, (float, complex)))
+    if isinstance(x, Tensor):
+        return type(x) is Tensor or getattr(type(x), "strong", False)
+    return isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, (float, complex))
 
 
 def _array(value: Any) -> Array:

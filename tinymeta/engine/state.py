@@ -38,6 +38,9 @@ class Watcher:
     def read(self, tensor: Tensor, how: str) -> None:
         """The value of `tensor` is about to leave the record (`how`: "array", "list", "bool", "int", "float")."""
 
+    def shown(self, tensor: Tensor) -> None:
+        """The value of `tensor` becomes text."""
+
 
 class Opened:
     """One run of a `vmap`: hidden axis k of a Tensor belongs to entry k of the `opened` that it was made under."""

@@ -131,7 +131,7 @@ class Tensor(Operators):
     def __format__(self, spec: str) -> str:
         if not spec:
             return repr(self)
-        return np.array2string(self.data, separator=", ", formatter={"all": lambda x: format(x, spec)})
+        return np.array2string(self._show(), separator=", ", formatter={"all": lambda x: format(x, spec)})
 
     def __bool__(self) -> bool:
         return bool(self._read("bool"))
@@ -158,6 +158,12 @@ class Tensor(Operators):
             watcher.read(self, how)
         return self.data  # type: ignore[no-any-return]
 
+    def _show(self) -> Array:
+        """The numbers, for a reader: that is allowed everywhere."""
+        for watcher in state.watchers:
+            watcher.shown(self)
+        return self.data  # type: ignore[no-any-return]
+
     def _brief(self) -> str:
         return f"Tensor(shape={self.shape}, {self.dtype})"
 
@@ -167,5 +173,5 @@ class Tensor(Operators):
         notes += [f"by={self.primitive.__name__}"] if self.primitive else []
         notes += [f"batch={self.data.shape[: self.batch]}"] if self.batch else []
         notes += ["requires_grad"] if self.tracked and not self.primitive else []
-        body = np.array2string(self.data, separator=", ", prefix="tensor(", threshold=50)
+        body = np.array2string(self._show(), separator=", ", prefix="tensor(", threshold=50)
         return f"tensor({', '.join([body, *notes])})"

@@ -11,6 +11,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.select import where
+from tinymeta.ops.shape import astype, broadcast_to
 
 Shape = int | Sequence[int]
 
@@ -25,8 +26,11 @@ def ones(shape: Shape, dtype: Any = None) -> Tensor:
     return Tensor(np.ones(shape, dtype or float))
 
 
-def full(shape: Shape, value: complex, dtype: Any = None) -> Tensor:
-    """All `value`, in the value's own dtype unless `dtype` says otherwise."""
+def full(shape: Shape, value: ArrayLike, dtype: Any = None) -> Tensor:
+    """All `value`, in the value's own dtype unless `dtype` says otherwise; a Tensor has a gradient here."""
+    if isinstance(value, Tensor):
+        value = value if dtype is None else astype(value, dtype)
+        return broadcast_to(value, (shape,) if isinstance(shape, int) else tuple(shape))
     return Tensor(np.full(shape, value, dtype))
 
 
@@ -42,10 +46,10 @@ def ones_like(x: ArrayLike, dtype: Any = None) -> Tensor:
     return Tensor(np.ones(x.shape, dtype or x.dtype))
 
 
-def full_like(x: ArrayLike, value: complex, dtype: Any = None) -> Tensor:
-    """All `value`, in the shape and dtype of `x`: a constant, not a function of `x`."""
+def full_like(x: ArrayLike, value: ArrayLike, dtype: Any = None) -> Tensor:
+    """All `value`, in the shape and dtype of `x`: not a function of `x`."""
     x = as_tensor(x)
-    return Tensor(np.full(x.shape, value, dtype or x.dtype))
+    return full(x.shape, value, dtype or x.dtype)
 
 
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:

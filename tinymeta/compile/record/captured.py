@@ -82,6 +82,10 @@ class Captured:
                 found[place.names[-1]] = None
         return found | {path: x for path, x, read, was in self._contents if read is not object and read() != was}
 
+    def holds(self, x: Any) -> bool:
+        """Whether an object is reached."""
+        return id(x) in self._reached.paths
+
     def names(self, path: str) -> list[str]:
         """All that the container or the object at a path is called."""
         for names in self._reached.paths.values():

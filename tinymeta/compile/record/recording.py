@@ -16,7 +16,8 @@ from tinymeta.compile.key import frozen
 from tinymeta.compile.program import well_formed as verify_program
 from tinymeta.compile.program.operations import Check
 from tinymeta.compile.program.program import Builder, Program
-from tinymeta.compile.record.number import number
+from tinymeta.compile.record.number import Number, number, scalar
+from tinymeta.compile.record.results import Kept, others
 from tinymeta.compile.record.translate import translate
 from tinymeta.compile.verify import checking
 from tinymeta.engine import tree
@@ -37,9 +38,11 @@ class Recording(NamedTuple):
 
     program: Program
     structure: tree.Structure
-    others: list[Any]  # leaves of the results that are no Tensors, as they are; None where a Tensor stands
+    others: list[Any]  # how leaves of the results that are no Tensors come about (`results.py`); None for a Tensor
     followed: bool  # whether it read a Tensor from outside that a differentiation follows
     results: list[Array] | None  # those of this run; None if what it computed with was let go of
+    numbers: tuple[tuple[int, bytes], ...] = ()  # what Python asked for: a recording is for these alone;
+    holders: tuple[tuple[int, Any], ...] = ()  # and for these leaves, where an object that is reached is returned
 
 
 class Recorder(Watcher):
@@ -53,6 +56,8 @@ class Recorder(Watcher):
         self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
         self.followed = False
         self.undecided = False  # whether Python asked for a value that a program doesn't have
+        self.has_shown = False  # whether a value that the program computes became text
+        self.asked = False  # whether Python asked what a number among the arguments is
 
     def take(self, x: Tensor, position: int) -> Tensor:
         """`x` becomes the program's argument number `position`."""
@@ -84,6 +89,10 @@ class Recorder(Watcher):
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
         self.builder.add(Check(check, frozen(static), static), *[self.place(x) for x in inputs], shape=())
 
+    def shown(self, tensor: Tensor) -> None:
+        self.asked |= isinstance(tensor, Number)
+        self.has_shown |= not isinstance(tensor, Number) and tensor.id in self.places
+
     def read(self, tensor: Tensor, how: str) -> None:
         place = self.places.get(tensor.id)
         if place is None or self.builder.nodes[place].value is not None:
@@ -97,43 +106,57 @@ class Recorder(Watcher):
         )
 
 
-def record(f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Sequence[Tensor]) -> Recording:
+def record(
+    f: Callable[[list[Any]], Any],
+    leaves: Sequence[Any],
+    captured: Sequence[Tensor],
+    reached: Callable[[Any], bool],
+) -> Recording:
     """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
 
-    `captured` are Tensors that `f` reaches by itself and that are arguments of the program all the same, the last ones.
+    `captured` are Tensors that `f` reaches by itself and that are arguments of the program all the same, the last ones;
+    `reached` tells whether it reaches an object.
     """
     with np.errstate(all="ignore"):
         recorder = Recorder(lean=True)
         try:
-            return _recorded(f, leaves, captured, recorder)
+            return _recorded(f, leaves, captured, reached, recorder)
         except Exception:
             if recorder.undecided or not recorder.let_go:
                 raise
             # It may be the numbers, of which only the first were there.
-            return _recorded(f, leaves, captured, Recorder(lean=False))
+            return _recorded(f, leaves, captured, reached, Recorder(lean=False))
 
 
 def _recorded(
-    f: Callable[[list[Any]], Any], leaves: Sequence[Any], captured: Sequence[Tensor], recorder: Recorder
+    f: Callable[[list[Any]], Any],
+    leaves: Sequence[Any],
+    captured: Sequence[Tensor],
+    reached: Callable[[Any], bool],
+    recorder: Recorder,
 ) -> Recording:
     given: list[Any] = []
-    position = 0
+    taken: list[Tensor] = []
     for x in leaves:
         fresh = dynamic(x)
-        given.append(x if fresh is None else recorder.take(fresh, position))
-        position += fresh is not None
+        given.append(x if fresh is None else recorder.take(fresh, len(taken)))
+        taken += [fresh] if fresh is not None else []
     for k, x in enumerate(captured):
-        recorder.take(x, position + k)
+        recorder.take(x, len(taken) + k)
     with setting(watchers=(*state.watchers, recorder)):
         results, structure = tree.flatten(f(given))
-    tensors = [Tensor(y) if isinstance(y, (np.ndarray, np.generic)) else y for y in results]
+    arrays = [isinstance(y, (np.ndarray, np.generic)) and y.dtype.kind in NUMERIC for y in results]
+    tensors = [Tensor(y) if array else y for y, array in zip(results, arrays)]
     found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
-    others = [None if isinstance(y, Tensor) else y for y in tensors]
+    rest = others(tensors, leaves, reached, recorder.has_shown)
     program = recorder.builder.finished(found)
     if checking():
         verify_program.recorded(program)
     kept = None if recorder.let_go else [y.data for y in tensors if isinstance(y, Tensor)]
-    return Recording(program, structure, others, recorder.followed, kept)
+    asked = [(k, x.data.tobytes()) for k, x in enumerate(taken) if recorder.asked and isinstance(x, Number)]
+    keeps = any(type(y) is Kept for y in rest)
+    holders = [(k, x) for k, x in enumerate(leaves) if keeps and not isinstance(x, (Tensor, np.ndarray))]
+    return Recording(program, structure, rest, recorder.followed, kept, tuple(asked), tuple(holders))
 
 
 def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -146,8 +169,10 @@ def dynamic(x: Any) -> Tensor | None:
     """A leaf as the Tensor that stands for it while recording; None for a static leaf (a bool, a string, …)."""
     if isinstance(x, Tensor):
         return Tensor(x.data)
-    if isinstance(x, NUMBERS) and not isinstance(x, bool):  # NumPy's float64 is a float, and as weak in eager code
+    if type(x) in NUMBERS:
         return number(x) if np.asarray(x).dtype.kind in "ifc" else None  # larger integers than 2⁶³ are static
-    if isinstance(x, (np.ndarray, np.generic)):
+    if isinstance(x, np.generic) and type(x).__module__ == "numpy":
+        return scalar(x) if x.dtype.kind in NUMERIC else None
+    if isinstance(x, np.ndarray):
         return Tensor(plain(x)) if x.dtype.kind in NUMERIC else None
     return None

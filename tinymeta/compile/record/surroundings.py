@@ -70,7 +70,7 @@ class Surroundings:
     def _watched(self, call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured) -> Recording:
         everywhere = captured.strangers or not DRAWING.isdisjoint(captured.words)
         with watching(captured.generators, everywhere) as draws:
-            recording = record(call, leaves, captured.inputs)
+            recording = record(call, leaves, captured.inputs, captured.holds)
         if draws.certain:
             raise UserError(
                 "the function draws random numbers, and tm.compile records it once, so every call would see the same "
@@ -78,7 +78,7 @@ class Surroundings:
             )
         if draws.possible or captured.iterators or may_move(captured.words, captured.builtins):
             with put_on(captured.functions):
-                other = record(call, leaves, captured.inputs)
+                other = record(call, leaves, captured.inputs, captured.holds)
             if not _alike(recording, other):
                 raise UserError(
                     "the function gives another program when it is recorded once more, so its Python code reads "

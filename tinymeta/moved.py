@@ -25,6 +25,7 @@ _MOVES = {
     ("engine", ""): "compile",
     ("engine", "io"): "files save",
     ("engine", "watch"): "checked trace>recorder",
+    ("testing", "testing"): "batching>transforms compiling>transforms",
     ("meta", "meta.control"): "policy policy_search trpo",
     ("meta", "meta.core"): "adapt carried conjugate evaluate explain fit learner objective",
     ("meta", "recipes"): "trials>comparison",

@@ -10,8 +10,8 @@ import pytest
 
 import tinymeta as tm
 from tinymeta.engine.primitive import Primitive
-from tinymeta.testing.batching import user_function
 from tinymeta.testing.case import random_case
+from tinymeta.testing.transforms import user_function
 
 DTYPES: list[Any] = [bool, "i1", "u1", "i2", "i4", "i8", "u8", "f2", "f4", "f8", np.longdouble, "c8", "c16"]
 PLUMBING = {"part", "unrecorded"}  # without numbers of their own

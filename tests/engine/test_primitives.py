@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 
 import tinymeta as tm
+from tests.engine.drawn_cases import cases
+from tests.engine.planted_faults import Verdict, plant_faults
 from tinymeta.engine.primitive import Primitive
 from tinymeta.testing.case import Case, random_case
 from tinymeta.testing.check import properties
-from tinymeta.testing.faults import Verdict, plant_faults
 from tinymeta.testing.points import kinks_take_one_side
-from tinymeta.testing.strategies import cases
 
 # These two take no numbers of their own: `part` picks an output, `unrecorded` stands for a function. test_several
 # and test_checkpoint are about them.

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinymeta.engine.primitive import Primitive
-from tinymeta.testing.batching import vmap_is_a_loop
 from tinymeta.testing.case import Case, random_case, usual_count
-from tinymeta.testing.compiling import compiled_is_eager
 from tinymeta.testing.gradients import (
     gradients_keep_shape_and_dtype,
     hessian_is_symmetric,
@@ -19,6 +17,7 @@ from tinymeta.testing.gradients import (
     vjp_is_the_jacobian,
 )
 from tinymeta.testing.points import kinks_take_one_side, where_keeps_out_the_other_branch
+from tinymeta.testing.transforms import compiled_is_eager, vmap_is_a_loop
 from tinymeta.testing.values import kernel_is_reference, layout_does_not_matter, nothing_is_written_to
 
 Property = Callable[[Case], None]

@@ -1,4 +1,4 @@
-"""P15: plant faults in a primitive's rule, and see which property notices.
+"""Faults to plant in a primitive's rule, to see whether a test notices.
 
 A test that can't fail proves nothing. Each fault here is one that has been shipped by some engine: a wrong
 factor, a gradient forgotten, a sum over broadcast axes forgotten, a value cut off from the record (right
@@ -9,26 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import add, astype, stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.testing.case import random_case, usual_count
-from tinymeta.testing.check import properties
 
 Entries = list[Tensor | None]
-
-
-class Verdict(NamedTuple):
-    """What became of one planted fault."""
-
-    primitive: str
-    fault: str
-    entry: int  # the input whose gradient is wrong
-    caught: str  # the number of the property that noticed first; "" if none did, "–" if the fault changes nothing
 
 
 class Rule:
@@ -58,36 +47,8 @@ def planted(primitive: type[Primitive], fault: str, entry: int = 0) -> Iterator[
     `entry` says for which input. Put your own tests inside, and see whether they notice.
     """
     rule = Rule(primitive, fault, entry)
-    with _replaced(primitive, "vjp", rule):
+    with replaced(primitive, "vjp", rule):
         yield rule
-
-
-def plant_faults(primitive: type[Primitive], examples: int = 12) -> list[Verdict]:
-    """Plant every fault in every entry of a primitive's rule, and one in its kernel; say which property noticed."""
-    verdicts = []
-    floats = sorted({i for seed in range(2) for i in random_case(primitive, seed).variables})
-    for fault in FAULTS if primitive.vjp is not None else ():
-        for i in floats[:1] if fault in _OF_THE_RULE else floats:
-            with planted(primitive, fault, i) as rule:
-                verdicts.append(Verdict(primitive.__name__, fault, i, _first_to_notice(primitive, examples, rule)))
-    if any(y.dtype.kind == "f" for y in random_case(primitive, 0).values()):
-        with _replaced(primitive, "kernel", _off(primitive.kernel)):
-            verdicts.append(Verdict(primitive.__name__, "kernel × 1.001", 0, _first_to_notice(primitive, examples)))
-    return verdicts
-
-
-def _first_to_notice(primitive: type[Primitive], examples: int, rule: Rule | None = None) -> str:
-    for name, holds in properties(primitive).items():
-        if rule and name == "P1":
-            continue  # it runs the kernel alone
-        for seed in range(max(examples, usual_count(primitive))):
-            try:
-                holds(random_case(primitive, seed))
-            except (AssertionError, ValueError, TypeError, IndexError):  # shapes that no longer fit are noticed too
-                return name
-        if rule and not rule.effective:
-            return "–"
-    return ""
 
 
 def _scaled(rule: Rule, right: Entries, *_: Any) -> Entries:
@@ -130,7 +91,7 @@ def _without_a_term(
     def first(a: Array, b: Array) -> Array:
         return np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)).astype(np.result_type(a, b))
 
-    with _replaced(add, "kernel", first), _replaced(Primitive.registry["subtract"], "kernel", first):
+    with replaced(add, "kernel", first), replaced(Primitive.registry["subtract"], "kernel", first):
         return rule.entries(g, y, inputs, static)
 
 
@@ -162,7 +123,6 @@ FAULTS: dict[str, Callable[..., Entries]] = {
     "arguments swapped": _swapped,
     "float32 constant": _single,
 }
-_OF_THE_RULE = ("a term dropped", "values detached", "arguments swapped")  # not of one entry
 
 
 def _changed(right: Entries, i: int, change: Callable[[Tensor], Tensor]) -> Entries:
@@ -191,18 +151,8 @@ def _leaves(t: Tensor) -> set[int]:
     return found
 
 
-def _off(kernel: Any) -> Callable[..., Any]:
-    def wrong(*arrays: Array, **static: Any) -> Any:
-        y = kernel(*arrays, **static)
-        many = y if isinstance(y, tuple) else (y,)
-        off = tuple(np.asarray(v) * 1.001 if np.asarray(v).dtype.kind == "f" else v for v in many)
-        return off if isinstance(y, tuple) else off[0]
-
-    return wrong
-
-
 @contextmanager
-def _replaced(primitive: type[Primitive], part: str, new: Any) -> Iterator[None]:
+def replaced(primitive: type[Primitive], part: str, new: Any) -> Iterator[None]:
     before = vars(primitive)[part]
     setattr(primitive, part, staticmethod(new))
     try:

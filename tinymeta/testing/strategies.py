@@ -1,11 +1,10 @@
-"""Hypothesis strategies: shapes, arrays in every memory layout, Tensors, trees, and cases for primitives.
+"""Hypothesis strategies: shapes, arrays in every memory layout, Tensors, and trees.
 
 They need hypothesis (`pip install tinymeta[test]`); nothing else in `tinymeta.testing` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,8 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 from tinymeta.engine.convert import tensor
 from tinymeta.engine.domain import Domain, reals
-from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.testing.case import Case, drawn, samples, value
+from tinymeta.testing.case import value
 from tinymeta.testing.values import layouts as _layouts
 
 Shape = tuple[int, ...]
@@ -67,18 +65,3 @@ def trees(leaves: st.SearchStrategy[Any], max_leaves: int = 8) -> st.SearchStrat
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3) | st.tuples(inner, inner),
         max_leaves=max_leaves,
     )
-
-
-def cases(primitive: type[Primitive]) -> st.SearchStrategy[Case]:
-    """Inputs for a primitive: one of its samples, or shapes that broadcast, with values from its domain."""
-    if primitive.samples:
-        return st.builds(
-            lambda sample, seed: drawn(primitive, sample, sample.shapes, seed),
-            st.sampled_from(samples(primitive)),
-            _seeds,
-        )
-
-    def build(found: Sequence[Shape], seed: int) -> Case:
-        return drawn(primitive, None, found, seed)
-
-    return st.builds(build, broadcasting(len(primitive.domain)), _seeds)

@@ -1,4 +1,8 @@
-"""PV: `vmap` is a loop, for the values, for gradients inside it and through it, and nested."""
+"""PV and PC: what a primitive is under `vmap` and `compile`.
+
+`vmap` is a loop, for the values, for gradients inside it and through it, and nested; a compiled function gives what the
+eager one gives, and gives it again for other numbers.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinymeta.compile import compile
 from tinymeta.engine import tree
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import Array, Tensor
@@ -24,7 +29,7 @@ def vmap_is_a_loop(case: Case) -> None:
     if case.batch or case.primitive.hides or not case.arrays:
         return  # the operations that move hidden axes are below `vmap`; P1 to P9 cover them
     rng = case.rng
-    cases = [sibling(case, k) for k in range(SIZE)]
+    cases = [_sibling(case, k) for k in range(SIZE)]
     gs = [one.cotangents(rng) for one in cases]
     for batched in itertools.product((False, True), repeat=len(case.arrays)):
         if any(batched):
@@ -33,7 +38,7 @@ def vmap_is_a_loop(case: Case) -> None:
     _nested(case, cases)
 
 
-def sibling(case: Case, k: int) -> Case:
+def _sibling(case: Case, k: int) -> Case:
     """Another case of the same shapes and static arguments."""
     other = drawn(case.primitive, None, [x.shape for x in case.arrays], case.seed + k)
     return Case(case.primitive, other.arrays, case.static, case.batch, case.seed + k)
@@ -51,7 +56,7 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
     g = [np.stack(column) for column in zip(*gs)]
 
     def pulled(arrays: Sequence[Any], cotangent: Sequence[Any]) -> tuple[Any, ...]:
-        return vjp(only_floats(f, arrays, variables), *[arrays[i] for i in variables])[1](list(cotangent))
+        return vjp(_only_floats(f, arrays, variables), *[arrays[i] for i in variables])[1](list(cotangent))
 
     def second(arrays: Sequence[Any], cotangent: Sequence[Any]) -> tuple[Any, ...]:
         def first(*xs: Any) -> Any:
@@ -67,7 +72,7 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
     _agree(mapped, _stack(twice), f"{what}, second order inside")
 
     outside = vjp(
-        only_floats(lambda *xs: vmap(f, in_axes=axes)(*xs), stacked, variables), *[stacked[i] for i in variables]
+        _only_floats(lambda *xs: vmap(f, in_axes=axes)(*xs), stacked, variables), *[stacked[i] for i in variables]
     )[1](g)
     for j, i in enumerate(variables):
         column = [row[j].numpy() for row in inside]
@@ -88,6 +93,32 @@ def _nested(case: Case, cases: Sequence[Case]) -> None:
     _agree(both, _stack(rows), f"{case}: vmap of vmap")
 
 
+def compiled_is_eager(case: Case) -> None:
+    """PC: values, gradients and the mapped primitive, compiled, agree with eager execution to the rounding of sums.
+
+    The second call replays, on other numbers, what the first recorded.
+    """
+    if case.batch or case.primitive.hides or not case.arrays:
+        return  # the operations that move hidden axes are below the functions that a user compiles
+    f = user_function(case)
+    functions: dict[str, Callable[..., Any]] = {"values": f, "mapped": lambda *xs: vmap(f)(*[x[None] for x in xs])}
+    if case.primitive.vjp is not None and case.variables and case.cotangents(case.rng):
+
+        def gradients(*xs: Any) -> Any:
+            ys, pullback = vjp(_only_floats(f, xs, case.variables), *[xs[i] for i in case.variables])
+            return pullback([y * 0.0 + 1.5 for y in ys])
+
+        functions["gradients"] = gradients
+    for name, eager in functions.items():
+        compiled = compile(eager)
+        for one in (case, _sibling(case, 1)):
+            found, expected = compiled(*one.arrays), eager(*one.arrays)
+            for a, b in zip(tree.leaves(found), tree.leaves(expected), strict=True):
+                if np.asarray(a).dtype != np.asarray(b).dtype:
+                    raise AssertionError(f"{one}: {name}, compiled: dtype {a.dtype}, and {b.dtype} when it is not")
+            _agree(found, expected, f"{one}: {name}, compiled")
+
+
 def user_function(case: Case) -> Callable[..., Any]:
     """The primitive as its users call it: arrays or Tensors in, a list of Tensors out."""
 
@@ -99,7 +130,7 @@ def user_function(case: Case) -> Callable[..., Any]:
     return f
 
 
-def only_floats(f: Callable[..., Any], arrays: Sequence[Any], variables: Sequence[int]) -> Callable[..., Any]:
+def _only_floats(f: Callable[..., Any], arrays: Sequence[Any], variables: Sequence[int]) -> Callable[..., Any]:
     """`f` as a function of its floating-point inputs, with only its floating-point outputs."""
     return lambda *xs: [y for y in f(*_with(arrays, variables, xs)) if y.dtype.kind == "f"]
 
@@ -124,7 +155,7 @@ def _stack(results: Sequence[Any]) -> Any:
 
 
 def _agree(found: Any, expected: Any, what: str) -> None:
-    """Equal up to the order of sums, which differs where one matrix product does the work of many."""
+    """Equal up to the order of sums, which differs where one product does the work of many, or where they are fused."""
     for a, b in zip(tree.leaves(found), tree.leaves(expected)):
         b = np.asarray(b)
         eps = 400 * float(np.finfo(b.dtype).eps) if b.dtype.kind == "f" else 0.0

@@ -57,7 +57,7 @@ class Drawing:
             self.bounds.setdefault(place, self.bounds[y])
             return place
         axes = tuple(k for k, n in enumerate(given) if k >= len(shape) or n != shape[k])
-        total = self.b.add(Reduce("add", axes), y)
+        total = self.b.add(Reduce(np.add, axes), y)
         bound = self.bounds[y]
         length = self.b.nodes[y].size // max(1, self.b.nodes[total].size)
         if bound.largest * max(1, length) > LARGEST:
@@ -102,7 +102,7 @@ class Drawing:
         (u, h), (v, k) = self.bounds[x], self.bounds[y]
         finer = max(h, k)
         largest = u * 2.0 ** (finer - h) + v * 2.0 ** (finer - k)
-        self.keep(self.b.add(Ufunc(("add", "subtract")[self.choose(2)]), x, y), largest, finer)
+        self.keep(self.b.add(Ufunc((np.add, np.subtract)[self.choose(2)]), x, y), largest, finer)
 
     def times(self) -> None:
         """By an array, by a number that only the run knows, or by a constant."""
@@ -111,7 +111,7 @@ class Drawing:
         if kind == 0:
             y = self.fitting(x)
             if y is not None:
-                op = (Ufunc("multiply"), Scale())[self.choose(2)]
+                op = (Ufunc(np.multiply), Scale())[self.choose(2)]
                 bounds = self.bounds[y]
                 self.keep(self.b.add(op, x, y), bound.largest * bounds.largest, bound.halved + bounds.halved)
             return
@@ -120,9 +120,9 @@ class Drawing:
         given = (x, number) if kind > 1 else (number, x)
         if kind == 2 and value not in (0.0, 3.0):
             number = self.b.constant(np.full((1,) * len(node.shape), 1 / value, node.dtype))
-            place = self.b.add(Ufunc("divide"), x, number)
+            place = self.b.add(Ufunc(np.divide), x, number)
         else:
-            place = self.b.add(Ufunc("multiply"), *given)
+            place = self.b.add(Ufunc(np.multiply), *given)
         self.keep(place, bound.largest * max(4.0, 4 * abs(value)), bound.halved + 2)
 
     def view(self) -> None:
@@ -148,17 +148,17 @@ class Drawing:
         x = self.pick()
         shape = self.b.nodes[x].shape
         axes = tuple(k for k in range(len(shape)) if self.choose(2))
-        name = "add" if self.choose(6) or any(shape[k] == 0 for k in axes) else "maximum"
+        ufunc = np.add if self.choose(6) or any(shape[k] == 0 for k in axes) else np.maximum
         length = max(1, int(np.prod([shape[k] for k in axes])))
         if self.bounds[x].largest * length <= LARGEST:
-            self.keep(self.b.add(Reduce(name, axes), x), self.bounds[x].largest * length, self.bounds[x].halved)
+            self.keep(self.b.add(Reduce(ufunc, axes), x), self.bounds[x].largest * length, self.bounds[x].halved)
 
     def alone(self) -> None:
         """Of one array."""
         x, kind = self.pick(), self.choose(6)
         dtype = self.b.nodes[x].dtype
         other = np.dtype(np.float32 if dtype == np.float64 else np.float64)
-        op = Cast(other) if kind == 0 else Ufunc("absolute" if kind == 1 else "negative")
+        op = Cast(other) if kind == 0 else Ufunc(np.absolute if kind == 1 else np.negative)
         self.keep(self.b.add(op, x), *self.bounds[x])
 
 

@@ -61,23 +61,24 @@ class Growing:
     def small(self, x: int) -> int:
         """x, or where it may be large the remainder."""
         rank, dtype = len(self.shape(x)), self.dtype(x)
-        return x if dtype.kind == "b" else self.b.add(Ufunc("fmod"), x, self.b.constant(np.full((1,) * rank, 7, dtype)))
+        return (
+            x if dtype.kind == "b" else self.b.add(Ufunc(np.fmod), x, self.b.constant(np.full((1,) * rank, 7, dtype)))
+        )
 
     def condition(self, x: int) -> int:
         return (
-            x if self.dtype(x).kind == "b" else self.b.add(Ufunc(self.one(["greater", "not_equal"])), x, self.mate(x))
+            x if self.dtype(x).kind == "b" else self.b.add(Ufunc(self.one([np.greater, np.not_equal])), x, self.mate(x))
         )
 
 
 def ufunc(grow: Growing, x: int) -> int:
     if grow.dtype(x).kind == "b":
-        name = grow.one(["logical_not", "logical_and", "bitwise_or"])
-        return grow.b.add(Ufunc(name), x, *[grow.mate(x)] * (getattr(np, name).nin - 1))
-    names = ["negative", "absolute", "square", "sign", "add", "subtract", "multiply", "maximum", "minimum", "isnan"]
-    name = grow.one(names)
-    y = grow.mate(x, same=False) if name in ("add", "multiply") else grow.mate(x)
-    given = [x] if getattr(np, name).nin == 1 else [x, y]
-    return grow.small(grow.b.add(Ufunc(name), *given))
+        of_masks = grow.one([np.logical_not, np.logical_and, np.bitwise_or])
+        return grow.b.add(Ufunc(of_masks), x, *[grow.mate(x)] * (of_masks.nin - 1))
+    of_one, of_two = [np.negative, np.absolute, np.square, np.sign], [np.add, np.subtract, np.multiply, np.maximum]
+    f = grow.one([*of_one, *of_two, np.minimum, np.isnan])
+    y = grow.mate(x, same=f not in (np.add, np.multiply))
+    return grow.small(grow.b.add(Ufunc(f), *[x, y][: f.nin]))
 
 
 def scale(grow: Growing, x: int) -> int:
@@ -87,7 +88,7 @@ def scale(grow: Growing, x: int) -> int:
 
 def where(grow: Growing, x: int) -> int:
     y = grow.mate(x)
-    between = grow.b.add(Ufunc("greater_equal"), x, y)
+    between = grow.b.add(Ufunc(np.greater_equal), x, y)
     masks = [z for z in (grow.condition(x), *grow.pool) if grow.dtype(z).kind == "b"]
     c = grow.one([between, *(z for z in masks if grow.meet(z, x) and grow.meet(z, y))])
     wide = np.broadcast_shapes(*map(grow.shape, (c, x, y)))
@@ -95,7 +96,7 @@ def where(grow: Growing, x: int) -> int:
 
 
 def erf(grow: Growing, x: int) -> int:
-    return grow.b.add(Ufunc("rint"), grow.b.add(Erf(), grow.number(x)))
+    return grow.b.add(Ufunc(np.rint), grow.b.add(Erf(), grow.number(x)))
 
 
 def cast(grow: Growing, x: int) -> int:
@@ -106,7 +107,7 @@ def cast(grow: Growing, x: int) -> int:
 def reduce(grow: Growing, x: int) -> int:
     x = grow.number(x)
     axes = tuple(k for k in range(len(grow.shape(x))) if grow.draw(st.booleans()))
-    return grow.small(grow.b.add(Reduce(grow.one(["add", "maximum"]), axes), x)) if axes else x
+    return grow.small(grow.b.add(Reduce(grow.one([np.add, np.maximum]), axes), x)) if axes else x
 
 
 def contract(grow: Growing, x: int) -> int:

@@ -87,19 +87,19 @@ def sums_of_parts() -> None:
         y = b.input(1, (tasks, 3, 4), FLOAT)
         parts = []
         for k, column in enumerate(columns):
-            held = b.add(Ufunc("multiply"), x, b.constant(np.full((1, 1, 1), k + 2.0)))
+            held = b.add(Ufunc(np.multiply), x, b.constant(np.full((1, 1, 1), k + 2.0)))
             held = b.add(Slice((whole, rows, 0)), held) if column == 3 else held
             parts.append(b.add(Scatter((tasks, 3, 4), (Slice((whole, rows, column)),)), held))
-        between = b.add(Ufunc("square"), b.add(Ufunc("square"), y))  # takes the room of what is past
-        total = b.add(Ufunc("add"), parts[0], between)
+        between = b.add(Ufunc(np.square), b.add(Ufunc(np.square), y))  # takes the room of what is past
+        total = b.add(Ufunc(np.add), parts[0], between)
         for part in parts[1:]:
-            total = b.add(Ufunc("add"), part, total)
-        itself = b.add(Ufunc("negative"), y)
+            total = b.add(Ufunc(np.add), part, total)
+        itself = b.add(Ufunc(np.negative), y)
         flipped = b.add(Slice((whole, rows, (None, None, -1))), itself)
         flipped = b.add(Scatter((tasks, 3, 4), (Slice((whole, rows, whole)),)), flipped)
         lone = [b.add(Scatter((tasks, 3, 5), (Slice((whole, rows, (k, k + 2, None))),)), x) for k in (1, 2)]
-        both = b.add(Ufunc("square"), b.add(Ufunc("add"), itself, flipped))
-        results = [total, both, b.add(Ufunc("add"), *lone)]
+        both = b.add(Ufunc(np.square), b.add(Ufunc(np.add), itself, flipped))
+        results = [total, both, b.add(Ufunc(np.add), *lone)]
         program = b.finished(results)
         rng = np.random.default_rng(0)
         arguments = [rng.integers(-9, 9, shape).astype(float) for shape in ((tasks, 3, 2), (tasks, 3, 4))]
@@ -149,10 +149,10 @@ def agrees_on(b: Builder, results: list[int], *arguments: Any) -> None:
 def read_after_it_could_be_overwritten() -> None:
     """A value with two readers, and one read in two ways."""
     b = Builder()
-    x = b.add(Ufunc("square"), b.input(0, (6, 6), FLOAT))
-    y = b.add(Ufunc("add"), x, b.add(Permute((1, 0)), x))
-    z = b.add(Ufunc("negative"), y)
-    agrees_on(b, [b.add(Ufunc("add"), b.add(Ufunc("square"), z), y)], numbers((6, 6)))
+    x = b.add(Ufunc(np.square), b.input(0, (6, 6), FLOAT))
+    y = b.add(Ufunc(np.add), x, b.add(Permute((1, 0)), x))
+    z = b.add(Ufunc(np.negative), y)
+    agrees_on(b, [b.add(Ufunc(np.add), b.add(Ufunc(np.square), z), y)], numbers((6, 6)))
 
 
 def a_sum_over_the_tasks() -> None:
@@ -175,34 +175,34 @@ def values_between_loops() -> None:
     sums = []
     y = x
     for _ in range(4):
-        sums.append(b.add(Reduce("add", (0,)), y))
-        last = b.add(Ufunc("fmod"), b.reshape(sums[-1], (1,)), b.constant(np.full((1,), 7.0)))
-        y = b.add(Ufunc("add"), x, last)
-    total = b.add(Ufunc("add"), b.add(Ufunc("negative"), sums[0]), sums[3])
+        sums.append(b.add(Reduce(np.add, (0,)), y))
+        last = b.add(Ufunc(np.fmod), b.reshape(sums[-1], (1,)), b.constant(np.full((1,), 7.0)))
+        y = b.add(Ufunc(np.add), x, last)
+    total = b.add(Ufunc(np.add), b.add(Ufunc(np.negative), sums[0]), sums[3])
     agrees_on(b, [total, b.reshape(sums[1], (1, 1))], numbers((40,)))
 
 
 def a_reshape_of_a_transpose() -> None:
     """It needs a copy: no strides are those of the reshape."""
     b = Builder()
-    x = b.add(Ufunc("square"), b.input(0, (4, 6, 5), FLOAT))
+    x = b.add(Ufunc(np.square), b.input(0, (4, 6, 5), FLOAT))
     y = b.reshape(b.add(Permute((0, 2, 1)), x), (4, 30))
-    agrees_on(b, [b.add(Ufunc("negative"), y)], numbers((4, 6, 5)))
-    assert layout.seen(Reshape((4, 30)), layout.Layout(0, 0, 0, (240, 8, 40)), (4, 5, 6), (4, 30)) is None
+    agrees_on(b, [b.add(Ufunc(np.negative), y)], numbers((4, 6, 5)))
+    assert layout.Layout(0, 0, 0, (240, 8, 40)).seen(Reshape((4, 30)), (4, 5, 6)) is None
 
 
 def a_product_of_repeated_rows() -> None:
     b = Builder()
     x, y = b.input(0, (1, 7), FLOAT), b.input(1, (7, 3), FLOAT)
-    wide = b.add(Broadcast((4, 7)), b.add(Ufunc("negative"), x))
+    wide = b.add(Broadcast((4, 7)), b.add(Ufunc(np.negative), x))
     agrees_on(b, [b.add(Contract("mk", "kn", "mn"), wide, y)], numbers((1, 7)), numbers((7, 3)))
 
 
 def a_view_that_is_read_late() -> None:
     b = Builder()
     x = b.input(0, (3, 3), FLOAT)
-    seen = b.add(Permute((1, 0)), b.add(Ufunc("square"), x))
-    agrees_on(b, [b.add(Ufunc("add"), b.add(Ufunc("negative"), x), seen)], numbers((3, 3)))
+    seen = b.add(Permute((1, 0)), b.add(Ufunc(np.square), x))
+    agrees_on(b, [b.add(Ufunc(np.add), b.add(Ufunc(np.negative), x), seen)], numbers((3, 3)))
 
 
 def a_copy_as_a_result() -> None:
@@ -213,22 +213,22 @@ def a_copy_as_a_result() -> None:
 
 def lone_numbers_that_python_makes() -> None:
     b = Builder()
-    mixed = b.add(Ufunc("multiply"), b.input(0, (), np.dtype("float32")), b.input(1, (), FLOAT))
-    agrees_on(b, [b.add(Ufunc("exp2"), mixed), b.add(Ufunc("square"), mixed)], np.array(3, np.float32), np.array(2.0))
+    mixed = b.add(Ufunc(np.multiply), b.input(0, (), np.dtype("float32")), b.input(1, (), FLOAT))
+    agrees_on(b, [b.add(Ufunc(np.exp2), mixed), b.add(Ufunc(np.square), mixed)], np.array(3, np.float32), np.array(2.0))
 
 
 def minus_signs() -> None:
     b = Builder()
     x = b.input(0, (32, 4), np.dtype("float32"))
-    agrees_on(b, [b.add(Ufunc("negative"), x)], numbers((32, 4)).astype(np.float32))
+    agrees_on(b, [b.add(Ufunc(np.negative), x)], numbers((32, 4)).astype(np.float32))
 
 
 def results_that_are_held() -> None:
     """What one call gave, after others; and no two results in one place."""
     b = Builder()
     x = b.input(0, (3,), FLOAT)
-    y = b.add(Ufunc("square"), x)
-    run = Machine(b.finished([y, y, b.reshape(b.add(Ufunc("negative"), y), (3, 1))]))
+    y = b.add(Ufunc(np.square), x)
+    run = Machine(b.finished([y, y, b.reshape(b.add(Ufunc(np.negative), y), (3, 1))]))
     held = [run([np.full(3, float(k))]) for k in range(12)]
     for k, (first, second, column) in enumerate(held):
         second += 1

@@ -9,14 +9,14 @@ import tinymeta as tm
 from tests.compile.linear_programs import integers, linear_program
 from tests.compile.test_random_programs import recorded
 from tests.compile.workloads import sine
-from tinymeta.compile.place import assemble
-from tinymeta.compile.place.assemble import Assembler
-from tinymeta.compile.place.in_bounds import placed
-from tinymeta.compile.program.operations import Call, Contract, Reduce, Ufunc
+from tinymeta.compile.place import assemble, in_bounds
+from tinymeta.compile.program.calls import Call
+from tinymeta.compile.program.operations import Contract, Reduce, Ufunc
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Slice
 from tinymeta.compile.record.products import contract
-from tinymeta.compile.rewrite.factor import Factoring, factored
+from tinymeta.compile.rewrite import equation
+from tinymeta.compile.rewrite.factor import Factored, Factoring
 from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.structure import astype
@@ -28,9 +28,16 @@ def linear_programs() -> None:
         same_on_integers(linear_program(np.random.default_rng(seed).integers, 10))
 
 
+def everything_virtual(plain: Program) -> Program:
+    """Factored, whatever it costs."""
+    program, image = Factoring(plain).written()
+    equation.check(plain, program, image, "program with everything virtual")
+    return program
+
+
 def same_on_integers(plain: Program) -> None:
     arguments = integers(plain, 0)
-    for short in (Factoring(plain).rewritten(), factored(plain)):
+    for short in (everything_virtual(plain), Factored.rewritten(plain)):
         for a, b in zip(Replay(plain)(arguments), Replay(short)(arguments), strict=True):
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
             np.testing.assert_array_equal(b, a)
@@ -43,19 +50,19 @@ def products_of_products() -> None:
     u, v, v_, w, s, t, x = (b.input(k, shape, f) for k, shape in enumerate(shapes))
     outer = lambda y, z: b.add(Contract("i", "j", "ij"), y, z)
     number = lambda value: b.constant(np.full((1, 1), value))
-    left = b.add(Ufunc("multiply"), b.add(Ufunc("multiply"), outer(u, v), number(2.0)), s)
-    right = b.add(Ufunc("multiply"), b.add(Ufunc("divide"), outer(v_, w), number(0.25)), t)
+    left = b.add(Ufunc(np.multiply), b.add(Ufunc(np.multiply), outer(u, v), number(2.0)), s)
+    right = b.add(Ufunc(np.multiply), b.add(Ufunc(np.divide), outer(v_, w), number(0.25)), t)
     cube = b.add(Permute((1, 2, 0)), b.add(Contract("ij", "k", "ijk"), outer(u, v), w))  # (4, 5, 3)
-    less = b.add(Ufunc("subtract"), cube, x)
+    less = b.add(Ufunc(np.subtract), cube, x)
     turned = b.add(Permute((1, 2, 0)), less)  # (5, 3, 4): what is left of x, summed over no axis, is transposed
     narrow = [b.input(7 + k, (3 + k,), np.dtype(np.float32)) for k in range(2)]
-    wide = b.add(Ufunc("multiply"), outer(*narrow), number(2.0))
+    wide = b.add(Ufunc(np.multiply), outer(*narrow), number(2.0))
     results = [
         b.add(Contract("ij", "jk", "ik"), left, right),
-        b.add(Reduce("add", ()), turned),
-        b.add(Reduce("add", (0, 2)), less),
+        b.add(Reduce(np.add, ()), turned),
+        b.add(Reduce(np.add, (0, 2)), less),
         contract(b, "ijk", b.add(Permute((1, 2, 0)), x), "k", v, "ji"),
-        b.add(Reduce("add", (0,)), wide),
+        b.add(Reduce(np.add, (0,)), wide),
     ]
     same_on_integers(b.finished(results))
 
@@ -63,19 +70,19 @@ def products_of_products() -> None:
 def sum_of_a_broadcast() -> None:
     f = lambda x, w, b: tm.sum(x @ w + b)
     plain, leaves = recorded(f, np.ones((5, 2)), np.ones((2, 3)), np.ones(3))
-    assert Replay(factored(plain))(leaves)[0] == 45
+    assert Replay(Factored.rewritten(plain))(leaves)[0] == 45
 
 
 def virtual_number() -> None:
     plain, leaves = recorded(lambda w, u, v: tm.sum(w * (u @ v)), np.ones((4, 3)), np.ones(2), np.ones(2))
-    assert Replay(factored(plain))(leaves)[0] == 24
+    assert Replay(Factored.rewritten(plain))(leaves)[0] == 24
 
 
 def weights_far_apart() -> None:
     five_times = lambda y: ((((y * 2.0**-30) * 2.0**-30) * 2.0**-30) * 2.0**-30) * 2.0**-30
     f = lambda a, b: tm.sum(five_times(a[:, None] @ b[None]), axis=0)
     plain, leaves = recorded(f, np.full(3, 2.0**50, np.float32), np.full(4, 2.0**50, np.float32))
-    np.testing.assert_array_equal(Replay(factored(plain))(leaves)[0], np.full(4, 3 * 2.0**-50, np.float32))
+    np.testing.assert_array_equal(Replay(Factored.rewritten(plain))(leaves)[0], np.full(4, 3 * 2.0**-50, np.float32))
 
 
 def shared_factors() -> None:
@@ -84,14 +91,14 @@ def shared_factors() -> None:
     f = np.dtype(float)
     x, u, v, s = (b.input(k, shape, f) for k, shape in enumerate([(3,), (4,), (4,), (1, 1)]))
     of = lambda y: b.add(Contract("i", "j", "ij"), x, y)
-    twice = b.add(Ufunc("multiply"), of(v), b.constant(np.full((1, 1), 2.0)))
-    minus = b.add(Ufunc("multiply"), of(u), b.constant(np.full((1, 1), -3.0)))
-    times = b.add(Ufunc("multiply"), of(u), s)
-    total = b.add(Ufunc("add"), b.add(Ufunc("subtract"), twice, of(u)), b.add(Ufunc("add"), minus, times))
+    twice = b.add(Ufunc(np.multiply), of(v), b.constant(np.full((1, 1), 2.0)))
+    minus = b.add(Ufunc(np.multiply), of(u), b.constant(np.full((1, 1), -3.0)))
+    times = b.add(Ufunc(np.multiply), of(u), s)
+    total = b.add(Ufunc(np.add), b.add(Ufunc(np.subtract), twice, of(u)), b.add(Ufunc(np.add), minus, times))
     p, q = (b.input(4 + k, shape, f) for k, shape in enumerate([(4, 3), (4, 2)]))
     outer = b.reshape(of(u), (1, 3, 4))
     wide = [b.add(Contract("ik", "kpq", "ipq"), y, b.add(Broadcast((n, 3, 4)), outer)) for y, n in ((p, 3), (q, 2))]
-    results = b.add(Reduce("add", (0,)), total), b.add(Reduce("add", (1,)), b.add(Ufunc("add"), *wide))
+    results = b.add(Reduce(np.add, (0,)), total), b.add(Reduce(np.add, (1,)), b.add(Ufunc(np.add), *wide))
     same_on_integers(b.finished(results))
 
 
@@ -115,7 +122,7 @@ def equal_operations() -> None:
     x, y = b.input(0, (2,), np.dtype(float)), b.input(1, (2,), np.dtype(float))
     constants = [b.constant(np.array([value])) for value in (0.0, -0.0)] + [b.constant(np.zeros(1, np.int64))]
     assert len(set(constants)) == 3
-    results = [b.add(Ufunc("subtract"), x, y), b.add(Ufunc("subtract"), y, x)]
+    results = [b.add(Ufunc(np.subtract), x, y), b.add(Ufunc(np.subtract), y, x)]
     found = Replay(b.finished(results))([np.array([1.0, 2.0]), np.array([5.0, 5.0])])
     np.testing.assert_array_equal(found, [[-4, -3], [4, 3]])
     calls = [b.add(Call(astype, "f", {"dtype": "f"}, hidden), x, shape=(2,), dtype=np.dtype("f")) for hidden in (0, 1)]
@@ -125,7 +132,7 @@ def equal_operations() -> None:
 def folded_constants() -> None:
     b = Builder()
     mask = b.constant(np.array([True, True, False]))
-    total = b.add(Reduce("add", (0,)), mask)
+    total = b.add(Reduce(np.add, (0,)), mask)
     assert b.nodes[total].value == 2 and b.nodes[total].dtype == np.add.reduce(np.ones(1, bool)).dtype
 
 
@@ -156,7 +163,7 @@ def placed_programs() -> None:
     of_a_sum = lambda x: in_turn(x, total(x, 1.0))
     shared = lambda x, w: tm.sum(tm.vmap(lambda x: tm.tanh(x @ w) @ w.T)(x), axis=0)
     programs = [
-        factored(plain),
+        Factored.rewritten(plain),
         recorded(of_pooled, images, filters)[0],
         recorded(turned, np.ones((5, 4)))[0],
         recorded(long, np.ones(9000), np.ones(9000))[0],
@@ -168,4 +175,4 @@ def placed_programs() -> None:
         for cache in (assemble.CACHE, 1 << 12):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(assemble, "CACHE", cache)  # blocks of many tasks, and of few
-                placed(Assembler(each, 2).assemble(), 2)
+                in_bounds.check(assemble.assembled(each), 2)

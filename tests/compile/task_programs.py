@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.compile.machine_programs import DTYPES, KINDS, Growing
 from tinymeta.compile.key import frozen
-from tinymeta.compile.program.operations import Call, Part, Ufunc
+from tinymeta.compile.program.calls import Call, Part
+from tinymeta.compile.program.operations import Ufunc
 from tinymeta.compile.program.program import Program
 from tinymeta.engine.primitive import Primitive
 
@@ -66,7 +67,7 @@ def several_results(grow: Growing, x: int) -> int:
     static = {"axes": (-1,), "eps": 1.0}
     hidden = grow.draw(st.integers(0, len(shape) - 1))
     both = grow.b.add(Call(Primitive.registry["normalize"], frozen(static), static, hidden), x, shape=())
-    return grow.b.add(Ufunc("sign"), grow.b.add(Part(0), both, shape=shape, dtype=grow.dtype(x)))
+    return grow.b.add(Ufunc(np.sign), grow.b.add(Part(0), both, shape=shape, dtype=grow.dtype(x)))
 
 
 def own_numbers(grow: Growing, x: int) -> int:
@@ -74,7 +75,7 @@ def own_numbers(grow: Growing, x: int) -> int:
     x = grow.number(x)
     own = tuple(n if grow.draw(st.booleans()) else 1 for n in grow.shape(x))
     value = np.arange(np.prod(own, dtype=int)) % grow.one([1, 2, 3, 7])
-    return grow.small(grow.b.add(Ufunc("add"), x, grow.b.constant(value.reshape(own).astype(grow.dtype(x)))))
+    return grow.small(grow.b.add(Ufunc(np.add), x, grow.b.constant(value.reshape(own).astype(grow.dtype(x)))))
 
 
 STEPS: list[Callable[[Growing, int], int]] = [

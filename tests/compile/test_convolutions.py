@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 import tinymeta as tm
 from tests.compile.test_random_programs import recorded
 from tests.compile.workloads import adam
-from tinymeta.compile.program.operations import Call, Contract
+from tinymeta.compile.program.calls import Call
+from tinymeta.compile.program.operations import Contract
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Gather, Permute, Scatter, Slice, Windows
-from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.rewrite import rewritten
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
 
@@ -33,7 +34,7 @@ def assert_alike(f: Any, *arguments: Any) -> Program:
     program, leaves = recorded(f, *arguments)
     leaves = [np.asarray(x) for x in leaves]
     expected = [np.asarray(y) for y in tm.tree.leaves(f(*arguments))]
-    for each in (program, factored(program)):
+    for each in (program, rewritten(program)):
         for runs in (Replay(each), Machine(each)):
             for y, z in zip(expected, runs(leaves), strict=True):
                 assert (y.shape, y.dtype) == (z.shape, z.dtype)
@@ -111,7 +112,7 @@ def test_filters_shared_by_all_tasks_are_one_product_and_a_sum_over_tasks_is_par
     objective = lambda w, x: tm.sum(tm.square(tm.vmap(lambda x: tm.nn.conv2d(x, w, padding=1))(x)))
     rng = np.random.default_rng(5)
     program, _ = recorded(tm.grad(objective), images(rng, 8, 3, 3, 3), images(rng, 6, 5, 3, 6, 6))
-    forward, gradient = (op.groups() for op in operations(factored(program), Contract))
+    forward, gradient = (op.groups() for op in operations(rewritten(program), Contract))
     assert forward[0] == gradient[0] == ""  # no product is made for each task
     assert len(gradient[3]) == 4  # tasks, images, rows, columns
 
@@ -151,7 +152,7 @@ def test_a_meta_step_on_a_convolution_network_never_leaves_the_machine() -> None
     f, arguments = few_shot_network(np.random.default_rng(6), tasks=4)
     program, leaves = recorded(f, *arguments)
     leaves = [np.asarray(x) for x in leaves]
-    short = factored(program)
+    short = rewritten(program)
     assert short.flops() <= program.flops()
     machine = Machine(short)
     assert "python" not in [step.kind for step in machine._steps]

@@ -70,7 +70,7 @@ def test_a_product_of_many_growing_matrices_compiles() -> None:
     program, leaves = recorded(f, rows, matrices)
     factoring = Factoring(program)
     assert len(factoring.virtual) > 20
-    found, right = Replay(factoring.rewritten())(leaves)[0], Replay(program)(leaves)[0]
+    found, right = Replay(factoring.written()[0])(leaves)[0], Replay(program)(leaves)[0]
     largest = np.ones(50) @ abs(rows)  # what rounding is relative to: the same sums with positive signs
     for matrix in matrices:
         largest = largest @ abs(matrix) / 4

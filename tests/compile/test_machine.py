@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tinymeta_kernels import machine, threads
 
-from tinymeta.compile.place.layout import Layout, packed, seen
-from tinymeta.compile.place.scratch import Room
-from tinymeta.compile.program.operations import Call, Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
-from tinymeta.compile.program.program import Builder, with_copies
-from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Slice
+from tinymeta.compile.place.copies import with_copies
+from tinymeta.compile.place.layout import Layout
+from tinymeta.compile.place.scratch import Scratch
+from tinymeta.compile.program.calls import Call
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.program import Builder
+from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Slice, packed
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.primitive import Primitive
@@ -45,9 +47,9 @@ def test_every_product_has_a_form_that_the_blas_takes(drawn: Any, dtype: Any, ar
     operands = []
     for position, letters in enumerate((op.a, op.b)):
         x = b.input(position, tuple(size[i] for i in letters), np.dtype(dtype))
-        operands.append(b.add(Ufunc("negative"), x) if around & 1 else x)  # a block's own memory, or an argument's
+        operands.append(b.add(Ufunc(np.negative), x) if around & 1 else x)  # a block's own memory, or an argument's
     y = b.add(op, *operands)
-    results = [b.add(Ufunc("square"), y)] if around & 2 else [y]
+    results = [b.add(Ufunc(np.square), y)] if around & 2 else [y]
     program = b.finished(results)
     arrays = [values(tuple(size[i] for i in letters), seed, dtype) for letters in (op.a, op.b)]
     np.testing.assert_array_equal(Machine(program)(arrays)[0], Replay(program)(arrays)[0])
@@ -59,8 +61,8 @@ def test_reductions_along_any_axes(shape: list[int], data: Any) -> None:
     order = data.draw(st.permutations(range(len(shape))))
     b = Builder()
     x = b.add(Permute(tuple(order)), b.input(0, tuple(shape), np.dtype(float)))
-    doubled = b.add(Ufunc("add"), x, x)
-    program = b.finished([b.add(Reduce(name, tuple(sorted(axes))), doubled) for name in ("add", "maximum")])
+    doubled = b.add(Ufunc(np.add), x, x)
+    program = b.finished([b.add(Reduce(f, tuple(sorted(axes))), doubled) for f in (np.add, np.maximum)])
     arrays = [values(shape, 0, float)]
     for found, expected in zip(Machine(program)(arrays), Replay(program)(arrays), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -71,7 +73,7 @@ def test_reductions_along_any_axes(shape: list[int], data: Any) -> None:
 def test_scale_where_and_casts_have_numpys_bits(shapes: Any, dtype: Any) -> None:
     b = Builder()
     g, d = (b.input(k, shape, np.dtype(dtype)) for k, shape in enumerate(shapes))
-    positive = b.add(Ufunc("greater"), g, d)
+    positive = b.add(Ufunc(np.greater), g, d)
     other = np.float64 if dtype == np.float32 else np.float32
     results = [b.add(Scale(), g, d), b.add(Where(), positive, g, d), b.add(Cast(np.dtype(other)), g), positive]
     program = b.finished(results)
@@ -105,7 +107,7 @@ views = st.one_of(
 @given(st.lists(views, min_size=1, max_size=4))
 def test_views_of_views_read_the_right_numbers(chain: list[Any]) -> None:
     b = Builder()
-    x = b.add(Ufunc("negative"), b.input(0, (6, 4, 5), np.dtype(float)))
+    x = b.add(Ufunc(np.negative), b.input(0, (6, 4, 5), np.dtype(float)))
     for op in chain:
         shape = b.nodes[x].shape
         fits = {
@@ -116,8 +118,8 @@ def test_views_of_views_read_the_right_numbers(chain: list[Any]) -> None:
         }
         if fits[type(op)]():
             x = b.add(op, x)
-            x = b.add(Ufunc("add"), x, x) if len(chain) % 2 else x
-    program = b.finished([b.add(Ufunc("square"), x), x])
+            x = b.add(Ufunc(np.add), x, x) if len(chain) % 2 else x
+    program = b.finished([b.add(Ufunc(np.square), x), x])
     arrays = [np.arange(120.0).reshape(6, 4, 5)]
     for found, expected in zip(Machine(program)(arrays), Replay(program)(arrays), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -128,7 +130,7 @@ def test_a_view_has_the_strides_that_numpy_gives_it() -> None:
     layout = Layout(0, 0, 0, packed(x.shape, 8))
     for op in (Permute((2, 0, 1)), Broadcast((6, 4, 5)), Slice((2, (None, None, None), (1, None, 2)))):
         after = op.shape(x.shape)
-        found, expected = seen(op, layout, x.shape, after), op(x)
+        found, expected = layout.seen(op, x.shape), op(x)
         assert found is not None
         long = [k for k, n in enumerate(after) if n != 1]
         assert [found.strides[k] for k in long] == [expected.strides[k] for k in long]
@@ -144,19 +146,19 @@ def test_a_reshape_that_is_no_view_gets_a_copy_in_front() -> None:
     assert len(row_major) == 2
 
 
-def test_places_in_a_room_never_overlap_and_are_used_again() -> None:
+def test_places_in_the_scratch_never_overlap_and_are_used_again() -> None:
     rng = np.random.default_rng(0)
-    room, held = Room(), {}
+    scratch, held = Scratch(), {}
     for step in range(2000):
         if held and rng.random() < 0.5:
-            room.give(*held.pop(rng.choice(list(held))))
+            scratch.give(*held.pop(rng.choice(list(held))))
         else:
             size = int(rng.integers(1, 1000))
-            held[step] = (room.take(size), size)
+            held[step] = (scratch.take(size), size)
         taken = sorted(held.values())
         assert all(a + s <= b for (a, s), (b, _) in zip(taken, taken[1:]))
-        assert all(a % 64 == 0 and a + s <= room.size for a, s in taken)
-    assert room.size < 3 * 1000 * max(10, len(held))
+        assert all(a % 64 == 0 and a + s <= scratch.size for a, s in taken)
+    assert scratch.size < 3 * 1000 * max(10, len(held))
 
 
 @pytest.mark.parametrize("cores", [1, 2, 5])
@@ -165,9 +167,9 @@ def test_the_work_is_shared_between_any_number_of_cores(cores: int, monkeypatch:
     monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
     b = Builder()
     x, w = b.input(0, (7, 3, 4), np.dtype(float)), b.input(1, (4, 5), np.dtype(float))
-    y = b.add(Ufunc("tanh"), b.add(Contract("tnk", "ko", "tno"), x, w))
-    long = b.add(Ufunc("exp"), b.input(2, (20_000,), np.dtype(float)))
-    program = b.finished([y, b.add(Contract("tnk", "tno", "ko"), x, y), b.add(Ufunc("square"), long)])
+    y = b.add(Ufunc(np.tanh), b.add(Contract("tnk", "ko", "tno"), x, w))
+    long = b.add(Ufunc(np.exp), b.input(2, (20_000,), np.dtype(float)))
+    program = b.finished([y, b.add(Contract("tnk", "tno", "ko"), x, y), b.add(Ufunc(np.square), long)])
     arrays = [values((7, 3, 4), 0, float), values((4, 5), 1, float), np.linspace(-1, 1, 20_000)]
     for found, expected in zip(Machine(program)(arrays), Replay(program)(arrays), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
@@ -179,10 +181,10 @@ def test_rows_longer_than_the_machine_holds_back_are_summed_and_scaled(rows: int
     n = 2 * machine.ROOM + 5
     b = Builder()
     x, w = b.input(0, (3, rows, n), np.dtype(dtype)), b.input(1, (3, 1, n), np.dtype(dtype))
-    doubled = b.add(Ufunc("add"), x, x)
+    doubled = b.add(Ufunc(np.add), x, x)
     scaled = b.add(Scale(), doubled, w)
-    over = b.add(Scale(), scaled, b.add(Ufunc("square"), x))  # may be written where an operand lies
-    results = [b.add(Reduce("add", (1,)), doubled), b.add(Reduce("add", (1,)), over), over]
+    over = b.add(Scale(), scaled, b.add(Ufunc(np.square), x))  # may be written where an operand lies
+    results = [b.add(Reduce(np.add, (1,)), doubled), b.add(Reduce(np.add, (1,)), over), over]
     program = b.finished(results)
     arrays = [values((3, rows, n), 1, dtype), values((3, 1, n), 2, dtype)]
     arrays[1][0, 0, ::7] = np.inf
@@ -205,9 +207,9 @@ def test_a_lone_number_that_python_makes_keeps_its_memory() -> None:
     b = Builder()
     single, double = b.input(0, (), np.dtype("float32")), b.input(1, (), np.dtype(float))
     whole = b.input(2, (3,), np.dtype("int64"))
-    mixed = b.add(Ufunc("multiply"), single, double)
-    total = b.add(Cast(np.dtype(float)), b.add(Reduce("add", (0,)), whole))
-    program = b.finished([b.add(Ufunc("exp"), mixed), b.add(Ufunc("add"), total, mixed)])
+    mixed = b.add(Ufunc(np.multiply), single, double)
+    total = b.add(Cast(np.dtype(float)), b.add(Reduce(np.add, (0,)), whole))
+    program = b.finished([b.add(Ufunc(np.exp), mixed), b.add(Ufunc(np.add), total, mixed)])
     run = Machine(program)
     assert any(step.kind == "python" for step in run._steps)
     for k in range(3):
@@ -264,15 +266,15 @@ def test_kernels_are_given_arrays_of_rank_0(run: Any) -> None:
         domain, kinks, vjp = (), (), None
 
     b = Builder()
-    total = b.add(Reduce("add", (0,)), b.input(0, (3,), np.dtype(float)))
-    lone = b.add(Ufunc("negative"), b.add(Ufunc("exp"), total))
+    total = b.add(Reduce(np.add, (0,)), b.input(0, (3,), np.dtype(float)))
+    lone = b.add(Ufunc(np.negative), b.add(Ufunc(np.exp), total))
     program = b.finished([b.add(Call(positive_part, (), {}), lone, shape=(), dtype=np.dtype(float))])
     assert run(program)([np.ones(3)])[0] == 0
 
 
 def test_an_array_that_comes_back_in_another_shape_is_not_a_result_again() -> None:
     b = Builder()
-    run = Machine(b.finished([b.add(Ufunc("negative"), b.input(0, (6,), np.dtype(float)))]))
+    run = Machine(b.finished([b.add(Ufunc(np.negative), b.input(0, (6,), np.dtype(float)))]))
     (y,) = run([np.arange(6.0)])
     y.shape = 2, 3
     del y

@@ -26,16 +26,16 @@ from tests.compile.program_witnesses import (
     weights_far_apart,
     what_is_kept,
 )
-from tinymeta.compile.place import instructions
-from tinymeta.compile.place import loop_body as block
-from tinymeta.compile.place.assemble import Assembler
-from tinymeta.compile.place.loop_body import Block
-from tinymeta.compile.place.scratch import Room
-from tinymeta.compile.program import operations, program
+from tinymeta.compile.place import assemble
+from tinymeta.compile.place.loop_body import LoopBody
+from tinymeta.compile.place.products import Product
+from tinymeta.compile.place.scratch import Scratch
+from tinymeta.compile.program import calls, operations
 from tinymeta.compile.program.program import Builder
+from tinymeta.compile.program.views import View
 from tinymeta.compile.record import products
-from tinymeta.compile.rewrite import contraction as network
-from tinymeta.compile.rewrite import factor, sums
+from tinymeta.compile.rewrite import contraction, expansion, sums
+from tinymeta.compile.rewrite.expansion import Expansion
 from tinymeta.compile.rewrite.factor import Factoring
 from tinymeta.compile.verify import Broken
 
@@ -72,49 +72,49 @@ def caught_by(witness: Callable[[], None]) -> str:
     return ""
 
 
-EXPANDED = (Factoring, "_expanded")
+EXPANDED = (Expansion, "_written")
 FAULTS: dict[str, Fault] = {
     "kind 1: a summed axis that no factor has counts once": Fault(
-        Factoring, "_summed", "times * term.weight", "term.weight", sum_of_a_broadcast
+        Expansion, "_summed", "times * term.weight", "term.weight", sum_of_a_broadcast
     ),
     "kind 6: a number that is virtual itself": Fault(
-        Factoring, "_is_number", "multiple is not None and", "False and", virtual_number
+        Expansion, "is_number", "multiple is not None and", "False and", virtual_number
     ),
-    "factor: a difference is a sum": Fault(*EXPANDED, "else -1.0", "else 1.0", linear_programs),
-    "factor: a negative keeps its sign": Fault(*EXPANDED, "weight=-t.weight", "weight=t.weight", linear_programs),
+    "factor: a difference is a sum": Fault(*EXPANDED, "weight=sign * t.weight", "weight=t.weight", linear_programs),
+    "factor: a negative keeps its sign": Fault(*EXPANDED, "zip(op.signs,", "zip((1, *op.signs[1:]),", linear_programs),
     "factor: a product has the weight of one factor": Fault(
         *EXPANDED, "s.weight * t.weight", "s.weight", products_of_products
     ),
     "factor: a product forgets a number": Fault(*EXPANDED, "s.scalars + t.scalars", "s.scalars", products_of_products),
     "factor: a number that only the run knows is lost": Fault(
-        *EXPANDED, "(*t.scalars, number)", "t.scalars", linear_programs
+        *EXPANDED, "(*t.scalars, multiple.number)", "t.scalars", linear_programs
     ),
     "factor: a quotient is a multiple": Fault(
-        Factoring, "_number", "weight if times else 1 / weight", "weight", products_of_products
+        Expansion, "multiple", "weight if times else 1 / weight", "weight", products_of_products
     ),
     "factor: labels of a transpose the wrong way round": Fault(
-        Factoring, "_through", "labels[op.axes.index(k)]", "labels[op.axes[k]]", products_of_products
+        Expansion, "_through", "labels[op.axes.index(k)]", "labels[op.axes[k]]", products_of_products
     ),
     "factor: two dtypes in one term": Fault(
-        Factoring, "_is_linear", "any(x.dtype != node.dtype for x in given)", "False", products_of_products
+        Expansion, "is_linear", "any(x.dtype != node.dtype for x in given)", "False", products_of_products
     ),
     "factor: weights leave the dtype's range": Fault(
         Factoring, "_extent", "exponent += abs(", "exponent += 0 * abs(", weights_far_apart
     ),
-    "merged: the first weight is lost": Fault(factor, "merged", "other.weight * w", "w", shared_factors),
-    "merged: the second weight is lost": Fault(factor, "merged", "(term.weight * w, i)", "(w, i)", shared_factors),
-    "merged: weights count twice": Fault(factor, "merged", "Term(1.0, ", "Term(term.weight, ", shared_factors),
+    "merged: the first weight is lost": Fault(expansion, "merged", "other.weight * w", "w", shared_factors),
+    "merged: the second weight is lost": Fault(expansion, "merged", "(term.weight * w, i)", "(w, i)", shared_factors),
+    "merged: weights count twice": Fault(expansion, "merged", "Term(1.0, ", "Term(term.weight, ", shared_factors),
     "merged: terms with different numbers meet": Fault(
-        factor, "merged", "rest, term.scalars)", "rest)", shared_factors
+        contraction, "_apart_in_one", "), term.scalars)", "))", shared_factors
     ),
     "merged: factors of different shapes meet": Fault(
-        network, "_renamed", "FREE * (1 + size[label])", "FREE", shared_factors
+        contraction, "_renamed", "FREE * (1 + size[label])", "FREE", shared_factors
     ),
     "sums: a term is added that is to be subtracted": Fault(
-        sums.Writer, "write", '"add" if term.weight > 0 else "subtract"', '"add"', linear_programs
+        sums.Writer, "write", "np.add if term.weight > 0 else np.subtract", "np.add", linear_programs
     ),
     "sums: a part is added that is to be subtracted": Fault(
-        sums.Writer, "_factor", '"add" if weight > 0 else "subtract"', '"add"', shared_factors
+        sums.Writer, "_factor", "np.add if weight > 0 else np.subtract", "np.add", shared_factors
     ),
     "sums: a part loses its weight": Fault(sums.Writer, "_factor", "self._times(x, abs(weight))", "x", shared_factors),
     "sums: numbers of the run are left out": Fault(
@@ -127,9 +127,9 @@ FAULTS: dict[str, Fault] = {
         "range(len(labels))",
         products_of_products,
     ),
-    "sums: minus one is one": Fault(sums.Writer, "_times", 'self._b.add(Ufunc("negative"), x)', "x", linear_programs),
+    "sums: minus one is one": Fault(sums.Writer, "_times", "self._b.add(Ufunc(np.negative), x)", "x", linear_programs),
     "presummed: the first of several axes alone": Fault(
-        sums.Writer, "_presummed", 'Reduce("add", axes)', 'Reduce("add", axes[:1])', linear_programs
+        sums.Writer, "_presummed", "Reduce(np.add, axes)", "Reduce(np.add, axes[:1])", linear_programs
     ),
     "products: letters of a transpose the wrong way round": Fault(
         products,
@@ -159,57 +159,65 @@ FAULTS: dict[str, Fault] = {
     ),
     "equal operations: 0 is 0.0": Fault(Builder, "constant", "value.dtype.str, ", "", equal_operations),
     "equal operations: vmap's axes don't count": Fault(
-        operations.Call, "__eq__", "self.hidden == other.hidden", "True", equal_operations
+        calls.Call, "__eq__", "self.hidden == other.hidden", "True", equal_operations
     ),
     "folding: a sum of booleans is a boolean": Fault(
-        program, "result_dtype", "if isinstance(op, Reduce)", "if False", folded_constants
+        operations.Reduce,
+        "dtype",
+        "np.ones(1, dtypes[0])).dtype",
+        "np.ones(1, dtypes[0])) and dtypes[0]",
+        folded_constants,
     ),
     "dead code: checks of values": Fault(Builder, "finished", "or n.op.effect", "", what_is_kept),
     "placed: a place is free after its first reader": Fault(
-        Assembler, "_place_globals", "max(homes, default=k)", "min(homes, default=k)", placed_programs
+        assemble, "_outliving", "max(homes, default=k)", "min(homes, default=k)", placed_programs
     ),
     "placed: a local value is free after its first reader": Fault(
-        Block, "__init__", "max(whole.readers[i], default=i)", "min(whole.readers[i], default=i)", placed_programs
+        LoopBody, "__init__", "max((self.joined", "min((self.joined", placed_programs
     ),
     "placed: an operand read twice is written over": Fault(
-        Block, "_may_overwrite", "once and last and alike", "alike", placed_programs
+        LoopBody, "_may_overwrite", "once and last and alike", "alike", placed_programs
     ),
     "placed: scratch for one task": Fault(
-        Assembler, "_step", "written.room.size * block)", "written.room.size)", placed_programs
+        assemble, "assembled", "body.scratch.size * body.size", "body.scratch.size", placed_programs
     ),
     "placed: sums of one loop lie at one place": Fault(
-        Block,
+        LoopBody,
         "_sum",
         "self.partial += -(-node.size * node.dtype.itemsize // 64) * 64",
         "self.partial = 64",
         placed_programs,
     ),
     "placed: a sum begins with what was there": Fault(
-        Block,
+        LoopBody,
         "_sum",
-        "step.before += instructions.copy(node.dtype, zero, part",
-        "step.before += instructions.copy(node.dtype, part, part",
+        "self.code.before += instructions.zeros(node.dtype, part",
+        "self.code.before += instructions.copy(node.dtype, part, part",
         placed_programs,
     ),
     "placed: other cores' sums take the place of the first's": Fault(
-        Block,
+        LoopBody,
         "_sum",
-        "elementwise(add, dtypes, [whole, part]",
-        "elementwise(add, dtypes, [part, part]",
+        "instructions.sum_of(node.dtype, part, whole",
+        "instructions.copy(node.dtype, part, whole",
         placed_programs,
     ),
     "placed: no step from one task to the next": Fault(
-        Block, "_stepping", "layout if layout.slot == SCRATCH or axis is None", "layout if True", placed_programs
+        LoopBody,
+        "_from_task_to_task",
+        "layout if layout.slot == SCRATCH or axis is None",
+        "layout if True",
+        placed_programs,
     ),
-    "placed: a maximum begins with 0": Fault(Block, "_begun", 'if op.name == "add"', "if True", placed_programs),
+    "placed: a maximum begins with 0": Fault(LoopBody, "_begun", "if op.adds", "if True", placed_programs),
     "placed: a reversed slice begins at its end": Fault(
-        block, "seen", "offset += start * s", "offset += (start + (step < 0)) * s", placed_programs
+        View, "strided", "return offset,", "return offset if min(y.strides, default=0) >= 0 else 0,", placed_programs
     ),
-    "placed: room given back is rounded down": Fault(
-        Room, "take", "size = self._rounded(size)", "size = size // 2 + 1", placed_programs
+    "placed: scratch given back is rounded down": Fault(
+        Scratch, "take", "size = self._rounded(size)", "size = size // 2 + 1", placed_programs
     ),
     "placed: a product is not added to what it accumulates": Fault(
-        instructions, "product", "1, int(accumulate)]", "1, 0]", placed_programs
+        Product, "instruction", "1, int(self.accumulate)]", "1, 0]", placed_programs
     ),
     "dead code: results in order of their nodes": Fault(
         Builder, "finished", "for i in results)", "for i in sorted(results, reverse=True))", what_is_kept

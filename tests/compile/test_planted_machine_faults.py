@@ -36,9 +36,11 @@ from tests.compile.machine_witnesses import (
 )
 from tests.compile.test_instructions import Memory
 from tests.compile.test_planted_faults import Fault, caught_by, plant
-from tinymeta.compile.place import assemble, instructions, layout
-from tinymeta.compile.place.assemble import Assembler
-from tinymeta.compile.place.loop_body import Block
+from tinymeta.compile.place import assemble, copies, instructions, products
+from tinymeta.compile.place.loop_body import LoopBody
+from tinymeta.compile.place.products import Product
+from tinymeta.compile.place.schedule import Schedule
+from tinymeta.compile.program.views import Reshape, View
 from tinymeta.compile.run import machine as machine_of
 from tinymeta.compile.run import replay
 from tinymeta.compile.run.machine import Machine
@@ -50,69 +52,74 @@ FAULTS = {
     "kind 4: a loop with strides that it was not tried with": Fault(
         instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True", minus_signs
     ),
-    "room: a block's place is given back after its first reader": Fault(
-        Block, "__init__", "max((self.joined", "min((self.joined",
+    "scratch: a block's place is given back after its first reader": Fault(
+        LoopBody, "__init__", "max((self.joined", "min((self.joined",
         read_after_it_could_be_overwritten,
     ),
-    "room: a place between loops is given back too early": Fault(
-        Assembler, "_place_globals", "else max(homes, default=k)", "else k", values_between_loops
+    "arena: a place between loops is given back too early": Fault(
+        assemble, "_outliving", "else max(homes, default=k)", "else k", values_between_loops
     ),
-    "room: a result's place is given back": Fault(
-        Assembler, "_place_globals", "len(self.loops) if i in results else ", "", values_between_loops
+    "arena: a result's place is given back": Fault(
+        assemble, "_outliving", "len(schedule.loops) if i in results else ", "", values_between_loops
     ),
     "overwrite: an input that is read later": Fault(
-        Block, "_may_overwrite", "and x in self.ends.get(i, ())", "", read_after_it_could_be_overwritten
+        LoopBody, "_may_overwrite", "and x in self.ends.get(i, ())", "", read_after_it_could_be_overwritten
     ),
     "overwrite: an input that is read in two ways": Fault(
-        Block, "_may_overwrite", ".count(x) == 1", ".count(x) >= 1", read_after_it_could_be_overwritten
+        LoopBody, "_may_overwrite", ".count(x) == 1", ".count(x) >= 1", read_after_it_could_be_overwritten
     ),
     "step: each task is the first": Fault(
-        Block, "_stepping", "_replace(step=layout.strides[axis])", "_replace(step=0)", a_sum_over_the_tasks
+        LoopBody, "_from_task_to_task", "task_stride=layout.strides[axis]", "task_stride=0", a_sum_over_the_tasks
     ),
     "offset: a slice begins one too late": Fault(
-        layout, "seen", "offset += start * s", "offset += (start + (start > 0)) * s", random_programs
+        View, "strided", "return offset, tuple(", "return offset + 8 * (offset > 0), tuple(", random_programs
     ),
     "layout: a reshape of what has no such strides": Fault(
-        layout, "_reshaped", "elif s == size * step:", "elif True:", a_reshape_of_a_transpose
+        Reshape, "strided", "elif s == size * step:", "elif True:", a_reshape_of_a_transpose
     ),
     "layout: axes joined that are no neighbours": Fault(
         instructions, "nested", "and all(a ==", "and any(a ==", instruction("SCALE")
     ),
     "layout: a reshape without a copy in front": Fault(
-        assemble.Assembler, "__init__", "with_copies(arranged(program))", "(program, set())", a_reshape_of_a_transpose
+        copies, "_view", "_rearranges(b, node, (x,)) and", "False and", a_reshape_of_a_transpose
     ),
     "layout: a result in another order of axes": Fault(
-        Assembler, "_global", "slot == ARENA and ", "", a_copy_as_a_result
+        assemble, "_layout", "slot == ARENA and ", "", a_copy_as_a_result
     ),
     "schedule: a sum over tasks is read before it is whole": Fault(
-        assemble, "schedule", "and not axes.sums[roots[x]]", "", a_sum_over_the_tasks
+        Schedule, "_loop", "and not self.axes.sums[self.roots[x]]", "", a_sum_over_the_tasks
     ),
-    "reduction: begins anywhere": Fault(Block, "_write", "if not self._sums(i):", "if False:", random_reductions),
-    "reduction: a maximum begins with zero": Fault(Block, "_begun", 'op.name == "add"', "True", random_reductions),
+    "reduction: begins anywhere": Fault(
+        LoopBody, "_instructions", "[] if self.schedule.sums(i) else", "[] and", random_reductions
+    ),
+    "reduction: a maximum begins with zero": Fault(LoopBody, "_begun", "if op.adds", "if True", random_reductions),
     "scatter: nothing is cleared": Fault(
-        Block, "_scattered", "if not onto and not op.covers(", "if False and not op.covers(", random_scatters
+        LoopBody, "_scattered", "if not onto and not op.covers(", "if False and not op.covers(", random_scatters
     ),
-    "sum in place: both operands are added to nothing": Fault(Block, "_joined", "both[-1:]", "both", sums_of_parts),
+    "sum in place: both operands are added to nothing": Fault(LoopBody, "_joined", "both[-1:]", "both", sums_of_parts),
     "sum in place: written over a part that is added": Fault(
-        Block, "_may_join", "and self.roots[self.nodes[x].inputs[0]] != self.roots[other]", "", sums_of_parts
+        LoopBody, "_may_join", "and roots[self.nodes[x].inputs[0]] != roots[other]", "", sums_of_parts
     ),
     "sum in place: without the other operand": Fault(
-        Block, "_write", "[] if before == out else", "[] if True else", sums_of_parts
+        LoopBody, "_instructions", "[] if before == out else", "[] if True else", sums_of_parts
     ),
     "scatter: windows that overlap are copied": Fault(
-        Block, "_scattered", "if not onto and not op.overlaps:", "if True:", random_scatters
+        LoopBody, "_scattered", "if onto or op.overlaps", "if onto", random_scatters
     ),
     "sums: the second core's part is not added": Fault(
-        Block, "_sum", "step.rest += ", "_ = ", a_sum_over_the_tasks
+        LoopBody, "_sum", "self.code.rest += ", "_ = ", a_sum_over_the_tasks
     ),
-    "sums: a core begins with what was there": Fault(Block, "_sum", "step.before += ", "step.before += [] and ",
-        a_sum_over_the_tasks),
-    "product: added to what was there": Fault(instructions, "product", "int(accumulate)]", "1]", instruction("GEMM")),
+    "sums: a core begins with what was there": Fault(
+        LoopBody, "_sum", "self.code.before += ", "self.code.before += [] and ", a_sum_over_the_tasks
+    ),
+    "product: added to what was there": Fault(
+        Product, "instruction", "int(self.accumulate)]", "1]", instruction("GEMM")
+    ),
     "product: transposes are forgotten where the result is one": Fault(
-        instructions, "product", "(swap[b_form[0]], b_form[1])", "b_form", instruction("GEMM")
+        Product, "instruction", "(swap[b_form[0]], b_form[1])", "b_form", instruction("GEMM")
     ),
     "product: rows that are too close": Fault(
-        instructions, "_form", "and outer >= width.size * item", "", a_product_of_repeated_rows
+        products, "_form", "and outer >= width.size * item", "", a_product_of_repeated_rows
     ),
     "reduction: another axis than asked for": Fault(
         instructions, "reduction", "0 if k in op.axes else next(kept)", "next(kept, 0)", instruction("SUM")

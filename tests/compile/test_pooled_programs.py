@@ -12,8 +12,8 @@ import pytest
 import tinymeta as tm
 from tests.compile.test_convolutions import assert_alike, operations
 from tests.compile.test_random_programs import recorded
-from tinymeta.compile.place.parallel import axes_of
-from tinymeta.compile.program.operations import Call, Part
+from tinymeta.compile.place.axes import axes_of
+from tinymeta.compile.program.calls import Call, Part
 from tinymeta.compile.run.machine import Machine
 from tinymeta.engine.primitive import bind
 from tinymeta.ops.pool import max_pool_index
@@ -90,5 +90,5 @@ def test_a_step_on_one_task_is_cut_along_its_examples_and_not_its_channels(monke
     episodes = tm.tasks.Episode((x[:, :3], y[:, :3]), (x, y))
     program, _ = recorded(tm.value_and_grad(learner), learner.init(rng), episodes)
     assert axes_of(program).tasks == 6
-    monkeypatch.setattr(import_module("tinymeta.compile.place.parallel"), "THIN", 1)
+    monkeypatch.setattr(import_module("tinymeta.compile.place.axes"), "THIN", 1)
     assert axes_of(program).tasks == 64  # what the rule is for

@@ -18,7 +18,7 @@ from tests.engine.programs import COLUMNS, ROWS, UNARY, Step, programs, run
 from tests.engine.test_programs import TINYMETA
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.recording import record
-from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.rewrite import rewritten
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
 
@@ -49,7 +49,7 @@ def test_random_programs_and_their_gradients_agree(program: list[Step], seed: in
     x = start(seed)
     p, leaves = recorded(f, x)
     expected = f(x)
-    for each in (p, factored(p)):
+    for each in (p, rewritten(p)):
         assert_close(expected, Replay(each)(leaves))
         assert_close(expected, Machine(each)(leaves))
 
@@ -59,7 +59,7 @@ def test_random_programs_agree_mapped_over_rows(program: list[Step], seed: int) 
     f = tm.vmap(tm.grad(lambda x: run(program, TINYMETA, x)))
     x = np.stack([start(seed + k) for k in range(4)])
     p, leaves = recorded(f, x)
-    assert_close(f(x), Machine(factored(p))(leaves))
+    assert_close(f(x), Machine(rewritten(p))(leaves))
 
 
 steps = st.lists(st.sampled_from(sorted(UNARY.keys() - {"sigmoid"})), min_size=1, max_size=6)  # σ has another formula
@@ -95,7 +95,7 @@ def test_meta_steps_agree_on_any_number_of_cores(workload: Any, cores: int, monk
     monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
     f, arguments = workload()
     p, leaves = recorded(f, *arguments)
-    assert_close(f(*arguments), Machine(factored(p))([np.asarray(x) for x in leaves]), 1e-7)  # Adam divides by √v
+    assert_close(f(*arguments), Machine(rewritten(p))([np.asarray(x) for x in leaves]), 1e-7)  # Adam divides by √v
 
 
 def test_a_training_run_stays_with_the_eager_one() -> None:

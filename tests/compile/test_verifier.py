@@ -10,17 +10,16 @@ import pytest
 import tinymeta as tm
 from tests.compile.test_random_programs import recorded as recorded_program
 from tests.compile.workloads import sine
-from tinymeta.compile.place.assemble import Assembler
-from tinymeta.compile.place.in_bounds import placed
+from tinymeta.compile.place import assemble, in_bounds
 from tinymeta.compile.place.layout import ARENA
 from tinymeta.compile.place.memory import Memory
-from tinymeta.compile.program.operations import Constant, Contract, Input, Part, Reduce, Ufunc
+from tinymeta.compile.program import well_formed
+from tinymeta.compile.program.calls import Part
+from tinymeta.compile.program.operations import Constant, Contract, Input, Reduce, Ufunc
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Scatter, Slice, Windows
-from tinymeta.compile.program.well_formed import recorded
 from tinymeta.compile.program.writing import alike
-from tinymeta.compile.rewrite.equation import rewritten
-from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.rewrite import equation, rewritten
 from tinymeta.compile.verify import Broken
 
 F = np.dtype(float)
@@ -33,13 +32,13 @@ def of(*nodes: Node) -> Program:
 
 
 WRONG = {
-    "an input that comes later": of(Node(Ufunc("negative"), (3,), (2, 3), F), X),
-    "another shape": of(Node(Ufunc("negative"), (0,), (3, 2), F)),
-    "another dtype": of(Node(Ufunc("negative"), (0,), (2, 3), np.dtype(np.float32))),
-    "no common shape": of(Node(Ufunc("add"), (0, 1), (2, 3), F)),
-    "too few inputs": of(Node(Ufunc("add"), (0,), (2, 3), F)),
-    "an axis that isn't there": of(Node(Reduce("add", (2,)), (0,), (2, 3), F)),
-    "an axis twice": of(Node(Reduce("add", (1, 1)), (0,), (2,), F)),
+    "an input that comes later": of(Node(Ufunc(np.negative), (3,), (2, 3), F), X),
+    "another shape": of(Node(Ufunc(np.negative), (0,), (3, 2), F)),
+    "another dtype": of(Node(Ufunc(np.negative), (0,), (2, 3), np.dtype(np.float32))),
+    "no common shape": of(Node(Ufunc(np.add), (0, 1), (2, 3), F)),
+    "too few inputs": of(Node(Ufunc(np.add), (0,), (2, 3), F)),
+    "an axis that isn't there": of(Node(Reduce(np.add, (2,)), (0,), (2, 3), F)),
+    "an axis twice": of(Node(Reduce(np.add, (1, 1)), (0,), (2,), F)),
     "a letter of two lengths": of(Node(Contract("ij", "ik", "jk"), (0, 1), (3, 4), F)),
     "a letter summed in one operand": of(Node(Contract("ij", "jk", "i"), (0, 1), (2,), F)),
     "a letter from nowhere": of(Node(Contract("ij", "jk", "il"), (0, 1), (2, 4), F)),
@@ -60,35 +59,35 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_program_that_breaks_a_rule_is_refused(name: str) -> None:
     with pytest.raises(Broken, match="recorded program"):
-        recorded(WRONG[name])
+        well_formed.check(WRONG[name])
 
 
 def test_programs_of_the_recorder_keep_the_rules() -> None:
     f, arguments = sine(2, tasks=3)
     plain, _ = recorded_program(f, *arguments)
-    recorded(plain)
-    recorded(factored(plain))
+    well_formed.check(plain)
+    well_formed.check(rewritten(plain))
 
 
 def test_a_rewriting_is_compared_node_by_node() -> None:
     """(x y) 2 + y' with y' = y summed: right with its factors swapped, and wrong in one node at a time."""
     product = Node(Contract("ij", "jk", "ik"), (0, 1), (2, 4), F)
-    total = Node(Reduce("add", (0,)), (2,), (4,), F)
-    final = Node(Ufunc("tanh"), (3,), (4,), F)
+    total = Node(Reduce(np.add, (0,)), (2,), (4,), F)
+    final = Node(Ufunc(np.tanh), (3,), (4,), F)
     before = Program([X, Y, product, total, final], (4,))
-    summed = Node(Reduce("add", (0,)), (0,), (3,), F)
+    summed = Node(Reduce(np.add, (0,)), (0,), (3,), F)
     short = Node(Contract("j", "jk", "k"), (2, 1), (4,), F)
-    rewritten(before, Program([X, Y, summed, short, final], (4,)), {0: 0, 1: 1, 3: 3, 4: 4})
+    equation.check(before, Program([X, Y, summed, short, final], (4,)), {0: 0, 1: 1, 3: 3, 4: 4})
     wrong = {
-        "a maximum": [X, Y, Node(Reduce("maximum", (0,)), (0,), (3,), F), short, final],
-        "another function": [X, Y, summed, short, final._replace(op=Ufunc("sinh"))],
+        "a maximum": [X, Y, Node(Reduce(np.maximum, (0,)), (0,), (3,), F), short, final],
+        "another function": [X, Y, summed, short, final._replace(op=Ufunc(np.sinh))],
         "another input": [X, Y, summed, short, final._replace(inputs=(2,), shape=(3,))],
     }
     for nodes in wrong.values():
         with pytest.raises(Broken, match="rewritten program"):
-            rewritten(before, Program(nodes, (4,)), {0: 0, 1: 1, 3: 3, 4: 4})
+            equation.check(before, Program(nodes, (4,)), {0: 0, 1: 1, 3: 3, 4: 4})
     with pytest.raises(Broken, match="the results"):
-        rewritten(before, Program([X, Y, summed, short, final], (3,)), {0: 0, 1: 1, 3: 3, 4: 4})
+        equation.check(before, Program([X, Y, summed, short, final], (3,)), {0: 0, 1: 1, 3: 3, 4: 4})
 
 
 def test_static_arguments_are_alike_only_if_every_kernel_thinks_so() -> None:
@@ -99,19 +98,19 @@ def test_static_arguments_are_alike_only_if_every_kernel_thinks_so() -> None:
 
 
 def assembled(f: Any, *arguments: Any) -> Any:
-    return Assembler(recorded_program(f, *arguments)[0], 2).assemble()
+    return assemble.assembled(recorded_program(f, *arguments)[0])
 
 
 def test_an_address_beyond_its_array_is_seen_whatever_the_size() -> None:
     for n in (5, 3_000_000):
         assembly = assembled(lambda x: tm.sum(tm.exp(x[1:]) + x[:-1]), np.ones(n))
-        placed(assembly, 2)
+        in_bounds.check(assembly, 2)
         sizes = assembly.sizes
         for k in range(2):
             if sizes[k] > 0:
                 assembly.sizes = (*sizes[:k], sizes[k] // 2 - 8, *sizes[k + 1 :])
                 with pytest.raises(Broken, match="of slot"):
-                    placed(assembly, 2)
+                    in_bounds.check(assembly, 2)
 
 
 def test_memory_gives_back_only_what_was_written_there() -> None:

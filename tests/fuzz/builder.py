@@ -16,21 +16,11 @@ import numpy as np
 from tests.fuzz.agreement import ROOM, TIGHT, Refused, Setting, differences, errors, laid_out, many_cores
 from tests.fuzz.vocabulary import VOCABULARY, Kernel, Kind, Misfit
 from tinymeta.compile.key import frozen
-from tinymeta.compile.program.operations import (
-    Call,
-    Cast,
-    Contract,
-    Copy,
-    Erf,
-    Part,
-    Reduce,
-    Scale,
-    Ufunc,
-    Where,
-)
+from tinymeta.compile.program.calls import Call, Part
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
-from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.rewrite import rewritten
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
 from tinymeta.engine.primitive import Primitive
@@ -87,7 +77,7 @@ class Case(NamedTuple):
                 what = f"{name}{', factored' if factoring else ''}"
                 with many_cores(self.setting.cores):
                     try:
-                        ready = run(factored(program) if factoring else program)
+                        ready = run(rewritten(program) if factoring else program)
                         found = []
                         for at, k in enumerate((0, 1, 0)):
                             given = laid_out(self.arrays(k)[self.constants :], self.setting.layouts and at + 1)
@@ -276,4 +266,5 @@ __all__ = [
     "Where",
     "Windows",
     "draw",
+    "np",
 ]

@@ -86,7 +86,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "softmax: sums instead of quotients": _fault(formulas, "softmax_axis", '"divide"', '"add"', "softmax"),
     "log-softmax: without the logarithm": _fault(
-        formulas, "log_softmax_axis", 'Ufunc("log1p")', 'Ufunc("positive")', "log_softmax"
+        formulas, "log_softmax_axis", "Ufunc(np.log1p)", "Ufunc(np.positive)", "log_softmax"
     ),
     "normalisation: eps is 0": _fault(
         formulas, "normalize", "number(b, eps, variance)", "number(b, 0, variance)", "layer_norm", "batch_norm"
@@ -94,8 +94,8 @@ FAULTS: dict[str, Fault] = {
     "its gradient: a wrong sign": _fault(
         formulas,
         "_without",
-        'Ufunc("subtract"), centred',
-        'Ufunc("add"), centred',
+        "Ufunc(np.subtract), centred",
+        "Ufunc(np.add), centred",
         "layer_norm",
         "batch_norm",
         ask="gradient",

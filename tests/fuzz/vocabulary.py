@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Part, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.calls import Part
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
 from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
 from tinymeta.engine.primitive import Primitive
 
@@ -82,22 +83,21 @@ def _of_one_rank(values: list[Any], inputs: tuple[int, ...], op: Any) -> Steps:
 
 
 def _ufunc(r: np.random.Generator, values: list[Any]) -> Steps:
-    name = str(r.choice(FLOAT_UFUNCS))
-    ufunc: np.ufunc = getattr(np, name)
+    ufunc: np.ufunc = getattr(np, str(r.choice(FLOAT_UFUNCS)))
     x = _one(r, values)
     if ufunc.nin == 1:
-        return [(Ufunc(name), (x,))]
-    return _of_one_rank(values, (x, _like(r, values, values[x].shape)), Ufunc(name))
+        return [(Ufunc(ufunc), (x,))]
+    return _of_one_rank(values, (x, _like(r, values, values[x].shape)), Ufunc(ufunc))
 
 
 def _linear(r: np.random.Generator, values: list[Any]) -> Steps:
     """What the factoring takes apart, oftener than by chance."""
     x = _one(r, values, _is_float)
-    name = str(r.choice(["add", "subtract", "multiply", "negative"]))
-    if name == "negative":
-        return [(Ufunc(name), (x,))]
+    ufunc = (np.add, np.subtract, np.multiply, np.negative)[r.integers(4)]
+    if ufunc is np.negative:
+        return [(Ufunc(ufunc), (x,))]
     alike = lambda y: y.dtype == values[x].dtype
-    return _of_one_rank(values, (x, _like(r, values, values[x].shape, alike)), Ufunc(name))
+    return _of_one_rank(values, (x, _like(r, values, values[x].shape, alike)), Ufunc(ufunc))
 
 
 def _scale(r: np.random.Generator, values: list[Any]) -> Steps:
@@ -130,8 +130,8 @@ def _reduce(r: np.random.Generator, values: list[Any]) -> Steps:
     x = _one(r, values, lambda x: x.ndim > 0 and (_is_float(x) or x.dtype == np.int64))
     ndim = values[x].ndim
     axes = tuple(sorted(int(a) for a in r.permutation(ndim)[: r.integers(1, ndim + 1)]))
-    name = "add" if r.random() < 0.7 or values[x].size == 0 else "maximum"
-    return [(Reduce(name, axes), (x,))]
+    ufunc = np.add if r.random() < 0.7 or values[x].size == 0 else np.maximum
+    return [(Reduce(ufunc, axes), (x,))]
 
 
 def _contract(r: np.random.Generator, values: list[Any]) -> Steps:
@@ -280,7 +280,6 @@ VOCABULARY: dict[str, Kind] = {
     "Part": _part,
 }
 OTHERS = {
-    "Operation": "the base class of all",
     "Check": "no number: array programs draw the checks of values",
     "Input": "drawn first",
     "Constant": "some of the inputs",

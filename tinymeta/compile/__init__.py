@@ -13,17 +13,19 @@ record/     `surroundings.py` compares what the function reaches with what it wa
             Watcher, which sees every operation, those of sweeps included; `translate.py` and `formulas.py` write it
             down in a dozen kinds of operations, where a convolution is a product of matrices (`convolution.py`,
             `products.py`), and pooling looks through the same windows (`pooling.py`).
-program/    `operations.py` and `views.py` are those kinds; `program.py` keeps one of equal operations, runs at once
-            what depends on constants alone, and drops what no result needs.
+program/    `operations.py` and `views.py` are those kinds, and each says all about itself (`calls.py`: what is left to
+            Python); `program.py` keeps one of equal operations, runs at once what depends on constants alone, and
+            drops what no result needs.
             Invariant: every node is what its operation makes of its inputs (`well_formed.py`, `writing.py`).
-rewrite/    `factor.py` with `contraction.py` and `sums.py` keeps products of matrices factored: the pass that knows
-            that a few-shot update has low rank.
+rewrite/    `rule.py` says what a rewriting rule is; `factor.py` is one, with `expansion.py`, `contraction.py` and
+            `sums.py`: it keeps products of matrices factored, for it knows that a few-shot update has low rank.
             Invariant: node for node the numbers of the program before (`equation.py`).
-place/      `parallel.py` finds the axis that counts tasks, `schedule.py` cuts the program into loops over it,
-            `assemble.py` and `loop_body.py` place every buffer (`layout.py`, `scratch.py`) and write instructions
-            (`instructions.py`); `copies.py` copies a matrix first where a product would read it badly.
+place/      `axes.py` finds the axis that counts tasks, `copies.py` says what is copied first to lie well, and
+            `schedule.py` cuts the program into loops over that axis; `loop_body.py` and `assemble.py` place every
+            buffer (`layout.py`, `scratch.py`) and write instructions (`instructions.py`, `products.py`).
             Invariant: nothing is read before it is written or after its place is given away, no address lies outside
-            of its array (`in_bounds.py`, on symbols in place of numbers: `symbols.py`, `memory.py`).
+            of its array (`in_bounds.py`, which reads the instructions back, `decoded.py`, on symbols in place of
+            numbers: `symbols.py`, `memory.py`).
 run/        `machine.py` hands the instructions to a compiled loop that reads them (`tinymeta_kernels/machine.py`), on
             as many cores as they are worth (`tinymeta_kernels/crew.py`). `replay.py` does without: plain NumPy calls.
             Invariant: both give the numbers of the eager run (`selfcheck.py`, with `rounding.py` and `part.py`; what

@@ -13,10 +13,10 @@ import numpy as np
 from tinymeta_kernels import addresses
 
 from tinymeta.compile.place.layout import Unplaceable
-from tinymeta.compile.program.operations import is_by_value
+from tinymeta.compile.program.calls import is_by_value
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record.recording import Recording
-from tinymeta.compile.rewrite.factor import factored
+from tinymeta.compile.rewrite import rewritten
 from tinymeta.compile.run.replay import Replay
 from tinymeta.compile.run.reproducer import reproducer
 from tinymeta.compile.run.selfcheck import Case, Run, Verdict, compared
@@ -51,7 +51,7 @@ def first(recording: Recording, arguments: list[Array], name: str, factor: bool,
         )  # fmt: skip
     stage = "compiler"
     try:
-        program = factored(recorded) if factor else recorded
+        program = rewritten(recorded) if factor else recorded
         found = chosen(program)
         found.results = found.run(arguments)  # type: ignore[misc]
         if not check:
@@ -106,15 +106,15 @@ def executor(program: Program) -> Run:
 
 def again(program: Program, arguments: list[Array], eager: list[Array] | None, factor: bool) -> int:
     """Check a program as on its first call, and tell what is found; 1 if there is a fault, else 0."""
-    rewritten = factored(program) if factor else program
-    run = executor(rewritten)
+    short = rewritten(program) if factor else program
+    run = executor(short)
     got = run(arguments)
     right = eager or Replay(program)(arguments)
     for k, (x, y) in enumerate(zip(got, right)):
         with np.errstate(all="ignore"):
             far = np.abs(np.asarray(x, float) - y).max(initial=0) if x.dtype.kind != "c" else np.abs(x - y).max()
         print(f"result {k}, {x.dtype}{list(x.shape)}: differs by up to {far:.3g}, of {np.abs(y).max(initial=0):.3g}")
-    verdict = compared(Case(program, rewritten, executor, arguments, eager), run, got)
+    verdict = compared(Case(program, short, executor, arguments, eager), run, got)
     print(f"at fault: {verdict.stage}" if verdict.stage else f"no fault: it {verdict.said}")
     return int(verdict.stage is not None)
 

@@ -3,7 +3,7 @@
     recorded program     every node is what its operation makes of its inputs          `well_formed.py`
     while it is written  equal operations met, views in normal form, folded constants  `writing.py`
     rewritten program    node for node the numbers of the program before               `equation.py`
-    placed buffers       nothing is read before it is written or after its room is
+    placed buffers       nothing is read before it is written or after its place is
                          given away, and no address lies outside of its array          `in_bounds.py`
 
 The checks run under TINYMETA_CHECK=1 and in every test. What they find is a fault of the compiler, never of the

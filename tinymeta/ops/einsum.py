@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable
 from math import prod
 from typing import NamedTuple
 
-import numpy as np
-
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.ops.contraction_path import contraction_path
 from tinymeta.ops.linalg import matmul
 from tinymeta.ops.matrix import diagonal
 from tinymeta.ops.reduce import sum
@@ -52,13 +51,9 @@ def einsum(subscripts: str, *operands: ArrayLike) -> Tensor:
                 )
             sizes[letter] = n if sizes[letter] == 1 else sizes[letter]
     terms = [_plain(Term(x, letters), sizes) for x, letters in zip(xs, inputs)]
-    for group in _order(terms, output):
-        chosen = [terms.pop(i) for i in sorted(group, reverse=True)][::-1]
-        total = chosen[0]
-        for k, term in enumerate(chosen[1:], 2):
-            needed = {*output, *(i for other in (*terms, *chosen[k:]) for i in other.letters)}
-            total = _product(total, term, needed)
-        terms.append(total)
+    for i, j in contraction_path([t.letters for t in terms], output, sizes)[0]:
+        b, a = terms.pop(j), terms.pop(i)
+        terms.append(_product(a, b, {*output, *(c for t in terms for c in t.letters)}))
     x, letters = _summed(terms[0], output)
     return permute_dims(x, [letters.index(i) for i in output])
 
@@ -100,16 +95,6 @@ def _plain(term: Term, sizes: dict[str, int]) -> Term:
         letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + repeated
     thin = tuple(k for k, i in enumerate(letters) if x.shape[k] != sizes[i])
     return Term(squeeze(x, thin) if thin else x, "".join(i for k, i in enumerate(letters) if k not in thin))
-
-
-def _order(terms: list[Term], output: str) -> list[list[int]]:
-    """Which operands to multiply next; what comes out goes to the end of the list."""
-    if len(terms) <= 2:
-        return [list(range(len(terms)))]
-    names = {ord(i): chr(ord("a") + k) for k, i in enumerate(sorted({i for t in terms for i in t.letters}))}
-    spec = "->".join([",".join(t.letters for t in terms), output]).translate(names)
-    outlines = [np.broadcast_to(np.float32(0), t.x.shape) for t in terms]
-    return [list(group) for group in np.einsum_path(spec, *outlines, optimize="greedy")[0][1:]]
 
 
 def _summed(term: Term, needed: Collection[str]) -> Term:

@@ -28,12 +28,12 @@ class scale(Primitive):
     """
 
     @staticmethod
-    def kernel(g: Array, d: Array) -> Array:
-        y = np.multiply(g, d)
+    def kernel(g: Array, d: Array, out: Array | None = None) -> Array:
+        y = np.asarray(np.multiply(g, d, out=out))
         flat = y.ravel()
         total = flat.dot(flat)
         if total != total:  # a NaN anywhere, found by one call of BLAS instead of a pass that allocates
-            y = np.where((g == 0) | (d == 0), np.zeros((), y.dtype), y)
+            np.copyto(y, 0, where=(g == 0) | (d == 0))
         return y
 
     @staticmethod

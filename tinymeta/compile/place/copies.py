@@ -1,87 +1,54 @@
-"""Which matrices of a product to copy first, where the BLAS could not read or write them well as they lie.
+"""Which arrays are copied before they are read, so that every loop can read them as they lie.
 
-A product over several axes, as a convolution's, is one call only if the axes it joins are neighbours in memory. In
-another order it falls apart into many thin products, which move far more numbers than a copy would. An operand is
-copied before the product, the result after it.
+an argument        whose axes lie in another order than the tasks' loop wants (a convolution's filters): once, for
+                   that loop; what runs outside of it reads the argument itself
+a view             in front of a reshape that no strides show
+a matrix           of a product, where the BLAS reads it badly: decided in `products.py`, product by product
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import combinations
-from typing import Any, NamedTuple
 
-from tinymeta.compile.place import instructions
-from tinymeta.compile.place.instructions import TRAFFIC, TYPICAL
-from tinymeta.compile.place.layout import SCRATCH, Layout, Strides
-from tinymeta.compile.program.operations import Contract
-
-SLOW = 2  # a product that takes this many times the least effort is worth looking into
-A, B, OUT = range(3)
+from tinymeta.compile.place.axes import Axes, axes_of
+from tinymeta.compile.program.operations import Copy, Input
+from tinymeta.compile.program.program import Builder, Node, Program, squeezed
+from tinymeta.compile.program.views import Gather, Reshape
+from tinymeta.compile.rewrite import equation
+from tinymeta.compile.verify import checking
 
 
-class Matrices(NamedTuple):
-    """A product's two operands and its result, in the order A, B, OUT."""
-
-    op: Contract
-    dtype: Any
-    layouts: list[Layout]
-    size: dict[str, int]  # of each letter, 1 for the tasks'
-    tasks: str | None
-    accumulate: bool
-
-    def product(self) -> tuple[float, list[int]]:
-        return instructions.product(*self)
-
-    def least_effort(self) -> float:
-        return instructions.least_effort(self.op, self.size, self.tasks)
-
-    def letters(self) -> tuple[str, str, str]:
-        return self.op.a, self.op.b, self.op.out
-
-
-def moves(given: Matrices) -> dict[int, str]:
-    """Which of the three to copy, and the order of its axes in the copy."""
-    choices = [
-        moved
-        for count in range(4)
-        for moved in combinations((A, B, OUT), count)
-        if not (given.accumulate and OUT in moved)
-    ]
-    return min((orders(given, moved) for moved in choices), key=lambda found: _effort(given, found))
+def with_copies(program: Program) -> tuple[Program, set[int]]:
+    """The program with these copies, and the nodes that have to lie in row-major order because a reshape reads them."""
+    axes = axes_of(program) if any(isinstance(node.op, Gather) for node in program.nodes) else None
+    b = Builder()
+    outside: list[int] = []  # each node as it is,
+    inside: list[int] = []  # and as the loop over tasks reads it
+    for i, node in enumerate(program.nodes):
+        if node.op.view:
+            for read in (outside, inside):
+                read.append(_view(b, node, read[node.inputs[0]]))
+            continue
+        read = inside if axes and axes.along[i] else outside
+        outside.append(b.copy(node, [read[x] for x in node.inputs]))
+        inside.append(b.add(Copy(), outside[i]) if axes and _lies_badly(axes, i, node) else outside[i])
+    copied = b.finished([outside[i] for i in program.results])
+    if checking():
+        equation.check(program, copied, {i: b.image[x] for i, x in enumerate(outside) if x in b.image})
+    return copied, {n.inputs[0] for n in copied.nodes if _rearranges(copied, n, n.inputs)}
 
 
-def _effort(given: Matrices, found: dict[int, str]) -> float:
-    """What the copies and the product take."""
-    layouts, copied = list(given.layouts), 0
-    for place, order in found.items():
-        layouts[place] = Layout(SCRATCH, 0, 0, _strides(given, given.letters()[place], order))
-        copied += math.prod(TYPICAL if c == given.tasks else given.size[c] for c in order)
-    return given._replace(layouts=layouts).product()[0] + 2 * TRAFFIC * copied
+def _lies_badly(axes: Axes, i: int, node: Node) -> bool:
+    """Whether a node is an argument of all tasks with its axes in another than the common order."""
+    ranks = [r for r, n in zip(axes.rank[i], node.shape) if n != 1]
+    return isinstance(node.op, Input) and axes.axis[i] is None and ranks != sorted(ranks)
 
 
-def orders(given: Matrices, moved: Sequence[int]) -> dict[int, str]:
-    """The axes' order in each copy: that of what stays where it is, so that they join alike."""
-    batch, m, n, k = given.op.groups()
-
-    def like(letters: str, *places: int) -> str:
-        stays = next((p for p in places if p not in moved), None)
-        if stays is None:
-            return letters
-        steps = dict(zip(given.letters()[stays], given.layouts[stays].strides))
-        return "".join(sorted(letters, key=lambda c: -abs(steps[c])))
-
-    m, n, k = like(m, OUT, A), like(n, OUT, B), like(k, A, B)
-    all_orders = {A: batch + m + k, B: batch + k + n, OUT: batch + m + n}
-    return {place: all_orders[place] for place in moved}
+def _view(b: Builder, node: Node, x: int) -> int:
+    copied = _rearranges(b, node, (x,)) and b.nodes[x].op.view
+    return b.copy(node, [b.add(Copy(), x) if copied else x])
 
 
-def _strides(given: Matrices, letters: str, order: str) -> Strides:
-    """The copy's: packed, the tasks outermost."""
-    step, steps = given.dtype.itemsize, {}
-    inwards = sorted(order, key=lambda c: c != given.tasks)
-    for c in inwards[::-1]:
-        steps[c] = step
-        step *= max(given.size[c], 1)
-    return tuple(steps[c] for c in letters)
+def _rearranges(program: Program | Builder, node: Node, inputs: Sequence[int]) -> bool:
+    """Whether a node is a reshape that moves more than axes of size 1: else it is a view whatever it sees."""
+    return isinstance(node.op, Reshape) and squeezed(node.shape) != squeezed(program.nodes[inputs[0]].shape)

@@ -8,6 +8,7 @@ another core writes in the same loop, and each array that outlives its loop has 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,38 +16,17 @@ import numpy as np
 from tinymeta_kernels import machine
 
 from tinymeta.compile.place import symbols
-from tinymeta.compile.place.assemble import Assembly, Step
+from tinymeta.compile.place.assemble import Assembly
+from tinymeta.compile.place.decoded import Instruction, decoded
 from tinymeta.compile.place.layout import ARENA, PARTIAL, SCRATCH, ZERO
-from tinymeta.compile.place.memory import Memory
+from tinymeta.compile.place.loop_body import LoopCode
+from tinymeta.compile.place.memory import STAGE, Memory
 from tinymeta.compile.program.operations import Constant, Input
 from tinymeta.compile.verify import Broken
 from tinymeta.engine.tensor import Array
 
-STAGE = "placed program"
 LARGE = 1 << 21  # elements that all instructions together move: larger programs run on symbols in no reasonable time
 OPCODES = {getattr(machine, name): name for name in ("LOOP", "SCALE", "WHERE", "CAST", "GEMM", "SUM", "ERF")}
-
-
-class Operand(NamedTuple):
-    """Where an instruction finds an array."""
-
-    slot: int
-    offset: int
-    step: int
-    strides: list[int]
-
-
-class Instruction(NamedTuple):
-    """One instruction, taken apart; sizes below 0 are per task."""
-
-    opcode: int
-    loop: tuple[int, int]
-    sizes: list[int]
-    operands: list[Operand]
-    more: list[int]
-
-    def sized(self, tasks: int) -> list[int]:
-        return [n if n >= 0 else -n * tasks for n in self.sizes]
 
 
 class Span(NamedTuple):
@@ -58,25 +38,13 @@ class Span(NamedTuple):
     block: int
 
 
-def decoded(code: list[int]) -> Iterator[Instruction]:
-    at = 0
-    while at < len(code):
-        opcode, length, address, data, operands, axes = code[at : at + 6]
-        begin, width = at + 6 + axes, 3 + axes
-        found = [code[begin + k * width : begin + (k + 1) * width] for k in range(operands)]
-        more = code[begin + operands * width : at + length]
-        sizes = code[at + 6 : begin]
-        yield Instruction(opcode, (address, data), sizes, [Operand(f[0], f[1], f[2], f[3:]) for f in found], more)
-        at += length
-
-
-def placed(assembly: Assembly, cores: int) -> None:
+def check(assembly: Assembly, cores: int) -> None:
     """Raise `Broken` where an address lies outside, or a value isn't what the program says."""
     simulation = _Simulation(assembly)
     elements = 0
-    for step in assembly.steps:
-        for count in {1, min(cores, step.loop.count)}:
-            for code, span in _codes(step, count):
+    for loop in assembly.loops:
+        for count in {1, min(cores, loop.loop.count)}:
+            for code, span in _codes(loop, count):
                 elements += sum(simulation.inside(instruction, span) for instruction in decoded(code))
     memory = sum(assembly.sizes) + sum(n.size * 8 for n in assembly.program.nodes if not n.op.view)
     if max(elements, memory) <= LARGE:
@@ -84,23 +52,23 @@ def placed(assembly: Assembly, cores: int) -> None:
             simulation.run(count)
 
 
-def _codes(step: Step, cores: int) -> Iterator[tuple[list[int], Span]]:
+def _codes(code: LoopCode, cores: int) -> Iterator[tuple[list[int], Span]]:
     """What a loop runs on so many cores, in an order in which it might."""
-    loop = step.loop
+    loop = code.loop
     if loop.kind == "python":
         return
-    spans = [Span(0, 0, loop.count, step.block)]
+    spans = [Span(0, 0, loop.count, code.block)]
     if cores > 1:  # as `share` in `tinymeta_kernels/crew.py` deals them out
         grain = 64 if loop.kind == "tiles" else 1
         each = -(-loop.count // (cores * grain)) * grain
-        block = max(1, -(-each // max(1, -(-each // step.block))))
+        block = max(1, -(-each // max(1, -(-each // code.block))))
         bounds = [min(k * each, loop.count) for k in range(cores + 1)]
         spans = [Span(k, *pair, block) for k, pair in enumerate(zip(bounds, bounds[1:]))]
     for span in spans:
-        yield step.before, Span(span.core, 0, 1, 1)
-        yield step.body, span
+        yield code.before, Span(span.core, 0, 1, 1)
+        yield code.body, span
     for k in range(len(spans)):
-        yield step.rest if k else step.first, Span(k, 0, 1, 1)
+        yield code.rest if k else code.first, Span(k, 0, 1, 1)
 
 
 class _Simulation:
@@ -122,32 +90,18 @@ class _Simulation:
         last = span.first + (span.last - 1 - span.first) // span.block * span.block
         for task in {span.first, last}:
             tasks = min(span.block, span.last - task)
-            for operand, width, offsets in self._reached(instruction, task, tasks):
-                low, high = offsets
+            for k, (operand, width) in enumerate(zip(instruction.operands, self._widths(instruction))):
+                begin, axes = instruction.reached(k, task, tasks)
+                reach = [(n - 1) * stride for n, stride in axes]
+                low, high = (begin + sum(f(0, r) for r in reach) for f in (min, max))
                 if low < 0 or high + width > self.extent[operand.slot]:
                     raise Broken(
                         STAGE,
-                        f"{OPCODES[instruction.opcode]} of {instruction.sized(tasks)}",
+                        f"{OPCODES[instruction.opcode]} of {[n for n, _ in axes]}",
                         f"bytes {low} to {high + width} of slot {operand.slot}, which has {self.extent[operand.slot]}",
                     )
-        count = int(np.prod([abs(n) for n in instruction.sizes]))
-        if instruction.opcode == machine.GEMM:
-            count *= int(np.prod([abs(n) for n in instruction.more[2:5]]))
-        return count * (
-            span.last - span.first if any(n < 0 for n in (*instruction.sizes, *instruction.more[2:5])) else 1
-        )
-
-    def _reached(self, instruction: Instruction, task: int, tasks: int) -> Iterator[tuple[Operand, int, Any]]:
-        """Each operand with its elements' bytes, and the first and last offset that is reached."""
-        sizes = instruction.sized(tasks)
-        for k, operand in enumerate(instruction.operands):
-            axes = list(zip(sizes, operand.strides))
-            if instruction.opcode == machine.GEMM:
-                axes += _matrix(instruction, k, tasks)
-            begin = operand.offset + task * operand.step
-            reach = [(n - 1) * stride for n, stride in axes]
-            low, high = (begin + sum(f(0, r) for r in reach) for f in (min, max))
-            yield operand, self._widths(instruction)[k], (low, high)
+        sizes = instruction.all_sizes()
+        return abs(math.prod(sizes)) * (span.last - span.first if any(n < 0 for n in sizes) else 1)
 
     def _widths(self, instruction: Instruction) -> list[int]:
         """The bytes of each operand's elements."""
@@ -163,11 +117,11 @@ class _Simulation:
     # On symbols
 
     def run(self, cores: int) -> None:
-        """All steps on so many cores, with a look at each array that outlives its loop."""
+        """All loops on so many cores, with a look at each array that outlives its own."""
         rng = np.random.default_rng(0)
         self.memory = Memory(self.extent, cores)
         self.values: list[Any] = []
-        python = {i for step in self.assembly.steps if step.loop.kind == "python" for i in step.loop.nodes}
+        python = {i for code in self.assembly.loops if code.loop.kind == "python" for i in code.loop.nodes}
         for i, node in enumerate(self.program.nodes):
             if node.dtype is None:
                 self.values.append(None)
@@ -177,32 +131,35 @@ class _Simulation:
                 given = [self.values[x] for x in node.inputs]
                 self.values.append(symbols.value(self.program, node, given, self.loops))
             if isinstance(node.op, (Input, Constant)):
-                self.memory.fill(self.assembly.slots[i], self.values[i], node.dtype.itemsize)
-        for step in self.assembly.steps:
-            for code, span in _codes(step, min(cores, step.loop.count)):
-                if code is not step.body:  # what comes before and after a loop is done by one core after the other
+                self._fill(i)
+        for loop in self.assembly.loops:
+            for code, span in _codes(loop, min(cores, loop.loop.count)):
+                if code is not loop.body:  # what comes before and after a loop is done by one core after the other
                     self.memory.begin()
                 for task in range(span.first, span.last, span.block):
                     for instruction in decoded(code):
                         self._execute(instruction, span.core, task, min(span.block, span.last - task))
             self.memory.begin()
-            self._look(step)
+            self._look(loop)
         for i in self.program.results:
             self._same(i, "a result")
 
-    def _look(self, step: Step) -> None:
-        """The arrays that a step leaves behind, or that a kernel reads."""
-        for i in step.loop.nodes:
+    def _look(self, code: LoopCode) -> None:
+        """The arrays that a loop leaves behind, or that a kernel reads."""
+        for i in code.loop.nodes:
             node = self.program.nodes[i]
-            if step.loop.kind != "python":
+            if code.loop.kind != "python":
                 if i in self.assembly.layouts:
-                    self._same(i, f"written in a loop of {step.loop.kind}")
+                    self._same(i, f"written in a loop of {code.loop.kind}")
                 continue
             for x in node.inputs:
                 if self.program.nodes[x].dtype is not None:
                     self._same(x, f"read by {node.op}")
             if node.dtype is not None:
-                self.memory.fill(self.assembly.slots[i], self.values[i], node.dtype.itemsize)
+                self._fill(i)
+
+    def _fill(self, i: int) -> None:
+        self.memory.fill(self.assembly.slots[i], self.values[i], self.program.nodes[i].dtype.itemsize)
 
     def _same(self, i: int, why: str) -> None:
         while self.program.nodes[i].op.view:
@@ -216,54 +173,24 @@ class _Simulation:
     def _execute(self, instruction: Instruction, core: int, task: int, tasks: int) -> None:
         """One instruction for a block of tasks. A loop whose first operand is the result, in which places come
         repeatedly, adds up (or takes the maximum)."""
-        widths, sizes = self._widths(instruction), instruction.sized(tasks)
         opcode, name = instruction.opcode, OPCODES[instruction.opcode]
-        offsets = []
-        for k, operand in enumerate(instruction.operands):
-            axes = list(zip(sizes, operand.strides))
-            if opcode == machine.GEMM:
-                axes += _matrix(instruction, k, tasks)
-            offsets.append(_offsets(operand.offset + task * operand.step, axes))
-        places = list(zip((o.slot for o in instruction.operands), offsets, widths))
+        offsets = [_offsets(*instruction.reached(k, task, tasks)) for k in range(len(instruction.operands))]
+        places = list(zip((o.slot for o in instruction.operands), offsets, self._widths(instruction)))
         if opcode == machine.LOOP:
             name = self.loops.names[instruction.loop]
         out = places[-1]
-        adds = opcode == machine.SUM or (opcode == machine.GEMM and instruction.more[-1] == 1)
         repeats = np.unique(out[1]).size != out[1].size
         folds = opcode == machine.LOOP and len(places) == 3 and repeats and _alike(places[0], out)
         given = places[1:-1] if folds else places[:-1]
         for place in given:
-            self.memory.apart(place, out, elementwise=opcode != machine.GEMM)
+            self.memory.apart(place, out, elementwise=not instruction.multiplies)
         read = [self.memory.read(core, *place, name) for place in given]
-        made: Any
-        if opcode == machine.GEMM:
-            made = np.matmul(*read)
-        elif opcode == machine.WHERE:
-            made = symbols.chosen(*read)
-        elif opcode == machine.ERF:
-            made = symbols.applied("erf", *read)
-        elif opcode == machine.SCALE:
-            made = symbols.applied("multiply", *read)
-        elif opcode in (machine.SUM, machine.CAST) or folds:
-            made = read[0]
-        else:
-            made = symbols.applied(name, *read)
-        self.memory.write(core, *out, made, name if folds else "add" if adds else None)
+        made = read[0] if folds else symbols.done(opcode, name, read)
+        self.memory.write(core, *out, made, name if folds else "add" if instruction.accumulates else None)
 
 
 def _alike(a: Any, b: Any) -> bool:
     return a[0] == b[0] and a[2] == b[2] and np.array_equal(a[1], b[1])
-
-
-def _matrix(instruction: Instruction, k: int, tasks: int) -> list[tuple[int, int]]:
-    """The sizes and strides of the rows and columns of a product's operand."""
-    form_a, form_b, *dims, lda, ldb, ldc = instruction.more[:8]
-    m, n, inner = (d if d >= 0 else -d * tasks for d in dims)
-    rows, columns = ((m, inner), (inner, n), (m, n))[k]
-    form, long = ((form_a, lda), (form_b, ldb), (machine.ORDINARY, ldc))[k]
-    item = instruction.loop[1]
-    apart = (long * item, item) if form == machine.ORDINARY else (item, long * item)
-    return [(rows, apart[0]), (columns, apart[1])]
 
 
 def _offsets(begin: int, axes: list[tuple[int, int]]) -> Array:

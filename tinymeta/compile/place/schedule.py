@@ -11,11 +11,14 @@ tasks is complete only after its loop, so its readers stand in a later one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
-from tinymeta.compile.place.parallel import Axes
-from tinymeta.compile.program.operations import Constant, Copy, Input
-from tinymeta.compile.program.program import ELEMENTWISE, Program
+from tinymeta.compile.place.axes import axes_of
+from tinymeta.compile.place.copies import with_copies
+from tinymeta.compile.place.instructions import callable_
+from tinymeta.compile.program.operations import Constant, Copy, Elementwise, Input
+from tinymeta.compile.program.program import Program
 from tinymeta.compile.program.views import Reshape
 
 LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
@@ -30,67 +33,81 @@ class Loop:
     nodes: list[int] = field(default_factory=list)
 
 
-def roots_of(program: Program) -> list[int]:
-    """For every node, the node whose memory it is a view of."""
-    roots: list[int] = []
-    for i, node in enumerate(program.nodes):
-        roots.append(roots[node.inputs[0]] if node.op.view else i)
-    return roots
+class Schedule:
+    """A program's loops, in order, and what its nodes are to them."""
 
+    def __init__(self, program: Program) -> None:
+        self.program, self.row_major = with_copies(program)
+        self.nodes = self.program.nodes
+        self.axes = axes_of(self.program)
+        self.roots: list[int] = []  # for every node, the node whose memory it is a view of
+        self.readers: dict[int, list[int]] = defaultdict(list)  # and for such a one, the nodes that read it
+        for i, node in enumerate(self.nodes):
+            self.roots.append(self.roots[node.inputs[0]] if node.op.view else i)
+            for x in node.inputs:
+                if not node.op.view:
+                    self.readers[self.roots[x]].append(i)
+        self._callable = [callable_(node, [self.nodes[x] for x in node.inputs]) for node in self.nodes]
+        self.loops: list[Loop] = []
+        self.home: dict[int, int] = {}  # the loop of each node that isn't a view
+        early = self._early()
+        for i in sorted(range(len(self.nodes)), key=lambda i: not early[i]):
+            if not self._is_given(i):
+                self.home[i] = self._loop(i)
+                self.loops[self.home[i]].nodes.append(i)
 
-def schedule(program: Program, axes: Axes, callable_: list[bool]) -> list[Loop]:
-    """The loops, in order. `callable_` tells what the machine can do."""
-    roots = roots_of(program)
-    loops: list[Loop] = []
-    at: dict[int, int] = {}
-    early = _early(program, callable_)
-    for i in sorted(range(len(program.nodes)), key=lambda i: not early[i]):
-        node = program.nodes[i]
-        if node.op.view or isinstance(node.op, (Input, Constant)):
-            continue
-        kind, count = _kind(program, axes, callable_, i)
+    def by_python(self, i: int) -> bool:
+        """Whether node i runs in Python."""
+        return i in self.home and self.loops[self.home[i]].kind == "python"
+
+    def sums(self, i: int) -> bool:
+        """Whether node i is a sum over the tasks of its loop."""
+        return self.loops[self.home[i]].kind == "tasks" and self.axes.sums[i]
+
+    def _is_given(self, i: int) -> bool:
+        """Whether node i needs no loop."""
+        return self.nodes[i].op.view or isinstance(self.nodes[i].op, (Input, Constant))
+
+    def _loop(self, i: int) -> int:
+        """The first loop of node i's kind that may run after all that it reads; a new one, if there is none."""
+        kind, count = self._kind(i)
         first = 0
-        for x in node.inputs:
-            made = at.get(roots[x])
+        for x in self.nodes[i].inputs:
+            made = self.home.get(self.roots[x])
             if made is not None:
-                together = loops[made].kind == kind and loops[made].count == count
+                together = self.loops[made].kind == kind and self.loops[made].count == count
                 if kind == "tasks":
-                    together = together and axes.cut[x] and not axes.sums[roots[x]]
+                    together = together and self.axes.cut[x] and not self.axes.sums[self.roots[x]]
                 elif kind == "tiles":
-                    together = together and program.nodes[x].size == count
+                    together = together and self.nodes[x].size == count
                 first = max(first, made if together else made + 1)
-        place = next((k for k in range(first, len(loops)) if (loops[k].kind, loops[k].count) == (kind, count)), None)
-        if place is None:
-            place = len(loops)
-            loops.append(Loop(kind, count))
-        loops[place].nodes.append(i)
-        at[i] = place
-    return loops
+        for k in range(first, len(self.loops)):
+            if (self.loops[k].kind, self.loops[k].count) == (kind, count):
+                return k
+        self.loops.append(Loop(kind, count))
+        return len(self.loops) - 1
 
+    def _early(self) -> list[bool]:
+        """Which nodes need nothing but arguments and Python's kernels: done first, they interrupt no loop."""
+        early: list[bool] = []
+        for i, node in enumerate(self.nodes):
+            ready = self._is_given(i) or not self._callable[i]
+            early.append(ready and all(early[x] for x in node.inputs))
+        return early
 
-def _early(program: Program, callable_: list[bool]) -> list[bool]:
-    """Which nodes need nothing but arguments and Python's kernels: done first, they interrupt no loop."""
-    early: list[bool] = []
-    for i, node in enumerate(program.nodes):
-        ready = node.op.view or not callable_[i] or isinstance(node.op, (Input, Constant))
-        early.append(ready and all(early[x] for x in node.inputs))
-    return early
+    def _kind(self, i: int) -> tuple[str, int]:
+        node = self.nodes[i]
+        if not self._callable[i]:
+            return "python", 1
+        if self.axes.along[i]:
+            return "tasks", self.axes.tasks
+        even = all(self.nodes[x].size in (1, node.size) and self._in_order(x) for x in node.inputs)
+        if isinstance(node.op, Elementwise) and not isinstance(node.op, Copy) and node.size >= LONG and even:
+            return "tiles", node.size
+        return "whole", 1
 
-
-def _kind(program: Program, axes: Axes, callable_: list[bool], i: int) -> tuple[str, int]:
-    node = program.nodes[i]
-    if not callable_[i]:
-        return "python", 1
-    if axes.along[i]:
-        return "tasks", axes.tasks
-    even = all(program.nodes[x].size in (1, node.size) and _in_order(program, x) for x in node.inputs)
-    if isinstance(node.op, ELEMENTWISE) and not isinstance(node.op, Copy) and node.size >= LONG and even:
-        return "tiles", node.size
-    return "whole", 1
-
-
-def _in_order(program: Program, x: int) -> bool:
-    """Whether node x lies in memory in row-major order: it is no view, or a reshape of one that does."""
-    while isinstance(program.nodes[x].op, Reshape):
-        x = program.nodes[x].inputs[0]
-    return not program.nodes[x].op.view
+    def _in_order(self, x: int) -> bool:
+        """Whether node x lies in memory in row-major order: it is no view, or a reshape of one that does."""
+        while isinstance(self.nodes[x].op, Reshape):
+            x = self.nodes[x].inputs[0]
+        return not self.nodes[x].op.view

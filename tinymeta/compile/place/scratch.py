@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Room:
+class Scratch:
     """First fit; what is given back joins the free places beside it."""
 
     def __init__(self, unit: int = 64) -> None:

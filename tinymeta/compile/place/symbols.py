@@ -11,10 +11,10 @@ import zlib
 from typing import Any
 
 import numpy as np
-from tinymeta_kernels import contract
+from tinymeta_kernels import contract, machine
 
-from tinymeta.compile.place.instructions import copying
-from tinymeta.compile.program.operations import Cast, Copy, Erf, Scale, Ufunc, Where
+from tinymeta.compile.place.instructions import COPY, bits
+from tinymeta.compile.program.operations import Cast, Copy, Erf, Operation, Scale, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather
 from tinymeta.engine.tensor import Array
@@ -41,11 +41,6 @@ def applied(name: str, *xs: Array) -> Array:
         return y
 
 
-def chosen(c: Array, x: Array, y: Array) -> Array:
-    """x where c, else y."""
-    return np.where(c < 0, x, y)
-
-
 class Loops:
     """Which of NumPy's loops a program may call: their names and the bytes of their operands, by address."""
 
@@ -54,8 +49,8 @@ class Loops:
         self.names: dict[Loop, str] = {}
         for dtype in {n.dtype for n in program.nodes if n.dtype is not None}:
             if dtype.kind in "fiub":
-                for name, dtypes in (copying(dtype), ("add", (dtype,) * 3), ("maximum", (dtype,) * 3)):
-                    self.name(name, dtypes)
+                for f, dtypes in ((COPY.ufunc, (bits(dtype),) * 2), (np.add, (dtype,) * 3), (np.maximum, (dtype,) * 3)):
+                    self.name(f.__name__, dtypes)
         for node in program.nodes:
             if isinstance(node.op, Ufunc):
                 self.name(node.op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype))
@@ -73,16 +68,25 @@ def value(program: Program, node: Node, given: list[Array], loops: Loops) -> Arr
     """What a node that the machine runs makes of symbols."""
     op: Any = node.op
     if isinstance(op, Ufunc):
-        dtypes = (*(program.nodes[x].dtype for x in node.inputs), node.dtype)
-        return applied(loops.name(op.name, dtypes), *given)
-    if isinstance(op, Scale):
-        return applied("multiply", *given)
-    if isinstance(op, Where):
-        return chosen(*given)
-    if isinstance(op, Erf):
-        return applied("erf", *given)
-    if isinstance(op, (Cast, Copy)):
+        return applied(loops.name(op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype)), *given)
+    if type(op) in _DONE:
+        return done(_DONE[type(op)], "", given)
+    if isinstance(op, Copy):
         return given[0]
     with np.errstate(over="ignore"):
         found: Array = np.asarray(op(*given))
     return found.copy() if isinstance(op, Gather) else found
+
+
+def done(opcode: int, name: str, given: list[Array]) -> Array:
+    """What an instruction makes of symbols; `name` is that of its ufunc, if it calls one."""
+    if opcode == machine.GEMM:
+        return np.asarray(np.matmul(*given))
+    if opcode == machine.WHERE:
+        return np.where(given[0] < 0, *given[1:])
+    if opcode in (machine.SUM, machine.CAST):
+        return given[0]
+    return applied({machine.ERF: "erf", machine.SCALE: "multiply"}.get(opcode, name), *given)
+
+
+_DONE: dict[type[Operation], int] = {Scale: machine.SCALE, Where: machine.WHERE, Erf: machine.ERF, Cast: machine.CAST}

@@ -1,9 +1,10 @@
 """The compiler's vocabulary: a dozen kinds of operations, on arrays whose axes are all visible.
 
 A recorded program speaks in the framework's primitives, with hidden axes for `vmap`. The compiler translates it
-(`translate.py`) into the few operations below. Each says what it computes (calling it runs it with NumPy: that
-is the plain replay, and the oracle of the tests), the shape of its result, and how many floating-point
-operations it takes. They are values: equal ones are the same operation, which is how common subexpressions meet.
+(`translate.py`) into the few operations below. Each says all about itself: what it computes (calling it runs it with
+NumPy: that is the plain replay, and the oracle of the tests), the inputs that it takes, the shape and dtype of its
+result, which axes of that are its input's, and how many floating-point operations it takes. They are values: equal
+ones are the same operation, which is how common subexpressions meet.
 
     Input, Constant                      where numbers come from
     Ufunc, Scale, Where, Erf, Cast, Copy element by element, broadcasting
@@ -11,24 +12,22 @@ operations it takes. They are values: equal ones are the same operation, which i
     Contract                             a product of two arrays, summed over the axes that the result lacks
     Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (`views.py`)
     Gather, Scatter                      windows of an image as the rows of a matrix, and back (`views.py`)
-    Call, Part                           anything else: a primitive's own kernel
-    Check                                an error, if values won't do
+    Call, Part                           anything else: a primitive's own kernel (`calls.py`)
+    Check                                an error, if values won't do (`calls.py`)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from tinymeta_kernels import erf
 
-from tinymeta.engine.errors import UserError
-from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.refusals import explained
-from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.tensor import Array
+from tinymeta.ops.elementwise import scale
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -36,15 +35,31 @@ Shape: TypeAlias = tuple[int, ...]
 class Operation:
     """What a node of a program does to the results of its inputs."""
 
-    view = False  # whether the result shares its numbers with the input
+    view: ClassVar[bool] = False  # whether the result shares its numbers with the input
     effect = False  # whether it may raise an error by value, so that it runs even if nobody reads its result
+    inputs = 1  # how many arrays it takes
+    __call__: ClassVar[Callable[..., Any]]  # what it makes of them, by NumPy: of those that compute something
+
+    def misfit(self, *shapes: Shape) -> str | None:
+        """Why it can't take inputs of these shapes, if it can't."""
+        return None
 
     def shape(self, *shapes: Shape) -> Shape:
         raise TypeError(f"{type(self).__name__} does not know its result's shape")
 
+    def dtype(self, *dtypes: Any) -> Any:
+        return dtypes[0]
+
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         """Floating-point operations for a result of `shape` from inputs of `shapes`."""
         return 0
+
+    def same_axes(self, before: Shape, after: Shape) -> list[tuple[int, int]]:
+        """Which axes of the result are which of its (only) input's; those of size 1 don't count."""
+        return [(k, j) for k, j in self._axes(before, after) if after[k] != 1]
+
+    def _axes(self, before: Shape, after: Shape) -> Iterable[tuple[int, int]]:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -61,69 +76,89 @@ class Constant(Operation):
     key: Any
 
 
-@dataclass(frozen=True)
-class Ufunc(Operation):
-    """NumPy's function of this name, element by element."""
+class Elementwise(Operation):
+    """One number of the result from one of each input, which broadcast axis by axis."""
 
-    name: str
+    def misfit(self, *shapes: Shape) -> str | None:
+        one_rank = len({len(shape) for shape in shapes}) == 1
+        fit = one_rank and all(len(set(axis) - {1}) <= 1 for axis in zip(*shapes))
+        return None if fit else "its inputs don't broadcast, axis by axis"
+
+    def shape(self, *shapes: Shape) -> Shape:
+        return np.broadcast_shapes(*shapes)
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return math.prod(shape)
+
+
+_SIGNS = {np.add: (1, 1), np.subtract: (1, -1), np.negative: (-1,)}
+
+
+@dataclass(frozen=True)
+class Ufunc(Elementwise):
+    """A function of NumPy's."""
+
+    ufunc: np.ufunc
 
     def __call__(self, *xs: Array, out: Array | None = None) -> Array:
-        return getattr(np, self.name)(*xs, out=out)  # type: ignore[no-any-return]
+        return self.ufunc(*xs, out=out)  # type: ignore[no-any-return]
 
-    def shape(self, *shapes: Shape) -> Shape:
-        return np.broadcast_shapes(*shapes)
+    def __repr__(self) -> str:
+        return f"Ufunc(np.{self.name})"
 
-    def flops(self, shape: Shape, *shapes: Shape) -> int:
-        return math.prod(shape)
+    @property
+    def name(self) -> str:
+        return self.ufunc.__name__
+
+    @property
+    def inputs(self) -> int:  # type: ignore[override]
+        return self.ufunc.nin
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """Those of its inputs, if it adds them up."""
+        return _SIGNS.get(self.ufunc, ())
+
+    def dtype(self, *dtypes: Any) -> Any:
+        return self.ufunc.resolve_dtypes((*dtypes, *(None,) * self.ufunc.nout))[self.ufunc.nin]
 
 
 @dataclass(frozen=True)
-class Scale(Operation):
+class Scale(Elementwise):
     """g·d, except that 0 times anything is 0, on either side."""
 
+    inputs = 2
+
     def __call__(self, g: Array, d: Array, out: Array | None = None) -> Array:
-        y = np.multiply(g, d, out=out)
-        if math.isnan(abs(np.vdot(y, y))):
-            np.copyto(y, 0, where=np.broadcast_to((g == 0) | (d == 0), y.shape))
-        return y
+        return scale.kernel(g, d, out)
 
-    def shape(self, *shapes: Shape) -> Shape:
-        return np.broadcast_shapes(*shapes)
-
-    def flops(self, shape: Shape, *shapes: Shape) -> int:
-        return math.prod(shape)
+    def dtype(self, *dtypes: Any) -> Any:
+        return np.result_type(*dtypes)
 
 
 @dataclass(frozen=True)
-class Where(Operation):
+class Where(Elementwise):
     """a where c, else b."""
+
+    inputs = 3
 
     def __call__(self, c: Array, a: Array, b: Array) -> Array:
         return np.where(c, a, b)
 
-    def shape(self, *shapes: Shape) -> Shape:
-        return np.broadcast_shapes(*shapes)
-
-    def flops(self, shape: Shape, *shapes: Shape) -> int:
-        return math.prod(shape)
+    def dtype(self, *dtypes: Any) -> Any:
+        return np.result_type(*dtypes[1:])
 
 
 @dataclass(frozen=True)
-class Erf(Operation):
+class Erf(Elementwise):
     """The error function, which NumPy lacks."""
 
     def __call__(self, x: Array) -> Array:
         return np.asarray(erf(x))
 
-    def shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
-
-    def flops(self, shape: Shape, *shapes: Shape) -> int:
-        return math.prod(shape)
-
 
 @dataclass(frozen=True)
-class Cast(Operation):
+class Cast(Elementwise):
     """The same numbers in another dtype."""
 
     to: Any
@@ -131,37 +166,61 @@ class Cast(Operation):
     def __call__(self, x: Array) -> Array:
         return x.astype(self.to)
 
-    def shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
+    def dtype(self, *dtypes: Any) -> Any:
+        return self.to
+
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return 0
 
 
 @dataclass(frozen=True)
-class Copy(Operation):
+class Copy(Elementwise):
     """The same numbers in row-major order in memory, which a reshape needs."""
 
     def __call__(self, x: Array) -> Array:
         return np.array(x, order="C")
 
-    def shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
+    def flops(self, shape: Shape, *shapes: Shape) -> int:
+        return 0
 
 
 @dataclass(frozen=True)
 class Reduce(Operation):
-    """The ufunc `name` (add, maximum) applied along `axes`, which disappear."""
+    """The ufunc (add, maximum) applied along `axes`, which disappear."""
 
-    name: str
+    ufunc: np.ufunc
     axes: tuple[int, ...]
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
-        y: Array = getattr(np, self.name).reduce(x, axis=self.axes, out=out)
+        y: Array = self.ufunc.reduce(x, axis=self.axes, out=out)
         return y
+
+    def __repr__(self) -> str:
+        return f"Reduce(np.{self.name}, {self.axes})"
+
+    @property
+    def name(self) -> str:
+        return self.ufunc.__name__
+
+    @property
+    def adds(self) -> bool:
+        return self.ufunc is np.add
+
+    def misfit(self, *shapes: Shape) -> str | None:
+        fit = len(set(self.axes)) == len(self.axes) and all(0 <= k < len(shapes[0]) for k in self.axes)
+        return None if fit else "it reduces axes that aren't there"
 
     def shape(self, *shapes: Shape) -> Shape:
         return tuple(n for i, n in enumerate(shapes[0]) if i not in self.axes)
 
+    def dtype(self, *dtypes: Any) -> Any:  # a sum of booleans is a number
+        return self.ufunc.reduce(np.ones(1, dtypes[0])).dtype
+
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         return math.prod(shapes[0])
+
+    def _axes(self, before: Shape, after: Shape) -> Iterable[tuple[int, int]]:
+        return enumerate(k for k in range(len(before)) if k not in self.axes)
 
 
 @dataclass(frozen=True)
@@ -175,9 +234,10 @@ class Contract(Operation):
     a: str
     b: str
     out: str
+    inputs = 2
 
     def __call__(self, a: Array, b: Array) -> Array:
-        size = dict(zip(self.a + self.b, a.shape + b.shape))
+        size = self._sizes(a.shape, b.shape)
         batch, m, n, k = self.groups()
         rows, columns, inner = (math.prod(size[i] for i in letters) for letters in (m, n, k))
         lead = tuple(size[i] for i in batch)
@@ -194,81 +254,29 @@ class Contract(Operation):
         k = "".join(i for i in self.a if i not in self.out)
         return batch, m, n, k
 
+    def misfit(self, *shapes: Shape) -> str | None:
+        for letters in (self.a, self.b, self.out):
+            if len(set(letters)) != len(letters):
+                return "a letter stands twice in one array"
+        if (len(self.a), len(self.b)) != tuple(map(len, shapes)):
+            return "it names another number of axes"
+        size = self._sizes(*shapes)
+        if any(size[letter] != n for letter, n in zip(self.a, shapes[0])):
+            return "one letter has two lengths"
+        if set(self.out) - set(self.a + self.b):
+            return "the result has a letter that no operand has"
+        alone = (set(self.a) ^ set(self.b)) - set(self.out)
+        return "a letter is summed in one operand alone" if alone else None
+
     def shape(self, *shapes: Shape) -> Shape:
-        size = dict(zip(self.a + self.b, shapes[0] + shapes[1]))
+        size = self._sizes(*shapes)
         return tuple(size[i] for i in self.out)
 
+    def dtype(self, *dtypes: Any) -> Any:
+        return np.result_type(*dtypes)
+
     def flops(self, shape: Shape, *shapes: Shape) -> int:
-        return 2 * math.prod(dict(zip(self.a + self.b, shapes[0] + shapes[1])).values())
+        return 2 * math.prod(self._sizes(*shapes).values())
 
-
-@dataclass(frozen=True)
-class Call(Operation):
-    """A primitive's own kernel. `key` is its static arguments in a form that can be compared; the first `hidden`
-    axes of everything are `vmap`'s, one and the same for inputs and results."""
-
-    primitive: type[Primitive]
-    key: Any
-    static: Any
-    hidden: int = 0
-
-    @property
-    def effect(self) -> bool:  # type: ignore[override]
-        return self.primitive.raises
-
-    def __eq__(self, other: object) -> bool:
-        alike = isinstance(other, Call) and self.primitive is other.primitive and self.key == other.key
-        return alike and self.hidden == other.hidden  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return hash((self.primitive, self.key))
-
-    def __call__(self, *xs: Array) -> Any:
-        try:
-            y = self.primitive.kernel(*xs, **self.static)
-        except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:  # as in eager code
-            given = [Tensor(x, self.hidden) for x in xs]
-            raise by_value(explained(self.primitive, given, self.static, error)) from error
-        return tuple(_own(np.asarray(part), xs) for part in y) if type(y) is tuple else _own(np.asarray(y), xs)
-
-
-@dataclass(frozen=True)
-class Check(Operation):
-    """Raises an error if values won't do (`engine/demand.py`); it has no result."""
-
-    check: Callable[..., None]
-    key: Any
-    static: Any = field(compare=False)
-    effect = True
-
-    def __call__(self, *xs: Array) -> None:
-        try:
-            self.check(*xs, **self.static)
-        except Exception as error:
-            raise by_value(error) from None
-
-
-@dataclass(frozen=True)
-class Part(Operation):
-    """One output of a kernel that has several."""
-
-    index: int
-
-    def __call__(self, bundle: tuple[Array, ...]) -> Array:
-        return bundle[self.index]
-
-
-def by_value(error: Exception) -> Exception:
-    """Mark an error as one that eager code raises, too: it is the user's, and no failure of the compiler."""
-    setattr(error, "by_value", True)  # noqa: B010
-    return error
-
-
-def is_by_value(error: Exception) -> bool:
-    """Whether it is such an error."""
-    return isinstance(error, UserError) or getattr(error, "by_value", False)
-
-
-def _own(y: Array, xs: tuple[Array, ...]) -> Array:
-    """A result in memory of its own: a kernel may return a view of an input, whose buffer is soon used again."""
-    return y.copy() if any(np.may_share_memory(y, x) for x in xs) else y
+    def _sizes(self, a: Shape, b: Shape) -> dict[str, int]:
+        return dict(zip(self.a + self.b, a + b))

@@ -8,42 +8,24 @@ once what depends on constants alone (constant folding), keeps views in a normal
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymeta.compile.program import writing as verify_rules
-from tinymeta.compile.program.operations import (
-    Call,
-    Cast,
-    Check,
-    Constant,
-    Contract,
-    Copy,
-    Erf,
-    Input,
-    Operation,
-    Part,
-    Reduce,
-    Scale,
-    Shape,
-    Ufunc,
-    Where,
-)
-from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice
-from tinymeta.compile.rewrite import equation as verify_rewritten
+from tinymeta.compile.program import writing
+from tinymeta.compile.program.calls import Part
+from tinymeta.compile.program.operations import Constant, Input, Operation, Shape
+from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Slice
 from tinymeta.compile.verify import checking
 from tinymeta.engine.tensor import Array
 
-ELEMENTWISE = (Ufunc, Scale, Where, Erf, Cast, Copy)
 FOLDED = 1 << 16  # constants of more elements are not made ahead of time, unless from one as large
 
 
 class Node(NamedTuple):
-    """One operation of a program; its inputs are the places of earlier nodes."""
+    """One operation of a program; its inputs are earlier nodes, by their index."""
 
     op: Operation
     inputs: tuple[int, ...]
@@ -58,7 +40,7 @@ class Node(NamedTuple):
 
 @dataclass
 class Program:
-    """Operations in order, and the places of the results."""
+    """Operations in order, and the indices of the results."""
 
     nodes: list[Node]
     results: tuple[int, ...]
@@ -87,19 +69,15 @@ class Program:
         moved = sum(x.size * x.dtype.itemsize for x in (*inputs, node) if x.dtype is not None)
         return node.op.flops(node.shape, *(x.shape for x in inputs)), moved
 
-    def counts(self) -> Counter[str]:
-        """How many operations of each kind."""
-        return Counter(getattr(n.op, "name", type(n.op).__name__.lower()) for n in self.nodes)
-
 
 class Builder:
-    """Writes a program, one operation at a time; every method returns the place of a node."""
+    """Writes a program, one operation at a time; every method returns the index of a node."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.parts: dict[int, tuple[int, ...]] = {}  # calls with several results that were written out
-        self.moved: dict[int, int] = {}  # once finished: where each node is in the program
-        self._places: dict[Any, int] = {}
+        self.image: dict[int, int] = {}  # once finished: the index in the program of each node that it kept
+        self._known: dict[Any, int] = {}
         self._checks = checking()
 
     def input(self, position: int, shape: Shape, dtype: Any) -> int:
@@ -112,24 +90,24 @@ class Builder:
         return self._new(Node(Constant(key), (), value.shape, value.dtype, value))
 
     def add(self, op: Operation, *inputs: int, shape: Shape | None = None, dtype: Any = None) -> int:
-        """The place of `op` on these inputs. A `Call` brings its result's shape and dtype."""
+        """`op` on these inputs. A `Call` brings its result's shape and dtype."""
         normal = self._normal_view(op, inputs[0]) if op.view else None
         if normal is not None:
             if self._checks:
-                verify_rules.normal(self.nodes, op, inputs[0], normal)
+                writing.normal(self.nodes, op, inputs[0], normal)
             return normal
         given = [self.nodes[i] for i in inputs]
         if shape is None:
             shape = op.shape(*(x.shape for x in given))
         if dtype is None:
-            dtype = result_dtype(op, [x.dtype for x in given])
+            dtype = op.dtype(*(x.dtype for x in given))
         node = Node(op, tuple(inputs), shape, dtype)
         foldable = given and all(x.value is not None for x in given) and node.dtype is not None
         if foldable and node.size <= max(FOLDED, *(x.size for x in given)):
             with np.errstate(all="ignore"):
-                value = np.asarray(op(*(x.value for x in given)))  # type: ignore[operator]
+                value = np.asarray(op(*(x.value for x in given)))
             if self._checks:
-                verify_rules.folded(node, value)
+                writing.folded(node, value)
             return self.constant(value)
         return self._new(node)
 
@@ -150,24 +128,22 @@ class Builder:
         for i in range(len(self.nodes) - 1, -1, -1):
             if i in needed:
                 needed.update(self.nodes[i].inputs)
-        place = {old: new for new, old in enumerate(sorted(needed))}
-        nodes = [self.nodes[i]._replace(inputs=tuple(place[x] for x in self.nodes[i].inputs)) for i in place]
-        self.moved = place
-        return Program(nodes, tuple(place[i] for i in results))
+        self.image = image = {old: new for new, old in enumerate(sorted(needed))}
+        nodes = [self.nodes[i]._replace(inputs=tuple(image[x] for x in self.nodes[i].inputs)) for i in image]
+        return Program(nodes, tuple(image[i] for i in results))
 
     def _new(self, node: Node) -> int:
         key = (node.op, node.inputs)
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = len(self.nodes)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = len(self.nodes)
             self.nodes.append(node)
         elif self._checks:
-            verify_rules.met(self.nodes[place], node)
-        return place
+            writing.met(self.nodes[found], node)
+        return found
 
     def _normal_view(self, op: Operation, x: int) -> int | None:
-        """Where a view is no view at all, or two in a row are one, or an axis of size 1 moves: the place of the
-        simpler form."""
+        """Where a view is no view at all, or two in a row are one, or an axis of size 1 moves: the simpler form."""
         node = self.nodes[x]
         if isinstance(op, (Reshape, Broadcast)) and op.to == node.shape:
             return x
@@ -187,45 +163,6 @@ class Builder:
         return None
 
 
-def with_copies(program: Program) -> tuple[Program, set[int]]:
-    """The program with a copy in front of each reshape that can't be a view, and the nodes that have to lie in
-    row-major order because a reshape reads them. (A reshape that moves axes of size 1 alone is always a view.)"""
-    b = Builder()
-    place: list[int] = []
-    for node in program.nodes:
-        inputs = [place[x] for x in node.inputs]
-        if _rearranges(b, node, inputs) and b.nodes[inputs[0]].op.view:
-            inputs = [b.add(Copy(), inputs[0])]
-        place.append(b.copy(node, inputs))
-    copied = b.finished([place[i] for i in program.results])
-    if checking():
-        verify_rewritten.rewritten(program, copied, {i: b.moved[x] for i, x in enumerate(place) if x in b.moved})
-    return copied, {n.inputs[0] for n in copied.nodes if _rearranges(copied, n, n.inputs)}
-
-
-def _rearranges(program: Program | Builder, node: Node, inputs: Sequence[int]) -> bool:
-    return isinstance(node.op, Reshape) and squeezed(node.shape) != squeezed(program.nodes[inputs[0]].shape)
-
-
 def squeezed(shape: Shape) -> Shape:
     """The shape without its axes of size 1."""
     return tuple(n for n in shape if n != 1)
-
-
-def result_dtype(op: Operation, dtypes: list[Any]) -> Any:
-    if isinstance(op, Ufunc):
-        ufunc: np.ufunc = getattr(np, op.name)
-        return ufunc.resolve_dtypes((*dtypes, *(None,) * ufunc.nout))[ufunc.nin]
-    if isinstance(op, (Scale, Contract)):
-        return np.result_type(*dtypes)
-    if isinstance(op, Where):
-        return np.result_type(*dtypes[1:])
-    if isinstance(op, Reduce):  # a sum of booleans is a number
-        return getattr(np, op.name).reduce(np.ones(1, dtypes[0])).dtype
-    if isinstance(op, (Copy, Erf, Reshape, Permute, Broadcast, Slice, Gather, Scatter)):
-        return dtypes[0]
-    if isinstance(op, Cast):
-        return op.to
-    if isinstance(op, (Call, Part, Check)):
-        return None
-    raise TypeError(f"{type(op).__name__} has no inputs")

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.program.operations import Call, Check, Operation
+from tinymeta.compile.program.calls import Call, Check
+from tinymeta.compile.program.operations import Operation
 from tinymeta.compile.verify import Broken
 
 STAGE = "writing a program"
@@ -22,7 +23,7 @@ LARGE = 1 << 16  # elements: views of more are left to the tests
 def normal(nodes: Sequence[Any], op: Operation, x: int, simpler: int) -> None:
     """`simpler` shows what the view `op` of node x would."""
     before, after = nodes[x].value, nodes[simpler].value
-    if before is not None and after is not None and op(before).tobytes() == after.tobytes():  # type: ignore[operator]
+    if before is not None and after is not None and op(before).tobytes() == after.tobytes():
         return  # folded as it was written
     given, found = _behind(nodes, x), _behind(nodes, simpler)
     root = next((i for i in given if i in found), None)
@@ -30,7 +31,7 @@ def normal(nodes: Sequence[Any], op: Operation, x: int, simpler: int) -> None:
         if max(nodes[root].size, nodes[x].size, nodes[simpler].size) > LARGE:
             return
         numbered = np.arange(nodes[root].size).reshape(nodes[root].shape)
-        expected: Any = op(_seen(nodes, given[: given.index(root)], numbered))  # type: ignore[operator]
+        expected: Any = op(_seen(nodes, given[: given.index(root)], numbered))
         if np.array_equal(_seen(nodes, found[: found.index(root)], numbered), expected):
             return
     raise Broken(STAGE, f"{op} of {nodes[x].op}", f"its normal form, {nodes[simpler].op}, shows other elements")

@@ -25,56 +25,56 @@ def number(b: Builder, value: float, like: int, dtype: Any = None) -> int:
 def scale(b: Builder, g: int, d: int) -> int:
     value = b.nodes[d].value
     plain = value is not None and bool(np.isfinite(value).all())  # then 0·d = 0 needs no special care
-    return b.add(Ufunc("multiply") if plain else Scale(), *of_one_rank(b, (g, d)))
+    return b.add(Ufunc(np.multiply) if plain else Scale(), *of_one_rank(b, (g, d)))
 
 
 def relu(b: Builder, x: int) -> int:
-    return b.add(Ufunc("maximum"), x, number(b, 0, x))
+    return b.add(Ufunc(np.maximum), x, number(b, 0, x))
 
 
 def sigmoid(b: Builder, x: int) -> int:
     """1/(1 + e⁻ˣ), which is 0 where only numbers below the normal ones would be nearer."""
     e = _decay(b, x)
-    return b.add(Ufunc("divide"), number(b, 1, e), b.add(Ufunc("add"), number(b, 1, e), e))
+    return b.add(Ufunc(np.divide), number(b, 1, e), b.add(Ufunc(np.add), number(b, 1, e), e))
 
 
 def logistic_density(b: Builder, x: int) -> int:
     """(e⁻ˣ σ(x)) σ(x), in which e⁻ˣ = ∞ times σ(x) = 0 is 0. Both are there already in a gradient."""
     y = sigmoid(b, x)
-    return b.add(Ufunc("multiply"), b.add(Scale(), _decay(b, x), y), y)
+    return b.add(Ufunc(np.multiply), b.add(Scale(), _decay(b, x), y), y)
 
 
 def _decay(b: Builder, x: int) -> int:
-    return b.add(Ufunc("exp"), b.add(Ufunc("multiply"), number(b, -1, x), x))
+    return b.add(Ufunc(np.exp), b.add(Ufunc(np.multiply), number(b, -1, x), x))
 
 
 def tanh(b: Builder, x: int) -> int:
     """Its slope stands behind it, and goes if nobody asks for it: a sweep that made it would keep x alive, not y."""
-    y = b.add(Ufunc("tanh"), x)
+    y = b.add(Ufunc(np.tanh), x)
     tanh_slope(b, x)
     return y
 
 
 def tanh_slope(b: Builder, x: int) -> int:
-    cosh = b.add(Ufunc("cosh"), x)
-    return b.add(Ufunc("square"), b.add(Ufunc("divide"), number(b, 1, cosh), cosh))
+    cosh = b.add(Ufunc(np.cosh), x)
+    return b.add(Ufunc(np.square), b.add(Ufunc(np.divide), number(b, 1, cosh), cosh))
 
 
 def softplus(b: Builder, x: int) -> int:
-    return b.add(Ufunc("logaddexp"), x, number(b, 0, x))
+    return b.add(Ufunc(np.logaddexp), x, number(b, 0, x))
 
 
 def sum_axes(b: Builder, x: int, axes: tuple[int, ...], keepdims: bool = False, count: float = 1) -> int:
     shape = b.nodes[x].shape
     gone = tuple(a % len(shape) for a in axes)
-    total = b.add(Reduce("add", gone), x)
+    total = b.add(Reduce(np.add, gone), x)
     if keepdims:
         total = b.reshape(total, tuple(1 if i in gone else n for i, n in enumerate(shape)))
     return _divided(b, total, count)
 
 
 def _divided(b: Builder, x: int, count: float) -> int:
-    return x if count == 1 else b.add(Ufunc("divide"), x, number(b, count, x))
+    return x if count == 1 else b.add(Ufunc(np.divide), x, number(b, count, x))
 
 
 def repeat_axes(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, keepdims: bool, count: float) -> int:
@@ -91,38 +91,38 @@ def sum_to(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, ndim: int) -
 
 
 def sum_tasks(b: Builder, x: int, at: int, rise: int) -> int:
-    return b.add(Reduce("add", tuple(range(at, at - rise))), x)
+    return b.add(Reduce(np.add, tuple(range(at, at - rise))), x)
 
 
-def _keeping(b: Builder, name: str, x: int, axis: int) -> int:
+def _keeping(b: Builder, ufunc: np.ufunc, x: int, axis: int) -> int:
     """A reduction along one axis, which stays with size 1."""
     shape = b.nodes[x].shape
     a = axis % len(shape)
-    return b.reshape(b.add(Reduce(name, (a,)), x), (*shape[:a], 1, *shape[a + 1 :]))
+    return b.reshape(b.add(Reduce(ufunc, (a,)), x), (*shape[:a], 1, *shape[a + 1 :]))
 
 
 def _shifted(b: Builder, x: int, axis: int) -> int:
     """x less its maximum, which is taken as 0 where it is infinite."""
-    top = _keeping(b, "maximum", x, axis)
-    finite = b.add(Ufunc("less"), b.add(Ufunc("absolute"), top), number(b, np.inf, x))
-    return b.add(Ufunc("subtract"), x, b.add(Where(), finite, top, number(b, 0, x)))
+    top = _keeping(b, np.maximum, x, axis)
+    finite = b.add(Ufunc(np.less), b.add(Ufunc(np.absolute), top), number(b, np.inf, x))
+    return b.add(Ufunc(np.subtract), x, b.add(Where(), finite, top, number(b, 0, x)))
 
 
 def softmax_axis(b: Builder, x: int, axis: int) -> int:
-    e = b.add(Ufunc("exp"), _shifted(b, x, axis))
-    return b.add(Ufunc("divide"), e, _keeping(b, "add", e, axis))
+    e = b.add(Ufunc(np.exp), _shifted(b, x, axis))
+    return b.add(Ufunc(np.divide), e, _keeping(b, np.add, e, axis))
 
 
 def log_softmax_axis(b: Builder, x: int, axis: int) -> int:
     """The maxima, which count 1 each, are told from the rest: log1p takes one of them (see `ops/softmax.py`)."""
     shifted = _shifted(b, x, axis)
     zero, one = number(b, 0, shifted), number(b, 1, shifted)
-    top = b.add(Ufunc("equal"), shifted, zero)
-    others = _keeping(b, "add", b.add(Where(), top, zero, b.add(Ufunc("exp"), shifted)), axis)
-    tops = _keeping(b, "add", b.add(Where(), top, one, zero), axis)
-    more = b.add(Ufunc("subtract"), tops, number(b, 1, tops))
-    total = b.add(Ufunc("log1p"), b.add(Ufunc("add"), others, more))
-    return b.add(Ufunc("subtract"), shifted, total)
+    top = b.add(Ufunc(np.equal), shifted, zero)
+    others = _keeping(b, np.add, b.add(Where(), top, zero, b.add(Ufunc(np.exp), shifted)), axis)
+    tops = _keeping(b, np.add, b.add(Where(), top, one, zero), axis)
+    more = b.add(Ufunc(np.subtract), tops, number(b, 1, tops))
+    total = b.add(Ufunc(np.log1p), b.add(Ufunc(np.add), others, more))
+    return b.add(Ufunc(np.subtract), shifted, total)
 
 
 def astype(b: Builder, x: int, dtype: Any) -> int:
@@ -130,30 +130,30 @@ def astype(b: Builder, x: int, dtype: Any) -> int:
 
 
 def normalize(b: Builder, x: int, axes: tuple[int, ...], eps: float) -> tuple[int, int]:
-    centred = b.add(Ufunc("subtract"), x, _mean(b, x, axes))
-    variance = _mean(b, b.add(Ufunc("multiply"), centred, centred), axes)
-    root = b.add(Ufunc("sqrt"), b.add(Ufunc("add"), variance, number(b, eps, variance)))
-    s = b.add(Ufunc("divide"), number(b, 1, root), root)
-    return b.add(Ufunc("multiply"), centred, s), s
+    centred = b.add(Ufunc(np.subtract), x, _mean(b, x, axes))
+    variance = _mean(b, b.add(Ufunc(np.multiply), centred, centred), axes)
+    root = b.add(Ufunc(np.sqrt), b.add(Ufunc(np.add), variance, number(b, eps, variance)))
+    s = b.add(Ufunc(np.divide), number(b, 1, root), root)
+    return b.add(Ufunc(np.multiply), centred, s), s
 
 
 def normalize_input(b: Builder, g: int, y: int, s: int, axes: tuple[int, ...]) -> int:
-    a = _mean(b, b.add(Ufunc("multiply"), g, y), axes)
-    return b.add(Ufunc("multiply"), s, _without(b, g, y, a, axes))
+    a = _mean(b, b.add(Ufunc(np.multiply), g, y), axes)
+    return b.add(Ufunc(np.multiply), s, _without(b, g, y, a, axes))
 
 
 def normalize_input_grad(b: Builder, h: int, g: int, y: int, s: int, axes: tuple[int, ...]) -> tuple[int, int]:
-    times = Ufunc("multiply")
+    times = Ufunc(np.multiply)
     of_g, of_h = (_mean(b, b.add(times, z, y), axes) for z in (g, h))
-    both = b.add(Ufunc("add"), b.add(times, h, of_g), b.add(times, g, of_h))
+    both = b.add(Ufunc(np.add), b.add(times, h, of_g), b.add(times, g, of_h))
     gs = sum_axes(b, b.add(times, h, _without(b, g, y, of_g, axes)), axes, keepdims=True)
-    return b.add(times, b.add(Ufunc("negative"), s), both), gs
+    return b.add(times, b.add(Ufunc(np.negative), s), both), gs
 
 
 def _without(b: Builder, g: int, y: int, a: int, axes: tuple[int, ...]) -> int:
     """g − mean g − y a."""
-    centred = b.add(Ufunc("subtract"), g, _mean(b, g, axes))
-    return b.add(Ufunc("subtract"), centred, b.add(Ufunc("multiply"), y, a))
+    centred = b.add(Ufunc(np.subtract), g, _mean(b, g, axes))
+    return b.add(Ufunc(np.subtract), centred, b.add(Ufunc(np.multiply), y, a))
 
 
 def _mean(b: Builder, x: int, axes: tuple[int, ...]) -> int:
@@ -162,7 +162,7 @@ def _mean(b: Builder, x: int, axes: tuple[int, ...]) -> int:
 
 
 def reciprocal(b: Builder, x: int) -> int:
-    return b.add(Ufunc("divide"), number(b, 1, x), x)
+    return b.add(Ufunc(np.divide), number(b, 1, x), x)
 
 
 def of_one_rank(b: Builder, inputs: tuple[int, ...]) -> list[int]:

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.program.operations import Call, Reduce, Ufunc, Where
+from tinymeta.compile.program.calls import Call
+from tinymeta.compile.program.operations import Reduce, Ufunc, Where
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import Broadcast, Gather, Scatter, Slice
 from tinymeta.compile.record.convolution import LARGEST, Pair, channels_first, channels_last, inside, patches, windows
@@ -37,7 +38,7 @@ def take(b: Builder, x: int, index: int) -> int | None:
     seen = _windows(b, x, **how)
     chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, number(b, 0, seen))
     rank = len(b.nodes[seen].shape)
-    return channels_first(b, b.add(Reduce("add", (rank - 3, rank - 2)), chosen))
+    return channels_first(b, b.add(Reduce(np.add, (rank - 3, rank - 2)), chosen))
 
 
 def put(b: Builder, g: int, index: int, size: Pair) -> int | None:
@@ -57,8 +58,8 @@ def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int |
     if seen is None:
         return None
     rank = len(b.nodes[seen].shape)
-    total = b.add(Reduce("add", (rank - 3, rank - 2)), seen)
-    return channels_first(b, b.add(Ufunc("divide"), total, number(b, math.prod(window), total)))
+    total = b.add(Reduce(np.add, (rank - 3, rank - 2)), seen)
+    return channels_first(b, b.add(Ufunc(np.divide), total, number(b, math.prod(window), total)))
 
 
 def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: Pair) -> int | None:
@@ -67,7 +68,7 @@ def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: 
     if not _is_image(b, g) or not 0 < math.prod(shape[-4:]) * math.prod(window) <= LARGEST:
         return None
     share = _beside(b, channels_last(b, g))
-    share = b.add(Ufunc("divide"), share, number(b, math.prod(window), share))
+    share = b.add(Ufunc(np.divide), share, number(b, math.prod(window), share))
     before = b.nodes[share].shape
     share = b.add(Broadcast((*before[:-3], *window, before[-1])), share)
     padded = _added(b, share, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), window, stride)
@@ -123,7 +124,7 @@ def _running(b: Builder, seen: int) -> list[int]:
     first, *others = _entries(b, seen)
     largest = [first]
     for entry in others:
-        largest.append(b.add(Ufunc("maximum"), largest[-1], entry))
+        largest.append(b.add(Ufunc(np.maximum), largest[-1], entry))
     return largest
 
 
@@ -132,13 +133,13 @@ def _is_place(b: Builder, seen: int) -> int:
     largest = _running(b, seen)
     place = number(b, 0, largest[0])
     for k, (before, after) in enumerate(zip(largest, largest[1:]), 1):
-        grown = b.add(Ufunc("not_equal"), after, before)
-        known = b.add(Ufunc("equal"), before, before)  # after a NaN nothing is larger
-        place = b.add(Where(), b.add(Ufunc("logical_and"), grown, known), number(b, k, before), place)
+        grown = b.add(Ufunc(np.not_equal), after, before)
+        known = b.add(Ufunc(np.equal), before, before)  # after a NaN nothing is larger
+        place = b.add(Where(), b.add(Ufunc(np.logical_and), grown, known), number(b, k, before), place)
     shape = b.nodes[seen].shape
     order = np.arange(math.prod(shape[-3:-1]), dtype=b.nodes[seen].dtype)
     wanted = b.constant(order.reshape(*(1,) * (len(shape) - 3), *shape[-3:-1], 1))
-    return b.add(Broadcast(shape), b.add(Ufunc("equal"), _beside(b, place), wanted))
+    return b.add(Broadcast(shape), b.add(Ufunc(np.equal), _beside(b, place), wanted))
 
 
 def _beside(b: Builder, x: int) -> int:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinymeta.compile.key import frozen
-from tinymeta.compile.program import well_formed as verify_program
-from tinymeta.compile.program.operations import Check
+from tinymeta.compile.program import well_formed
+from tinymeta.compile.program.calls import Check
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.record.number import Number, number, scalar
 from tinymeta.compile.record.results import Kept, others
@@ -110,7 +110,7 @@ def record(
     f: Callable[[list[Any]], Any],
     leaves: Sequence[Any],
     captured: Sequence[Tensor],
-    reached: Callable[[Any], bool],
+    reached: Callable[[Any], bool] = lambda x: False,
 ) -> Recording:
     """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
 
@@ -151,7 +151,7 @@ def _recorded(
     rest = others(tensors, leaves, reached, recorder.has_shown)
     program = recorder.builder.finished(found)
     if checking():
-        verify_program.recorded(program)
+        well_formed.check(program)
     kept = None if recorder.let_go else [y.data for y in tensors if isinstance(y, Tensor)]
     asked = [(k, x.data.tobytes()) for k, x in enumerate(taken) if recorder.asked and isinstance(x, Number)]
     keeps = any(type(y) is Kept for y in rest)

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinymeta.compile.key import frozen
-from tinymeta.compile.program.operations import Call, Erf, Part, Shape, Ufunc, Where
+from tinymeta.compile.program.calls import Call, Part
+from tinymeta.compile.program.operations import Erf, Shape, Ufunc, Where
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import Broadcast, Permute, Scatter, Slice
 from tinymeta.compile.record import convolution, formulas, pooling
@@ -42,7 +43,7 @@ def translate(
     elif (
         isinstance(primitive.kernel, np.ufunc) and primitive.kernel.nout == 1 and not _may_refuse(b, primitive, inputs)
     ):
-        found = b.add(Ufunc(primitive.kernel.__name__), *of_one_rank(b, inputs))
+        found = b.add(Ufunc(primitive.kernel), *of_one_rank(b, inputs))
     if isinstance(found, int) and _fits(b, found, y):
         return int(found)
     shape, dtype = ((), None) if type(y) is tuple else (y.shape, y.dtype)

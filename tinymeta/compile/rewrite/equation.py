@@ -44,12 +44,20 @@ class Value(NamedTuple):
         return (EPS * self.added + eps * self.weights) * self.positive
 
 
-def rewritten(before: Program, after: Program, image: Mapping[int, int], stage: str = STAGE) -> None:
+def check(before: Program, after: Program, image: Mapping[int, int], stage: str = STAGE) -> None:
     """Raise `Broken` where node `image[i]` of `after` isn't what node i of `before` is."""
     if tuple(image.get(i, -1) for i in before.results) != after.results:
         raise Broken(stage, "the results", f"{before.results} became {after.results}")
     if max(sum(n.size for n in p.nodes if not n.op.view) for p in (before, after)) > LARGE:
         return
+    try:
+        _compared(before, after, image, stage, LARGEST)
+    except Broken:  # what stood for a number that had grown may have met that number again: so with all that grows
+        _compared(before, after, image, stage, math.inf)
+
+
+def _compared(before: Program, after: Program, image: Mapping[int, int], stage: str, largest: float) -> None:
+    """Both programs, node by node, with numbers up to the largest."""
     rng = np.random.default_rng(0)
     old, new, last = _Values(before), _Values(after), _last_readers(before)
     images = Counter(image.values())
@@ -66,7 +74,7 @@ def rewritten(before: Program, after: Program, image: Mapping[int, int], stage: 
             made = max(made, at + 1)
             _compare(before, after, i, at, old, new, stage)
             if fresh and not after.nodes[at].op.view and images[at] == 1:
-                new.shrink(at, rng)
+                new.shrink(at, rng, largest)
             old.values[i] = new.values[at]
         for x in last[i]:
             old.values.pop(x, None)
@@ -110,10 +118,10 @@ class _Values:
         if not self.known(i, node):
             self.values[i] = None if node.dtype is None else _free(node, rng)
 
-    def shrink(self, i: int, rng: np.random.Generator) -> None:
+    def shrink(self, i: int, rng: np.random.Generator, largest: float) -> None:
         """A free variable in place of numbers that have grown."""
         value = self.values[i]
-        if value is not None and np.any(value.positive > LARGEST):
+        if value is not None and np.any(value.positive > largest):
             self.values[i] = _free(self.program.nodes[i], rng)
 
     def known(self, i: int, node: Node) -> bool:
@@ -147,14 +155,14 @@ def _polynomial(node: Node, given: list[Value]) -> Value | None:
     if isinstance(op, Contract):
         inner = math.prod(n for n, k in zip(x.numbers.shape, op.a) if k not in op.out)
         added, weights = sum(v.added for v in given) + inner, sum(v.weights for v in given)
-    elif isinstance(op, Reduce) and op.name == "add":
+    elif isinstance(op, Reduce) and op.adds:
         added += x.numbers.size / max(1, node.size)
-    elif isinstance(op, Ufunc) and op.name in ("add", "subtract", "negative"):
-        plain = Ufunc("add" if op.name == "subtract" else "positive" if op.name == "negative" else op.name)
-        return Value(compute(*(v.numbers for v in given)), plain(*(v.positive for v in given)), added + 1, weights)
-    elif op in (Ufunc("multiply"), Scale()) and min(v.numbers.size for v in given) == 1:
+    elif isinstance(op, Ufunc) and op.signs:
+        positive = x.positive if len(given) == 1 else x.positive + given[1].positive
+        return Value(compute(*(v.numbers for v in given)), positive, added + 1, weights)
+    elif op in (Ufunc(np.multiply), Scale()) and min(v.numbers.size for v in given) == 1:
         added, weights = sum(v.added for v in given) + 1, sum(v.weights for v in given) + 1
-    elif op == Ufunc("divide") and given[1].numbers.size == 1 and given[1].numbers.all():
+    elif op == Ufunc(np.divide) and given[1].numbers.size == 1 and given[1].numbers.all():
         weights += 1
     else:
         return None

@@ -16,10 +16,12 @@ from tinymeta_kernels import machine, threads
 from tinymeta_kernels.crew import crew
 from tinymeta_kernels.located import address, locate
 
-from tinymeta.compile.place.assemble import Assembler, Step
-from tinymeta.compile.place.in_bounds import placed
+from tinymeta.compile.place import in_bounds
+from tinymeta.compile.place.assemble import assembled
 from tinymeta.compile.place.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
-from tinymeta.compile.program.operations import Call, Constant, Input, Operation
+from tinymeta.compile.place.loop_body import LoopCode
+from tinymeta.compile.program.calls import Call
+from tinymeta.compile.program.operations import Constant, Input, Operation
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.verify import checking
 from tinymeta.engine.tensor import Array
@@ -36,13 +38,13 @@ class Machine:
     """A program ready to run on arrays."""
 
     def __init__(self, program: Program) -> None:
-        assembled = Assembler(program, threads.count).assemble()
+        assembly = assembled(program)
         if checking():
-            placed(assembled, threads.count)
-        self._program = program = assembled.program
+            in_bounds.check(assembly, threads.count)
+        self._program = program = assembly.program
         self._cores = threads.count
-        self._layouts, self._slots, self._sizes = assembled.layouts, assembled.slots, assembled.sizes
-        self._steps = [_Ready(step) for step in assembled.steps]
+        self._layouts, self._slots, self._sizes = assembly.layouts, assembly.slots, assembly.sizes
+        self._steps = [_Ready(code) for code in assembly.loops]
         self._idle: list[Workspace] = []
         self._constants: dict[int, Array] = {}
         arguments = {}
@@ -51,7 +53,7 @@ class Machine:
                 self._constants[i] = np.ascontiguousarray(node.value).reshape(node.shape)
             elif isinstance(node.op, Input):
                 arguments[node.op.position] = i
-        fresh = list(assembled.fresh)
+        fresh = list(assembly.fresh)
         self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in fresh])
         self._bound = [*(arguments[position] for position in range(len(arguments))), *fresh]
         self._columns = np.array([self._slots[i] for i in self._bound], np.int64)
@@ -99,7 +101,7 @@ class Machine:
     def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
         """An operation that the machine leaves to Python."""
         node = self._program.nodes[i]
-        y = node.op(*(self._value(x, values, space) for x in node.inputs))  # type: ignore[operator]
+        y = node.op(*(self._value(x, values, space) for x in node.inputs))
         if node.dtype is not None:
             y = _packed(np.asarray(y))  # NumPy gives a scalar in place of an array of rank 0: it has no lasting address
             if y.shape != node.shape or y.dtype != node.dtype:
@@ -123,7 +125,7 @@ class Machine:
             node, layout = self._program.nodes[i], self._layouts[i]
             found = np.ndarray(node.shape, node.dtype, space.arena, layout.offset, layout.strides)
         for view in reversed(views):
-            found = view(found)  # type: ignore[operator]
+            found = view(found)
         return found
 
     def _workspace(self) -> Workspace:
@@ -154,15 +156,15 @@ class Workspace:
 
 
 class _Ready:
-    """A step with its instructions as arrays."""
+    """A loop with its instructions as arrays."""
 
-    def __init__(self, step: Step) -> None:
-        self.kind, self.count, self.nodes = step.loop.kind, step.loop.count, step.loop.nodes
+    def __init__(self, loop: LoopCode) -> None:
+        self.kind, self.count, self.nodes = loop.loop.kind, loop.loop.count, loop.loop.nodes
         self.before, self.body, self.first, self.rest = (
-            np.array(code, np.int64) for code in (step.before, step.body, step.first, step.rest)
+            np.array(code, np.int64) for code in (loop.before, loop.body, loop.first, loop.rest)
         )
-        self.sums = bool(step.before)
-        self.block, self.work = step.block, step.work
+        self.sums = bool(loop.before)
+        self.block, self.work = loop.block, loop.work
         self.grain = 64 if self.kind == "tiles" else 1
 
 

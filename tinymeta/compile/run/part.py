@@ -17,15 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymeta.compile.place.parallel import Axes, axes_of, same_axes
+from tinymeta.compile.place.axes import Axes, axes_of
 from tinymeta.compile.program import well_formed
-from tinymeta.compile.program.operations import Call, Check, Constant, Contract, Input, Operation, Reduce, Shape, Ufunc
-from tinymeta.compile.program.program import ELEMENTWISE, Node, Program
+from tinymeta.compile.program.calls import Call, Check
+from tinymeta.compile.program.operations import Constant, Contract, Elementwise, Input, Operation, Reduce, Shape, Ufunc
+from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Broadcast, Gather, Reshape, Scatter
 from tinymeta.engine.tensor import Array
 
 FEW = 16  # one of so many tasks is kept, at least two, and so many that their number divides that of all
-OF_ALL = ("maximum", "minimum")  # reductions of the few that are those of all
+OF_ALL = (np.maximum, np.minimum)  # reductions of the few that are those of all
 
 Axis = int | None  # the tasks' axis of an array, if it has one
 
@@ -71,7 +72,7 @@ def part_of(program: Program, arguments: list[Array]) -> FewTasks | None:
 def _cut(program: Program, axes: Axes, kept: int) -> Program | None:
     """The program for the first `kept` tasks; its sums over tasks are multiplied by how many times they repeat."""
     nodes: list[Node] = []
-    place: list[int] = []
+    image: list[int] = []  # where each node is in the part
     for node, k in zip(program.nodes, axes.axis):
         shapes = [program.nodes[x].shape for x in node.inputs]
         cut = [axes.axis[x] for x in node.inputs]
@@ -83,19 +84,19 @@ def _cut(program: Program, axes: Axes, kept: int) -> Program | None:
             op, value = Constant(("part", op.key)), np.take(value, np.arange(kept), k)
             if not np.array_equal(_again(value, k, axes.tasks, kept), node.value, equal_nan=value.dtype.kind in "fc"):
                 return None  # tasks that the program itself tells apart
-        nodes.append(Node(op, tuple(place[x] for x in node.inputs), shape, node.dtype, value))
+        nodes.append(Node(op, tuple(image[x] for x in node.inputs), shape, node.dtype, value))
         if k is None and any(x is not None for x in cut) and _adds(op):
             if node.dtype.kind not in "iufc":
                 return None
             many = np.full((1,) * len(shape), axes.tasks // kept, node.dtype)
             nodes.append(Node(Constant(("tasks", node.dtype, len(shape))), (), many.shape, node.dtype, many))
-            nodes.append(Node(Ufunc("multiply"), (len(nodes) - 2, len(nodes) - 1), shape, node.dtype))
-        place.append(len(nodes) - 1)
-    return Program(nodes, tuple(place[i] for i in program.results))
+            nodes.append(Node(Ufunc(np.multiply), (len(nodes) - 2, len(nodes) - 1), shape, node.dtype))
+        image.append(len(nodes) - 1)
+    return Program(nodes, tuple(image[i] for i in program.results))
 
 
 def _adds(op: Operation) -> bool:
-    return isinstance(op, Contract) or (isinstance(op, Reduce) and op.name == "add")
+    return isinstance(op, Contract) or (isinstance(op, Reduce) and op.adds)
 
 
 def _to(op: Operation, shape: Shape) -> Operation:
@@ -111,7 +112,7 @@ def _by_tasks(node: Node, k: Axis, shapes: Sequence[Shape], cut: Sequence[Axis])
     op = node.op
     if not node.inputs or isinstance(op, Check):
         return True
-    if isinstance(op, ELEMENTWISE) or (isinstance(op, Call) and k is not None and k < op.hidden):
+    if isinstance(op, Elementwise) or (isinstance(op, Call) and k is not None and k < op.hidden):
         return all(x == k or (x is None and k is not None and _is_one(s, k)) for x, s in zip(cut, shapes))
     if isinstance(op, Contract):
         words = list(zip((op.a, op.b, op.out), (*cut, k)))
@@ -120,10 +121,10 @@ def _by_tasks(node: Node, k: Axis, shapes: Sequence[Shape], cut: Sequence[Axis])
     if all(x is None for x in cut):
         return k is None or (isinstance(op, Broadcast) and _is_one(shapes[0], k))
     if isinstance(op, Reduce) and cut[0] in op.axes:
-        return k is None and op.name in ("add", *OF_ALL)
+        return k is None and (op.adds or op.ufunc in OF_ALL)
     if not (op.view or isinstance(op, (Reduce, Gather, Scatter))):
         return False  # a kernel that isn't mapped over the tasks
-    return (k, cut[0]) in same_axes(op, shapes[0], node.shape)
+    return (k, cut[0]) in op.same_axes(shapes[0], node.shape)
 
 
 def _is_one(shape: Shape, k: int) -> bool:

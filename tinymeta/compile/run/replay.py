@@ -45,12 +45,12 @@ class Replay:
             for i, op, inputs, buffer, lone in self._steps:
                 given = [values[x] for x in inputs]
                 if buffer is None:
-                    y = op(*given)  # type: ignore[operator]
+                    y = op(*given)
                     values[i] = np.asarray(y) if lone else y  # for rank 0 NumPy gives a scalar, which is no array
                 else:
                     if buffer not in buffers:
                         buffers[buffer] = np.empty(self._program.nodes[i].shape, self._program.nodes[i].dtype)
-                    values[i] = op(*given, out=buffers[buffer])  # type: ignore[operator]
+                    values[i] = op(*given, out=buffers[buffer])
         return [np.array(values[i]) for i in self._program.results]
 
 

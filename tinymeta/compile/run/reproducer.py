@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.program.operations import Call, Check, Constant
+from tinymeta.compile.program.calls import Call, Check
+from tinymeta.compile.program.operations import Constant
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.engine.tensor import Array
 from tinymeta.io.files import write_text
@@ -18,7 +19,7 @@ from tinymeta.io.files import write_text
 _SCRIPT = '''"""A compiled program whose results differ from the right ones (stage at fault: {stage}).
 
 Run it with tinymeta installed: it compares again, says what differs and exits 1 as long as something does. `nodes` is
-the program as recorded, operation by operation: (operation, places of its inputs, shape, dtype).
+the program as recorded, operation by operation: (operation, its inputs, shape, dtype).
 """
 
 import importlib
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy import dtype
 
+from tinymeta.compile.program.calls import *
 from tinymeta.compile.program.operations import *
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.first import again

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.program.operations import Call, Cast, Check, Constant, Contract, Copy, Input, Reduce, Ufunc, Where
-from tinymeta.compile.program.program import Node, Program, result_dtype
+from tinymeta.compile.program.calls import Call, Check
+from tinymeta.compile.program.operations import Cast, Constant, Contract, Copy, Input, Reduce, Ufunc, Where
+from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather, Scatter
 from tinymeta.engine.tensor import Array
 
@@ -31,12 +32,13 @@ FEW = 3  # samples show how far rounding moves a smooth function; of 24,
 SAMPLES = 24  # a comparison that one of two runs turned has gone unseen in all of them once in 10 million
 # fmt: off
 _STEPS = {
-    "sign", "floor", "ceil", "rint", "trunc", "copysign", "heaviside", "floor_divide", "remainder", "fmod",
+    np.sign, np.floor, np.ceil, np.rint, np.trunc, np.copysign, np.heaviside, np.floor_divide, np.remainder, np.fmod,
 }
 _EXACT = {
-    "absolute", "fabs", "negative", "positive", "conjugate", "sign", "signbit", "copysign", "maximum", "minimum",
-    "fmax", "fmin", "floor", "ceil", "rint", "trunc", "equal", "not_equal", "less", "less_equal", "greater",
-    "greater_equal", "isnan", "isinf", "isfinite", "logical_and", "logical_or", "logical_not", "logical_xor",
+    np.absolute, np.fabs, np.negative, np.positive, np.conjugate, np.sign, np.signbit, np.copysign, np.maximum,
+    np.minimum, np.fmax, np.fmin, np.floor, np.ceil, np.rint, np.trunc, np.equal, np.not_equal, np.less,
+    np.less_equal, np.greater, np.greater_equal, np.isnan, np.isinf, np.isfinite, np.logical_and, np.logical_or,
+    np.logical_not, np.logical_xor,
 }
 # fmt: on
 
@@ -66,7 +68,7 @@ def widened(program: Program) -> Program:
         elif isinstance(op, Call):
             static = {k: wide(v) if isinstance(v, np.dtype) else v for k, v in op.static.items()}
             op = Call(op.primitive, ("wide", op.key), static, op.hidden)
-        elif not isinstance(op, Input) and (found := result_dtype(op, [nodes[x].dtype for x in node.inputs])):
+        elif not isinstance(op, Input) and (found := op.dtype(*(nodes[x].dtype for x in node.inputs))):
             dtype = found
         nodes.append(node._replace(op=op, value=value, dtype=dtype))
     return Program(nodes, program.results)
@@ -169,13 +171,14 @@ class Rounding:
         reach = size * math.sqrt(n)
         if n > 1 and node.dtype is not None and node.dtype.kind in "fc":
             given = [self._shaken(x, rng, reach) for x in given]
-        y = node.op(*given)  # type: ignore[operator]
+        y = node.op(*given)
         if node.dtype is None:
             return y
         y = np.asarray(y)
         if y.dtype != node.dtype:  # a kernel that rounds, whatever it is given
             self.exact, y = False, y.astype(node.dtype)
-        if rng is None and not node.op.view and (y.dtype.kind not in "fc" or getattr(node.op, "name", "") in _STEPS):
+        chooses = y.dtype.kind not in "fc" or (isinstance(node.op, Ufunc) and node.op.ufunc in _STEPS)
+        if rng is None and not node.op.view and chooses:
             self._chosen[i] = y
         return self._shaken(y, rng, reach)
 
@@ -194,13 +197,13 @@ def _roundings(program: Program, node: Node) -> float:
     """How many roundings in a row, at most, are in a number of this node."""
     op, given = node.op, [program.nodes[x] for x in node.inputs]
     if isinstance(op, Ufunc):
-        return 0 if op.name in _EXACT else 1
+        return 0 if op.ufunc in _EXACT else 1
     if isinstance(op, (Input, Constant, Where, Copy, Gather)) or op.view:
         return 0
     if isinstance(op, Cast):
         return int(given[0].dtype is not None and given[0].dtype.itemsize > op.to.itemsize)
     if isinstance(op, Reduce):
-        return given[0].size / max(1, node.size) if op.name == "add" else 0
+        return given[0].size / max(1, node.size) if op.adds else 0
     if isinstance(op, Contract):
         return op.flops(node.shape, *(x.shape for x in given)) / 2 / max(1, node.size)
     if isinstance(op, (Scatter, Call)):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymeta.compile.program.operations import is_by_value
+from tinymeta.compile.program.calls import is_by_value
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.part import FewTasks, part_of
 from tinymeta.compile.run.replay import Replay

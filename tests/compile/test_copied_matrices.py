@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
-from tinymeta.compile.place import loop_body as block
-from tinymeta.compile.place.copies import OUT, SLOW, A, B, Matrices, moves, orders
-from tinymeta.compile.place.layout import ARENA, Layout, packed
+from tinymeta.compile.place import loop_body
+from tinymeta.compile.place.layout import ARENA, Layout
+from tinymeta.compile.place.products import OUT, SLOW, A, B, Product
 from tinymeta.compile.program.operations import Contract
+from tinymeta.compile.program.views import packed
 
 FLOAT = np.dtype(np.float32)
 
@@ -22,15 +23,15 @@ def matrices(formula, size, orders, accumulate=False):
     for letters, order in zip((a, b, out), orders):
         strides = packed(tuple(size[c] for c in letters), 4, tuple(letters.index(c) for c in order))
         layouts.append(Layout(ARENA, 0, 0, strides))
-    return Matrices(Contract(a, b, out), FLOAT, layouts, size, None, accumulate)
+    return Product(Contract(a, b, out), FLOAT, layouts, size, None, accumulate)
 
 
 def copied(given, found):
     layouts = list(given.layouts)
-    for place, order in found.items():
-        letters = given.letters()[place]
+    for which, order in found.items():
+        letters = given.letters()[which]
         shape = tuple(given.size[c] for c in letters)
-        layouts[place] = Layout(ARENA, 0, 0, packed(shape, 4, tuple(letters.index(c) for c in order)))
+        layouts[which] = Layout(ARENA, 0, 0, packed(shape, 4, tuple(letters.index(c) for c in order)))
     return given._replace(layouts=layouts)
 
 
@@ -39,24 +40,24 @@ SIZE = {"n": 20, "s": 196, "o": 64, "c": 64, "i": 9}
 
 def test_filters_in_the_wrong_order_are_copied():
     rows = matrices("nso,oci->nsic", SIZE, ("nso", "oci", "nsic"))
-    assert moves(rows) == {1: "oic"}
-    assert copied(rows, moves(rows)).product()[0] == rows.least_effort() < rows.product()[0] / SLOW
+    assert rows.copies() == {B: "oic"}
+    assert copied(rows, rows.copies()).instruction()[0] == rows.least_effort() < rows.instruction()[0] / SLOW
 
 
 def test_a_result_in_the_wrong_order_is_copied_unless_it_is_a_running_sum():
     filters = matrices("nsic,nso->oci", SIZE, ("nsic", "nso", "oci"))
-    assert set(moves(filters)) == {OUT}
-    assert copied(filters, moves(filters)).product()[0] == filters.least_effort()
-    assert OUT not in moves(filters._replace(accumulate=True))
+    assert set(filters.copies()) == {OUT}
+    assert copied(filters, filters.copies()).instruction()[0] == filters.least_effort()
+    assert OUT not in filters._replace(accumulate=True).copies()
 
 
 def test_what_lies_well_is_left_alone():
-    assert moves(matrices("nso,oci->nsic", SIZE, ("nso", "oic", "nsic"))) == {}
+    assert matrices("nso,oci->nsic", SIZE, ("nso", "oic", "nsic")).copies() == {}
 
 
 def test_a_large_operand_is_not_copied_for_a_small_product():
     size = {"n": 1, "s": 2, "o": 4096, "c": 512, "i": 9}
-    assert 1 not in moves(matrices("nso,oci->nsic", size, ("nso", "oci", "nsic")))
+    assert B not in matrices("nso,oci->nsic", size, ("nso", "oci", "nsic")).copies()
 
 
 @st.composite
@@ -75,17 +76,18 @@ def products(draw):
 @given(case=products(), forced=st.sampled_from(((), (A,), (B,), (A, B), (OUT,), (A, OUT), (B, OUT), (A, B, OUT))))
 def test_compiled_products_agree_whichever_matrices_are_copied(case, dtype, forced):
     def as_told(given):
-        told = tuple(place for place in forced if not (given.accumulate and place == OUT))
-        found = orders(given, told)
-        return found if copied(given, found).product()[1] else moves(given)
+        told = tuple(which for which in forced if not (given.accumulate and which == OUT))
+        found = given.orders(told)
+        return found if copied(given, found).instruction()[1] else as_it_is(given)
 
+    as_it_is = Product.copies
     formula, size = case
     a, b = formula.split("->")[0].split(",")
     rng = np.random.default_rng(0)
     xs = [rng.integers(-4, 5, [size[c] for c in letters]).astype(dtype) for letters in (a, b)]
     with pytest.MonkeyPatch.context() as patch:
         if forced:
-            patch.setattr(block, "SLOW", 0)
-            patch.setattr(block, "moves", as_told)
+            patch.setattr(loop_body, "SLOW", 0)
+            patch.setattr(Product, "copies", as_told)
         found = tm.compile(lambda x, y: tm.einsum(formula, x, y))(*xs)
     np.testing.assert_array_equal(found.numpy(), np.einsum(formula, *xs))  # small integers: sums are exact

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tests.recipes.interrupted import Counted, two_runs
 from tinymeta.cli import main
 from tinymeta.recipes import domains
 from tinymeta.recipes.run import Run
@@ -100,13 +101,35 @@ def test_repetitions_trained_together_are_those_trained_alone(tmp_path: Path) ->
     world = domains.World(config, 0)
     data = world.domains(np.random.default_rng(0), 8, 20, domains.TRAIN.values())
     setting = domains.Setting(0.1, 1.0, ALPHA, BETA)
-    whole = rows(domains.fitted(config, run, data, setting))
+
+    def together(data: Any) -> Any:
+        stage = domains.training(config, run, data, setting)
+        return rows(stage.fit(stage.start))
+
+    whole = together(data)
     swapped = (data[0].copy(), data[1].copy())
     swapped[1][2] += 1.0  # another task for the last one only
-    other = rows(domains.fitted(config, run, swapped, setting))
+    other = together(swapped)
     assert whole.shape == (3, 2 * domains.DEGREE + 2)  # weights and a bias
     np.testing.assert_array_equal(whole[:2], other[:2])
     assert not np.array_equal(whole[2], other[2])
+
+
+def test_a_stopped_tuning_repeats_only_the_training_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domains, "GRIDS", {name: grid[:2] for name, grid in domains.GRIDS.items()})
+    whole, stopped = two_runs(tmp_path, "domains", monkeypatch)
+    training = Counted(domains.training)
+    monkeypatch.setattr(domains, "training", training)
+    config = domains.Config(iterations=2, tasks=2, test_domains=2)
+    expected = domains.recipe.run(config, whole)
+    assert training.calls == 4 + 3  # settings, and what is trained by those that were chosen
+    training.again(stop=3)
+    with pytest.raises(KeyboardInterrupt):
+        domains.recipe.run(config, stopped)
+    training.again()
+    stopped.resume = True
+    assert domains.recipe.run(config, stopped) == expected
+    assert training.calls == 1 + 3
 
 
 def test_a_run_can_be_measured_again(tmp_path: Path) -> None:

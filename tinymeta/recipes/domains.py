@@ -11,18 +11,17 @@ function, domains and start; all of them are trained at once, by `vmap`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.comparison import Comparison
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, interval, key, train, trained
 from tinymeta.tasks.episode import Array, Pair
 from tinymeta.view import plots
 from tinymeta.view.style import FAINT, GREY, styled
@@ -132,29 +131,16 @@ def loss(model: Any, batch: Any) -> tm.Tensor:
     return tm.meta.regression(model, batch)
 
 
-def start(config: Config, run: Run) -> Any:
-    """The models of all repetitions, on a leading axis."""
+def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
+    """Of the models of all repetitions, which have a leading axis."""
     draws = [tm.nn.Linear(2 * DEGREE + 1, 1, rng=np.random.default_rng([run.seed, 1, k])) for k in range(config.tasks)]
-    return tm.tree.stack(draws)
-
-
-def fitted(config: Config, run: Run, data: Pair, setting: Setting, *, stage: str = "") -> Any:
-    """The models that training ends with; shown, logged and saved where it has the name of a stage."""
     one: Any = loss
     if setting.alpha:
         one = tm.meta.mldg(loss, held_out=config.held_out, alpha=setting.alpha, beta=setting.beta)
+    objective = lambda models, batch: tm.vmap(one)(models, batch).mean()
     rate = tm.optim.schedules.cosine(setting.lr, max(config.iterations, 1))
-    return tm.meta.fit(
-        lambda models, batch: tm.vmap(one)(models, batch).mean(),
-        start(config, run),
-        Batches(data, config.batch),
-        optimizer=tm.optim.AdamW(rate, weight_decay=setting.decay),
-        iterations=config.iterations,
-        meta_batch=config.tasks,
-        seed=run.seed,
-        run=run.stage(stage) if stage else None,
-        compiled=True,
-    )
+    outer, tasks = tm.optim.AdamW(rate, weight_decay=setting.decay), Batches(data, config.batch)
+    return Stage.of(config, run, objective, tm.tree.stack(draws), tasks, outer, meta_batch=config.tasks)
 
 
 def errors(models: Any, data: Pair) -> Array:
@@ -162,31 +148,51 @@ def errors(models: Any, data: Pair) -> Array:
     return tm.vmap(loss)(models, data).numpy()  # type: ignore[no-any-return]
 
 
-def train(config: Config, run: Run) -> Result:
+def seen_families(config: Config, run: Run) -> tuple[Pair, list[Pair]]:
+    """The data to train on, and those of every validation family."""
     if config.held_out >= config.domains:
         raise UserError(f"held_out={config.held_out} leaves none of {config.domains} domains: lower it")
     world, rng = World(config, run.seed), run.rng("train")
     data = world.domains(rng, config.domains, config.points, TRAIN.values())
-    validation = [world.domains(rng, 20, config.points, [response]) for response in VALIDATION.values()]
-    chosen, models = {}, {}
+    return data, [world.domains(rng, 20, config.points, [response]) for response in VALIDATION.values()]
+
+
+def tuned(config: Config, run: Run) -> dict[str, Setting]:
+    """The setting of every method whose error on the validation families is least."""
+    data, validation = seen_families(config, run)
+
+    def error(setting: Setting) -> float:
+        trial = training(config, run, data, setting)
+        models = trial.fit(trial.start)
+        return float(np.mean([errors(models, family) for family in validation]))
+
+    trials, chosen = Comparison(run.stage("tuning"), config.iterations), {}
     with run.progress(sum(map(len, GRIDS.values())), "step sizes") as bar:
         for name, grid in GRIDS.items():
-            scores = []
+            scores = {}
             for setting in grid:
-                trial = fitted(config, run, data, setting)
-                scores.append(float(np.mean([errors(trial, family) for family in validation])))
-                bar.advance(loss=scores[-1])
-            chosen[name] = grid[int(np.argmin(scores))]
-    for name, setting in chosen.items():
-        models[name] = fitted(config, run, data, setting, stage=name)
-    models["blind"] = fitted(config, run, without_hint(data), Setting(0.01, 0.0), stage="blind")
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the training families")
-    return measure(config, run, models, chosen)
+                scores[setting] = float(trials.once(f"{name}, {settled(setting)}", 0.0, error, setting))
+                bar.advance(loss=scores[setting])
+            chosen[name] = best(scores, least=True)
+    return chosen
+
+
+def stages(config: Config, run: Run, found: Found, chosen: Mapping[str, Setting] = {}) -> Iterator[tuple[str, Stage]]:
+    data, _ = seen_families(config, run)
+    for name in TITLES:
+        seen = without_hint(data) if name == "blind" else data
+        yield name, training(config, run, seen, chosen.get(name, Setting(0.01, 0.0)))
+
+
+def run_(config: Config, run: Run) -> Result:
+    chosen = tuned(config, run)
+    found = train(partial(stages, chosen=chosen), config, run)
+    curves("Loss on the training families")(config, run, found)
+    return measure(config, run, found, chosen)
 
 
 def evaluate(config: Config, run: Run) -> Result:
-    like = start(config, run)
-    return measure(config, run, {name: tm.meta.trained(run.stage(name).checkpoint, like) for name in TITLES})
+    return measure(config, run, trained(stages, config, run))
 
 
 def without_hint(data: Pair) -> Pair:
@@ -194,18 +200,18 @@ def without_hint(data: Pair) -> Pair:
     return np.where(np.arange(x.shape[-1]) < 2 * DEGREE, x, np.float32(0)), y
 
 
-def measure(config: Config, run: Run, models: dict[str, Any], chosen: dict[str, Setting] | None = None) -> Result:
+def measure(config: Config, run: Run, models: Found, chosen: Mapping[str, Setting] = {}) -> Result:
     world, rng = World(config, run.seed), run.rng("test")
     families = {"training families": list(TRAIN.values())} | {name: [response] for name, response in TEST.items()}
     data = {name: world.domains(rng, config.test_domains, config.points, rs) for name, rs in families.items()}
     lines = [world.slope(rng, slope, config.points) for slope in SLOPES]
     seen: dict[str, dict[str, Array]] = {}
-    curves = {}
+    along: dict[str, Any] = {}
     for name, title in TITLES.items():
         model = models[name]
         see = without_hint if name == "blind" else lambda data: data
         seen[name] = {family: errors(model, see(domains)) for family, domains in data.items()}
-        curves[title] = {slope: interval(errors(model, see(line))) for slope, line in zip(SLOPES, lines)}
+        along[title] = {slope: interval(errors(model, see(line))) for slope, line in zip(SLOPES, lines)}
     metrics: dict[str, Any] = {
         TITLES[name]: {family: interval(error) for family, error in row.items()} for name, row in seen.items()
     }
@@ -213,8 +219,8 @@ def measure(config: Config, run: Run, models: dict[str, Any], chosen: dict[str, 
     for name, error in unseen.items():
         metrics[TITLES[name]]["unseen families"] = interval(error)
     metrics["unseen families, MLDG − the pool"] = interval(unseen["mldg"] - unseen["pool"])
-    run.draw("slopes.png", slopes, curves)
-    return Result(protocol=told(config, chosen or {}), metrics=metrics)
+    run.draw("slopes.png", slopes, along)
+    return Result(protocol=told(config, chosen), metrics=metrics)
 
 
 @styled
@@ -231,7 +237,7 @@ def slopes(curves: Mapping[str, plots.Points]) -> Figure:
     return figure
 
 
-def told(config: Config, chosen: dict[str, Setting]) -> dict[str, object]:
+def told(config: Config, chosen: Mapping[str, Setting]) -> dict[str, object]:
     """The protocol in words."""
     return {
         "error": "mean squared, per repetition; ± over repetitions",
@@ -249,4 +255,4 @@ def settled(setting: Setting) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in setting._asdict().items())
 
 
-recipe = Recipe("domains", "a predictor for function families that it never saw", Config, train, evaluate)
+recipe = Recipe("domains", "a predictor for function families that it never saw", Config, run_, evaluate)

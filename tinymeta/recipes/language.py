@@ -10,7 +10,7 @@ and after the last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +21,7 @@ import tinymeta as tm
 from tinymeta.meta.learners.metaadam import HABITS
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.characters import CharacterModel, bits, bits_each, surprise, written
-from tinymeta.recipes.config import key, user_mistakes
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, best, by_steps, curves, key, user_mistakes
 from tinymeta.tasks.episode import Array, Episode
 from tinymeta.view import plots
 
@@ -108,70 +105,47 @@ def started_at(phi: Any, theta: Any) -> Any:
     return phi._replace(theta=theta) if isinstance(phi, WeightsAndSteps) else theta
 
 
-def train(config: Config, run: Run) -> Result:
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    """Joint training, and both ways to go on from there."""
     languages = families(config, run)
     learning = learner(config, languages.vocabulary)
-    joint = tm.meta.joint(learning.loss)
-    phi = learning.init(np.random.default_rng([run.seed, 1]))
-    fit = partial(tm.meta.fit, tasks=languages.train, meta_batch=config.meta_batch)
+    rng = partial(np.random.default_rng, [run.seed, 1])
 
-    def jointly(theta: Any, times: int, lr: float, stage: str) -> Any:
-        count = times * config.iterations
+    def stage(objective: Any, start: Any, count: int, lr: float, seed: int = 0) -> Stage:
         rule = tm.optim.Adam(tm.optim.schedules.cosine(lr, max(count, 1)))
-        how: dict[str, Any] = {"optimizer": rule, "iterations": count, "compiled": count >= WORTH_COMPILING}
-        return fit(joint, theta, seed=run.seed + times, run=run.stage(stage), **how)
+        how: dict[str, Any] = {"iterations": count, "seed": run.seed + seed, "compiled": count >= WORTH_COMPILING}
+        return Stage.of(config, run, objective, start, languages.train, rule, **how)
 
-    theta = jointly(learning.weights(np.random.default_rng([run.seed, 1])), BEFORE, config.joint_lr, "joint")
-    longer = jointly(theta, INSTEAD, config.joint_lr / 2, "longer")
-    phi = fit(
-        tm.meta.over_tasks(partial(early_and_late, learning)),
-        started_at(phi, theta),
-        optimizer=tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1))),
-        iterations=config.iterations,
-        seed=run.seed,
-        run=run.stage("meta"),
-        compiled=config.iterations >= WORTH_COMPILING,
-    )
-    run.draw(
-        "curves.png",
-        plots.learning_curves,
-        run.lines(),
-        "loss",
-        title="Loss (meta: mean of before, after one and after all steps)",
-    )
-    return measure(config, run, longer, phi)
+    joint, often, longer = tm.meta.joint(learning.loss), BEFORE * config.iterations, INSTEAD * config.iterations
+    yield "joint", stage(joint, learning.weights(rng()), often, config.joint_lr, BEFORE)
+    yield "longer", stage(joint, found["joint"], longer, config.joint_lr / 2, INSTEAD)
+    ours = tm.meta.over_tasks(partial(early_and_late, learning))
+    yield "meta", stage(ours, started_at(learning.init(rng()), found["joint"]), config.iterations, config.outer_lr)
 
 
-def evaluate(config: Config, run: Run) -> Result:
-    like = learner(config, families(config, run).vocabulary).init(np.random.default_rng([run.seed, 1]))
-    theta = like.theta if isinstance(like, WeightsAndSteps) else like
-    saved = [tm.meta.trained(run.stage(s).checkpoint, tree) for s, tree in (("longer", theta), ("meta", like))]
-    return measure(config, run, *saved)
-
-
-def measure(config: Config, run: Run, joint: Any, phi: Any) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     languages = families(config, run)
     learning = learner(config, languages.vocabulary)
-    measured = tm.meta.on_query(bits)
     tune = languages.validation.sample(np.random.default_rng([run.seed, 3]), min(config.tasks, 25))
     test = languages.test.sample(run.rng("test"), config.tasks)
-    scores = fine_tuned(joint, tune, RATES).mean(1)
-    best = {k: RATES[int(scores[:, k].argmin())] for k in SHOWN}
-    chosen = sorted(set(best.values()))
-    curves = dict(zip(chosen, fine_tuned(joint, test, chosen)))
-    rival = {k: curves[rate][:, k] for k, rate in best.items()}
-    trail = tm.meta.evaluate(learning, measured, phi, test)
-    ours = {k: trail[:, k] for k in SHOWN}
+    scores = dict(zip(RATES, fine_tuned(found["longer"], tune, RATES).mean(1)))
+    rates = {k: best({rate: score[k] for rate, score in scores.items()}, least=True) for k in SHOWN}
+    chosen = sorted(set(rates.values()))
+    fine = dict(zip(chosen, fine_tuned(found["longer"], test, chosen)))
+    trail = tm.meta.evaluate(learning, tm.meta.on_query(bits), found["meta"], test)
+    ours, rival = {k: trail[:, k] for k in SHOWN}, {k: fine[rate][:, k] for k, rate in rates.items()}
     title = f"joint training, then {TITLES[config.algorithm]}"
     rows = {title: ours, JOINT: rival, "difference, paired": {k: ours[k] - rival[k] for k in SHOWN}}
-    table = {name: {k: interval(row[k], "bits") for k in SHOWN} for name, row in rows.items()}
-    drawn = {name: table[name] for name in (title, JOINT)}
+    metrics = {name: by_steps(row, "bits") for name, row in rows.items()}
+    drawn = {name: {k: metrics[name][after(k)] for k in SHOWN} for name in (title, JOINT)}
     run.draw("bits.png", plots.step_curves, drawn, title="A language not trained on", ylabel="bits per character")
-    samples, picture = sampled(config, run, learning.models(phi, one(test.support)), one(test.query), languages)
+    samples, picture = sampled(
+        config, run, learning.models(found["meta"], one(test.support)), one(test.query), languages
+    )
     run.draw("surprise.png", surprise, *picture)
     return Result(
-        protocol=told(config, run, languages) | {f"rival, {steps(k)}": f"Adam {best[k]}" for k in SHOWN[1:]} | samples,
-        metrics={name: {steps(k): row[k] for k in SHOWN} for name, row in table.items()},
+        protocol=told(config, run, languages) | {f"rival, {after(k)}": f"Adam {rates[k]}" for k in SHOWN[1:]} | samples,
+        metrics=metrics,
     )
 
 
@@ -195,10 +169,6 @@ def fine_tuned(theta: Any, episodes: Episode, rates: Sequence[float]) -> Array:
     return curves.reshape(len(rates), tasks, -1)
 
 
-def steps(k: int) -> str:
-    return f"{k} step{'s' * (k != 1)}"
-
-
 def one(batch: Any) -> Any:
     """The first task of a batch."""
     return tm.tree.map(lambda a: a[0], batch)
@@ -210,7 +180,7 @@ def sampled(config: Config, run: Run, trail: list[Any], query: Any, languages: F
     x, y = query
     texts = {"its own text": decode(y[0])}
     readings = {}
-    for name, model in (("before", trail[0]), (f"after {steps(max(SHOWN))}", trail[max(SHOWN)])):
+    for name, model in (("before", trail[0]), (f"after {after(max(SHOWN))}", trail[max(SHOWN)])):
         codes = written(model, int(x[0, 0]), 60, run.rng("writing"))
         texts[f"written {name}"] = decode(codes)
         readings[name] = bits_each(model, x, y)[:3]
@@ -231,11 +201,16 @@ def told(config: Config, run: Run, languages: Families) -> dict[str, object]:
         f"rival {INSTEAD * config.iterations} more, from {config.joint_lr / 2}, and its step size tuned for each "
         f"number of steps out of {len(RATES)}",
         "meta-training": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
-        f"{config.meta_batch} languages, {steps(config.steps)}, first order",
+        f"{config.meta_batch} languages, {after(config.steps)}, first order",
         "test tasks": config.tasks,
     }
 
 
-recipe = Recipe(
-    "language", "a text model that learns a language from a few hundred characters", Config, train, evaluate
+recipe = Recipe.trained(
+    "language",
+    "a text model that learns a language from a few hundred characters",
+    Config,
+    stages,
+    measure,
+    curves("Loss (meta: mean of before, after one and after all steps)"),
 )

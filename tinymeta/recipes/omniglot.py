@@ -12,7 +12,7 @@ so for them the two are one number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -22,12 +22,8 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.protocols import PROTOCOLS, Protocol, protocol, published
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
-from tinymeta.view import plots
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
 
 RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
 INNER_RATES = {"adam": 0.005, "sgd": 0.4}
@@ -104,41 +100,44 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
         return draw(parts.train, *shape), draw(parts.test, config.ways, config.shots, config.test_query)
 
 
+METRIC: dict[str, Any] = {
+    "protonet": tm.meta.ProtoNet,
+    "matching": tm.meta.MatchingNet,
+    "relation": tm.meta.RelationNet,
+}
+GRADIENT: dict[str, Any] = {"meta-sgd": tm.meta.MetaSGD, "maml++": tm.meta.MAMLPlusPlus, "anil": tm.meta.ANIL}
+DIFFERENTIATE: dict[str, Any] = {"first-order": "first_order", "implicit": IMPLICIT, "reptile": "reptile"}
+
+
 def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
     """The learner that a config asks for, as it is trained or as it is tested."""
-    plan, algorithm = settled(config), config.algorithm
-    draw: Any = partial(network, plan, config.network)
-    ways = config.ways if testing else plan.train_ways or config.ways
-    if algorithm == "protonet":
-        return tm.meta.ProtoNet(ways=ways, network=draw)
-    if algorithm == "matching":
-        return tm.meta.MatchingNet(ways=ways, network=draw)
-    if algorithm == "relation":
-        return tm.meta.RelationNet(ways=ways, network=partial(compared, plan, config.network))
+    plan, algorithm, ways = settled(config), config.algorithm, config.ways
+    if algorithm in METRIC:
+        draw: Any = partial(compared if algorithm == "relation" else network, plan, config.network)
+        return METRIC[algorithm](ways=ways if testing else plan.train_ways or ways, network=draw)  # type: ignore[no-any-return]
+    if plan.train_ways not in (0, ways):
+        reads = "an in-context learner reads as many classes as it was trained with"
+        what = reads if algorithm == "in-context" else f"{plan.title} has an output for each class of training"
+        raise UserError(f"{what}: leave train_ways out")
     if algorithm == "in-context":
-        if plan.train_ways not in (0, config.ways):
-            raise UserError("an in-context learner reads as many classes as it was trained with: leave train_ways out")
         return tm.meta.InContext(ways=ways, network=partial(reader, plan, config.network, ways))
-    if plan.train_ways not in (0, config.ways):
-        raise UserError(f"{plan.title} has an output for each class of training: leave train_ways out")
-    common: dict[str, Any] = {
-        "steps": plan.steps,
-        "test_steps": plan.test_steps,
-        "network": partial(draw, outputs=config.ways),
-    }
+    how: dict[str, Any] = {"rule": inner_rule(plan, algorithm)}
+    draw = partial(network, plan, config.network, outputs=ways)
     if algorithm == "meta-sgd":
-        return tm.meta.MetaSGD(**common)
-    if algorithm == "maml++":
-        return tm.meta.MAMLPlusPlus(alpha=plan.inner_lr, multi_step=config.iterations // 10, **common)
-    common["rule"] = inner_rule(plan, algorithm)
-    if algorithm == "anil":
-        return tm.meta.ANIL(**common)
-    if algorithm == "reptile":  # every step of training on another part of the support set
-        common["rule"] = rule = tm.meta.Carrying(common["rule"])
-        common["network"] = lambda rng: rule.carried(draw(rng, outputs=config.ways))
-        return tm.meta.MAML(differentiate="reptile", parts=1 if testing else plan.steps, **common)
-    how: dict[str, Any] = {"first-order": "first_order", "implicit": IMPLICIT}
-    return tm.meta.MAML(differentiate=how.get(algorithm, "exact"), **common)
+        how = {}
+    elif algorithm == "maml++":
+        how = {"alpha": plan.inner_lr, "multi_step": config.iterations // 10}
+    elif algorithm == "reptile":  # every step of training on another part of the support set
+        how = {"rule": tm.meta.Carrying(how["rule"]), "parts": 1 if testing else plan.steps}
+        draw = partial(carried, how["rule"], draw)
+    if algorithm in DIFFERENTIATE:
+        how["differentiate"] = DIFFERENTIATE[algorithm]
+    make = GRADIENT.get(algorithm, tm.meta.MAML)
+    return make(steps=plan.steps, test_steps=plan.test_steps, network=draw, **how)  # type: ignore[no-any-return]
+
+
+def carried(rule: tm.meta.Carrying, draw: Any, rng: np.random.Generator) -> tm.meta.Carried:
+    return rule.carried(draw(rng))
 
 
 def network(plan: Protocol, kind: str, rng: np.random.Generator, outputs: int | None = None) -> Any:
@@ -172,33 +171,19 @@ def outer_rule(config: Config) -> tm.optim.Optimizer:
     return rule
 
 
-def start(config: Config, run: Run) -> Any:
-    return learner(config).init(np.random.default_rng([run.seed, 1]))
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    learning, (training, _) = learner(config), families(config, run)
+    start = learning.init(np.random.default_rng([run.seed, 1]))
+    how: dict[str, Any] = {"meta_batch": settled(config).meta_batch, "compiled": config.compiled}
+    yield "", Stage.of(config, run, learning, start, training, outer_rule(config), **how)
 
 
-def train(config: Config, run: Run) -> Result:
-    training, _ = families(config, run)
-    phi = tm.meta.fit(
-        learner(config),
-        start(config, run),
-        training,
-        optimizer=outer_rule(config),
-        iterations=config.iterations,
-        meta_batch=settled(config).meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=config.compiled,
-    )
-    title = f"{settled(config).title}: loss on the query set"
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title=title)
-    return measure(config, run, phi)
+def draw(config: Config, run: Run, found: Found) -> None:
+    curves(f"{settled(config).title}: loss on the query set")(config, run, found)
 
 
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
-
-
-def measure(config: Config, run: Run, phi: Any) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
+    phi = found[""]
     plan, tested = settled(config), learner(config, testing=True)
     episodes = families(config, run)[1].sample(run.rng("test"), config.tasks)
     metrics: dict[str, Any] = {}
@@ -240,4 +225,6 @@ def told(config: Config, run: Run) -> dict[str, object]:
     }
 
 
-recipe = Recipe("omniglot", "a classifier that learns new characters from one drawing each", Config, train, evaluate)
+recipe = Recipe.trained(
+    "omniglot", "a classifier that learns new characters from one drawing each", Config, stages, measure, draw
+)

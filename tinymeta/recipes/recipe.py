@@ -114,8 +114,9 @@ class Stage:
     @classmethod
     def of(cls, config: Any, run: Run, objective: Any, start: Any, tasks: Any, optimizer: Any, **options: Any) -> Stage:
         """`tm.meta.fit`, compiled, with the iterations and the meta-batch of a config, where `options` don't differ."""
-        how = {"iterations": config.iterations, "meta_batch": config.meta_batch, "seed": run.seed, "compiled": True}
-        return cls(start, partial(tm.meta.fit, objective, tasks=tasks, optimizer=optimizer, **how | options))
+        asked = {name: getattr(config, name) for name in ("iterations", "meta_batch") if name not in options}
+        how = {"seed": run.seed, "compiled": True, **asked, **options}
+        return cls(start, partial(tm.meta.fit, objective, tasks=tasks, optimizer=optimizer, **how))
 
 
 Stages = Callable[[C, Run, Found], Iterator[tuple[str, Stage]]]

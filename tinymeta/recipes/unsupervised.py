@@ -8,6 +8,7 @@ neighbours in pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,7 @@ import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, partitions_of
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.config import key, user_mistakes
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, interval, key, user_mistakes
 from tinymeta.view import plots
 
 AUGMENT = tm.tasks.Augment(rotate=12, shear=0.15, scale=0.15, translate=1.5, bend=1.0, pen=0.25)
@@ -75,30 +73,27 @@ def embedded(phi: Any, x: Array) -> Array:
     return np.concatenate(parts)
 
 
-def train(config: Config, run: Run) -> Result:
-    split = images(config, run)
-    x, found = unlabelled(split), {}
-    start = learner(config).init(np.random.default_rng([run.seed, 1]))
+def start(config: Config, run: Run) -> Any:
+    return learner(config).init(np.random.default_rng([run.seed, 1]))
+
+
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    x = unlabelled(images(config, run))
     umtra = Umtra(x, config.ways, config.query, AUGMENT)
-    found["UMTRA"] = meta_train(config, run.stage("UMTRA"), umtra, start)
-    rng = run.rng("clusters")
-    partitions = partitions_of(rng, embedded(found["UMTRA"], x), config.clusters, config.partitions)
-    with user_mistakes():
-        cactus = Cactus(x, partitions, config.ways, config.query, AUGMENT)
-    found["CACTUs"] = meta_train(config, run.stage("CACTUs"), cactus, start)
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on pseudo-tasks")
-    draw_tasks(config, run, {"UMTRA": umtra, "CACTUs": cactus})
-    return measure(config, run, split, found)
 
+    def on(tasks: Any) -> Stage:
+        return Stage.of(config, run, learner(config), start(config, run), tasks, tm.optim.Adam(config.outer_lr))
 
-def meta_train(config: Config, run: Run, family: Any, start: Any) -> Any:
-    return fewshot.meta_train(config, run, learner(config), start, family, tm.optim.Adam(config.outer_lr))
+    def on_clusters(phi: Any, **where: Any) -> Any:  # in training alone: the measurement needs no clusters
+        rng = run.rng("clusters")
+        partitions = partitions_of(rng, embedded(found["UMTRA"], x), config.clusters, config.partitions)
+        with user_mistakes():
+            cactus = Cactus(x, partitions, config.ways, config.query, AUGMENT)
+        draw_tasks(config, run, {"UMTRA": umtra, "CACTUs": cactus})
+        return on(cactus).fit(phi, **where)
 
-
-def evaluate(config: Config, run: Run) -> Result:
-    like = learner(config).init(np.random.default_rng([run.seed, 1]))
-    found = {name: tm.meta.trained(run.stage(name).checkpoint, like) for name in ("UMTRA", "CACTUs")}
-    return measure(config, run, images(config, run), found)
+    yield "UMTRA", on(umtra)
+    yield "CACTUs", Stage(start(config, run), on_clusters)
 
 
 def from_scratch(config: Config, run: Run, validation: tm.tasks.Episode, test: tm.tasks.Episode) -> tuple[Array, str]:
@@ -110,9 +105,9 @@ def from_scratch(config: Config, run: Run, validation: tm.tasks.Episode, test: t
         stages: Any = fewshot.Stages(tm.meta.MAML(rule=tm.optim.SGD(rate), steps=max(shown)), shown)
         return tm.meta.evaluate(stages, tm.meta.inductive(tm.nn.accuracy), network, episodes)
 
-    means = np.stack([curve(rate, STEPS, validation).mean(0) for rate in RATES])
-    best, stage = np.unravel_index(np.argmax(means), means.shape)
-    return curve(RATES[best], (STEPS[stage],), test)[:, 0], f"SGD {RATES[best]}, {STEPS[stage]} steps"
+    means = {rate: curve(rate, STEPS, validation).mean(0) for rate in RATES}
+    rate, steps = best({(rate, k): mean for rate in RATES for k, mean in zip(STEPS, means[rate])})
+    return curve(rate, (steps,), test)[:, 0], f"SGD {rate}, {steps} steps"
 
 
 def draw_tasks(config: Config, run: Run, families: dict[str, Any]) -> None:
@@ -127,12 +122,12 @@ def draw_tasks(config: Config, run: Run, families: dict[str, Any]) -> None:
     run.draw("tasks.png", plots.images, np.stack(shown), rows=names, title="Pseudo-tasks: a class per row")
 
 
-def measure(config: Config, run: Run, split: tm.tasks.Split, found: dict[str, Any]) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
+    split = images(config, run)
     validation = real(config, split.validation).sample(run.rng("validation"), min(config.tasks, 100))
     test = real(config, split.test).sample(run.rng("test"), config.tasks)
     accuracies = {}
-    untrained = learner(config).init(np.random.default_rng([run.seed, 1]))
-    for name, phi in {**found, "the same network, untrained": untrained}.items():
+    for name, phi in {**found, "the same network, untrained": start(config, run)}.items():
         accuracies[name] = tm.meta.evaluate(learner(config), tm.meta.inductive(tm.nn.accuracy), phi, test)[:, 0]
     accuracies["from scratch"], how = from_scratch(config, run, validation, test)
     accuracies["nearest neighbour in pixels"] = fewshot.nearest_neighbour(test)
@@ -154,4 +149,11 @@ def measure(config: Config, run: Run, split: tm.tasks.Split, found: dict[str, An
     )
 
 
-recipe = Recipe("unsupervised", "few-shot learning prepared by images without labels", Config, train, evaluate)
+recipe = Recipe.trained(
+    "unsupervised",
+    "few-shot learning prepared by images without labels",
+    Config,
+    stages,
+    measure,
+    curves("Loss on pseudo-tasks"),
+)

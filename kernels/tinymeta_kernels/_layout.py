@@ -13,6 +13,7 @@ __all__ = [
     "c_order",
     "common",
     "in_memory_order",
+    "within",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -41,6 +42,16 @@ def broadcast_shapes(first: Shape, *others: Shape) -> Shape:
 def broadcast_to(x: Array, shape: Shape) -> Array:
     """``np.broadcast_to``, but quick for an array that has the shape."""
     return x if x.shape == shape else np.broadcast_to(x, shape)
+
+
+def within(index: ArrayLike, low: int, high: int, what: str) -> Array:
+    """Whole numbers as int64; an IndexError that says ``what`` they are unless low ≤ index < high."""
+    whole = np.asarray(index)
+    if whole.size and not (whole.min() >= low and whole.max() < high):
+        raise IndexError(
+            f"got {what} from {whole.min()} to {whole.max()}: they are whole numbers from {low} to {high - 1}"
+        )
+    return whole.astype(np.int64, copy=False)
 
 
 def c_order(x: Array) -> Array:

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, within
 
 __all__ = ["softmax_cross_entropy", "softmax_cross_entropy_grad"]
 
@@ -30,7 +30,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> Array:
     Leading axes broadcast. IndexError for a label outside of [0, K).
     """
     (x,) = common(logits)
-    k = _labels(labels, x.shape[-1])
+    k = within(labels, 0, x.shape[-1], f"labels for {x.shape[-1]} classes")
     lead = broadcast_shapes(x.shape[:-1], k.shape)
     x, k = broadcast_to(x, (*lead, x.shape[-1])), broadcast_to(k, lead)
     if not has_kernel(x.dtype):
@@ -47,7 +47,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> Array:
 def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array) -> Array:
     """``(softmax(logits) - onehot(labels)) * g``: (..., K), whole numbers (...) and (...) to (..., K)."""
     x, g = common(logits, g)
-    k = _labels(labels, x.shape[-1])
+    k = within(labels, 0, x.shape[-1], f"labels for {x.shape[-1]} classes")
     lead = broadcast_shapes(x.shape[:-1], k.shape, g.shape)
     x, k, g = broadcast_to(x, (*lead, x.shape[-1])), broadcast_to(k, lead), broadcast_to(g, lead)
     if not has_kernel(x.dtype):
@@ -80,16 +80,6 @@ def _log_sum_of(shifted: Array) -> Array:
     with np.errstate(divide="ignore"):
         total: Array = np.log1p(others + (tops.sum(axis=-1) - 1).astype(others.dtype))
     return total
-
-
-def _labels(labels: Array, classes: int) -> Array:
-    k = np.asarray(labels)
-    if k.size and not (k.min() >= 0 and k.max() < classes):
-        raise IndexError(
-            f"cross-entropy got labels from {k.min()} to {k.max()} for {classes} classes: "
-            f"labels are whole numbers from 0 to {classes - 1}"
-        )
-    return k.astype(np.int64, copy=False)
 
 
 @jit

@@ -18,8 +18,8 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
-from .windows import Pair, output_size
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, within
+from .windows import Pair, col2im, output_size, view_windows
 
 __all__ = ["avg_pool2d", "avg_pool2d_input", "max_pool2d_index", "scatter_flat", "take_flat"]
 
@@ -57,7 +57,7 @@ def take_flat(x: Array, index: Array) -> Array:
     Leading axes broadcast. IndexError for an index outside of [0, H·W).
     """
     (x,) = common(x)
-    index = _checked(index, math.prod(x.shape[-2:]))
+    index = within(index, 0, math.prod(x.shape[-2:]), "indices of pixels")
     lead, last = broadcast_shapes(x.shape[:-2], index.shape[:-2]), _is_channels_last(x)
     images, at = _pack(x, lead, last), _pack(index, lead, last)
     y = np.empty(at.shape, x.dtype)
@@ -71,7 +71,7 @@ def take_flat(x: Array, index: Array) -> Array:
 def scatter_flat(g: Array, index: Array, size: Pair) -> Array:
     """Adjoint of :func:`take_flat`: (..., OH, OW) added up in (..., H, W), size = (H, W), zero elsewhere."""
     (g,) = common(g)
-    index = _checked(index, math.prod(size))
+    index = within(index, 0, math.prod(size), "indices of pixels")
     lead, last = broadcast_shapes(g.shape[:-2], index.shape[:-2]), _is_channels_last(g)
     values, at = _pack(g, lead, last), _pack(index, lead, last)
     x = np.zeros((len(values), *size, values.shape[-1]), g.dtype)
@@ -102,16 +102,12 @@ def avg_pool2d_input(g: Array, size: Pair, window: Pair, stride: Pair, padding: 
     (g,) = common(g)
     lead, last = g.shape[:-2], g.ndim > 2
     values = _pack(g, lead, last)
-    (h, w), (ph, pw) = size, padding
+    x = np.zeros((len(values), *size, values.shape[-1]), g.dtype)
     if not has_kernel(g.dtype):
-        padded = np.zeros((len(values), h + 2 * ph, w + 2 * pw, values.shape[-1]), g.dtype)
-        rows, columns = ((n - 1) * s + 1 for n, s in zip(values.shape[1:3], stride))
-        for i in range(window[0]):
-            for j in range(window[1]):
-                padded[:, i : i + rows : stride[0], j : j + columns : stride[1]] += values / math.prod(window)
-        return _unpack(padded[:, ph : ph + h, pw : pw + w], lead, last)
-    x = np.zeros((len(values), h, w, values.shape[-1]), g.dtype)
-    _spread(values, *window, *stride, *padding, x)
+        share = (values / math.prod(window))[:, :, :, None, None]
+        col2im(np.broadcast_to(share, (*share.shape[:3], *window, share.shape[-1])), stride, padding, (1, 1), x)
+    else:
+        _spread(values, *window, *stride, *padding, x)
     return _unpack(x, lead, last)
 
 
@@ -137,20 +133,11 @@ def _flat(x: Array) -> Array:
     return x.reshape(len(x), x.shape[1] * x.shape[2], x.shape[3])
 
 
-def _checked(index: Array, size: int) -> Array:
-    index = np.asarray(index)
-    if index.size and not (index.min() >= 0 and index.max() < size):
-        raise IndexError(f"pixel indices run from 0 to {size - 1}, got {index.min()} to {index.max()}")
-    return index.astype(np.int64, copy=False)
-
-
 def _windows(x: Array, window: Pair, stride: Pair, padding: Pair, fill: float) -> Array:
     """(..., H, W) to (..., OH, OW, kh·kw)."""
     edges = [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding]
-    view = np.lib.stride_tricks.sliding_window_view(np.pad(x, edges, constant_values=fill), window, axis=(-2, -1))[
-        ..., :: stride[0], :: stride[1], :, :
-    ]
-    return view.reshape(*view.shape[:-2], math.prod(window))
+    view = view_windows(np.pad(x, edges, constant_values=fill)[..., None], window, stride, (1, 1))
+    return view.reshape(*view.shape[:-3], math.prod(window))
 
 
 @jit

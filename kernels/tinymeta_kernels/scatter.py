@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
+from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common, within
 
 __all__ = ["scatter_add"]
 
@@ -38,7 +38,8 @@ def scatter_add(values: Array, index: Array, size: int, axis: int = -1) -> Array
     (values,) = common(values)
     axis = axis % values.ndim
     n, rest = values.shape[axis], values.shape[axis + 1 :]
-    slots = _slots(index, size)
+    slots = within(index, -size, size, f"indices for {size} slots")
+    slots = np.where(slots < 0, slots + size, slots)
     lead = broadcast_shapes(values.shape[:axis], slots.shape[:-1])
     tasks, width = math.prod(lead), math.prod(rest)
     slots = c_order(broadcast_to(slots, (*lead, n))).reshape(tasks, n)
@@ -50,17 +51,6 @@ def scatter_add(values: Array, index: Array, size: int, axis: int = -1) -> Array
         sums = np.empty((tasks, size, width), values.dtype)
         _scatter_add(values, slots, np.empty((size, width)), sums)
     return sums.reshape(*lead, size, *rest)
-
-
-def _slots(index: Array, size: int) -> Array:
-    slots = np.asarray(index)
-    if slots.size and not (slots.min() >= -size and slots.max() < size):
-        raise IndexError(
-            f"scatter_add got indices from {slots.min()} to {slots.max()} for {size} slots: "
-            f"indices run from {-size} to {size - 1}"
-        )
-    slots = slots.astype(np.int64, copy=False)
-    return np.where(slots < 0, slots + size, slots)
 
 
 @jit

@@ -14,7 +14,7 @@ import numpy as np
 from ._jit import has_kernel, jit
 from ._layout import Array, c_order
 
-__all__ = ["Pair", "col2im", "im2col", "output_size"]
+__all__ = ["Pair", "col2im", "im2col", "output_size", "view_windows"]
 
 Pair: TypeAlias = tuple[int, int]
 
@@ -39,7 +39,7 @@ def im2col(x: Array, window: Pair, stride: Pair, padding: Pair, dilation: Pair) 
     oh, ow = output_size((h, w), window, stride, padding, dilation)
     if not has_kernel(x.dtype):
         edges = [(0, 0)] * (x.ndim - 3) + [(padding[0], padding[0]), (padding[1], padding[1]), (0, 0)]
-        return np.ascontiguousarray(_windows(np.pad(x, edges), window, stride, dilation))
+        return np.ascontiguousarray(view_windows(np.pad(x, edges), window, stride, dilation))
     col = np.empty((*x.shape[:-3], oh, ow, kh, kw, c), x.dtype)
     images = c_order(x).reshape(math.prod(x.shape[:-3]), h, w, c)
     _im2col(images, *stride, *padding, *dilation, col.reshape(len(images), oh, ow, kh, kw, c))
@@ -52,7 +52,7 @@ def col2im(col: Array, stride: Pair, padding: Pair, dilation: Pair, out: Array) 
     *lead, h, w, _ = out.shape
     if not has_kernel(col.dtype):
         padded = np.zeros((*lead, h + 2 * padding[0], w + 2 * padding[1], c), col.dtype)
-        windows = _windows(padded, (kh, kw), stride, dilation, writeable=True)
+        windows = view_windows(padded, (kh, kw), stride, dilation, writeable=True)
         for i in range(kh):  # windows overlap, but not in the same position (i, j)
             for j in range(kw):
                 windows[..., i, j, :] += col[..., i, j, :]
@@ -63,7 +63,7 @@ def col2im(col: Array, stride: Pair, padding: Pair, dilation: Pair, out: Array) 
     _col2im(rows, *stride, *padding, *dilation, images)
 
 
-def _windows(padded: Array, window: Pair, stride: Pair, dilation: Pair, writeable: bool = False) -> Array:
+def view_windows(padded: Array, window: Pair, stride: Pair, dilation: Pair, writeable: bool = False) -> Array:
     """All windows as a view, (..., OH, OW, kh, kw, C)."""
     extent = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
     view = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(-3, -2), writeable=writeable)

@@ -84,5 +84,5 @@ def test_a_label_outside_of_the_classes_is_an_error_that_says_so(dtype: type, la
         lambda x: tk.softmax_cross_entropy(x, labels),
         lambda x: tk.softmax_cross_entropy_grad(x, labels, np.ones((3, 4))),
     ):
-        with pytest.raises(IndexError, match="for 7 classes: labels are whole numbers from 0 to 6"):
+        with pytest.raises(IndexError, match="labels for 7 classes run from 0 to 6, and not from"):
             function(LOGITS.astype(dtype))

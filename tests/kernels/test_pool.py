@@ -94,9 +94,9 @@ def test_indices_broadcast_over_tasks() -> None:
 @pytest.mark.parametrize("index", [-1, 16])
 def test_an_index_outside_of_the_image_is_an_error(index: int) -> None:
     at = np.full((1, 1), index)
-    with pytest.raises(IndexError, match="from 0 to 15"):
+    with pytest.raises(IndexError, match="indices of pixels run from 0 to 15"):
         tk.take_flat(np.ones((4, 4)), at)
-    with pytest.raises(IndexError, match="from 0 to 15"):
+    with pytest.raises(IndexError, match="indices of pixels run from 0 to 15"):
         tk.scatter_flat(np.ones((1, 1)), at, (4, 4))
 
 

@@ -30,7 +30,7 @@ def test_entries_that_share_an_index_add_up_and_negative_ones_count_from_the_end
 @pytest.mark.parametrize("index", [3, -4])
 @pytest.mark.parametrize("dtype", [float, complex])
 def test_an_index_outside_of_the_slots_is_an_error_that_says_so(index: int, dtype: type) -> None:
-    with pytest.raises(IndexError, match="for 3 slots: indices run from -3 to 2"):
+    with pytest.raises(IndexError, match="indices for 3 slots run from -3 to 2, and not from"):
         tk.scatter_add(np.ones(1, dtype), np.array([index]), 3)
 
 

@@ -48,9 +48,7 @@ def within(index: ArrayLike, low: int, high: int, what: str) -> Array:
     """Whole numbers as int64; an IndexError that says ``what`` they are unless low ≤ index < high."""
     whole = np.asarray(index)
     if whole.size and not (whole.min() >= low and whole.max() < high):
-        raise IndexError(
-            f"got {what} from {whole.min()} to {whole.max()}: they are whole numbers from {low} to {high - 1}"
-        )
+        raise IndexError(f"{what} run from {low} to {high - 1}, and not from {whole.min()} to {whole.max()}")
     return whole.astype(np.int64, copy=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 import ssl
 import sys
@@ -11,6 +12,7 @@ import types
 from collections.abc import Callable
 from datetime import datetime as moment
 from os import urandom as entropy
+from pathlib import Path
 from time import perf_counter as clock
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.compile.record import library
 
 x = np.ones(2)
 kept = {"clock": time.monotonic}
@@ -42,6 +45,7 @@ MOVING: dict[str, Callable[[Any], Any]] = {
     "getrandom": lambda x: x * float(int.from_bytes(os.getrandom(4), "little")),
     "OpenSSL": lambda x: x * float(int.from_bytes(ssl.RAND_bytes(4), "little")),
     "a device": device,
+    "entropy with two outcomes": lambda x: x * (1 + entropy(1)[0] % 2),
 }
 SKIPPED = {"getrandom": hasattr(os, "getrandom"), "a device": os.path.exists("/dev/urandom")}
 
@@ -100,3 +104,55 @@ def test_a_list_that_has_two_names_is_read_where_one_of_them_is() -> None:
 
     with pytest.raises(tm.UserError, match="which its code also reads"):
         tm.compile(f)(x)
+
+
+def test_the_state_of_a_generator_is_looked_at_where_code_reads_it() -> None:
+    rng = np.random.default_rng(0)
+    f = lambda x: x * float(rng.bit_generator.state["state"]["state"] % 1000)
+    step = tm.compile(f)
+    for _ in range(3):
+        rng.random()
+        assert step(x).tolist() == f(x).tolist()
+
+
+@pytest.mark.parametrize("name", ["code", "calendar", "somebodys"])
+def test_a_users_module_may_have_the_name_of_one_of_pythons(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text("RATE = 1.0\ndef scaled(x): return x * RATE\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    library._installed.cache_clear()
+    module = importlib.import_module(name)
+    step = tm.compile(lambda x: module.scaled(x))
+    assert step(x).tolist() == [1, 1]
+    module.RATE = 5.0  # type: ignore[attr-defined]
+    assert step(x).tolist() == [5, 5]
+    library._installed.cache_clear()
+
+
+def test_a_refusal_that_the_function_catches_is_raised_all_the_same() -> None:
+    def f(x: Any) -> Any:
+        try:
+            return x * 2 if tm.sum(x) > 5 else x
+        except Exception:
+            return x
+
+    with pytest.raises(tm.UserError, match="static_argnames"):
+        tm.compile(f)(x)
+
+
+def test_a_list_times_a_number_is_refused_for_python_repeats_it() -> None:
+    with pytest.raises(tm.UserError, match="static_argnames"):
+        tm.compile(lambda x, n: sum([0.9] * n) * x)(x, 3)
+
+
+def test_names_in_tuples_and_variables_are_names() -> None:
+    class Box:
+        rate = 1.0
+
+    box, names = Box(), ["rate"]
+    for f in (lambda x: sum(getattr(box, n) for n in ("rate", "rate")) * x, lambda x: getattr(box, names[0]) * x):
+        step = tm.compile(f)
+        for box.rate in (1.0, 5.0):
+            assert step(x).tolist() == f(x).tolist()

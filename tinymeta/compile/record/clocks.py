@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import datetime
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,28 +30,38 @@ MOVING = frozenset(
 
 def may_move(words: set[str], functions: Sequence[Any]) -> bool:
     """Whether code with these names, and built-in functions in reach under any name, may read such a thing."""
-    entropy = (getattr(os, "urandom", None), getattr(os, "getrandom", None))
-    known = {id(f) for f in (*[getattr(time, n, None) for n in MOVING], *entropy, builtins.open)} - {id(None)}
+    clocks = [getattr(time, name, None) for name in MOVING]
+    known = {id(f) for f in (*clocks, *_entropy(), builtins.open)} - {id(None)}
     return bool(words & MOVING) or any(id(f) in known for f in functions)
 
 
 @contextmanager
-def put_on(functions: Sequence[FunctionType]) -> Iterator[None]:
-    """Every clock goes ahead for this thread, also where the globals of `functions` have it under another name."""
-    fakes = {id(real): (real, fake) for real, fake in _fakes(threading.get_ident())}
-    spaces = {id(space): space for space in (vars(time), vars(datetime), *[f.__globals__ for f in functions])}
+def put_on(functions: Sequence[FunctionType]) -> Iterator[list[Any]]:
+    """Every clock goes ahead for this thread, also where the globals of `functions` have it under another name; what is
+    given fills with the entropy that this thread asks for meanwhile."""
+    asked: list[Any] = []
+    fakes = {id(real): fake for real, fake in _fakes(threading.get_ident(), asked)}
+    modules = [vars(module) for module in (time, datetime, os, sys.modules.get("ssl")) if module is not None]
+    spaces = {id(space): space for space in (*modules, *[f.__globals__ for f in functions])}
     before = [(space, name, x) for space in spaces.values() for name, x in list(space.items()) if id(x) in fakes]
     try:
         for space, name, x in before:
-            space[name] = fakes[id(x)][1]
-        yield
+            space[name] = fakes[id(x)]
+        yield asked
     finally:
         for space, name, x in before:
             space[name] = x
 
 
-def _fakes(thread: int) -> Iterator[tuple[Any, Any]]:
-    """Each clock, and what stands in for it."""
+def _entropy() -> list[Any]:
+    """The functions that give random bytes of the machine's."""
+    found = [getattr(os, "urandom", None), getattr(os, "getrandom", None)]
+    found += [getattr(sys.modules.get("ssl"), "RAND_bytes", None)]
+    return [f for f in found if f is not None]
+
+
+def _fakes(thread: int, asked: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each clock and each source of entropy, and what stands in for it."""
     for name in _COUNTS:
         for full, unit in ((name, 1.0), (f"{name}_ns", 1e9)):
             if real := getattr(time, full, None):
@@ -60,6 +71,17 @@ def _fakes(thread: int) -> Iterator[tuple[Any, Any]]:
         yield real, lambda seconds=None, real=real: real(time.time() if seconds is None else seconds)
     for kind in (datetime.datetime, datetime.date):
         yield kind, _later(kind, thread)
+    for real in _entropy():
+        yield real, _noting(real, thread, asked)
+
+
+def _noting(real: Any, thread: int, asked: list[Any]) -> Any:
+    def entropy(*args: Any) -> Any:
+        if threading.get_ident() == thread:
+            asked.append(args)
+        return real(*args)
+
+    return entropy
 
 
 def _ahead(real: Any, by: Any, thread: int) -> Any:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import sys
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+_PYTHONS = Path(sysconfig.get_path("stdlib"))
 
 
 def of_library(module: object) -> bool:
@@ -18,9 +21,11 @@ def of_library(module: object) -> bool:
 
 @functools.cache
 def _installed(name: str) -> bool:
-    if name in ("tinymeta", "tinymeta_kernels", "numpy") or (name in sys.stdlib_module_names and name):
+    if name in ("tinymeta", "tinymeta_kernels", "numpy"):
         return True
     file = "" if name == "__main__" else getattr(sys.modules.get(name), "__file__", None) or ""
+    if name in sys.stdlib_module_names and name:  # unless it is a file of the user's with such a name
+        return not file or name == "__main__" or Path(file).is_relative_to(_PYTHONS)
     return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
 
 

@@ -103,6 +103,8 @@ def _meeting(name: str, operator: Callable[[Any, Any], Any]) -> Callable[[Any, A
 
     def between(self: Number, other: Any) -> Any:
         other = scalar(other) if isinstance(other, np.generic) else other
+        if isinstance(other, (list, tuple)):
+            int(self)  # a list times 3 is longer: that is for Python, which has no number yet
         if not isinstance(other, (Number, int, float, complex)):
             met = as_tensor(other)
             return operator(self.weak(met.dtype), met)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinymeta.compile.record.generators import GENERATORS, state_of
+
 UNSET: Any = type("unset", (), {})()  # in a cell or a namespace that holds nothing
 
 
@@ -130,7 +132,9 @@ def members(path: str, x: Any) -> Place:
 
 
 def content(x: Any) -> Callable[[], Any] | None:
-    """How to read an array or a buffer of bytes as something that can be compared; None for all other objects."""
+    """How to read an array, a buffer of bytes or a generator's state as something that can be compared; else None."""
+    if isinstance(x, GENERATORS):
+        return lambda: state_of(x)
     if isinstance(x, np.ndarray):
         if x.dtype.hasobject:
             return object  # never the same: nobody knows what its objects do

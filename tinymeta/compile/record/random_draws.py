@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.record.reached import GENERATORS
+from tinymeta.compile.record.generators import GENERATORS, bits, state_of
 
 SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
 DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
@@ -36,14 +36,14 @@ class Draws:
     def __init__(self, reachable: Sequence[Any], everywhere: bool) -> None:
         self.entropy = False
         watched = _alive() if everywhere else [*reachable, *SHARED]
-        self._before = [(x, _state(x)) for x in watched if not isinstance(x, random.SystemRandom)]
-        self._reachable = {id(x) for x in reachable} | {id(_bits(x)) for x in reachable}
+        self._before = [(x, state_of(x)) for x in watched if not isinstance(x, random.SystemRandom)]
+        self._reachable = {id(x) for x in reachable} | {id(bits(x)) for x in reachable}
         self._alone = threading.active_count() == 1
         self.certain = self.possible = False
 
     def finish(self) -> None:
         """Compare all generators with what they were."""
-        changed = [x for x, was in self._before if _state(x) != was]
+        changed = [x for x, was in self._before if state_of(x) != was]
         self.certain = self.entropy or any(self._alone or id(x) in self._reachable for x in changed)
         self.possible = self.certain or bool(changed)
         self._before = []
@@ -135,23 +135,3 @@ def _compiling() -> bool:
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
-
-
-def _bits(generator: Any) -> Any:
-    return getattr(generator, "_bit_generator", generator)
-
-
-def _state(generator: Any) -> Any:
-    """A generator's state, in a form that can be compared."""
-    if isinstance(generator, random.Random):
-        return generator.getstate()
-    if isinstance(generator, np.random.RandomState):
-        return _plain(generator.get_state(legacy=False))
-    bits = _bits(generator)
-    return _plain(bits.state), getattr(bits.seed_seq, "n_children_spawned", None)  # `spawn` draws, too
-
-
-def _plain(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {k: _plain(v) for k, v in state.items()}
-    return state.tobytes() if isinstance(state, np.ndarray) else state

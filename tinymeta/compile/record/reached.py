@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
-import dis
 import functools
 import inspect
 import operator
@@ -28,17 +27,18 @@ import numpy as np
 
 from tinymeta.compile.key import Same, frozen, slot_names
 from tinymeta.compile.record import places
+from tinymeta.compile.record.generators import GENERATORS, state_of
 from tinymeta.compile.record.library import home, is_library, is_strange, of_library, reads_itself
+from tinymeta.compile.record.names import codes_of, imports_of, texts_of
 from tinymeta.compile.record.places import UNSET, Place
 from tinymeta.engine.tensor import Tensor
 
-GENERATORS = (np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random)
 _VALUES = (str, bytes, int, float, complex, bool, type(None), type(...), range, slice, np.generic, np.dtype, np.ufunc)
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)
-_IMPORT = dis.opmap["IMPORT_NAME"]
 _HOLD_NAMES = (operator.attrgetter, operator.methodcaller)
 _BEFORE = {"__init__", "__new__", "__post_init__", "__init_subclass__", "__repr__", "__str__", "__del__"}
 _WHOLE = {"__dict__", "vars", "asdict", "astuple", "replace", "fields", "dir"}  # names of what reads every attribute
+_STATES = {"state", "__getstate__", "getstate", "get_state", "deepcopy", "copy", "jumped", "dumps"}  # of a generator
 _HOLDERS = {
     "collections",
     "threading",
@@ -111,7 +111,7 @@ class Reached:
                 self._namespace(path, vars(x), [n for n in vars(x) if n in self.named], vars(x).__setitem__)
         elif isinstance(x, GENERATORS):
             self.signature.append(Same(x))
-            self.generators.append(x)
+            self._generator(path, x)
         elif read := places.content(x):
             self.signature.append((type(x), read()))
             self.contents.append((path, x))
@@ -136,10 +136,11 @@ class Reached:
             self.strangers |= is_strange(f.__module__)
             return
         self.functions.append(f)
-        codes = _codes(f.__code__)
+        codes = codes_of(f.__code__)
         used = {name for code in codes for name in code.co_names}
-        self.generators += _shared(f, used)
-        texts = {c for code in codes for c in code.co_consts if isinstance(c, str)}
+        for x in _shared(f, used):
+            self._generator(type(x).__name__, x)
+        texts = {text for code in codes for text in texts_of(code.co_consts)}
         texts = {part for text in texts for part in text.split(".") if part.isidentifier()}
         if "globals" in used:
             used |= texts
@@ -155,11 +156,18 @@ class Reached:
         if f.__dict__:
             self._attributes(path, f)
 
+    def _generator(self, path: str, x: Any) -> None:
+        """A generator counts as the object that it is, and where code may read its state, in this state."""
+        self.generators.append(x)
+        if self.named & _STATES:
+            self.contents.append((path, x))
+            self.signature.append(frozen(state_of(x)))
+
     def _modules(self, f: FunctionType, codes: list[CodeType], texts: set[str]) -> None:
         """What the code imports, or finds in `sys.modules`: the user's modules, some of which may not be there yet."""
         package = (f.__globals__.get("__package__") or "").split(".")
         above = [".".join(package[:k]) for k in range(1, len(package) + 1) if package[0]]
-        imported = {n for code in codes for n in _imports(code)}
+        imported = {n for code in codes for n in imports_of(code)}
         imported |= {f"{a}.{n}" if n else a for a in above for n in imported}
         names = [n for n in sorted(imported | (texts & sys.modules.keys())) if not of_library(n)]
         if names:
@@ -274,18 +282,6 @@ def _shared(f: FunctionType, used: set[str]) -> list[Any]:
     named = [x for x in map(f.__globals__.get, used) if isinstance(x, ModuleType)]
     numpy = np.random in named or (np in named and "random" in used)
     return [*[np.random.mtrand._rand] * numpy, *[vars(random)["_inst"]] * (random in named)]
-
-
-def _codes(code: CodeType) -> list[CodeType]:
-    """The code of a function, and of those written inside of it."""
-    return [code, *(inner for c in code.co_consts if isinstance(c, CodeType) for inner in _codes(c))]
-
-
-def _imports(code: CodeType) -> list[str]:
-    """The names of the modules that a code imports."""
-    words = code.co_code
-    found = [words[k + 1] for k in range(0, len(words), 2) if words[k] == _IMPORT] if _IMPORT in words[::2] else []
-    return [code.co_names[k] for k in found]
 
 
 def _named(x: Any) -> str:

@@ -55,7 +55,7 @@ class Recorder(Watcher):
         self.let_go = False  # whether it has let go of a result
         self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
         self.followed = False
-        self.undecided = False  # whether Python asked for a value that a program doesn't have
+        self.undecided: UserError | None = None  # Python asked for a value that a program doesn't have
         self.has_shown = False  # whether a value that the program computes became text
         self.asked = False  # whether Python asked what a number among the arguments is
 
@@ -97,13 +97,13 @@ class Recorder(Watcher):
         place = self.places.get(tensor.id)
         if place is None or self.builder.nodes[place].value is not None:
             return
-        self.undecided = True
-        raise UserError(
+        self.undecided = UserError(
             f"{user_site()} takes the value of a Tensor as a Python {how} while tm.compile records, and that value "
             "depends on the arguments: a compiled function runs the same operations every time. Choose with "
             "tm.where(condition, a, b), or, if the value comes from an argument that seldom changes, name that "
             "argument in static_argnames"
         )
+        raise self.undecided
 
 
 def record(
@@ -122,7 +122,7 @@ def record(
         try:
             return _recorded(f, leaves, captured, reached, recorder)
         except Exception:
-            if recorder.undecided or not recorder.let_go:
+            if recorder.undecided is not None or not recorder.let_go:
                 raise
             # It may be the numbers, of which only the first were there.
             return _recorded(f, leaves, captured, reached, Recorder(lean=False))
@@ -145,6 +145,8 @@ def _recorded(
         recorder.take(x, len(taken) + k)
     with setting(watchers=(*state.watchers, recorder)):
         results, structure = tree.flatten(f(given))
+    if recorder.undecided is not None:  # the function has caught the refusal, and gone the other way
+        raise recorder.undecided
     arrays = [isinstance(y, (np.ndarray, np.generic)) and y.dtype.kind in NUMERIC for y in results]
     tensors = [Tensor(y) if array else y for y, array in zip(results, arrays)]
     found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]

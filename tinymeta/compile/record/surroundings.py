@@ -23,6 +23,11 @@ from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
 
+_RANDOM = (
+    "the function draws random numbers, and tm.compile records it once, so every call would see the same ones: draw "
+    "outside of the function, and pass the numbers in, as in f(x, rng.normal(size=3))"
+)
+
 
 class Surroundings:
     """What is known of the state around one function: which Tensors are inputs, which names it only writes."""
@@ -72,13 +77,12 @@ class Surroundings:
         with watching(captured.generators, everywhere) as draws:
             recording = record(call, leaves, captured.inputs, captured.holds)
         if draws.certain:
-            raise UserError(
-                "the function draws random numbers, and tm.compile records it once, so every call would see the same "
-                "ones: draw outside of the function, and pass the numbers in, as in f(x, rng.normal(size=3))"
-            )
+            raise UserError(_RANDOM)
         if draws.possible or captured.iterators or may_move(captured.words, captured.builtins):
-            with put_on(captured.functions):
+            with put_on(captured.functions) as asked:
                 other = record(call, leaves, captured.inputs, captured.holds)
+            if asked:
+                raise UserError(_RANDOM)
             if not _alike(recording, other):
                 raise UserError(
                     "the function gives another program when it is recorded once more, so its Python code reads "

@@ -158,7 +158,7 @@ def test_rules_differ_between_tasks_and_buttons_only_if_asked(rng):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: Bandits(arms=1), "at least two arms"),
+        (lambda: Bandits(arms=1), "Bandits needs arms >= 2, and got arms=1"),
         (lambda: Bandits(kind="poisson"), "not 'poisson'"),
         (lambda: GridGame(side=2, colours=4), "colours=4 on a board of 2 x 2"),
     ],

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tinymeta.tasks.episode import Array
+from tinymeta.tasks.episode import Array, at_least
 
 
 class Pulled(NamedTuple):
@@ -51,8 +51,7 @@ class Bandits:
     def __post_init__(self) -> None:
         if self.kind not in ("bernoulli", "gaussian"):
             raise ValueError(f'Bandits are "bernoulli" or "gaussian", and not {self.kind!r}.')
-        if self.arms < 2:
-            raise ValueError(f"Bandits needs at least two arms to choose from, and got arms={self.arms}.")
+        at_least(self, arms=2)
 
     def draw(self, rng: np.random.Generator, tasks: int) -> Array:
         """Draw the mean reward of every arm."""

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from tinymeta.engine.errors import UserError
+from tinymeta.io.files import whole
 from tinymeta.tasks.episode import Array
 
 
@@ -98,7 +100,7 @@ def cached(source: Path, name: str, key: str, make: Callable[[], dict[str, Array
     writable = is_writable(source.parent)
     try:
         write_npz(places[0] if writable else places[1], {"key": np.array(key), **arrays})
-    except OSError as fault:
+    except (OSError, UserError) as fault:
         warnings.warn(f"{source.name} is decoded every time, as no cache can be kept: {fault}", stacklevel=3)
     return arrays
 
@@ -115,11 +117,7 @@ def is_writable(folder: Path) -> bool:
 
 
 def write_npz(path: Path, arrays: dict[str, Array]) -> None:
-    """Write beside the final name, then rename: a reader sees the whole file or none."""
+    """Write an archive of named arrays, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}-{os.getpid()}.npz")
-    try:
-        np.savez(beside, allow_pickle=False, **arrays)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as stream:
+        np.savez(stream, allow_pickle=False, **arrays)

@@ -45,6 +45,15 @@ class TaskFamily(Protocol):
         ...
 
 
+def at_least(family: object, **least: float) -> None:
+    """Refuse a family one of whose fields is smaller than the number given under its name."""
+    given = {name: getattr(family, name) for name in least}
+    if any(given[name] < bound for name, bound in least.items()):
+        needs = ", ".join(f"{name} >= {bound}" for name, bound in least.items())
+        got = ", ".join(f"{name}={value}" for name, value in given.items())
+        raise ValueError(f"{type(family).__name__} needs {needs}, and got {got}.")
+
+
 def stack(episodes: Sequence[Episode]) -> Episode:
     """Join single tasks of equal shapes into a batch.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -74,13 +74,21 @@ def load_folder(
     return ImageClasses(images, np.array(groups), np.array(names), counts)
 
 
-def picture(path: Path, size: int, colour: str, invert: bool) -> Array:
-    """Read one image as uint8, (size, size) or (3, size, size). What is transparent becomes white paper."""
+def picture(file: Path | BinaryIO, size: int, colour: str = "grey", invert: bool = False, where: str = "") -> Array:
+    """Read one image as uint8, (size, size) or (3, size, size). What is transparent becomes white paper.
+
+    Parameters
+    ----------
+    file : path or binary stream
+        What to read; errors call it `where`, or by its path.
+    size, colour, invert
+        As of `load_folder`.
+    """
     image = pillow()
     from PIL import ImageOps
 
     try:
-        with image.open(path) as opened:
+        with image.open(file) as opened:
             upright = ImageOps.exif_transpose(opened)
             if upright.has_transparency_data:
                 upright = upright.convert("RGBA")
@@ -88,6 +96,6 @@ def picture(path: Path, size: int, colour: str, invert: bool) -> Array:
             flat = upright.convert("L" if colour == "grey" else "RGB")
             values = np.asarray(flat.resize((size, size), image.Resampling.LANCZOS))
     except (OSError, ValueError, SyntaxError) as fault:
-        raise DataError(f"{path} is not a readable image ({fault}): repair or remove it.") from fault
+        raise DataError(f"{where or file} is not a readable image ({fault}): repair, remove or fetch it.") from fault
     values = 255 - values if invert else values
     return values if colour == "grey" else np.moveaxis(values, -1, 0)

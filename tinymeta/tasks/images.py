@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinymeta.tasks.episode import Array, Episode
+from tinymeta.tasks.episode import Array, Episode, at_least
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +147,7 @@ class FewShotImages:
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
-        if self.ways < 2 or self.shots < 1 or self.query < 1:
-            raise ValueError(
-                "FewShotImages needs ways >= 2, shots >= 1 and query >= 1, and got "
-                f"ways={self.ways}, shots={self.shots}, query={self.query}."
-            )
+        at_least(self, ways=2, shots=1, query=1)
         if len(self.classes) * self.turns < self.ways:
             raise ValueError(
                 f"FewShotImages cannot make {self.ways}-way tasks from {len(self.classes) * self.turns} "

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymeta.tasks.data import DataError, data_folder, find_source, read_files
-from tinymeta.tasks.episode import Array, Episode
+from tinymeta.tasks.episode import Array, Episode, at_least
 from tinymeta.tasks.images import choose
 
 Texts = Mapping[str, str]
@@ -84,8 +84,9 @@ class Languages:
     length: int = 64
 
     def __post_init__(self) -> None:
-        if not self.texts or min(self.shots, self.query, self.length) < 1:
-            raise ValueError("Languages needs at least one text, and shots, query and length of at least 1.")
+        at_least(self, shots=1, query=1, length=1)
+        if not self.texts:
+            raise ValueError("Languages needs at least one text.")
         needed = (self.shots + self.query) * (self.length + 1)
         for name, text in self.texts.items():
             if len(text) < needed:

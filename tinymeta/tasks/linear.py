@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tinymeta.tasks.episode import Array, Episode
+from tinymeta.tasks.episode import Array, Episode, at_least
 
 
 class Planes(NamedTuple):
@@ -59,11 +59,7 @@ class LinearRegressions:
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
-        if min(self.shots, self.query, self.features) < 1:
-            raise ValueError(
-                "LinearRegressions needs shots, query and features of at least 1, and got "
-                f"shots={self.shots}, query={self.query}, features={self.features}."
-            )
+        at_least(self, shots=1, query=1, features=1)
 
     def draw(self, rng: np.random.Generator, tasks: int) -> Planes:
         """Draw the functions alone; `sample` on an equal `rng` draws the same ones first."""

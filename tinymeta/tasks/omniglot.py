@@ -17,8 +17,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tinymeta.tasks.data import DataError, cached, data_folder, find_source, fingerprint, pillow, read_files
+from tinymeta.io.files import whole
+from tinymeta.tasks.data import DataError, cached, data_folder, find_source, fingerprint, read_files
 from tinymeta.tasks.episode import Array
+from tinymeta.tasks.folder import picture
 from tinymeta.tasks.images import ImageClasses
 
 Part = Literal["all", "background", "evaluation", "small1", "small2"]
@@ -104,13 +106,7 @@ def decode(source: Path, archive: Archive, size: int) -> dict[str, Array]:
 
 def drawing(content: bytes, size: int, where: str) -> Array:
     """Decode one black-on-white drawing to (size, size) uint8 with ink 255."""
-    image = pillow()
-    try:
-        with image.open(io.BytesIO(content)) as opened:
-            paper = opened.convert("L").resize((size, size), image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError) as fault:
-        raise DataError(f"{where} is not a readable image: fetch its archive again.") from fault
-    return 255 - np.asarray(paper)
+    return picture(io.BytesIO(content), size, invert=True, where=where)
 
 
 def download_omniglot(
@@ -141,10 +137,6 @@ def download_omniglot(
             raise DataError(f"{url} could not be fetched ({fault}); copy the file to {path}.") from fault
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != archive.md5:
             raise DataError(f"{url} is not the official archive, whose md5 is {archive.md5}: nothing was kept.")
-        beside = path.with_suffix(".part")
-        try:
-            beside.write_bytes(content)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with whole(path) as stream:
+            stream.write(content)
     return paths

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tinymeta.tasks.episode import Array, Episode
+from tinymeta.tasks.episode import Array, Episode, at_least
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,7 @@ class Quadratics:
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
-        if self.dimensions < 1 or (self.condition is not None and self.condition < 1):
-            raise ValueError(
-                "Quadratics needs dimensions >= 1 and condition >= 1 (or None), and got "
-                f"dimensions={self.dimensions}, condition={self.condition}."
-            )
+        at_least(self, dimensions=1, **({} if self.condition is None else {"condition": 1}))
 
     def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
         """Draw problems: x = W is (tasks, dimensions, dimensions), y is (tasks, dimensions, 1)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tinymeta.tasks.episode import Array
+from tinymeta.tasks.episode import Array, at_least
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,7 @@ class SignalBandits:
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
-        if self.arms < 2 or self.lamps < 1:
-            raise ValueError(
-                "SignalBandits needs at least two arms to choose from and a lamp, "
-                f"and got arms={self.arms}, lamps={self.lamps}."
-            )
+        at_least(self, arms=2, lamps=1)
 
     def draw(self, rng: np.random.Generator, tasks: int) -> Array:
         """Draw shifts."""

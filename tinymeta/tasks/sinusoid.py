@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tinymeta.tasks.episode import Array, Episode
+from tinymeta.tasks.episode import Array, Episode, at_least
 
 Range = tuple[float, float]
 
@@ -73,10 +73,7 @@ class Sinusoids:
     dtype: npt.DTypeLike = np.float32
 
     def __post_init__(self) -> None:
-        if self.shots < 1 or self.query < 1:
-            raise ValueError(
-                f"Sinusoids needs shots >= 1 and query >= 1, and got shots={self.shots}, query={self.query}."
-            )
+        at_least(self, shots=1, query=1)
         for name in ("amplitude", "phase", "frequency", "x"):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] > bounds[1]:

@@ -1,0 +1,120 @@
+"""Folders that earlier versions wrote are read by this one: evaluated, gone on with, put to use.
+
+`old_runs/VERSION/RECIPE` are short runs of small networks, without their pictures (the weights of the three
+convolutional ones are rounded to eight bits, so that they pack). Those of 0.1.0 are from before the modules moved.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.recipes.test_images import write, write_folder
+from tinymeta import __version__, recipes
+from tinymeta.cli import main
+from tinymeta.io.files import FORMAT
+from tinymeta.io.save import contents
+from tinymeta.recipes import run as runs
+from tinymeta.recipes.classify import probabilities
+
+OLD = Path(__file__).with_name("old_runs")
+FOLDERS = sorted(path.parent for path in OLD.glob("*/*/config.json"))
+each = pytest.mark.parametrize("old", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
+
+
+@pytest.fixture(autouse=True)
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs.Run, "draw", lambda *_, **__: None)
+    monkeypatch.delenv("TINYMETA_DATA", raising=False)
+
+
+def copy(old: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(old, tmp_path / old.name))
+
+
+def read(folder: Path, file: str) -> dict[str, Any]:
+    return dict(json.loads((folder / file).read_text(encoding="utf-8")))
+
+
+def states(folder: Path) -> dict[str, set[str]]:
+    """The names of what each checkpoint holds."""
+    return {path.name: set(contents(path)[0]) for path in folder.glob("checkpoint*.npz")}
+
+
+def test_every_recipe_has_an_old_run() -> None:
+    assert {path.name for path in FOLDERS} == set(recipes.RECIPES)
+
+
+@each
+def test_an_old_run_is_evaluated(old: Path, tmp_path: Path) -> None:
+    if recipes.find(old.name).evaluate is None:
+        return
+    folder = copy(old, tmp_path)
+    assert main(["eval", str(folder), "--quiet"]) == 0
+    result, before = read(folder, "eval.json"), read(folder, "result.json")
+    assert set(result["metrics"]) <= set(before["metrics"]) and result["metrics"]
+    assert (result["format"], result["version"]) == (FORMAT, __version__)
+
+
+@each
+def test_an_old_run_goes_on_or_is_refused_in_words(
+    old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy(old, tmp_path)
+    version, before = read(old, "config.json")["version"], states(old)
+    verb = [] if old.name == "main" else ["run", old.name]
+    status = main([*verb, "--out", str(folder), "--resume"])
+    said = capsys.readouterr().err
+    if version != __version__:
+        assert version in said and __version__ in said
+    if status == 2:
+        return
+    assert status == 0
+    assert states(folder) == before, "what was trained is under other names now, and was trained again"
+    assert read(folder, "config.json")["begun"] == version
+    _same(read(old, "result.json")["metrics"], read(folder, "result.json")["metrics"])
+
+
+def _same(old: Any, new: Any) -> None:
+    if isinstance(old, dict):
+        assert set(old) == set(new)
+        for name in old:
+            _same(old[name], new[name])
+    elif isinstance(old, float):
+        print(f"{old!r} {new!r}", "" if math.isclose(old, new or 0.0, rel_tol=1e-3) else "DIFFERS")
+
+
+@pytest.mark.parametrize("version", sorted(path.name for path in OLD.iterdir()))
+def test_an_old_run_of_images_tells_new_classes_apart(version: str, tmp_path: Path) -> None:
+    if not (OLD / version / "images").exists():
+        return
+    support = write_folder(tmp_path / "new", range(8, 12))
+    query = [write(tmp_path / f"query{c}.png", c, 4) for c in range(8, 12)]
+    names, chances = probabilities(OLD / version / "images", support, query)
+    assert names == ["class10", "class11", "class8", "class9"]
+    np.testing.assert_allclose(chances.sum(1), 1, atol=1e-5)
+
+
+def test_what_does_not_fit_an_old_run_is_refused_and_names_both_versions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy(OLD / "0.1.0" / "sine", tmp_path)
+    shutil.copy(OLD / "0.1.0" / "images" / "checkpoint.npz", folder / "checkpoint.npz")
+    for command in (["run", "sine", "--out", str(folder), "--resume", "--quiet"], ["eval", str(folder), "--quiet"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "begun by tinymeta 0.1.0" in said and f"this is {__version__}" in said and said.count("\n") == 1
+
+
+def test_a_folder_of_a_later_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = copy(OLD / "0.1.0" / "sine", tmp_path)
+    config = read(folder, "config.json") | {"format": FORMAT + 1}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert main(["eval", str(folder), "--quiet"]) == 2
+    assert f"has format {FORMAT + 1}" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from tinymeta.recipes.classify import probabilities
 
 OLD = Path(__file__).with_name("old_runs")
 FOLDERS = sorted(path.parent for path in OLD.glob("*/*/config.json"))
+KEPT_SINCE = {"hypergradient": {"checkpoint-online.npz"}}  # trainings that 0.1.0 did not keep
 each = pytest.mark.parametrize("old", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
 
 
@@ -55,9 +56,9 @@ def test_an_old_run_is_evaluated(old: Path, tmp_path: Path) -> None:
     if recipes.find(old.name).evaluate is None:
         return
     folder = copy(old, tmp_path)
-    assert main(["eval", str(folder), "--quiet"]) == 0
-    result, before = read(folder, "eval.json"), read(folder, "result.json")
-    assert set(result["metrics"]) <= set(before["metrics"]) and result["metrics"]
+    assert main(["eval", str(folder), "--tasks", "4", "--quiet"]) == 0
+    result = read(folder, "eval.json")
+    assert result["metrics"]
     assert (result["format"], result["version"]) == (FORMAT, __version__)
 
 
@@ -76,7 +77,9 @@ def test_an_old_run_goes_on_or_is_refused_in_words(
         return
     assert status == 0
     after = states(folder)
-    assert before.keys() == after.keys(), "what was trained is in other files now, and was trained again"
+    assert after.keys() - before.keys() == KEPT_SINCE.get(old.name, set()), (
+        "what was trained is in other files now, and was trained again"
+    )
     assert all(held <= after[file] for file, held in before.items())
     assert read(folder, "config.json")["begun"] == version
     _same(read(old, "result.json")["metrics"], read(folder, "result.json")["metrics"])

@@ -54,7 +54,11 @@ def _members(kind: type) -> set[str]:
 
 
 def _imported() -> set[str]:
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("kernels/*.md"), *ROOT.glob("tutorials/*.py"), *ROOT.glob("tutorials/*.md")]
+    pages = [
+        page
+        for where in ("README*.md", "kernels/*.md", "tutorials/*.md", "tutorials/*.py")
+        for page in ROOT.glob(where)
+    ]
     words = re.compile(r"^\s*(?:from|import) (tinymeta[\w.]*)", re.M)
     return {module for page in pages for module in words.findall(page.read_text(encoding="utf-8"))}
 

@@ -19,7 +19,7 @@ _MOVES = {
     ("engine.compile", "compile.program"): "operations program views",
     ("engine.compile", "compile.rewrite"): "factor network>contraction sums",
     ("engine.compile", "compile.place"): (
-        "assemble block>loop_body instructions layout moves>copies parallel room>scratch schedule"
+        "assemble block>loop_body instructions layout moves>copies parallel>axes room>scratch schedule"
     ),
     ("engine.compile", "compile.run"): "machine replay",
     ("engine", ""): "compile",

@@ -25,6 +25,7 @@ from tinymeta.recipes.classify import probabilities
 OLD = Path(__file__).with_name("old_runs")
 FOLDERS = sorted(path.parent for path in OLD.glob("*/*/config.json"))
 KEPT_SINCE = {"hypergradient": {"checkpoint-online.npz"}}  # trainings that 0.1.0 did not keep
+REDEFINED = {"stream": {"meta-learned weights and step sizes"}}  # step sizes are bounded since
 each = pytest.mark.parametrize("old", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
 
 
@@ -56,7 +57,7 @@ def test_an_old_run_is_evaluated(old: Path, tmp_path: Path) -> None:
     if recipes.find(old.name).evaluate is None:
         return
     folder = copy(old, tmp_path)
-    assert main(["eval", str(folder), "--tasks", "4", "--quiet"]) == 0
+    assert main(["eval", str(folder), "--quiet"]) == 0
     result = read(folder, "eval.json")
     assert result["metrics"]
     assert (result["format"], result["version"]) == (FORMAT, __version__)
@@ -82,7 +83,10 @@ def test_an_old_run_goes_on_or_is_refused_in_words(
     )
     assert all(held <= after[file] for file, held in before.items())
     assert read(folder, "config.json")["begun"] == version
-    _same(read(old, "result.json")["metrics"], read(folder, "result.json")["metrics"])
+    told, now = (read(path, "result.json")["metrics"] for path in (old, folder))
+    assert told.keys() == now.keys()
+    for name in told.keys() - REDEFINED.get(old.name, set()):
+        _same(told[name], now[name])
 
 
 def _same(old: Any, new: Any) -> None:

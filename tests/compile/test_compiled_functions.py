@@ -11,6 +11,9 @@ import pytest
 
 import tinymeta as tm
 from tests.compile.workloads import sine
+from tinymeta.compile.program.operations import Scale
+from tinymeta.compile.program.program import Builder
+from tinymeta.compile.run.replay import Replay
 
 
 class Counted:
@@ -254,3 +257,24 @@ def test_leaves_that_require_gradients_get_them() -> None:
 
 
 # Errors that teach
+
+
+def test_a_kernel_of_numpys_that_takes_whole_matrices_is_called_as_it_is() -> None:
+    @tm.primitive
+    class product_of_two:
+        """y = a b."""
+
+        kernel = reference = np.matmul
+        domain, kinks, vjp, broadcasts = (), (), None, False
+
+    for shapes in (((2, 3), (3, 4)), ((3, 3), (3, 3))):
+        a, b = (np.random.default_rng(k).normal(size=shape) for k, shape in enumerate(shapes))
+        found = tm.compile(lambda a, b: product_of_two(a, b))(a, b)
+        np.testing.assert_array_equal(found.numpy(), a @ b)
+
+
+def test_zero_times_infinity_is_zero_in_a_plain_replay_of_lone_numbers() -> None:
+    b = Builder()
+    zero, infinite = b.input(0, (), np.dtype(float)), b.input(1, (), np.dtype(float))
+    replay = Replay(b.finished([b.add(Scale(), zero, infinite)]))
+    assert replay([np.zeros(()), np.array(np.inf)])[0] == 0

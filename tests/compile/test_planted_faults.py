@@ -111,12 +111,14 @@ FAULTS: dict[str, Fault] = {
         contraction, "_renamed", "FREE * (1 + size[label])", "FREE", shared_factors
     ),
     "sums: a term is added that is to be subtracted": Fault(
-        sums.Writer, "write", "np.add if term.weight > 0 else np.subtract", "np.add", linear_programs
+        sums.Writer, "_sum", "np.add if weight > 0 else np.subtract", "np.add", linear_programs
     ),
     "sums: a part is added that is to be subtracted": Fault(
-        sums.Writer, "_factor", "np.add if weight > 0 else np.subtract", "np.add", shared_factors
+        sums.Writer, "_sum", "np.add if weight > 0 else np.subtract", "np.add", shared_factors
     ),
-    "sums: a part loses its weight": Fault(sums.Writer, "_factor", "self._times(x, abs(weight))", "x", shared_factors),
+    "sums: a part loses its weight": Fault(
+        sums.Writer, "_factor", "self._times(x, weight)", "self._times(x, 1)", shared_factors
+    ),
     "sums: numbers of the run are left out": Fault(
         sums.Writer, "_product", "in term.scalars", "in ()", linear_programs
     ),

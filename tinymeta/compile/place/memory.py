@@ -15,13 +15,14 @@ Place = tuple[int, Array, int]  # slot, the first byte of each element, bytes of
 
 
 class Memory:
-    """For every byte of every slot: the symbol that begins there, its width (0 where none does), and which core has
-    written it in the loop that runs. Scratch and partial sums are each core's own."""
+    """For every byte of every slot: which byte it is of a number of what width (`_byte`; 0: nobody has written it), the
+    symbol if it is the first, and which core has written it in the loop that runs. Scratch and partial sums are each
+    core's own."""
 
     def __init__(self, extent: Mapping[int, int], cores: int) -> None:
         kept = [(slot, core) for slot in extent for core in (range(cores) if slot in (SCRATCH, PARTIAL) else (0,))]
         self.symbol = {key: np.zeros(extent[key[0]], np.int64) for key in kept}
-        self.width = {key: np.zeros(extent[key[0]], np.uint8) for key in kept}
+        self.byte = {key: np.zeros(extent[key[0]], np.uint16) for key in kept}
         self.writer = {key: np.full(extent[key[0]], -1) for key in kept}
 
     def begin(self) -> None:
@@ -37,8 +38,7 @@ class Memory:
         if slot == ZERO:  # 0 in every width
             return np.zeros(offsets.shape, np.int64)
         key = self._key(slot, core)
-        begun, inside = self.width[key][offsets] == width, self._inside(key, offsets, width)
-        if not (begun.all() and not inside.any()):
+        if any((self.byte[key][offsets + j] != _byte(j, width)).any() for j in range(width)):
             raise Broken(STAGE, f"{who}, slot {slot}", "it reads bytes that nobody has written, or only in part")
         self._alone(key, core, offsets, f"{who} reads")
         found: Array = self.symbol[key][offsets]
@@ -71,23 +71,21 @@ class Memory:
     def _key(self, slot: int, core: int) -> tuple[int, int]:
         return slot, max(core, 0) if slot in (SCRATCH, PARTIAL) else 0
 
-    def _inside(self, key: tuple[int, int], offsets: Array, width: int) -> Array:
-        """Whether something else begins within each element."""
-        found: Array = np.zeros(offsets.shape, bool)
-        for j in range(1, width):
-            found |= self.width[key][offsets + j] != 0
-        return found
-
     def _mark(self, key: tuple[int, int], core: int, offsets: Array, width: int) -> None:
         self._alone(key, core, offsets, "written")
         for j in range(width):
-            self.width[key][offsets + j] = 0 if j else width
+            self.byte[key][offsets + j] = _byte(j, width)
             self.writer[key][offsets + j] = core
 
     def _alone(self, key: tuple[int, int], core: int, offsets: Array, what: str) -> None:
         writers = self.writer[key][offsets]
         if core >= 0 and ((writers >= 0) & (writers != core)).any():
             raise Broken(STAGE, f"slot {key[0]}", f"{what} by one core while another writes it")
+
+
+def _byte(j: int, width: int) -> int:
+    """Byte j of a number of so many."""
+    return 1 + j + 16 * width
 
 
 def _bytes(place: Place) -> Array:

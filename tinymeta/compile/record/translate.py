@@ -38,12 +38,11 @@ def translate(
         return b.add(Part(static["index"]), *inputs, shape=y.shape, dtype=y.dtype)
     rule = _rule(b, primitive, inputs)
     found: Any = None
+    kernel: Any = primitive.kernel
     if rule is not None:
         found = rule(b, *inputs, **static)
-    elif (
-        isinstance(primitive.kernel, np.ufunc) and primitive.kernel.nout == 1 and not _may_refuse(b, primitive, inputs)
-    ):
-        found = b.add(Ufunc(primitive.kernel), *of_one_rank(b, inputs))
+    elif _is_numpys(kernel) and not _may_refuse(b, primitive, inputs):
+        found = b.add(Ufunc(kernel), *of_one_rank(b, inputs))
     if isinstance(found, int) and _fits(b, found, y):
         return int(found)
     shape, dtype = ((), None) if type(y) is tuple else (y.shape, y.dtype)
@@ -66,6 +65,12 @@ def _rule(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...]) -> Ru
     if found is None and all(b.nodes[i].dtype is not None and b.nodes[i].dtype.kind == "f" for i in inputs):
         found = _FORMULAS.get(primitive.__name__)
     return found
+
+
+def _is_numpys(kernel: Any) -> bool:
+    """Whether a kernel is a function of NumPy's that works number by number (as `matmul` and others' don't)."""
+    plain = isinstance(kernel, np.ufunc) and kernel.nout == 1 and kernel.signature is None
+    return plain and getattr(np, kernel.__name__, None) is kernel
 
 
 def _may_refuse(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...]) -> bool:

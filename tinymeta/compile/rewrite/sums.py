@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from tinymeta.compile.program.views import Broadcast, Permute
 from tinymeta.compile.record.products import contract
 from tinymeta.compile.rewrite.contraction import Factor, Labels, Term
 from tinymeta.ops.contraction_path import contraction_path
+
+T = TypeVar("T")
 
 
 class Writer:
@@ -30,15 +33,11 @@ class Writer:
     def write(self, i: int, terms: list[Term], result: Labels) -> None:
         """Node i as a sum of contractions, with these labels on its axes longer than 1."""
         shape = self._nodes[i].shape
-        total: int | None = None
-        for term in sorted(terms, key=lambda t: t.weight < 0):  # begin with one that is not subtracted
-            if total is None:
-                total = self._b.reshape(*self._product(term, result, shape))
-                continue
-            value = self._b.reshape(*self._product(term._replace(weight=abs(term.weight)), result, shape))
-            total = self._b.add(Ufunc(np.add if term.weight > 0 else np.subtract), total, value)
-        assert total is not None
-        self._image[i] = self._b.add(Broadcast(shape), total)
+
+        def term(weight: float, t: Term) -> int:
+            return self._b.reshape(*self._product(t._replace(weight=weight), result, shape))
+
+        self._image[i] = self._b.add(Broadcast(shape), self._sum([(t.weight, t) for t in terms], term))
 
     def finished(self, results: Sequence[int]) -> tuple[Program, dict[int, int]]:
         """The program of these nodes, and where in it the old program's nodes are."""
@@ -79,15 +78,19 @@ class Writer:
 
     def _factor(self, factor: Factor) -> int:
         """A factor without axes of size 1: a node, or a weighted sum of nodes."""
-        b = self._b
-        total: int | None = None
-        for weight, node in sorted(factor.parts, key=lambda part: part[0] < 0):
-            x = b.reshape(self._image[node], squeezed(self._nodes[node].shape))
-            if total is None:
-                total = self._times(x, weight)
-            else:
-                total = b.add(Ufunc(np.add if weight > 0 else np.subtract), total, self._times(x, abs(weight)))
-        assert total is not None
+
+        def part(weight: float, node: int) -> int:
+            x = self._b.reshape(self._image[node], squeezed(self._nodes[node].shape))
+            return self._times(x, weight)
+
+        return self._sum(factor.parts, part)
+
+    def _sum(self, summands: Sequence[tuple[float, T]], written: Callable[[float, T], int]) -> int:
+        """The sum of what is written for each weight, beginning with one that is not subtracted, if there is such."""
+        first, *others = sorted(summands, key=lambda summand: summand[0] < 0)
+        total = written(*first)
+        for weight, x in others:
+            total = self._b.add(Ufunc(np.add if weight > 0 else np.subtract), total, written(abs(weight), x))
         return total
 
     def _presummed(self, x: int, labels: Labels, wanted: set[int]) -> tuple[int, Labels]:

@@ -17,7 +17,7 @@ embeddings side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,12 +26,8 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.config import key, user_mistakes
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Published, Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
 from tinymeta.tasks.images import as_unit_interval
-from tinymeta.view import plots
 
 EPISODES, RUNS = "error, within-alphabet episodes", "error, official runs"
 LAKE = "Lake et al. 2019, Table 1"
@@ -111,32 +107,16 @@ def learner(config: Config, ways: int) -> tm.meta.ProtoNet:
     return tm.meta.ProtoNet(ways=ways, network=partial(fewshot.convnet, **shape))
 
 
-def members(config: Config, run: Run) -> list[Run]:
-    """One run per network, each with a seed of its own."""
-    if config.networks == 1:
-        return [run]
-    parts = [run.stage(str(number)) for number in range(config.networks)]
-    for number, part in enumerate(parts):
-        part.seed += number
-    return parts
-
-
-def start(config: Config, run: Run) -> Any:
-    return learner(config, config.ways).init(np.random.default_rng([run.seed, 1]))
-
-
-def train(config: Config, run: Run) -> Result:
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    """One for each network, with a seed of its own."""
     official(config)  # a wrong path is told before the training, not after it
     training, _ = families(config, run)
     rule = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1)))
     among = learner(config, config.ways)
-    phis = [fewshot.meta_train(config, one, among, start(config, one), training, rule) for one in members(config, run)]
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the query set")
-    return measure(config, run, phis)
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, [tm.meta.trained(one.checkpoint, start(config, one)) for one in members(config, run)])
+    for number in range(config.networks):
+        seed = run.seed + number
+        start = among.init(np.random.default_rng([seed, 1]))
+        yield str(number) * (config.networks > 1), Stage.of(config, run, among, start, training, rule, seed=seed)
 
 
 def official(config: Config) -> list[tm.tasks.Episode]:
@@ -176,19 +156,19 @@ def exams(config: Config, run: Run) -> dict[str, tuple[list[Any], Callable[..., 
     return found
 
 
-def measure(config: Config, run: Run, phis: list[Any]) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     where, test = fewshot.source(config, run), families(config, run)[1]
     views = config.views if redraws(config) else 1
     metrics: dict[str, Any] = {}
     alone: dict[str, Any] = {}
     for name, (images, judge) in exams(config, run).items():
         each = []
-        for number, phi in enumerate(phis):
+        for number, phi in enumerate(found.values()):
             each.append([embedded(phi, x, views, np.random.default_rng(0)) for x in images])
             alone[f"{name}, seed {run.seed + number} alone"] = interval(judge(*each[-1]), "%")
         together = [np.concatenate(features, axis=-1) for features in zip(*each)]
         metrics[name] = interval(judge(*together), "%")
-    metrics |= alone if len(phis) > 1 else {}
+    metrics |= alone if len(found) > 1 else {}
     pixels = errors(test.sample(run.rng("test"), config.tasks))
     metrics["error, nearest neighbour in pixels"] = interval(pixels, "%")
     size = "30 alphabets" if config.train == "background" else "5 alphabets"
@@ -201,7 +181,7 @@ def measure(config: Config, run: Run, phis: list[Any]) -> Result:
             "group norm",
             "augmentation": config.augment + ", alphabets turned by quarters" * config.turns,
             "views of a test image": views,
-            "networks": f"{config.networks}, the squared distances of their features added" if len(phis) > 1 else 1,
+            "networks": f"{config.networks}, the squared distances of their features added" if len(found) > 1 else 1,
             "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
             f"{config.meta_batch} tasks, {config.ways}-way, {config.query} query images per class",
             "test episodes": config.tasks,
@@ -212,4 +192,7 @@ def measure(config: Config, run: Run, phis: list[Any]) -> Result:
     )
 
 
-recipe = Recipe("challenge", "twenty characters of a new alphabet, each seen once", Config, train, evaluate)
+draw = curves("Loss on the query set")
+recipe = Recipe.trained(
+    "challenge", "twenty characters of a new alphabet, each seen once", Config, stages, measure, draw
+)

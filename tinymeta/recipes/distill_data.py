@@ -7,7 +7,7 @@ drawn at random, with the best step size for that; and the mean image of each cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, NamedTuple
@@ -18,11 +18,20 @@ import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
-from tinymeta.recipes.comparison import best
-from tinymeta.recipes.config import key, user_mistakes
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Interval, Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes import fewshot
+from tinymeta.recipes.recipe import (
+    Found,
+    Interval,
+    Recipe,
+    Result,
+    Run,
+    Stage,
+    best,
+    curves,
+    interval,
+    key,
+    user_mistakes,
+)
 from tinymeta.view import plots
 
 CLASSES = 10
@@ -31,7 +40,7 @@ RATES = (0.02, 0.05, 0.1, 0.2)  # step sizes that training on real images choose
 LONGER = 5  # with as many steps as the synthetic ones have, or so many times as many; that
 TRIED = 1  # network per set is tried for
 DRAWS, MANY = 3, 10  # how often one real image per class is drawn; and how many per class are a further comparison
-START = 0.1  # the step sizes before they are learned
+START = 0.1  # the step sizes before they are learned; the images begin as the mean of every class
 COPIES = 20  # how often an Omniglot drawing is drawn again for training, a little different each time
 
 
@@ -59,7 +68,7 @@ class Images(NamedTuple):
 def load(config: Config, run: Run, source: str) -> Images:
     """The characters of one source. Hands that draw the test images draw none for training."""
     if source == "glyphs":
-        drawn = tm.tasks.glyphs(alphabets=config.tasks, characters=CLASSES, hands=100, seed=run.seed).images
+        drawn = fewshot.invented(alphabets=config.tasks, characters=CLASSES, hands=100, seed=run.seed).images
         train, test = np.split((drawn / np.float32(255)).reshape(config.tasks, CLASSES, 100, 28, 28), [70], axis=2)
     else:
         with user_mistakes():
@@ -114,45 +123,19 @@ def rates(config: Config, rate: float, times: int = 1) -> tm.Tensor:
     return tm.full((config.tasks, times * config.steps), np.log(rate), dtype=np.float32)
 
 
-def start(config: Config, images: Images) -> Synthetic:
-    """The mean image of every class, and one step size for all steps."""
-    return Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
-
-
-def distil(config: Config, run: Run, images: Images) -> Synthetic:
-    """The synthetic images and step sizes of every set, all sets at once."""
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    """The synthetic images and step sizes of every set, all sets at once, for every source of characters."""
     over_sets = tm.vmap(distillation(loss, LABELS))
-    found: Synthetic = tm.meta.fit(
+    outer = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1)))
+    for source in ["glyphs"] + ["omniglot"] * (run.data is not None):
+        images = load(config, run, source)
+        start = Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
         # The sets have nothing in common, and Adam has no use for the scale: the mean will do for each of them.
-        lambda phi, trials: over_sets(phi, trials).mean(),
-        start(config, images),
-        trials(config, images),
-        optimizer=tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1))),
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=True,
-    )
-    return found
+        mean = lambda phi, trials: over_sets(phi, trials).mean()
+        yield source, Stage.of(config, run, mean, start, trials(config, images), outer)
 
 
-def train(config: Config, run: Run) -> Result:
-    def made(part: Run, images: Images) -> Synthetic:
-        phi = distil(config, part, images)
-        draw(part, images, phi)
-        return phi
-
-    found = report(config, run, made)
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on real images after training")
-    return found
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    return report(config, run, lambda part, images: tm.meta.trained(part.checkpoint, start(config, images)))
-
-
-def measure(config: Config, run: Run, images: Images, phi: Synthetic) -> dict[str, Interval]:
+def accuracies(config: Config, run: Run, images: Images, phi: Synthetic) -> dict[str, Interval]:
     """Accuracy on the test images of networks trained on different examples: an interval over the sets."""
     rng = run.rng("test")
     draws = [random_images(config, images, rng) for _ in range(DRAWS)]
@@ -199,26 +182,22 @@ def score(
     return accuracies
 
 
-def draw(run: Run, images: Images, phi: Synthetic) -> None:
-    """The first set: a real drawing of every class, the mean image, and the synthetic one (grey is 0)."""
-
-    def ink(x: Array) -> Array:
-        drawn: Array = (x * images.deviation[0, 0] + images.mean[0, 0]).reshape(CLASSES, 28, 28)
-        return drawn
-
-    made = phi.examples.numpy()[0].reshape(CLASSES, 28, 28)
-    made = 0.5 + 0.5 * made / np.abs(made).max((1, 2), keepdims=True)
-    rows = np.stack([ink(images.train[0][:, 0]), ink(images.train[0].mean(1)), made])
-    run.draw(f"images-{run.name}.png", plots.images, rows, rows=["real", "mean", "synthetic"], title=run.name)
-
-
-def report(config: Config, run: Run, learned: Callable[[Run, Images], Synthetic]) -> Result:
-    columns = {}
-    for source in ["glyphs"] + ["omniglot"] * (run.data is not None):
+def draw(config: Config, run: Run, found: Found) -> None:
+    """Of the first set a real drawing of every class, the mean image, and the synthetic one (grey is 0)."""
+    for source, phi in found.items():
         images = load(config, run, source)
-        columns[source] = measure(config, run.stage(source), images, learned(run.stage(source), images))
-    rows = columns["glyphs"]
-    metrics = {name: {source: column[name] for source, column in columns.items()} for name in rows}
+        ink = images.train[0] * images.deviation[0, 0] + images.mean[0, 0]
+        made = 0.5 + 0.5 * phi.examples.numpy()[0] / np.abs(phi.examples.numpy()[0]).max(1, keepdims=True)
+        rows = np.stack([ink[:, 0], ink.mean(1), made]).reshape(3, CLASSES, 28, 28)
+        run.draw(f"images-{source}.png", plots.images, rows, rows=["real", "mean", "synthetic"], title=source)
+    curves("Loss on real images after training")(config, run, found)
+
+
+def measure(config: Config, run: Run, found: Found) -> Result:
+    columns = {
+        source: accuracies(config, run.stage(source), load(config, run, source), phi) for source, phi in found.items()
+    }
+    metrics = {name: {source: column[name] for source, column in columns.items()} for name in columns["glyphs"]}
     protocol: dict[str, object] = {
         "sets": f"{config.tasks} sets of {CLASSES} characters, each distilled by itself",
         "network": f"784-{config.width}-{CLASSES} ReLU, drawn anew for every training",
@@ -235,4 +214,6 @@ def report(config: Config, run: Run, learned: Callable[[Run, Images], Synthetic]
     return Result(protocol=protocol, metrics=metrics)
 
 
-recipe = Recipe("distill-data", "one synthetic image per class that a network learns from", Config, train, evaluate)
+recipe = Recipe.trained(
+    "distill-data", "one synthetic image per class that a network learns from", Config, stages, measure, draw
+)

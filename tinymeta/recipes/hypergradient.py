@@ -19,11 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.comparison import Comparison
-from tinymeta.recipes.config import key
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, interval, key
 from tinymeta.view.style import COLOURS, GREY, INK, panels, styled
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ classes and examples, and every image is normalised by itself. Without --data it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,11 +19,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.config import key, user_mistakes
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
-from tinymeta.view import plots
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
 
 KEPT = 0.3  # share of the classes that training never sees
 MANY = 5  # ways, shots and query images where the data allow as many
@@ -90,24 +87,20 @@ def start(config: Config, run: Run) -> Any:
     return learner(config, MANY, channels(config, run)).init(np.random.default_rng([run.seed, 1]))
 
 
-def train(config: Config, run: Run) -> Result:
-    if run.data is None:
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    if run.data is None and not run.purpose:
         run.say("no --data FOLDER was named: learning from generated characters")
     training, _ = families(config, run)
     learned = learner(config, training.ways, channels(config, run))
-    phi = fewshot.meta_train(config, run, learned, start(config, run), training, tm.optim.Adam(config.outer_lr))
-    run.draw("curves.png", plots.learning_curves, run.lines(), "loss", title="Loss on the query set")
-    return measure(config, run, phi)
+    yield "", Stage.of(config, run, learned, start(config, run), training, tm.optim.Adam(config.outer_lr))
 
 
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, tm.meta.trained(run.checkpoint, start(config, run)))
-
-
-def measure(config: Config, run: Run, phi: Any) -> Result:
+def measure(config: Config, run: Run, found: Found) -> Result:
     training, testing = families(config, run)
     episodes = testing.sample(run.rng("test"), config.tasks)
     tested = learner(config, testing.ways, channels(config, run))
+    # Every image is normalised by itself: asking about all at once is asking about each alone.
+    row = fewshot.accuracies(tested, found[""], episodes, tm.meta.transductive)
     return Result(
         protocol={
             "classes": f"{len(training.classes)} to learn from, {len(testing.classes)} others to test on",
@@ -118,8 +111,7 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
             "test tasks": config.tasks,
         },
         metrics={
-            # Every image is normalised by itself: asking about all at once is asking about each alone.
-            "accuracy on new classes": fewshot.accuracies(tested, phi, episodes, tm.meta.transductive)["accuracy"],
+            "accuracy on new classes": row["accuracy"],
             "nearest neighbour in pixels": interval(100 * fewshot.nearest_neighbour(episodes), "%"),
             "chance": 100 / testing.ways,
         },
@@ -127,4 +119,7 @@ def measure(config: Config, run: Run, phi: Any) -> Result:
     )
 
 
-recipe = Recipe("images", "your own classes of images, told apart by a few examples", Config, train, evaluate)
+draw = curves("Loss on the query set")
+recipe = Recipe.trained(
+    "images", "your own classes of images, told apart by a few examples", Config, stages, measure, draw
+)

@@ -81,9 +81,11 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import tinymeta as tm
+from tinymeta.recipes.comparison import Comparison as Comparison
 from tinymeta.recipes.comparison import best as best
 from tinymeta.recipes.config import key as key
 from tinymeta.recipes.config import user_mistakes as user_mistakes
+from tinymeta.recipes.report import Interval as Interval
 from tinymeta.recipes.report import Published as Published
 from tinymeta.recipes.report import Result as Result
 from tinymeta.recipes.report import after as after

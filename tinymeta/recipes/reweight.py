@@ -19,12 +19,8 @@ import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_loss
 from tinymeta.recipes import flipped
-from tinymeta.recipes.comparison import Comparison
-from tinymeta.recipes.config import key
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Interval, Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Comparison, Interval, Recipe, Result, Run, interval, key
 from tinymeta.view.style import COLOURS, legend_below, styled, tiles
 
 if TYPE_CHECKING:

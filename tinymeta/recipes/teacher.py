@@ -20,12 +20,8 @@ import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.tuning.teacher import Distillation
 from tinymeta.recipes import flipped
-from tinymeta.recipes.comparison import Comparison
-from tinymeta.recipes.config import key
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT
-from tinymeta.recipes.recipe import Recipe
-from tinymeta.recipes.report import Result, interval
-from tinymeta.recipes.run import Run
+from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, interval, key
 from tinymeta.view import plots
 
 RATE, TUNING_RATE, MOMENTUM = 0.03, 0.01, 0.9  # of SGD for teachers, at first and on the quiz

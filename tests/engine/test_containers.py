@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -47,6 +48,25 @@ class Doubled:
         self.value, self.more = 2.0 * self.value, self.value
 
 
+@dataclasses.dataclass
+class Scaled:
+    value: Any
+    scale: dataclasses.InitVar[float] = 2.0
+
+    def __post_init__(self, scale: float) -> None:
+        self.kept = scale
+
+
+def undeclared(value: float, attribute: float) -> Scaled:
+    made = Scaled(value, attribute)
+    made.added = attribute  # type: ignore[attr-defined]
+    return made
+
+
+class Colour(enum.Enum):
+    RED, GREEN, BLUE = 1, 2, 3
+
+
 def with_tag(kind: Callable[..., Any]) -> Callable[[Any], Any]:
     return lambda items: kind("tag", *items) if kind is Tagged else kind("tag", **items)
 
@@ -67,6 +87,8 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.lists(st.floats(-9, 9), max_size=3).map(lambda x: Sorted(*x)),
         st.dictionaries(st.sampled_from("cba"), st.integers(1, 9)).map(Counter),
         st.floats(-9, 9).map(Doubled),
+        st.builds(undeclared, st.floats(-9, 9), st.floats(-9, 9)),
+        st.lists(st.tuples(st.sampled_from(Colour), inner), max_size=3).map(dict),
     )
 
 
@@ -89,6 +111,8 @@ def numbers(x: Any) -> list[Any]:
         return [n for v in x.values() for n in numbers(v)]
     if isinstance(x, (list, tuple)):
         return [n for v in x for n in numbers(v)]
+    if isinstance(x, Scaled):
+        return [x.value]
     return [x.value, x.more] if isinstance(x, Doubled) else [x]
 
 
@@ -141,3 +165,10 @@ def test_what_a_constructor_changes_and_derives_from_is_refused() -> None:
 
     with pytest.raises(TypeError, match="changes its field x when it is made, and derives norm"):
         tree.map(lambda x: x, Scaled(1.0))
+
+
+def test_an_array_that_is_no_field_and_is_not_derived_is_refused() -> None:
+    made = Scaled(1.0)
+    made.weight = np.ones(2)  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="Declare weight as a field"):
+        tree.leaves(made)

@@ -12,13 +12,12 @@ leaf of its own.
 
 from __future__ import annotations
 
-import dataclasses
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numpy import ndarray
 
+from tinymeta.engine.containers import BUILT_IN, children_of, reconstructed, refilled
 from tinymeta.engine.tensor import Tensor
 
 
@@ -28,13 +27,6 @@ class Structure(NamedTuple):
     kind: type | None  # None: a leaf
     meta: Any = None  # what the kind needs besides its children: keys, field names, static attributes
     children: tuple[Structure, ...] = ()
-
-
-class Names(tuple[Any, ...]):
-    """A container's sorted keys, or the places of its children, which compare as such; with what its like has, too."""
-
-    order: tuple[Any, ...] = ()  # a dict's keys as they stood in it
-    held: dict[str, Any]  # attributes that are no children
 
 
 class Tie:
@@ -95,45 +87,6 @@ def places(structure: Structure) -> list[str]:
     return _paths(structure, "")
 
 
-def _children(tree: Any) -> tuple[Any, Sequence[Any]] | None:
-    """(meta, children) of a container; None for a leaf."""
-    kind = type(tree)
-    if kind is Tensor:
-        return None
-    if tree is None:
-        return None, ()
-    if isinstance(tree, dict):
-        order = tuple(tree)
-        keys = tuple(sorted(order)) if len({type(k) for k in order}) < 2 else order
-        if kind is not dict or keys != order:
-            keys = _names_of(tree, keys, order)
-        return keys, [tree[k] for k in keys]
-    if kind is list or kind is tuple:
-        return tuple(range(len(tree))), tree
-    if hasattr(kind, "tree_flatten"):
-        return tree.tree_flatten()  # type: ignore[no-any-return]
-    if kind is ndarray:  # most leaves are: they need not be asked about the rest
-        return None
-    if isinstance(tree, (list, tuple)):
-        names: tuple[Any, ...] = getattr(kind, "_fields", tuple(range(len(tree))))
-        return (_names_of(tree, names) if getattr(tree, "__dict__", None) else names), tree
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        names = tuple([f.name for f in dataclasses.fields(tree)])
-        return names, [getattr(tree, name) for name in names]
-    return None
-
-
-_BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of its own
-
-
-def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
-    found = Names(names)
-    found.order, found.held = order, dict(getattr(tree, "__dict__", {}))
-    if isinstance(tree, defaultdict):
-        found.held["default_factory"] = tree.default_factory
-    return found
-
-
 class _Model:
     """The outermost model around a place: its leaves so far, and for all of its places which leaf they hold."""
 
@@ -157,7 +110,7 @@ class _Model:
 
 
 def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
-    parts = _children(tree)
+    parts = children_of(tree)
     if parts is None:
         if model is not None:
             known = len(model.leaves)
@@ -166,12 +119,7 @@ def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
         found.append(tree)
         return LEAF
     meta, children = parts
-    if (
-        model is None
-        and type(tree) not in _BUILT_IN
-        and hasattr(tree, "tree_ties")
-        and (ties := tree.tree_ties()) != ()
-    ):
+    if model is None and type(tree) not in BUILT_IN and hasattr(tree, "tree_ties") and (ties := tree.tree_ties()) != ():
         model = _Model(ties)
     places = []
     for child in children:
@@ -196,7 +144,7 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
         return model.leaves[meta]  # type: ignore[union-attr]
     if kind is type(None):
         return None
-    ties = kind not in _BUILT_IN and hasattr(kind, "tree_ties")
+    ties = kind not in BUILT_IN and hasattr(kind, "tree_ties")
     if ties and model is None and _has_ties(structure):
         model = _Model(None)
     first = len(model.places) if model is not None else 0
@@ -213,38 +161,8 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     if hasattr(kind, "tree_unflatten"):
         return kind.tree_unflatten(meta, children)
     if issubclass(kind, (dict, list, tuple)):
-        return _refilled(kind, meta, children)
-    return _reconstructed(kind, dict(zip(meta, children)))
-
-
-def _refilled(kind: Any, meta: Any, children: list[Any]) -> Any:
-    """A dict, list or tuple of a class of its own, whose constructor may ask for other things than its content."""
-    made = tuple.__new__(kind, children) if issubclass(kind, tuple) else kind.__new__(kind)
-    if issubclass(kind, list):
-        list.extend(made, children)
-    if issubclass(kind, dict):
-        put = OrderedDict.__setitem__ if issubclass(kind, OrderedDict) else dict.__setitem__
-        values = dict(zip(meta, children))
-        for key in meta.order:
-            put(made, key, values[key])
-    for name, value in getattr(meta, "held", {}).items():
-        object.__setattr__(made, name, value)
-    return made
-
-
-def _reconstructed(kind: Any, fields: dict[str, Any]) -> Any:
-    """A dataclass with these fields, and whatever else its constructor derives from them."""
-    made = kind(**{f.name: fields[f.name] for f in dataclasses.fields(kind) if f.init})
-    changed = [name for name, value in fields.items() if getattr(made, name, made) is not value]
-    if changed and (derived := sorted(getattr(made, "__dict__", {}).keys() - fields)):
-        raise TypeError(
-            f"{kind.__name__} changes its field {changed[0]} when it is made, and derives {derived[0]} from it: made "
-            f"again from its own fields it is another one. Declare {derived[0]} as a field, or give the class "
-            "tree_flatten() and tree_unflatten()"
-        )
-    for name in changed:
-        object.__setattr__(made, name, fields[name])
-    return made
+        return refilled(kind, meta, children)
+    return reconstructed(kind, meta, children)
 
 
 def _has_ties(structure: Structure) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinymeta.engine import tree
+from tinymeta.engine.containers import children_of
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import bind
@@ -92,7 +93,7 @@ def _axes(prefix: Any, whole: Any) -> list[int | None]:
     """One axis per leaf of `whole`, from a prefix tree in which an int or None stands for a whole subtree."""
     if prefix is None or isinstance(prefix, int):
         return [prefix] * len(tree.leaves(whole))
-    parts, children = tree._children(prefix), tree._children(whole)
+    parts, children = children_of(prefix), children_of(whole)
     if parts is None or children is None or type(prefix) is not type(whole) or parts[0] != children[0]:
         raise ValueError(f"in_axes or out_axes has another structure than what it describes ({user_site()})")
     axes = [axis for p, w in zip(parts[1], children[1]) for axis in _axes(p, w)]

@@ -1,0 +1,117 @@
+"""One container taken apart into its children and put together again, as it was down to its order and attributes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from numpy import ndarray
+
+from tinymeta.engine.tensor import Tensor
+
+
+class Names(tuple[Any, ...]):
+    """A container's sorted keys, or the places of its children, which compare as such; with what its like has, too."""
+
+    order: tuple[Any, ...] = ()  # a dict's keys as they stood in it
+    held: dict[str, Any]  # attributes that are no children
+
+
+def children_of(tree: Any) -> tuple[Any, Sequence[Any]] | None:
+    """(meta, children) of a container; None for a leaf."""
+    kind = type(tree)
+    if kind is Tensor:
+        return None
+    if tree is None:
+        return None, ()
+    if isinstance(tree, dict):
+        order = tuple(tree)
+        keys = _sorted(order)
+        if kind is not dict or keys != order:
+            keys = _names_of(tree, keys, order)
+        return keys, [tree[k] for k in keys]
+    if kind is list or kind is tuple:
+        return tuple(range(len(tree))), tree
+    if hasattr(kind, "tree_flatten"):
+        return tree.tree_flatten()  # type: ignore[no-any-return]
+    if kind is ndarray:  # most leaves are: they need not be asked about the rest
+        return None
+    if isinstance(tree, (list, tuple)):
+        names: tuple[Any, ...] = getattr(kind, "_fields", tuple(range(len(tree))))
+        return (_names_of(tree, names) if getattr(tree, "__dict__", None) else names), tree
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        names = tuple([f.name for f in dataclasses.fields(tree)])
+        undeclared = getattr(tree, "__dict__", {}).keys() - names
+        return _with_undeclared(tree, names) if undeclared else names, [getattr(tree, name) for name in names]
+    return None
+
+
+def _sorted(keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A dict's keys in an order that doesn't depend on when they came, as far as they have one."""
+    if len({type(k) for k in keys}) > 1:
+        return keys
+    try:
+        return tuple(sorted(keys))
+    except TypeError:  # members of an enumeration, and other objects
+        return tuple(sorted(keys, key=repr))
+
+
+BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of its own
+
+
+def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
+    found = Names(names)
+    found.order, found.held = order, dict(getattr(tree, "__dict__", {}))
+    if isinstance(tree, defaultdict):
+        found.held["default_factory"] = tree.default_factory
+    return found
+
+
+def _with_undeclared(tree: Any, names: tuple[Any, ...]) -> Names:
+    """A dataclass's field names, and those of its other attributes that its constructor wouldn't give it again."""
+    found = Names(names)
+    again = vars(type(tree)(**{f.name: getattr(tree, f.name) for f in dataclasses.fields(tree) if f.init}))
+    others = {name: x for name, x in vars(tree).items() if name not in names}
+    numbers = [name for name, x in others.items() if isinstance(x, (Tensor, ndarray))]  # each of them has to be derived
+    found.held = {
+        name: x for name, x in others.items() if name not in again or (name not in numbers and again[name] != x)
+    }
+    if lost := sorted(found.held.keys() & set(numbers)):
+        raise TypeError(
+            f"{type(tree).__name__}.{lost[0]} is no field, and the constructor doesn't make it: a tree made of the "
+            f"fields would lose it. Declare {lost[0]} as a field"
+        )
+    return found
+
+
+def refilled(kind: Any, meta: Any, children: list[Any]) -> Any:
+    """A dict, list or tuple of a class of its own, whose constructor may ask for other things than its content."""
+    made = tuple.__new__(kind, children) if issubclass(kind, tuple) else kind.__new__(kind)
+    if issubclass(kind, list):
+        list.extend(made, children)
+    if issubclass(kind, dict):
+        put = OrderedDict.__setitem__ if issubclass(kind, OrderedDict) else dict.__setitem__
+        values = dict(zip(meta, children))
+        for key in meta.order:
+            put(made, key, values[key])
+    for name, value in getattr(meta, "held", {}).items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def reconstructed(kind: Any, meta: Any, children: list[Any]) -> Any:
+    """A dataclass with these fields, and whatever else its constructor derives from them."""
+    fields = dict(zip(meta, children))
+    made = kind(**{f.name: fields[f.name] for f in dataclasses.fields(kind) if f.init})
+    changed = [name for name, value in fields.items() if getattr(made, name, made) is not value]
+    if changed and (derived := sorted(getattr(made, "__dict__", {}).keys() - fields)):
+        raise TypeError(
+            f"{kind.__name__} changes its field {changed[0]} when it is made, and derives {derived[0]} from it: made "
+            f"again from its own fields it is another one. Declare {derived[0]} as a field, or give the class "
+            "tree_flatten() and tree_unflatten()"
+        )
+    for name, value in ({name: fields[name] for name in changed} | getattr(meta, "held", {})).items():
+        object.__setattr__(made, name, value)
+    return made

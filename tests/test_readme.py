@@ -49,6 +49,13 @@ def test_the_example_is_fifteen_lines_or_less() -> None:
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
 
 
+def test_a_first_readers_path_names_eight_files_in_their_order() -> None:
+    (section,) = re.findall(r"^## How it works\n(.*?)^## ", README.read_text(encoding="utf-8"), re.M | re.S)
+    path = re.findall(r"^(\d)\. \[`([\w/.]+)`\]\(tinymeta/([\w/.]+)\)", section, re.M)
+    assert [int(number) for number, _, _ in path] == list(range(1, len(path) + 1)) and 0 < len(path) <= 8
+    assert all(name == link and README.parent.joinpath("tinymeta", link).is_file() for _, name, link in path)
+
+
 def test_the_first_block_holds_the_two_commands_and_nothing_else() -> None:
     first = re.search(r"^```\w*\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
     assert first is not None

@@ -1,4 +1,4 @@
-"""What the few-shot image recipes share: networks, training, the accuracy table, a baseline that learns nothing."""
+"""What the few-shot image recipes share: characters, networks, the accuracy table, a baseline that learns nothing."""
 
 from __future__ import annotations
 
@@ -39,21 +39,6 @@ def alone(network: Any) -> bool:
     if isinstance(network, tm.nn.Module):
         return all(map(alone, vars(network).values()))
     return all(map(alone, network)) if isinstance(network, (list, tuple)) else True
-
-
-def meta_train(config: Any, run: Run, learner: Any, start: Any, tasks: Any, optimizer: tm.optim.Optimizer) -> Any:
-    """The meta-parameters after `config.iterations` compiled steps of `config.meta_batch` tasks; logged and saved."""
-    return tm.meta.fit(
-        learner,
-        start,
-        tasks,
-        optimizer=optimizer,
-        iterations=config.iterations,
-        meta_batch=config.meta_batch,
-        seed=run.seed,
-        run=run,
-        compiled=True,
-    )
 
 
 def convnet(

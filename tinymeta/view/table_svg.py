@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from tinymeta.view.trace_table import Call, Table, table_of
+from tinymeta.view.trace_table import Call, DerivativeTable, table_of
 from tinymeta.view.trace_text import expression, origin
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def derivative_table(*traces: Trace, width: float = 940) -> str:
 
 
 def drawing(
-    tables: list[Table], pitch: float, cell: float, width: float = 0, compact: bool = False
+    tables: list[DerivativeTable], pitch: float, cell: float, width: float = 0, compact: bool = False
 ) -> tuple[str, float, float]:
     """What is inside the SVG element, and its width and height. `compact` leaves out the titles and some words."""
     top = 0 if compact else TOP
@@ -108,7 +108,7 @@ def drawing(
     return "\n".join(parts), right, y + 6
 
 
-def described(tables: list[Table]) -> str:
+def described(tables: list[DerivativeTable]) -> str:
     """The picture in a sentence per table, for those who hear it."""
     return " ".join(
         f"{t.trace.title}: {len(t.columns)} columns; "
@@ -118,14 +118,14 @@ def described(tables: list[Table]) -> str:
     )
 
 
-def _bands(tables: list[Table], frame: Frame, right: float) -> Iterator[str]:
+def _bands(tables: list[DerivativeTable], frame: Frame, right: float) -> Iterator[str]:
     """The rule above each band."""
     x = 14 if frame.compact else 24
     for y in frame.bands:
         yield f'<line class="rule" x1="{x}" x2="{right - x:g}" y1="{y:g}" y2="{y:g}"/>'
 
 
-def _words(tables: list[Table], frame: Frame, bottom: float) -> Iterator[str]:
+def _words(tables: list[DerivativeTable], frame: Frame, bottom: float) -> Iterator[str]:
     """The words at the left of each band, on a ground of their own: a page keeps them in place as the rest scrolls."""
     x, top, width = 14 if frame.compact else 24, frame.bands[0], _left(frame.compact) - 6
     yield f'<g class="words"><rect class="under" y="{top + 1:g}" width="{width}" height="{bottom - top:g}"/>'
@@ -144,7 +144,7 @@ def _left(compact: bool) -> int:
     return 112 if compact else 170
 
 
-def _panel(table: Table, frame: Frame, left: float) -> Iterator[str]:
+def _panel(table: DerivativeTable, frame: Frame, left: float) -> Iterator[str]:
     """One table: its title, who called what, the operations' names, and all cells."""
     if not frame.compact:
         yield f'<text class="title" x="{left:g}" y="31">{escape(table.trace.title)}</text>'
@@ -158,7 +158,7 @@ def _panel(table: Table, frame: Frame, left: float) -> Iterator[str]:
             yield f'<text class="empty" x="{left:g}" y="{y + 21:g}">empty: no operation of order {order}</text>'
 
 
-def _column(table: Table, column: Step, frame: Frame, x: float) -> Iterator[str]:
+def _column(table: DerivativeTable, column: Step, frame: Frame, x: float) -> Iterator[str]:
     """An operation of the user's code, and the stacks below it."""
     middle = x + frame.pitch / 2
     if frame.pitch >= LEGIBLE:

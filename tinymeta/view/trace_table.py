@@ -28,7 +28,7 @@ class Call(NamedTuple):
     stop: int
 
 
-class Table(NamedTuple):
+class DerivativeTable(NamedTuple):
     """One trace, sorted."""
 
     trace: Trace
@@ -46,7 +46,7 @@ class Table(NamedTuple):
         return 1 + max((order for _, order in self.stacks), default=0)
 
 
-def table_of(trace: Trace, levels: int = 3) -> Table:
+def table_of(trace: Trace, levels: int = 3) -> DerivativeTable:
     """Sort a trace into its table, with at most so many `levels` of calls above the columns."""
     stacks: dict[tuple[int, int], list[Step]] = defaultdict(list)
     for step in trace.steps:
@@ -54,7 +54,7 @@ def table_of(trace: Trace, levels: int = 3) -> Table:
             stacks[trace.column(step).id, step.order].append(step)
     used = {column for column, _ in stacks}
     columns = [s for s in trace.steps if s.id in used or (s.order == 0 and s.kind == "step" and s.op not in BORDERS)]
-    return Table(trace, columns, dict(stacks), _calls(columns)[:levels])
+    return DerivativeTable(trace, columns, dict(stacks), _calls(columns)[:levels])
 
 
 def _calls(columns: list[Step]) -> list[list[Call]]:

@@ -23,6 +23,8 @@ from tinymeta.compile.program.calls import Call, Check
 from tinymeta.compile.program.operations import Cast, Constant, Contract, Copy, Input, Reduce, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather, Scatter
+from tinymeta.compile.run.replay import Replay
+from tinymeta.compile.run.terms import in_terms
 from tinymeta.engine.tensor import Array
 
 DEVIATIONS = 4  # of a sum of roundings, which is normal: beyond it lies one in 16,000
@@ -102,11 +104,9 @@ class Rounding:
     ) -> None:
         self._program, self._arguments, self._seen = widened(program), arguments, seen
         self._longer = math.sqrt(longer)
-        chain: list[float] = []
-        for node in program.nodes:
-            before = max((chain[x] for x in node.inputs), default=0.0)
-            chain.append(before + _roundings(program, node))
-        self._chains = [chain[i] for i in program.results]
+        self._given = program
+        self._chains = _chains(program, [True] * len(program.nodes))
+        self._terms: list[float] = []  # of the last sums, once it matters: √(1 + c/n) max Σ|terms|
         self._tiny = [
             float(np.finfo(d).tiny) if (d := program.nodes[i].dtype).kind in "fc" else 0.0 for i in program.results
         ]
@@ -123,7 +123,7 @@ class Rounding:
         """Whether rounding to ε may have made the difference of two runs; without `kinks`, whether it needn't have
         turned any comparison for that."""
         allowed = self._allowed(b, eps)
-        if all(map(_close, a, b, allowed)):
+        if all(map(_close, a, b, allowed)) or all(map(_close, a, b, map(max, allowed, self._by_terms(eps)))):
             return True
         if self._right is None:
             self._right = self._moved(None, 0.0)
@@ -141,6 +141,16 @@ class Rounding:
             size = np.abs(x[np.isfinite(x)]).max(initial=0.0) if x.dtype.kind in "fc" else 0.0
             found.append(DEVIATIONS * math.sqrt(1 + n) * self._longer * (eps * float(size) + tiny))
         return found
+
+    def _by_terms(self, eps: float) -> list[float]:
+        """How far apart two runs may be for the terms of their last sums (`terms.py`)."""
+        if not self._terms:
+            program, last = in_terms(self._given)
+            sums = self._seen(Replay(program)(list(self._arguments)))
+            for y, n, c in zip(sums, _chains(self._given, last), self._chains):
+                largest = float(np.abs(y).max(initial=0.0)) if y.dtype.kind == "f" else 0.0
+                self._terms.append(math.sqrt(1 + (c - n) / max(1, n)) * largest if math.isfinite(largest) else 0.0)
+        return [DEVIATIONS * (eps * terms + tiny) for terms, tiny in zip(self._terms, self._tiny)]
 
     def _moved(self, rng: np.random.Generator | None, size: float, kinks: bool = True) -> list[Array]:
         """The results where every operation that rounds is off by up to `size`, relative to its operands, if it adds
@@ -187,6 +197,15 @@ class Rounding:
             return x
         start = rng.integers(0, self._pool.size - x.size + 1)
         return x * (1 + reach * self._pool[start : start + x.size].reshape(x.shape))
+
+
+def _chains(program: Program, counted: list[bool]) -> list[float]:
+    """The most roundings in a row, of the nodes that count, in a number of each result."""
+    chain: list[float] = []
+    for node, counts in zip(program.nodes, counted):
+        before = max((chain[x] for x in node.inputs), default=0.0)
+        chain.append(before + _roundings(program, node) * counts)
+    return [chain[i] for i in program.results]
 
 
 def _close(a: Array, b: Array, allowed: float) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,18 +103,25 @@ class Rounding:
     def __init__(
         self, program: Program, arguments: Sequence[Array], seen: Callable[[list[Array]], list[Array]], longer: float
     ) -> None:
-        self._program, self._arguments, self._seen = widened(program), arguments, seen
+        self._given, self._arguments, self._seen = program, arguments, seen
         self._longer = math.sqrt(longer)
-        self._given = program
         self._chains = _chains(program, [True] * len(program.nodes))
         self._terms: list[float] = []  # of the last sums, once it matters: √(1 + c/n) max Σ|terms|
         self._tiny = [
             float(np.finfo(d).tiny) if (d := program.nodes[i].dtype).kind in "fc" else 0.0 for i in program.results
         ]
-        self._pool = np.random.default_rng(0).uniform(-1, 1, 4096 + max((n.size for n in program.nodes), default=0))
         self._right: list[Array] | None = None
         self._chosen: dict[int, Array] = {}  # what was compared, counted or rounded to integers
         self.exact = True  # whether the program's float64 form computes in float64
+
+    @cached_property
+    def _program(self) -> Program:
+        return widened(self._given)
+
+    @cached_property
+    def _pool(self) -> Array:
+        """More random numbers than any array has."""
+        return np.random.default_rng(0).uniform(-1, 1, 4096 + max((n.size for n in self._given.nodes), default=0))
 
     def plain(self, a: list[Array], b: list[Array], eps: float) -> bool:
         """Whether two runs are as close as when nothing cancels."""

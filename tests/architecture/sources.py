@@ -10,7 +10,7 @@ import io
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +102,7 @@ def lines_of_code(source: Source) -> int:
     return len(code - docstrings)
 
 
+@cache
 def sizes() -> Counter[str]:
     """Lines of code of the product by room, what is shipped to be stepped through included."""
     found: Counter[str] = Counter()

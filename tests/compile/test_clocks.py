@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib
 import os
+import queue
 import ssl
 import sys
 import time
@@ -156,3 +157,11 @@ def test_names_in_tuples_and_variables_are_names() -> None:
         step = tm.compile(f)
         for box.rate in (1.0, 5.0):
             assert step(x).tolist() == f(x).tolist()
+
+
+def test_a_queue_that_is_drained_inside_is_refused() -> None:
+    items: queue.Queue[float] = queue.Queue()
+    for n in range(9):
+        items.put(n)
+    with pytest.raises(tm.UserError, match="changes items"):
+        tm.compile(lambda x: x * items.get())(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
@@ -113,3 +114,26 @@ def test_a_tree_is_taken_apart_along_a_known_structure_just_if_its_key_is_the_sa
             assert repr(tm.tree.unflatten(structure, found)) == repr((x,))
         else:
             assert not says_all(structure) or x is not a
+
+
+def test_a_static_argument_of_a_decorated_function_stands_where_its_wrapper_has_it() -> None:
+    def configured(f: Any) -> Any:
+        @functools.wraps(f)
+        def wrapper(x: Any, n: int) -> Any:
+            return f(2.0, x, n)
+
+        return wrapper
+
+    def handed_on(f: Any) -> Any:
+        return functools.wraps(f)(lambda *args: f(*args))
+
+    @configured
+    def power(factor: float, x: Any, n: int) -> Any:
+        for _ in range(n):
+            x = x * factor
+        return x
+
+    for f in (power, handed_on(lambda x, n: x * len(range(n)))):
+        step = tm.compile(f, static_argnames="n")
+        for n in (2, 3):
+            assert step(np.ones(2), n).tolist() == f(np.ones(2), n).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -15,7 +15,7 @@ class Statics:
 
     def __init__(self, f: Callable[..., Any], names: str | Iterable[str]) -> None:
         self.names = (names,) if isinstance(names, str) else tuple(names)
-        parameters = inspect.signature(f).parameters if self.names else {}
+        parameters = _parameters(f, self.names) if self.names else {}
         for name in self.names:
             if name not in parameters or parameters[name].kind in _VARIADIC:
                 known = ", ".join(n for n, p in parameters.items() if p.kind not in _VARIADIC)
@@ -50,3 +50,9 @@ class Statics:
             elif value is not default:
                 kwargs[name] = value
         return args, kwargs
+
+
+def _parameters(f: Callable[..., Any], names: tuple[str, ...]) -> Mapping[str, inspect.Parameter]:
+    """A function's own parameters; those of the function that it wraps, where it hands on what it doesn't name."""
+    own = inspect.signature(f, follow_wrapped=False).parameters
+    return own if own.keys() >= set(names) else inspect.signature(f).parameters

@@ -15,9 +15,10 @@ from types import FunctionType
 
 
 def only_written(path: str, functions: Sequence[FunctionType]) -> bool:
-    """Whether the code of these functions never reads what the last name of `path` stands for."""
+    """Whether the code of these functions names what the last name of `path` stands for, and never reads it."""
     words = re.findall(r"[^\W\d]\w*", path.partition("[")[0])
-    return bool(words) and all(_only_writes(words[-1], f) for f in functions if words[-1] in _words(f))
+    naming = [f for f in functions if words and words[-1] in _words(f)]  # without any, a library's code changes it
+    return bool(naming) and all(_only_writes(words[-1], f) for f in naming)
 
 
 def _words(f: FunctionType) -> set[str]:

@@ -27,15 +27,15 @@ _MOVES = {
     ("engine", "watch"): "checked trace>recorder",
     ("testing", "testing"): "batching>transforms compiling>transforms",
     ("meta", "meta.control"): "policy policy_search trpo",
-    ("meta", "meta.core"): "adapt carried conjugate evaluate explain fit learner objective",
+    ("meta", "meta.core"): "adapt conjugate evaluate explain fit learner objective",
     ("meta", "recipes"): "trials>comparison",
     ("view", "recipes"): (
         "descents>learned_optimizer domains forgetting>memory landscape>learned_loss paths>navigation practice>games "
         "strategies>strategy streams>stream surprise>characters tuning>hypergradient weights>reweight"
     ),
     ("meta", "meta.learners"): (
-        "anil cavia implicit implicit_error incontext maml mamlpp matching metaadam metasgd mldg protonet pseudo_tasks "
-        "relation reptile"
+        "anil>maml carried>reptile cavia implicit implicit_error incontext maml mamlpp matching metaadam metasgd mldg "
+        "protonet pseudo_tasks relation reptile"
     ),
     ("meta", "meta.stream"): "memory online",
     ("meta", "meta.tuning"): "distill_data hypergradient learned_loss learned_optimizer reweight strategy teacher",

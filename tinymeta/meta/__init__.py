@@ -8,19 +8,17 @@ from tinymeta.meta.control.policy import CategoricalPolicy, GaussianPolicy, poli
 from tinymeta.meta.control.policy_search import PolicySearch
 from tinymeta.meta.control.trpo import TRPO
 from tinymeta.meta.core.adapt import adapt
-from tinymeta.meta.core.carried import Carried, Carrying
 from tinymeta.meta.core.conjugate import conjugate_gradients
 from tinymeta.meta.core.evaluate import adaptation_curve, evaluate, inductive, on_query, one_by_one, transductive
 from tinymeta.meta.core.fit import fit
 from tinymeta.meta.core.learner import GradientLearner, Learner, classification, regression
 from tinymeta.meta.core.loop import trained
 from tinymeta.meta.core.objective import joint, maml, over_tasks, query_loss
-from tinymeta.meta.learners.anil import ANIL
 from tinymeta.meta.learners.cavia import CAVIA
 from tinymeta.meta.learners.implicit import Implicit
 from tinymeta.meta.learners.implicit_error import meta_gradient_errors
 from tinymeta.meta.learners.incontext import InContext, Reader
-from tinymeta.meta.learners.maml import MAML, Joint
+from tinymeta.meta.learners.maml import ANIL, MAML, Joint
 from tinymeta.meta.learners.mamlpp import MAMLPlusPlus
 from tinymeta.meta.learners.matching import MatchingNet
 from tinymeta.meta.learners.metaadam import MetaAdam
@@ -29,6 +27,7 @@ from tinymeta.meta.learners.mldg import mldg
 from tinymeta.meta.learners.protonet import ProtoNet
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, k_means, partitions_of
 from tinymeta.meta.learners.relation import Relation, RelationNet
+from tinymeta.meta.learners.reptile import Carried, Carrying
 from tinymeta.meta.stream.memory import GradientMemory
 from tinymeta.meta.stream.online import OnlineMetaSGD
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled

@@ -98,11 +98,11 @@ def adapt(
 
     dependent: Callable[[Any], Any]
     if isinstance(how, Implicit):
-        regularised = proximal(inner, _constant(moving), how.lam)
-        points = _descend(regularised, _constant(moving), examples, rule, steps, _constant_slope)
+        regularised = proximal(inner, constant(moving), how.lam)
+        points = _descend(regularised, constant(moving), examples, rule, steps, _constant_slope)
         dependent = partial(implicit_dependence, lambda m: inner(m, support), moving, how=how)
     elif how == "reptile":
-        points = _descend(inner, _constant(moving), examples, rule, steps, _constant_slope)
+        points = _descend(inner, constant(moving), examples, rule, steps, _constant_slope)
         dependent = partial(constant_of_phi, moving)
     else:
         points = _descend(inner, moving, examples, rule, steps, grad if how == "exact" else _constant_slope)
@@ -124,10 +124,11 @@ def _descend(
 
 def _constant_slope(inner: Loss) -> Loss:
     """`grad(inner)`, whose result is a constant."""
-    return lambda m, batch: _constant(grad(inner)(_constant(m), batch))
+    return lambda m, batch: constant(grad(inner)(constant(m), batch))
 
 
-def _constant(params: Any) -> Any:
+def constant(params: Any) -> Any:
+    """A tree as it is, with no derivative."""
     return tree.map(stop_gradient, params)
 
 

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tinymeta.engine import tree
-from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.vmap import vmap
-from tinymeta.meta.core.adapt import Differentiate, Loss, adapt
+from tinymeta.meta.core.adapt import Differentiate, Loss, adapt, constant
 from tinymeta.meta.learners.reptile import towards
 
 Objective = Callable[..., Tensor]  # (phi, episodes), or (phi, episodes, iteration)
@@ -33,7 +31,7 @@ def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentia
     """
     adapted = adapt(loss, phi, episode.support, differentiate=differentiate, **options)
     if differentiate == "reptile":
-        adapted = tree.map(stop_gradient, adapted)
+        adapted = constant(adapted)
         return towards(phi, adapted, loss(adapted, episode.query))
     return loss(adapted, episode.query)  # type: ignore[no-any-return]
 

@@ -54,3 +54,19 @@ class Joint(MAML):
 
     def task_loss(self, phi: Any, episode: Any) -> Tensor:
         return both_sets_loss(self.loss, phi, episode)
+
+
+@dataclass(frozen=True)
+class ANIL(MAML):
+    """Almost no inner loop (Raghu, Raghu, Bengio & Vinyals 2020, § 4): only the head moves in a task.
+
+    θ' = (θ_body, θ_head − α ∇_head L_support(θ)); both are learned outside, by the meta-gradient. MAML's body hardly
+    moves in the inner loop anyway (ibid. § 3), and without it a step and its second derivatives cost next to nothing.
+
+    Parameters
+    ----------
+    only
+        As in `adapt`: the leaves that move, by default the head of `tm.nn.MLP` and `tm.nn.ConvNet4`.
+    """
+
+    only: Only = field(default="head.*", kw_only=True)

@@ -4,7 +4,7 @@
 
 Here φ − φ̃ is handed to the outer optimizer as if it were a gradient, as in the batched version
 (Algorithm 2); with SGD(ε) outside the update is the one above. It is the gradient of ½‖φ − φ̃‖² with φ̃
-held fixed, and that is how `towards` makes it. With Adam inside, φ holds its averages, too: see `carried.py`.
+held fixed, and that is how `towards` makes it.
 
 For two steps of size α on two minibatches, with gradients g₁, g₂ and Hessians H₁, H₂ of a task's losses,
 in expectation over their order (§ 5.1):
@@ -14,10 +14,17 @@ in expectation over their order (§ 5.1):
     Reptile / α     2·AvgGrad − 1α·AvgGradInner + O(α²)
 
 The second term makes the gradients of different minibatches agree, and no second derivative was taken for it.
+
+An inner loop with Adam usually starts with an empty state, so that its first step has the same length for every
+weight, whatever the gradient: g/√v̂ is ±1 there. What the tasks before have seen of the gradients' sizes is better
+than nothing. Nichol et al.'s code keeps Adam's averages from task to task and puts only the weights back; here
+they are part of φ (`Carried`), and Reptile moves them as it moves the weights: to the mean of what the tasks made of
+them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tinymeta.engine import tree
@@ -25,8 +32,10 @@ from tinymeta.engine.custom import custom_vjp
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
+from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import sum
+from tinymeta.optim.optimizer import Optimizer
 
 
 def towards(phi: Any, adapted: Any, value: Tensor) -> Tensor:
@@ -46,3 +55,42 @@ def _refuse(*_: Any) -> Any:
 
 # What Reptile adapted, as something that depends on `phi` in a way nobody may differentiate: better than a silent 0.
 constant_of_phi = custom_vjp(lambda phi, adapted: adapted, _refuse)
+
+
+class Carried(Module):
+    """A model and the state of its rule; called, it is the model."""
+
+    def __init__(self, model: Any, state: Any) -> None:
+        self.model, self.state = model, state
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.model(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """The update rule of `Carried` models: `rule`, with its state among the parameters.
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> rule = Carrying(tm.optim.Adam(0.1, b1=0.0))
+    >>> start = rule.carried(tm.tensor(np.ones(2)))
+    >>> loss = lambda theta, goal: ((theta.model - goal) ** 2).sum()
+    >>> for _ in range(3):  # the tasks; a batch of several moves φ to the mean
+    ...     start = tm.meta.adapt(loss, start, 0.0, rule=rule, steps=5, differentiate="reptile")
+    >>> float(start.state.taken)
+    15.0
+    """
+
+    rule: Optimizer
+
+    def carried(self, model: Any) -> Carried:
+        """`model` with the state that the rule starts from."""
+        return Carried(model, self.rule.init(model))
+
+    def init(self, params: Carried) -> tuple[()]:
+        return ()
+
+    def update(self, grads: Carried, state: tuple[()], params: Carried) -> tuple[Carried, tuple[()]]:
+        return Carried(*self.rule.update(grads.model, params.state, params.model)), ()

@@ -28,10 +28,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad
-from tinymeta.meta.core.adapt import Loss
+from tinymeta.meta.core.adapt import Loss, constant
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP, Linear
 from tinymeta.nn.module import Module
@@ -39,7 +38,8 @@ from tinymeta.nn.recurrent import LSTMCell
 from tinymeta.ops.elementwise import exp, log, square
 from tinymeta.ops.logistic import tanh
 from tinymeta.ops.select import abs, sign, where
-from tinymeta.ops.shape import concat, stack
+from tinymeta.ops.shape import stack
+from tinymeta.ops.tree import ravel
 from tinymeta.optim.optimizer import Optimizer, bias, root, start
 
 P = 10.0  # gradients below e^−P are told from 0 by their size
@@ -62,11 +62,11 @@ class LearnedRule(Module):
     """An optimizer whose update is computed by a network: a subclass says which, in `think`."""
 
     def init(self, params: Any) -> RuleState:
-        zero = _coordinates(params) * 0.0
+        zero = ravel(params)[0] * 0.0
         return RuleState(start(), [zero for _ in FAST_TO_SLOW], zero, self.blank(zero))
 
     def update(self, grads: Any, state: RuleState, params: Any) -> tuple[Any, RuleState]:
-        g = _coordinates(grads)
+        g, _ = ravel(grads)
         count = state.taken + 1
         means = [b * m + (1 - b) * g for b, m in zip(FAST_TO_SLOW, state.means)]
         second = SPREAD * state.square + (1 - SPREAD) * square(g)
@@ -77,7 +77,8 @@ class LearnedRule(Module):
         said, memory = self.think(stack([*log_and_sign(g), g / size, *relative, *times], -1), state.memory)
         d, s, absolute, bend = (STRETCH * said[..., k] for k in range(SAID))
         step = SCALE * ((relative[1] + d) * exp(s) + size * absolute * exp(bend))
-        return _changed(params, step), RuleState(count, means, second, memory)
+        each = ravel(params)[1](step)
+        return tree.map(lambda p, s: p - s, params, each), RuleState(count, means, second, memory)
 
     def blank(self, zero: Tensor) -> Any:
         """The memory before the first step."""
@@ -132,8 +133,8 @@ def descend(rule: Optimizer, loss: Loss, params: Any, state: Any, data: Any, ste
     """
     losses = []
     for _ in range(steps):
-        grads = grad(loss)(_constant(params), data)
-        params, state = rule.update(_constant(grads), state, params)
+        grads = grad(loss)(constant(params), data)
+        params, state = rule.update(constant(grads), state, params)
         losses.append(loss(params, data))
     return params, state, stack(losses)
 
@@ -146,8 +147,8 @@ def window_loss(phi: LearnedRule, loss: Loss, params: Any, data: Any, *, warm: i
     """
     state = phi.init(params)
     if warm:
-        params, state, _ = descend(_constant(phi), loss, params, state, data, warm)
-    *_, losses = descend(phi, loss, _constant(params), _constant(state), data, steps)
+        params, state, _ = descend(constant(phi), loss, params, state, data, warm)
+    *_, losses = descend(phi, loss, constant(params), constant(state), data, steps)
     kept = losses < LOST
     judged: Tensor = where(kept, log(where(kept, losses, 1) + FLOOR), float(np.log(LOST))).mean()
     return judged
@@ -156,20 +157,3 @@ def window_loss(phi: LearnedRule, loss: Loss, params: Any, data: Any, *, warm: i
 def rescaled(loss: Loss) -> Loss:
     """`loss` in other coordinates: the data are (data, c), and θ is what c ∘ θ was (Lv et al. 2017, § 4.2)."""
     return lambda params, scaled: loss(tree.map(lambda p, c: p * c, params, scaled[1]), scaled[0])
-
-
-def _constant(params: Any) -> Any:
-    return tree.map(stop_gradient, params)
-
-
-def _coordinates(params: Any) -> Tensor:
-    """All numbers of a tree in one row."""
-    return concat([p.reshape((-1,)) for p in tree.leaves(params)])
-
-
-def _changed(params: Any, step: Tensor) -> Any:
-    """`params` − `step`, which has all their numbers in one row."""
-    leaves, structure = tree.flatten(params)
-    ends = np.cumsum([p.size for p in leaves])
-    parts = [step[end - p.size : end].reshape(p.shape) for p, end in zip(leaves, ends)]
-    return tree.unflatten(structure, [p - part for p, part in zip(leaves, parts)])

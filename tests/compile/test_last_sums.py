@@ -24,13 +24,13 @@ def cancelling() -> Program:
     """Σ_rows (e^x − mean e^x) and, for each row, what is left of a product less the same product."""
     b = Builder()
     x, w = b.input(0, (ROWS, COLUMNS), F), b.input(1, (COLUMNS, COLUMNS), F)
-    y = b.add(Ufunc("exp"), x)
+    y = b.add(Ufunc(np.exp), x)
     count = b.constant(np.full((1, 1), ROWS, F))
-    mean = b.add(Ufunc("divide"), b.reshape(b.add(Reduce("add", (0,)), y), (1, COLUMNS)), count)
-    zero = b.add(Reduce("add", (0,)), b.add(Ufunc("subtract"), y, mean))
+    mean = b.add(Ufunc(np.divide), b.reshape(b.add(Reduce(np.add, (0,)), y), (1, COLUMNS)), count)
+    zero = b.add(Reduce(np.add, (0,)), b.add(Ufunc(np.subtract), y, mean))
     product = b.add(Contract("ij", "jk", "ik"), y, w)
     turned = b.add(Permute((1, 0)), b.add(Contract("kj", "ij", "ki"), b.add(Permute((1, 0)), w), y))
-    return b.finished([zero, b.add(Ufunc("negative"), b.add(Ufunc("subtract"), product, turned))])
+    return b.finished([zero, b.add(Ufunc(np.negative), b.add(Ufunc(np.subtract), product, turned))])
 
 
 def given() -> list[Any]:
@@ -77,7 +77,7 @@ def test_a_term_that_is_wrong_in_its_fourth_digit_is_seen(which: int, monkeypatc
 def test_terms_whose_sum_is_beyond_the_dtype_explain_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     b = Builder()
     x = b.input(0, (3,), F)
-    program = b.finished([b.add(Reduce("add", (0,)), x)])
+    program = b.finished([b.add(Reduce(np.add, (0,)), x)])
     huge = np.array([2e38, -2e38, 3.0], F)
     found = Rounding(program, [huge], lambda results: results, 1)
     monkeypatch.setattr(found, "_moved", lambda *_: [np.zeros(())])

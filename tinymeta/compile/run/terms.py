@@ -12,11 +12,12 @@ tells whether it is right.
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinymeta.compile.program.operations import Contract, Copy, Operation, Reduce, Ufunc
 from tinymeta.compile.program.program import Node, Program
 
-_ADDED = (Ufunc("add"), Ufunc("subtract"), Ufunc("negative"))
-_OF_POSITIVE: dict[Operation, Operation] = {Ufunc("subtract"): Ufunc("add"), Ufunc("negative"): Ufunc("positive")}
+_OF_POSITIVE: dict[Operation, Operation] = {Ufunc(np.subtract): Ufunc(np.add), Ufunc(np.negative): Ufunc(np.positive)}
 
 
 def in_terms(program: Program) -> tuple[Program, list[bool]]:
@@ -33,7 +34,7 @@ def in_terms(program: Program) -> tuple[Program, list[bool]]:
         if last[i]:
             for x in node.inputs:
                 if x not in positive:
-                    positive[x] = added(Ufunc("absolute"), (x,), nodes[x]._replace(value=None))
+                    positive[x] = added(Ufunc(np.absolute), (x,), nodes[x]._replace(value=None))
             positive[i] = added(_OF_POSITIVE.get(node.op, node.op), tuple(positive[x] for x in node.inputs), node)
     return Program(nodes, tuple(positive.get(i, i) for i in program.results)), last
 
@@ -60,8 +61,8 @@ def _adds(program: Program, i: int, axes: bool) -> bool:
         return False
     if isinstance(node.op, Reduce):
         return node.op.name == "add"
-    if node.op in (Ufunc("multiply"), Ufunc("divide")):
-        return any(program.nodes[x].value is not None for x in node.inputs[node.op == Ufunc("divide") :])
-    if node.op in _ADDED or isinstance(node.op, Contract):
+    if node.op in (Ufunc(np.multiply), Ufunc(np.divide)):
+        return any(program.nodes[x].value is not None for x in node.inputs[node.op == Ufunc(np.divide) :])
+    if getattr(node.op, "signs", ()) or isinstance(node.op, Contract):
         return not axes
     return node.op.view or isinstance(node.op, Copy)

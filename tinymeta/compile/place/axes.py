@@ -157,13 +157,13 @@ class _Classes:
 def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[Axis]:
     """Join the axes of a node with those of its inputs; the axes that it runs along."""
     op = node.op
-    mine = [(i, k) for k, n in enumerate(node.shape) if n != 1]
-    if isinstance(op, Elementwise):
+    if isinstance(op, (Elementwise, Call)):
+        lined_up = op.hidden if isinstance(op, Call) else len(node.shape)
         for x in node.inputs:
-            for k, n in enumerate(node.shape):
-                if n == nodes[x].shape[k] != 1:
+            for k, (n, m) in enumerate(zip(node.shape[:lined_up], nodes[x].shape)):
+                if n == m != 1:
                     classes.join((i, k), (x, k))
-        return mine
+        return [] if isinstance(op, Call) else [(i, k) for k, n in enumerate(node.shape) if n != 1]
     if isinstance(op, Contract):
         found: dict[str, Axis] = {}
         for x, letters in zip((*node.inputs, i), (op.a, op.b, op.out)):
@@ -171,12 +171,6 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[Ax
                 if nodes[x].shape[k] != 1:
                     classes.join(found.setdefault(letter, (x, k)), (x, k))
         return list(found.values())
-    if isinstance(op, Call):
-        for x in node.inputs:
-            for k in range(min(op.hidden, len(node.shape), len(nodes[x].shape))):
-                if node.shape[k] == nodes[x].shape[k] != 1:
-                    classes.join((i, k), (x, k))
-        return []
     if not node.inputs:
         return []
     x = node.inputs[0]

@@ -48,7 +48,7 @@ class Operation:
         raise TypeError(f"{type(self).__name__} does not know its result's shape")
 
     def dtype(self, *dtypes: Any) -> Any:
-        return dtypes[0]
+        return np.result_type(*dtypes)
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         """Floating-point operations for a result of `shape` from inputs of `shapes`."""
@@ -131,9 +131,6 @@ class Scale(Elementwise):
 
     def __call__(self, g: Array, d: Array, out: Array | None = None) -> Array:
         return scale.kernel(g, d, out)
-
-    def dtype(self, *dtypes: Any) -> Any:
-        return np.result_type(*dtypes)
 
 
 @dataclass(frozen=True)
@@ -271,9 +268,6 @@ class Contract(Operation):
     def shape(self, *shapes: Shape) -> Shape:
         size = self._sizes(*shapes)
         return tuple(size[i] for i in self.out)
-
-    def dtype(self, *dtypes: Any) -> Any:
-        return np.result_type(*dtypes)
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         return 2 * math.prod(self._sizes(*shapes).values())

@@ -14,7 +14,6 @@ BY_RAISING = {
     "tests/compile/test_no_false_alarms.py: test_choices_among_equal_numbers_raise_no_alarm",
     "tests/compile/test_no_false_alarms.py: test_kinks_that_rounding_turns_raise_no_alarm",
     "tests/compile/test_planted_faults.py: test_a_witness_passes_while_nothing_is_planted",
-    "tests/compile/test_planted_machine_faults.py: test_a_witness_passes_while_nothing_is_planted",
     "tests/compile/test_verifier.py: test_programs_of_the_recorder_keep_the_rules",
     "tests/engine/test_primitives.py: test_property_of_a_primitive",
     "tests/tutorials/test_lessons.py: test_the_lesson_runs",

@@ -1,230 +1,31 @@
 """Faults planted in the compiler, one for each rule: every one is caught, and the suite prints by what.
 
-A fault is a piece of the compiler's own text put another way. Its witness compiles something, and runs it; it has to
-pass as the code stands, and to fail with the fault: at the hands of the verifier, of a comparison, or of a crash.
+Faults of the compiled machine itself are planted in a copy of its text, each in another instruction, so that it is
+compiled once.
 """
 
 from __future__ import annotations
 
-import inspect
-import textwrap
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tinymeta_kernels import machine
 
-from tests.compile.program_witnesses import (
-    equal_operations,
-    folded_constants,
-    linear_programs,
-    placed_programs,
-    products_of_products,
-    shared_factors,
-    sum_of_a_broadcast,
-    views_in_normal_form,
-    virtual_number,
-    weights_far_apart,
-    what_is_kept,
-)
-from tinymeta.compile.place import assemble
-from tinymeta.compile.place.loop_body import LoopBody
-from tinymeta.compile.place.products import Product
-from tinymeta.compile.place.scratch import Scratch
-from tinymeta.compile.program import calls, operations
-from tinymeta.compile.program.program import Builder
-from tinymeta.compile.program.views import View
-from tinymeta.compile.record import products
-from tinymeta.compile.rewrite import contraction, expansion, sums
-from tinymeta.compile.rewrite.expansion import Expansion
-from tinymeta.compile.rewrite.factor import Factoring
-from tinymeta.compile.verify import Broken
+from tests.compile import machine_faults, program_faults
+from tests.compile.machine_witnesses import a_block_that_ends_early, instruction
+from tests.compile.planted import caught_by, plant
+from tests.compile.test_instructions import Memory
+
+FAULTS = program_faults.FAULTS | machine_faults.FAULTS
 
 
-class Fault(NamedTuple):
-    """In the function or method `name` of `owner`, `right` becomes `wrong`; `witness` sees it."""
-
-    owner: Any
-    name: str
-    right: str
-    wrong: str
-    witness: Callable[[], None]
-
-
-def plant(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    f = inspect.getattr_static(fault.owner, fault.name)
-    source = textwrap.dedent(inspect.getsource(f))
-    assert source.count(fault.right) == 1, f"{fault.name} reads otherwise now"
-    made: dict[str, Any] = {}
-    exec(source.replace(fault.right, fault.wrong), f.__globals__, made)
-    monkeypatch.setattr(fault.owner, fault.name, made[fault.name])
-
-
-def caught_by(witness: Callable[[], None]) -> str:
-    """What a witness fails by, "" if it passes."""
-    try:
-        witness()
-    except Broken as broken:
-        return f"verifier: {broken.stage}"
-    except AssertionError:
-        return f"comparison: {witness.__name__.replace('_', ' ')}"
-    except Exception as error:  # a crash is seen, too
-        return f"crash: {type(error).__name__}"
-    return ""
-
-
-EXPANDED = (Expansion, "_written")
-FAULTS: dict[str, Fault] = {
-    "kind 1: a summed axis that no factor has counts once": Fault(
-        Expansion, "_summed", "times * term.weight", "term.weight", sum_of_a_broadcast
-    ),
-    "kind 6: a number that is virtual itself": Fault(
-        Expansion, "is_number", "multiple is not None and", "False and", virtual_number
-    ),
-    "factor: a difference is a sum": Fault(*EXPANDED, "weight=sign * t.weight", "weight=t.weight", linear_programs),
-    "factor: a negative keeps its sign": Fault(*EXPANDED, "zip(op.signs,", "zip((1, *op.signs[1:]),", linear_programs),
-    "factor: a product has the weight of one factor": Fault(
-        *EXPANDED, "s.weight * t.weight", "s.weight", products_of_products
-    ),
-    "factor: a product forgets a number": Fault(*EXPANDED, "s.scalars + t.scalars", "s.scalars", products_of_products),
-    "factor: a number that only the run knows is lost": Fault(
-        *EXPANDED, "(*t.scalars, multiple.number)", "t.scalars", linear_programs
-    ),
-    "factor: a quotient is a multiple": Fault(
-        Expansion, "multiple", "weight if times else 1 / weight", "weight", products_of_products
-    ),
-    "factor: labels of a transpose the wrong way round": Fault(
-        Expansion, "_through", "labels[op.axes.index(k)]", "labels[op.axes[k]]", products_of_products
-    ),
-    "factor: two dtypes in one term": Fault(
-        Expansion, "is_linear", "any(x.dtype != node.dtype for x in given)", "False", products_of_products
-    ),
-    "factor: weights leave the dtype's range": Fault(
-        Factoring, "_extent", "exponent += abs(", "exponent += 0 * abs(", weights_far_apart
-    ),
-    "merged: the first weight is lost": Fault(expansion, "merged", "other.weight * w", "w", shared_factors),
-    "merged: the second weight is lost": Fault(expansion, "merged", "(term.weight * w, i)", "(w, i)", shared_factors),
-    "merged: weights count twice": Fault(expansion, "merged", "Term(1.0, ", "Term(term.weight, ", shared_factors),
-    "merged: terms with different numbers meet": Fault(
-        contraction, "_apart_in_one", "), term.scalars)", "))", shared_factors
-    ),
-    "merged: factors of different shapes meet": Fault(
-        contraction, "_renamed", "FREE * (1 + size[label])", "FREE", shared_factors
-    ),
-    "sums: a term is added that is to be subtracted": Fault(
-        sums.Writer, "_sum", "np.add if weight > 0 else np.subtract", "np.add", linear_programs
-    ),
-    "sums: a part is added that is to be subtracted": Fault(
-        sums.Writer, "_sum", "np.add if weight > 0 else np.subtract", "np.add", shared_factors
-    ),
-    "sums: a part loses its weight": Fault(
-        sums.Writer, "_factor", "self._times(x, weight)", "self._times(x, 1)", shared_factors
-    ),
-    "sums: numbers of the run are left out": Fault(
-        sums.Writer, "_product", "in term.scalars", "in ()", linear_programs
-    ),
-    "sums: a lone factor keeps its axes' order": Fault(
-        sums.Writer,
-        "_product",
-        "labels.index(k) for k in result if k in labels",
-        "range(len(labels))",
-        products_of_products,
-    ),
-    "sums: minus one is one": Fault(sums.Writer, "_times", "self._b.add(Ufunc(np.negative), x)", "x", linear_programs),
-    "presummed: the first of several axes alone": Fault(
-        sums.Writer, "_presummed", "Reduce(np.add, axes)", "Reduce(np.add, axes[:1])", linear_programs
-    ),
-    "products: letters of a transpose the wrong way round": Fault(
-        products,
-        "_untransposed",
-        "zip(node.op.axes, letters)",
-        "zip(range(len(letters)), letters)",
-        products_of_products,
-    ),
-    "views: two transposes in the wrong order": Fault(
-        Builder,
-        "_normal_view",
-        "node.op.axes[a] for a in op.axes",
-        "op.axes[a] for a in node.op.axes",
-        views_in_normal_form,
-    ),
-    "views: axes of size 2 move like those of size 1": Fault(
-        Builder, "_normal_view", "node.shape[a] != 1", "node.shape[a] > 2", views_in_normal_form
-    ),
-    "views: a slice backwards is the whole": Fault(
-        Builder, "_normal_view", "k[2] in (1, None)", "k[2] in (1, -1, None)", views_in_normal_form
-    ),
-    "equal operations: a − b is b − a": Fault(
-        Builder, "_new", "(node.op, node.inputs)", "(node.op, tuple(sorted(node.inputs)))", equal_operations
-    ),
-    "equal operations: 0.0 is −0.0": Fault(
-        Builder, "constant", "value.tobytes())", "tuple(value.reshape(-1)))", equal_operations
-    ),
-    "equal operations: 0 is 0.0": Fault(Builder, "constant", "value.dtype.str, ", "", equal_operations),
-    "equal operations: vmap's axes don't count": Fault(
-        calls.Call, "__eq__", "self.hidden == other.hidden", "True", equal_operations
-    ),
-    "folding: a sum of booleans is a boolean": Fault(
-        operations.Reduce,
-        "dtype",
-        "np.ones(1, dtypes[0])).dtype",
-        "np.ones(1, dtypes[0])) and dtypes[0]",
-        folded_constants,
-    ),
-    "dead code: checks of values": Fault(Builder, "finished", "or n.op.effect", "", what_is_kept),
-    "placed: a place is free after its first reader": Fault(
-        assemble, "_outliving", "max(homes, default=k)", "min(homes, default=k)", placed_programs
-    ),
-    "placed: a local value is free after its first reader": Fault(
-        LoopBody, "__init__", "max((self.joined", "min((self.joined", placed_programs
-    ),
-    "placed: an operand read twice is written over": Fault(
-        LoopBody, "_may_overwrite", "once and last and alike", "alike", placed_programs
-    ),
-    "placed: scratch for one task": Fault(
-        assemble, "assembled", "body.scratch.size * body.size", "body.scratch.size", placed_programs
-    ),
-    "placed: sums of one loop lie at one place": Fault(
-        LoopBody,
-        "_sum",
-        "self.partial += -(-node.size * node.dtype.itemsize // 64) * 64",
-        "self.partial = 64",
-        placed_programs,
-    ),
-    "placed: a sum begins with what was there": Fault(
-        LoopBody,
-        "_sum",
-        "self.code.before += instructions.zeros(node.dtype, part",
-        "self.code.before += instructions.copy(node.dtype, part, part",
-        placed_programs,
-    ),
-    "placed: other cores' sums take the place of the first's": Fault(
-        LoopBody,
-        "_sum",
-        "instructions.sum_of(node.dtype, part, whole",
-        "instructions.copy(node.dtype, part, whole",
-        placed_programs,
-    ),
-    "placed: no step from one task to the next": Fault(
-        LoopBody,
-        "_from_task_to_task",
-        "layout if layout.slot == SCRATCH or axis is None",
-        "layout if True",
-        placed_programs,
-    ),
-    "placed: a maximum begins with 0": Fault(LoopBody, "_begun", "if op.adds", "if True", placed_programs),
-    "placed: a reversed slice begins at its end": Fault(
-        View, "strided", "return offset,", "return offset if min(y.strides, default=0) >= 0 else 0,", placed_programs
-    ),
-    "placed: scratch given back is rounded down": Fault(
-        Scratch, "take", "size = self._rounded(size)", "size = size // 2 + 1", placed_programs
-    ),
-    "placed: a product is not added to what it accumulates": Fault(
-        Product, "instruction", "1, int(self.accumulate)]", "1, 0]", placed_programs
-    ),
-    "dead code: results in order of their nodes": Fault(
-        Builder, "finished", "for i in results)", "for i in sorted(results, reverse=True))", what_is_kept
-    ),
-}
+def test_no_two_faults_are_one() -> None:
+    assert len(FAULTS) == len(program_faults.FAULTS) + len(machine_faults.FAULTS)
+    assert len({fault[:4] for fault in FAULTS.values()}) == len(FAULTS)
 
 
 @pytest.mark.parametrize("witness", {fault.witness for fault in FAULTS.values()}, ids=lambda w: w.__name__)
@@ -240,3 +41,41 @@ def test_a_planted_fault_is_caught(
     found = caught_by(FAULTS[name].witness)
     compiler_faults.append((name, found))
     assert found, f"nothing saw it: {name}"
+
+
+IN_THE_MACHINE = {
+    "LOOP": ("tasks = min(block, last - task)", "tasks = block if code[0] == LOOP else min(block, last - task)"),
+    "WHERE": ("else address[2] + i * sy\n", "else address[2] + i * max(sy, 0)\n"),  # kind 2
+    "SCALE": ("(p != p) & ((x == zero) | (y == zero))", "(p != p) & (x == zero)"),
+    "CAST": ("_pointer(address[0] + i * stride[0], before)", "_pointer(address[0] + i * max(stride[0], 0), before)"),
+    "SUM": ("for _ in range(rows % 4):", "for _ in range(rows % 2):"),
+    "ERF": ("math.erf(_pointer(address[0] + i * stride[0]", "math.erf(_pointer(address[0] + i * max(stride[0], 0)"),
+    "GEMM": ("lda, y, ldb, beta, out, ldc)", "lda, y, ldb, 1.0, out, ldc)"),
+}
+
+
+@pytest.fixture(scope="module")
+def spoilt_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    text = Path(machine.__file__).read_text()
+    for right, wrong in IN_THE_MACHINE.values():
+        assert text.count(right) == 1, f"the machine reads otherwise now: {right}"
+        text = text.replace(right, wrong)
+    file = tmp_path_factory.mktemp("machine") / "spoilt_machine.py"
+    file.write_text(text)
+    spec = importlib.util.spec_from_file_location("tinymeta_kernels.spoilt_machine", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.mark.parametrize("kind", IN_THE_MACHINE)
+def test_a_fault_in_the_machine_is_caught(
+    kind: str, spoilt_machine: Any, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(Memory, "run", spoilt_machine.run)
+    found = caught_by(a_block_that_ends_early if kind == "LOOP" else instruction(kind))
+    compiler_faults.append((f"the machine: {kind}", found))
+    assert found, f"nothing saw it: {kind}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.compile.test_planted_faults import Fault, caught_by, plant
+from tests.compile.planted import Fault, caught_by, plant
 from tests.fuzz import arrays
 from tests.fuzz.agreement import Refused, Setting
 from tinymeta.compile.record import convolution, formulas, number, pooling, translate

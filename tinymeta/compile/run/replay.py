@@ -74,7 +74,7 @@ def _plan(program: Program) -> dict[int, int]:
                 found[i] = free[kind].pop()
             else:
                 found[i], count = count, count + 1
-            ends[last.get(i, i)].append(i)
+            ends[last[i]].append(i)
         for j in ends.pop(i, ()):
             free[program.nodes[j].shape, program.nodes[j].dtype].append(found[j])
     return found

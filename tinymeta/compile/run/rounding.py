@@ -154,7 +154,7 @@ class Rounding:
         """How far apart two runs may be for the terms of their last sums (`terms.py`)."""
         if not self._terms:
             program, last = in_terms(self._given)
-            sums = self._seen(Replay(program)(list(self._arguments)))
+            sums = self._seen(Replay(program)(list(self._arguments))[: len(self._chains)])
             for y, n, c in zip(sums, _chains(self._given, last), self._chains):
                 largest = float(np.abs(y).max(initial=0.0)) if y.dtype.kind == "f" else 0.0
                 self._terms.append(math.sqrt(1 + (c - n) / max(1, n)) * largest if math.isfinite(largest) else 0.0)

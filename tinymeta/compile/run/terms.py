@@ -21,7 +21,8 @@ _OF_POSITIVE: dict[Operation, Operation] = {Ufunc(np.subtract): Ufunc(np.add), U
 
 
 def in_terms(program: Program) -> tuple[Program, list[bool]]:
-    """The program that gives Σ|terms| for each number of the results, and which of the given nodes are last sums."""
+    """The program that gives Σ|terms| for each number of the results, and then the results; and which nodes of the
+    given one are last sums."""
     last = _last_sums(program)
     nodes = list(program.nodes)
     positive: dict[int, int] = {}  # a last sum, or a term → the same of positive terms
@@ -36,7 +37,7 @@ def in_terms(program: Program) -> tuple[Program, list[bool]]:
                 if x not in positive:
                     positive[x] = added(Ufunc(np.absolute), (x,), nodes[x]._replace(value=None))
             positive[i] = added(_OF_POSITIVE.get(node.op, node.op), tuple(positive[x] for x in node.inputs), node)
-    return Program(nodes, tuple(positive.get(i, i) for i in program.results)), last
+    return Program(nodes, (*(positive.get(i, i) for i in program.results), *program.results)), last
 
 
 def _last_sums(program: Program) -> list[bool]:
@@ -60,7 +61,7 @@ def _adds(program: Program, i: int, axes: bool) -> bool:
     if node.dtype is None or node.dtype.kind != "f" or node.value is not None:
         return False
     if isinstance(node.op, Reduce):
-        return node.op.name == "add"
+        return node.op.adds
     if node.op in (Ufunc(np.multiply), Ufunc(np.divide)):
         return any(program.nodes[x].value is not None for x in node.inputs[node.op == Ufunc(np.divide) :])
     if getattr(node.op, "signs", ()) or isinstance(node.op, Contract):

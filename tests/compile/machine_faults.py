@@ -1,22 +1,8 @@
-"""Faults planted where a program is placed in memory, written as instructions, and run: each is caught.
-
-Faults of the compiled machine itself are planted in a copy of its text, each in another instruction, so that it is
-compiled once.
-"""
+"""Faults of what is placed in memory, written as instructions, and run: one for each rule, and of the replay."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-from tinymeta_kernels import machine
-
 from tests.compile.machine_witnesses import (
-    a_block_that_ends_early,
     a_copy_as_a_result,
     a_product_of_repeated_rows,
     a_reshape_of_a_transpose,
@@ -34,8 +20,7 @@ from tests.compile.machine_witnesses import (
     sums_of_parts,
     values_between_loops,
 )
-from tests.compile.test_instructions import Memory
-from tests.compile.test_planted_faults import Fault, caught_by, plant
+from tests.compile.planted import Fault
 from tinymeta.compile.place import assemble, copies, instructions, products
 from tinymeta.compile.place.loop_body import LoopBody
 from tinymeta.compile.place.products import Product
@@ -145,56 +130,3 @@ FAULTS = {
         replay, "_plan", "{i: len(program.nodes) for i in program.results}", "{}", replayed_programs
     ),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("witness", {fault.witness for fault in FAULTS.values()}, ids=lambda w: w.__name__)
-def test_a_witness_passes_while_nothing_is_planted(witness: Callable[[], None]) -> None:
-    witness()
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_caught(
-    name: str, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
-) -> None:
-    plant(FAULTS[name], monkeypatch)
-    found = caught_by(FAULTS[name].witness)
-    compiler_faults.append((name, found))
-    assert found, f"nothing saw it: {name}"
-
-
-IN_THE_MACHINE = {
-    "LOOP": ("tasks = min(block, last - task)", "tasks = block if code[0] == LOOP else min(block, last - task)"),
-    "WHERE": ("else address[2] + i * sy\n", "else address[2] + i * max(sy, 0)\n"),  # kind 2
-    "SCALE": ("(p != p) & ((x == zero) | (y == zero))", "(p != p) & (x == zero)"),
-    "CAST": ("_pointer(address[0] + i * stride[0], before)", "_pointer(address[0] + i * max(stride[0], 0), before)"),
-    "SUM": ("for _ in range(rows % 4):", "for _ in range(rows % 2):"),
-    "ERF": ("math.erf(_pointer(address[0] + i * stride[0]", "math.erf(_pointer(address[0] + i * max(stride[0], 0)"),
-    "GEMM": ("lda, y, ldb, beta, out, ldc)", "lda, y, ldb, 1.0, out, ldc)"),
-}
-
-
-@pytest.fixture(scope="module")
-def spoilt_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    text = Path(machine.__file__).read_text()
-    for right, wrong in IN_THE_MACHINE.values():
-        assert text.count(right) == 1, f"the machine reads otherwise now: {right}"
-        text = text.replace(right, wrong)
-    file = tmp_path_factory.mktemp("machine") / "spoilt_machine.py"
-    file.write_text(text)
-    spec = importlib.util.spec_from_file_location("tinymeta_kernels.spoilt_machine", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-@pytest.mark.parametrize("kind", IN_THE_MACHINE)
-def test_a_fault_in_the_machine_is_caught(
-    kind: str, spoilt_machine: Any, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
-) -> None:
-    monkeypatch.setattr(Memory, "run", spoilt_machine.run)
-    found = caught_by(a_block_that_ends_early if kind == "LOOP" else instruction(kind))
-    compiler_faults.append((f"the machine: {kind}", found))
-    assert found, f"nothing saw it: {kind}"

@@ -66,6 +66,21 @@ def check_differentiable(what: str, y: Tensor) -> None:
         )
 
 
+def check_followed(x: Any) -> None:
+    """What a gradient is asked for has been followed from the start, or some of its uses are in no record."""
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"gradient takes the derivative with respect to Tensors that y was made from, and got a {type(x).__name__} "
+            f"({user_site()}): make it a leaf with x = tm.tensor(x, requires_grad=True) and compute y from that, or "
+            "write tm.grad(f)(x)"
+        )
+    if not x.requires_grad:
+        raise TypeError(
+            f"nothing follows {x._brief()}, so what was computed from it is in no record and its gradient would be 0 "
+            f"({user_site()}): make it with tm.tensor(x, requires_grad=True) before y is computed, or use tm.grad(f)(x)"
+        )
+
+
 def explained(
     primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], error: Exception
 ) -> Exception:

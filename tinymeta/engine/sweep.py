@@ -19,7 +19,7 @@ import numpy as np
 
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.primitive import bind, part
-from tinymeta.engine.refusals import check_differentiable
+from tinymeta.engine.refusals import check_differentiable, check_followed
 from tinymeta.engine.state import Opened, inside, state
 from tinymeta.engine.structure import add, conform, cover, today
 from tinymeta.engine.tensor import Tensor
@@ -30,6 +30,11 @@ def gradient(y: Tensor, xs: Any) -> Any:
 
     `xs` is a Tensor or a sequence of them; the result has the same form, each gradient in its
     input's shape and dtype (zeros where `y` does not depend on it), and is itself differentiable.
+
+    Raises
+    ------
+    TypeError
+        If nothing follows one of `xs`, so that the record doesn't say what was made of it.
     """
     if y.shape != ():
         raise ShapeError(
@@ -37,6 +42,8 @@ def gradient(y: Tensor, xs: Any) -> Any:
         )
     check_differentiable("gradient", y)
     targets = [xs] if isinstance(xs, Tensor) else list(xs)
+    for x in targets:
+        check_followed(x)
     found = sweep([y], [Tensor(np.ones_like(y.data), y.batch)], targets)
     grads = [zeros_like(x) if g is None else g for x, g in zip(targets, found)]
     return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)

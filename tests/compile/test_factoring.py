@@ -16,6 +16,7 @@ from tests.compile.workloads import omniglot, sine
 from tinymeta.compile.program.operations import Contract, Reduce, Ufunc
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast
+from tinymeta.compile.rewrite import expansion
 from tinymeta.compile.rewrite.contraction import Factor, Term, merged
 from tinymeta.compile.rewrite.factor import Factored, Factoring
 from tinymeta.compile.run.machine import Machine
@@ -227,3 +228,14 @@ def test_a_product_that_only_sums_read_is_one_contraction() -> None:
     short = Factored.rewritten(recorded(f, x, g)[0])
     (contraction,) = [n for n in short.nodes if isinstance(n.op, Contract)]
     assert contraction.shape == (8, 9) and len(set(contraction.op.a) - set(contraction.op.out)) == 2
+
+
+@pytest.mark.parametrize("long", [1 << 16, 1 << 20])
+def test_a_long_sum_of_float32_stays_a_sum_in_pairs(long: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = np.full((long, 3), 0.1, np.float32), np.ones((3, 1), np.float32)
+    off = lambda y: abs(float(y) / 0.3 - 1)
+    f = lambda x: tm.mean(x @ w)
+    assert off(tm.compile(f)(x)) <= 0.5 * (1 << 16) * np.finfo("f").eps / 4  # of 2¹⁶ terms in at least four lanes
+    if long > 1 << 16:
+        monkeypatch.setattr(expansion, "LONG", 1 << 62)
+        assert off(tm.compile(f, check=False)(x)) > 0.5 * (1 << 16) * np.finfo("f").eps / 4

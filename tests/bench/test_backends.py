@@ -10,11 +10,11 @@ from tinymeta_kernels import threads
 
 from tinymeta.bench.backends import backend
 from tinymeta.bench.worker import flat, prepared
-from tinymeta.bench.workloads import Workload, characters, conv_cross_entropy, cross_entropy, maml, workload
+from tinymeta.bench.workloads import Workload, characters, cross_entropy, maml, workload
 
 SINE = workload("sine-3-2-8")  # W1 with fewer tasks, another inner step, smaller layers
 DENSE = Workload("dense", "an MLP with batch normalisation", characters(2, 3, 1, True), maml(cross_entropy, 1, 0.4))
-CONV = Workload("conv", "a conv net", characters(1, 3, 1, False), maml(conv_cross_entropy, 1, 0.4))
+CONV = Workload("conv", "a conv net", characters(1, 3, 1, False), maml(cross_entropy, 1, 0.4))
 ROUNDING = 1e-9  # some thousand operations on numbers of size 1, in another order, in float64
 
 

@@ -8,13 +8,12 @@ Student's, 95 %. Gradients are compared in float64 first: a speed counts only wi
 from __future__ import annotations
 
 import math
-import tempfile
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 
-from tinymeta.bench.contender import Contender, race
+from tinymeta.bench.contender import Contender, apart, gradients, race
 from tinymeta.bench.workloads import Workload
 from tinymeta.engine.errors import UserError
 
@@ -33,7 +32,7 @@ def checkout(folder: Path) -> Path:
 def against(workload: Workload, there: Path, threads: int, rounds: int, patience: float) -> list[str]:
     """The row of one workload."""
     both = [Contender(COMPILED, workload, threads=threads, patience=patience, root=root) for root in (None, there)]
-    differs = _apart(both)
+    differs = apart(*gradients(both))
     if len(race(both, rounds)) < 2:
         trouble = next(f"{where}: {c.trouble}" for where, c in zip(("here", "there"), both) if c.trouble)
         return [workload.name, trouble, *[""] * (len(COLUMNS) - 2)]
@@ -61,20 +60,3 @@ def student(freedom: int) -> float:
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     return z + first / freedom + second / freedom**2 + third / freedom**3
-
-
-def _apart(both: list[Contender]) -> str:
-    """How far the two versions' gradients in float64 are apart, relative to the largest entry."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for k, c in enumerate(both):
-            file = Path(folder) / f"{k}.npy"
-            c.start()
-            try:
-                if c.ask(f"check {file}") is None:
-                    return "?"
-                found.append(np.load(file, allow_pickle=False))
-            finally:
-                c.close()
-    here, there = found
-    return f"{np.abs(here - there).max() / np.abs(there).max():.0e}" if here.shape == there.shape else "shapes differ"

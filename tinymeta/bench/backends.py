@@ -34,14 +34,25 @@ def backend(contender: str, threads: int) -> Any:
     return {"tinymeta": _tinymeta, "jax": _jax, "torch": _torch, "autograd": _autograd}[kind](contender, threads)
 
 
-def _over_tasks(f: Callable[..., Any], axes: Any, stack: Callable[..., Any]) -> Callable[..., Any]:
-    """`vmap` as a Python loop; what is mapped are arrays, along their first axis."""
+def _over_tasks(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """`vmap` as a loop: `loop(one, mapped)` calls `one` with a task's part of each mapped array, and stacks."""
 
-    def run(*args: Any) -> Any:
-        tasks = next(a.shape[0] for a, axis in zip(args, axes) if axis is not None)
-        return stack([f(*[a if axis is None else a[t] for a, axis in zip(args, axes)]) for t in range(tasks)])
+    def vmap(f: Callable[..., Any], axes: Any) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            def one(parts: Any) -> Any:
+                given = iter(parts)
+                return f(*[a if axis is None else next(given) for a, axis in zip(args, axes)])
 
-    return run
+            return loop(one, tuple(a for a, axis in zip(args, axes) if axis is not None))
+
+        return run
+
+    return vmap
+
+
+def _one_by_one(stack: Callable[..., Any]) -> Callable[..., Any]:
+    """A loop in Python over the first axis of arrays."""
+    return lambda one, mapped: stack([one([a[t] for a in mapped]) for t in range(mapped[0].shape[0])])
 
 
 def _tinymeta(contender: str, threads: int) -> Any:
@@ -54,8 +65,8 @@ def _tinymeta(contender: str, threads: int) -> Any:
     return SimpleNamespace(
         array=lambda a: a,
         numpy=lambda t: t.numpy(),
-        mean=lambda x, axis=None, keepdims=False: tm.mean(x, axis, keepdims),
-        sum=lambda x, axis=None, keepdims=False: tm.sum(x, axis, keepdims),
+        mean=tm.mean,
+        sum=tm.sum,
         sqrt=tm.sqrt,
         square=tm.square,
         relu=tm.relu,
@@ -63,9 +74,7 @@ def _tinymeta(contender: str, threads: int) -> Any:
         sigmoid=tm.sigmoid,
         log_softmax=lambda x: tm.log_softmax(x, axis=-1),
         conv2d=lambda x, w: tm.nn.conv2d(x, w, stride=2, padding=1),
-        reshape=lambda x, shape: tm.reshape(x, shape),
-        concat=lambda xs: tm.concat(xs, axis=-1),
-        stack=lambda xs: tm.stack(xs),
+        reshape=tm.reshape,
         tree_map=tm.tree.map,
         grad=tm.grad,
         value_and_grad=tm.value_and_grad,
@@ -94,20 +103,6 @@ def _jax(contender: str, threads: int) -> Any:
                 total = total + jnp.einsum("nchw,oc->nohw", part, w[:, :, i, j])
         return total
 
-    def mapped(f: Callable[..., Any], axes: Any) -> Callable[..., Any]:
-        shared = [k for k, a in enumerate(axes) if a is None]
-
-        def run(*args: Any) -> Any:
-            rest = tuple(a for k, a in enumerate(args) if k not in shared)
-
-            def one(parts: Any) -> Any:
-                given = iter(parts)
-                return f(*[a if k in shared else next(given) for k, a in enumerate(args)])
-
-            return jax.lax.map(one, rest)
-
-        return run
-
     return SimpleNamespace(
         array=jnp.asarray,
         numpy=np.asarray,
@@ -121,13 +116,11 @@ def _jax(contender: str, threads: int) -> Any:
         log_softmax=lambda x: jax.nn.log_softmax(x, axis=-1),
         conv2d=shifted,
         reshape=jnp.reshape,
-        concat=lambda xs: jnp.concatenate(xs, axis=-1),
-        stack=jnp.stack,
         tree_map=jax.tree.map,
         grad=jax.grad,
         value_and_grad=jax.value_and_grad,
         hessian=jax.hessian,
-        vmap=mapped if "map over" in contender else (lambda f, axes: jax.vmap(f, in_axes=axes)),
+        vmap=_over_tasks(jax.lax.map) if "map over" in contender else (lambda f, axes: jax.vmap(f, in_axes=axes)),
         finish=(lambda f: f) if "eager" in contender else jax.jit,
         wait=jax.block_until_ready,
     )
@@ -140,33 +133,30 @@ def _torch(contender: str, threads: int) -> Any:
 
     torch.set_num_threads(threads)
 
-    def loop_grad(f: Callable[..., Any]) -> Callable[..., Any]:
-        def grad(params: Any, *args: Any) -> Any:
-            leaves, spec = trees.tree_flatten(params)
-            leaves = [leaf if leaf.requires_grad else leaf.requires_grad_() for leaf in leaves]
-            value = f(trees.tree_unflatten(leaves, spec), *args)
-            return trees.tree_unflatten(torch.autograd.grad(value, leaves, create_graph=True), spec)
+    def looped(f: Callable[..., Any], inside: bool) -> Callable[..., Any]:
+        """Value and gradient by the tape; `inside` another gradient, leaves stay connected to what they came from."""
 
-        return grad
-
-    def loop_value_and_grad(f: Callable[..., Any]) -> Callable[..., Any]:
         def both(params: Any, *args: Any) -> Any:
             leaves, spec = trees.tree_flatten(params)
-            leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+            if not inside:
+                leaves = [leaf.detach() for leaf in leaves]
+            leaves = [leaf if leaf.requires_grad else leaf.requires_grad_() for leaf in leaves]
             value = f(trees.tree_unflatten(leaves, spec), *args)
-            return value.detach(), trees.tree_unflatten(torch.autograd.grad(value, leaves), spec)
+            grads = torch.autograd.grad(value, leaves, create_graph=inside)
+            return value if inside else value.detach(), trees.tree_unflatten(grads, spec)
 
         return both
 
-    looped = contender == "PyTorch loop"
-
-    def by_value_and_grad(f: Callable[..., Any]) -> Callable[..., Any]:
-        def both(*args: Any) -> Any:
-            grads, value = torch.func.grad_and_value(f)(*args)
-            return value, grads
-
-        return both
-
+    loop: dict[str, Callable[..., Any]] = {
+        "grad": lambda f: lambda *args: looped(f, True)(*args)[1],
+        "value_and_grad": lambda f: looped(f, False),
+        "vmap": _over_tasks(_one_by_one(torch.stack)),
+    }
+    functional_way: dict[str, Callable[..., Any]] = {
+        "grad": torch.func.grad,
+        "value_and_grad": lambda f: lambda *args: torch.func.grad_and_value(f)(*args)[::-1],
+        "vmap": lambda f, axes: torch.func.vmap(f, in_dims=tuple(axes)),
+    }
     return SimpleNamespace(
         array=lambda a: torch.from_numpy(np.array(a)),
         numpy=lambda t: t.detach().numpy(),
@@ -180,15 +170,9 @@ def _torch(contender: str, threads: int) -> Any:
         log_softmax=lambda x: functional.log_softmax(x, dim=-1),
         conv2d=lambda x, w: functional.conv2d(x, w, stride=2, padding=1),
         reshape=torch.reshape,
-        concat=lambda xs: torch.cat(xs, dim=-1),
-        stack=torch.stack,
         tree_map=trees.tree_map,
-        grad=loop_grad if looped else torch.func.grad,
-        value_and_grad=loop_value_and_grad if looped else by_value_and_grad,
         hessian=torch.func.hessian,
-        vmap=(lambda f, axes: _over_tasks(f, axes, torch.stack))
-        if looped
-        else (lambda f, axes: torch.func.vmap(f, in_dims=tuple(axes))),
+        **(loop if contender == "PyTorch loop" else functional_way),
         finish=torch.compile if contender == "torch.compile" else (lambda f: f),
         wait=lambda result: result,
     )
@@ -246,13 +230,11 @@ def _autograd(contender: str, threads: int) -> Any:
         log_softmax=log_softmax,
         conv2d=conv2d,
         reshape=anp.reshape,
-        concat=lambda xs: anp.concatenate(xs, axis=-1),
-        stack=anp.stack,
         tree_map=tree_map,
         grad=autograd.grad,
         value_and_grad=autograd.value_and_grad,
         hessian=autograd.hessian,
-        vmap=lambda f, axes: _over_tasks(f, axes, anp.stack),
+        vmap=_over_tasks(_one_by_one(anp.stack)),
         finish=lambda f: f,
         wait=lambda result: result,
     )

@@ -13,12 +13,16 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from tinymeta.bench.backends import CONTENDERS
 from tinymeta.bench.workloads import Workload
+from tinymeta.engine.tensor import Array
 
 SECONDS = 0.4  # of a turn
 PATIENCE = 300.0  # seconds that a contender may take for an answer
@@ -118,6 +122,33 @@ def present(
         if interpreter and _has(interpreter, framework):
             contenders.append(Contender(name, workload, interpreter, threads=threads, patience=patience))
     return contenders
+
+
+def gradients(
+    contenders: Sequence[Contender], told: Callable[[Contender], object] = lambda c: None
+) -> list[Array | None]:
+    """The float64 gradient of each, None if it has none: one process after the other, gone before the next starts.
+
+    `told` may ask a process more before it ends.
+    """
+    found: list[Array | None] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for k, c in enumerate(contenders):
+            file = Path(folder) / f"{k}.npy"
+            c.start()
+            try:
+                found.append(None if c.ask(f"check {file}") is None else np.load(file, allow_pickle=False))
+                told(c)
+            finally:
+                c.close()
+    return found
+
+
+def apart(theirs: Array | None, ours: Array | None) -> str:
+    """How far two gradients are apart, relative to the largest entry of `ours`."""
+    if theirs is None or ours is None:
+        return "?"
+    return f"{np.abs(theirs - ours).max() / np.abs(ours).max():.0e}" if theirs.shape == ours.shape else "shapes differ"
 
 
 def race(contenders: list[Contender], rounds: int) -> list[Contender]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 import sys
-import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +19,7 @@ from tinymeta.bench.against import COLUMNS as AGAINST_COLUMNS
 from tinymeta.bench.against import COMPILED, against, checkout
 from tinymeta.bench.against import ROUNDS as AGAINST
 from tinymeta.bench.backends import CONTENDERS
-from tinymeta.bench.contender import PATIENCE, Contender, present, race
+from tinymeta.bench.contender import PATIENCE, Contender, apart, gradients, present, race
 from tinymeta.bench.workloads import WORKLOADS, Workload
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import write_text
@@ -129,30 +127,11 @@ def measure(
 
 
 def checked(contenders: list[Contender]) -> tuple[dict[str, str], dict[str, float]]:
-    """How far each contender's gradient is from ours; and the operations of our program, and its first calls' seconds.
-
-    One process after the other, each of which has ended before the next one starts. The gradients are float64
-    ones, and the distance is relative to the largest entry.
-    """
-    found: dict[str, Any] = {}
+    """How far each gradient is from ours; the operations of our program, and the seconds of its first calls."""
     told: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for k, c in enumerate(contenders):
-            file = Path(folder) / f"{k}.npy"
-            c.start()
-            try:
-                if c.ask(f"check {file}") is not None:
-                    found[c.name] = np.load(file, allow_pickle=False)
-                if c.name == COMPILED:
-                    told = c.ask("program") or {}
-            finally:
-                c.close()
-    ours = found.get("tinymeta eager")
-    if ours is None:
-        return {c.name: "?" for c in contenders}, told
-    scale = np.abs(ours).max()
-    far = {name: f"{np.abs(theirs - ours).max() / scale:.0e}" for name, theirs in found.items()}
-    return {c.name: far.get(c.name, "?") for c in contenders}, told
+    found = gradients(contenders, lambda c: c.name == COMPILED and told.update(c.ask("program") or {}))
+    by_name = {c.name: grads for c, grads in zip(contenders, found)}
+    return {name: apart(grads, by_name.get("tinymeta eager")) for name, grads in by_name.items()}, told
 
 
 def _explanation() -> str:

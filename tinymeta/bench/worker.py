@@ -36,17 +36,11 @@ def flat(tree: Any) -> list[Any]:
 def prepared(job: Any, b: Any, dtype: Any) -> tuple[Any, list[Any]]:
     """The step and its first arguments: params, state, data."""
     params, batch = job.draw(np.random.default_rng(0), dtype)
-    params, batch = _arrays(b, params), [b.array(a) for a in batch]
+    params, batch = b.tree_map(b.array, params), [b.array(a) for a in batch]
     rng = np.random.default_rng(1)
     direction = b.tree_map(lambda p: b.array((0.01 * rng.standard_normal(p.shape)).astype(dtype)), params)
     squares = b.tree_map(lambda v: v * v, direction)
     return b.finish(job.build(b)), [params, (direction, squares), *batch]
-
-
-def _arrays(b: Any, tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _arrays(b, tree[key]) for key in sorted(tree)}
-    return [_arrays(b, part) for part in tree] if isinstance(tree, list) else b.array(tree)
 
 
 def peak_memory() -> float:

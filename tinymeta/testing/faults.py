@@ -16,6 +16,7 @@ import numpy as np
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import add, astype, stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.ops.elementwise import subtract
 
 Entries = list[Tensor | None]
 
@@ -91,7 +92,7 @@ def _without_a_term(
     def first(a: Array, b: Array) -> Array:
         return np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)).astype(np.result_type(a, b))
 
-    with replaced(add, "kernel", first), replaced(Primitive.registry["subtract"], "kernel", first):
+    with replaced(add, "kernel", first), replaced(subtract, "kernel", first):
         return rule.entries(g, y, inputs, static)
 
 

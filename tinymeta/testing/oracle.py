@@ -20,6 +20,7 @@ import numpy as np
 
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.state import setting, state
+from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Array
 
 STEP = 1e-20
@@ -55,8 +56,7 @@ def constants(values: list[Array], recording: bool) -> Iterator[None]:
     So a difference sees the constants that a gradient sees. Inside a rule nothing is kept: a rule that
     detaches what it should not is to be found out.
     """
-    stop = Primitive.registry["stop_gradient"]
-    kernel, given = vars(stop)["kernel"], iter(values)
+    kernel, given = vars(stop_gradient)["kernel"], iter(values)
 
     def kept(x: Array) -> Array:
         if state.maker is not None:
@@ -67,10 +67,10 @@ def constants(values: list[Array], recording: bool) -> Iterator[None]:
         return next(given, x)
 
     try:
-        stop.kernel = staticmethod(kept)
+        stop_gradient.kernel = staticmethod(kept)
         yield
     finally:
-        stop.kernel = kernel
+        stop_gradient.kernel = kernel
 
 
 def complex_step(f: Function, points: Sequence[Array], directions: Sequence[Array], step: float = STEP) -> list[Array]:

@@ -11,6 +11,7 @@ from tinymeta.engine.domain import Kink
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import USER
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.ops.select import where
 from tinymeta.testing.case import Case, pull
 from tinymeta.testing.report import agree, identical
 from tinymeta.testing.values import gradient_rounding
@@ -131,7 +132,7 @@ def _chosen(case: Case, inputs: list[Array], taken: Array, g: Array, ws: list[Ar
     """Gradients of orders 1 to 3 of Σ g·where(taken, f(inputs), 0)."""
     leaves = [Tensor(x, 0, USER if x.dtype.kind == "f" else 0) for x in inputs]
     xs = [leaf for leaf in leaves if leaf.tracked]
-    y = bind(Primitive.registry["where"], Tensor(taken), case.run(leaves)[0], Tensor(np.zeros(())))
+    y = bind(where, Tensor(taken), case.run(leaves)[0], Tensor(np.zeros(())))
     rungs = [pull([y], [Tensor(g)], xs)]
     for w in ws:
         rungs.append(pull(rungs[-1], [Tensor(w) for _ in xs], xs))

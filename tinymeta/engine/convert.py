@@ -51,7 +51,9 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
     array = _array(value)
     if array.dtype.kind not in "fciub":
         raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
-    fresh = isinstance(value, (list, tuple, np.generic)) or _frozen(array)
+    # An array is copied at the door, also one that is read-only: the flag can be set back, and other views of the same
+    # memory don't have it. What is recorded must not change when its owner fills it anew, and no result is a view.
+    fresh = type(value) in (list, tuple, int, float, complex) or isinstance(value, np.generic)
     return Tensor(array if fresh else array.copy("K"))
 
 
@@ -64,24 +66,11 @@ def as_tensors(values: Sequence[ArrayLike]) -> list[Tensor]:
 def kept(value: Any) -> Any:
     """An argument for a function that runs again later: arrays as they are now, whatever is written into them."""
     if isinstance(value, np.ndarray):
-        return value if _frozen(value) else value.copy("K")
+        return value.copy("K")
     foreign = not isinstance(value, (Tensor, np.generic)) and (
         hasattr(value, "__array__") or hasattr(value, "__dlpack__")
     )
     return as_tensor(value) if foreign else value
-
-
-def _frozen(array: Any) -> bool:
-    """Whether nobody can write into the memory of an array any more.
-
-    All other arrays are copied at the door: what is recorded must not change when its owner fills it anew, and no
-    result may be a view of it.
-    """
-    while isinstance(array, np.ndarray):
-        if array.flags.writeable:
-            return False
-        array = array.base
-    return array is None
 
 
 def _is_array(x: Any) -> bool:

@@ -99,7 +99,8 @@ class Dropout(Module):
             raise ValueError(f"Dropout needs a rate from 0 to just below 1, not {rate} ({user_site()})")
         self.rate = rate
 
-    def __call__(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+    def __call__(self, x: ArrayLike, rng: np.random.Generator | None = None) -> Tensor:
+        x = as_tensor(x)
         if rng is None or not self.rate:
             return x
         kept = Tensor(rng.random(x.data.shape) >= self.rate, x.batch)
@@ -115,7 +116,7 @@ class Sequential(Module):
     def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         for layer in self.layers:
             x = layer(x, rng) if rng is not None and isinstance(layer, (Dropout, Sequential)) else layer(x)
-        return x
+        return as_tensor(x) if isinstance(x, np.ndarray) else x  # the caller's own, if no layer did anything
 
 
 class _Function(Module):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Kink, reals
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Tensor
@@ -77,4 +78,4 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
         x = maximum(x, low)
     if high is not None:
         x = minimum(x, high)
-    return x  # type: ignore[no-any-return]
+    return as_tensor(x)

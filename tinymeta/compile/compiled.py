@@ -130,7 +130,7 @@ class Compiled:
             return "nothing recorded yet: call the function once"
         lines = [f"{'':12}{'steps':>8}{'Mflop':>10}{'MB moved':>10}"]
         for name, program in zip(("recorded", "as it runs"), self.programs()[0]):
-            steps = sum(program.cost(node) != (0, 0) for node in program.nodes)
+            steps = sum(program.moved(node) > 0 for node in program.nodes)
             lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
         for k, variant in enumerate(self._variants.all()):
             lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")

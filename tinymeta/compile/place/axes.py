@@ -67,7 +67,7 @@ def _most_work(program: Program, classes: _Classes, spaces: list[list[Axis]], ow
     work: dict[Axis, int] = defaultdict(int)
     for i, (node, space) in enumerate(zip(nodes, spaces)):
         for root in {classes.root(a) for a in space}:
-            work[root] += program.cost(node)[0] // (1 if _outermost(nodes, own, i, root) else THIN)
+            work[root] += program.work(node) // (1 if _outermost(nodes, own, i, root) else THIN)
     for node, roots in zip(nodes, own):
         long = _long(node, roots)
         for root in long:

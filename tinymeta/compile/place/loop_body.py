@@ -75,7 +75,7 @@ class LoopBody:
             if i in self.joined:
                 continue
             node = self.nodes[i]
-            self.code.work += self.schedule.program.cost(node)[0] + node.size
+            self.code.work += self.schedule.program.work(node) + node.size
             self.code.body += self._instructions(i, self._sum(i) if self.schedule.sums(i) else self._place(i))
             for j in self.ends.pop(i, ()):
                 if j in self.taken:

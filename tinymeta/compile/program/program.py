@@ -55,19 +55,22 @@ class Program:
 
     def flops(self) -> int:
         """Floating-point operations of one run."""
-        return sum(self.cost(node)[0] for node in self.nodes)
+        return sum(map(self.work, self.nodes))
 
     def bytes(self) -> int:
         """Bytes that operations read and write in one run, each counted alone."""
-        return sum(self.cost(node)[1] for node in self.nodes)
+        return sum(map(self.moved, self.nodes))
 
-    def cost(self, node: Node) -> tuple[int, int]:
-        """Floating-point operations and bytes moved by one node; views are free."""
+    def work(self, node: Node) -> int:
+        """Floating-point operations of one node."""
+        return node.op.flops(node.shape, *[self.nodes[x].shape for x in node.inputs])
+
+    def moved(self, node: Node) -> int:
+        """Bytes that one node reads and writes; views are free."""
         if isinstance(node.op, (Input, Constant, Part)) or node.op.view:
-            return 0, 0
-        inputs = [self.nodes[i] for i in node.inputs]
-        moved = sum(x.size * x.dtype.itemsize for x in (*inputs, node) if x.dtype is not None)
-        return node.op.flops(node.shape, *(x.shape for x in inputs)), moved
+            return 0
+        arrays = (*(self.nodes[x] for x in node.inputs), node)
+        return sum(x.size * x.dtype.itemsize for x in arrays if x.dtype is not None)
 
 
 class Builder:

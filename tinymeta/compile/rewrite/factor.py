@@ -129,7 +129,7 @@ class Factoring(Expansion):
         terms, factors, depth, exponent = (max(each) for each in zip(*given))
         if isinstance(node.op, Contract):
             terms, factors = math.prod(g.terms for g in given), sum(g.factors for g in given)
-            exponent = sum(g.exponent for g in given) + math.log2(self.program.cost(node)[0] / 2 / node.size)
+            exponent = sum(g.exponent for g in given) + math.log2(self.program.work(node) / 2 / node.size)
         elif isinstance(node.op, Ufunc) and node.op.signs:
             terms = sum(g.terms for g in given)
         elif multiple := self.multiple(i):
@@ -175,7 +175,7 @@ class Factoring(Expansion):
         """What a real node costs with the virtual ones in front of it expanded."""
         node = self.nodes[i]
         if not self._expands(i):
-            flops, _ = self.program.cost(node)
+            flops = self.program.work(node)
             moved = 0 if node.op.view else node.size + sum(self.nodes[x].size for x in node.inputs)
             return flops + MOVED * moved
         terms, result = self.terms(i)

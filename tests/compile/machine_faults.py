@@ -6,6 +6,7 @@ from tests.compile.machine_witnesses import (
     a_copy_as_a_result,
     a_product_of_repeated_rows,
     a_reshape_of_a_transpose,
+    a_result_that_is_read_early,
     a_sum_over_the_tasks,
     a_view_that_is_read_late,
     instruction,
@@ -15,7 +16,6 @@ from tests.compile.machine_witnesses import (
     random_reductions,
     random_scatters,
     read_after_it_could_be_overwritten,
-    replayed_programs,
     results_that_are_held,
     sums_of_parts,
     values_between_loops,
@@ -127,6 +127,6 @@ FAULTS = {
         replay, "_plan", "last.get(i, i) if shares else i", "i", a_view_that_is_read_late
     ),
     "replay: a result's buffer is used again": Fault(
-        replay, "_plan", "{i: len(program.nodes) for i in program.results}", "{}", replayed_programs
+        replay, "_plan", "{i: len(program.nodes) for i in program.results}", "{}", a_result_that_is_read_early
     ),
 }  # fmt: skip

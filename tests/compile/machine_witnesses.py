@@ -115,8 +115,14 @@ def random_scatters() -> None:
     drawn(Machine, Scatter)
 
 
-def replayed_programs() -> None:
-    drawn(Replay)
+def a_result_that_is_read_early() -> None:
+    """Others of its shape are made after its only reader."""
+    b = Builder()
+    first = b.add(Ufunc(np.square), b.input(0, (5,), FLOAT))
+    last = b.add(Ufunc(np.negative), first)
+    for _ in range(3):
+        last = b.add(Ufunc(np.square), last)
+    agrees_on(b, [first, b.add(Ufunc(np.absolute), b.reshape(last, (5, 1)))], numbers((5,)))
 
 
 def instruction(kind: str) -> Callable[[], None]:

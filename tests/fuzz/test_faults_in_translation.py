@@ -63,7 +63,9 @@ def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: 
 
 
 FAULTS: dict[str, Fault] = {
-    "sigmoid: the wrong way round": _fault(formulas, "_decay", '"negative"', '"positive"', "sigmoid", "silu"),
+    "sigmoid: the wrong way round": _fault(
+        formulas, "_decay", "number(b, -1, x)", "number(b, 1, x)", "sigmoid", "silu"
+    ),
     "its density: e⁻ˣ σ(x)": _fault(
         formulas,
         "logistic_density",
@@ -75,16 +77,16 @@ FAULTS: dict[str, Fault] = {
         ask="gradient",
     ),
     "tanh's slope: without the square": _fault(
-        formulas, "tanh_slope", '"square"', '"positive"', "tanh", ask="gradient"
+        formulas, "tanh_slope", "np.square", "np.positive", "tanh", ask="gradient"
     ),
     "softplus: log(e + eˣ)": _fault(formulas, "softplus", "number(b, 0, x)", "number(b, 1, x)", "softplus"),
     "relu: a step at 1": _fault(formulas, "relu", "number(b, 0, x)", "number(b, 1, x)", "relu"),
     "reciprocal: of −x": _fault(formulas, "reciprocal", "number(b, 1, x)", "number(b, -1, x)", "reciprocal"),
-    "mean: the sum times the length": _fault(formulas, "_divided", '"divide"', '"multiply"', "mean"),
+    "mean: the sum times the length": _fault(formulas, "_divided", "np.divide", "np.multiply", "mean"),
     "a mean's gradient is a sum's": _fault(
         formulas, "repeat_axes", "_divided(b, x, count)", "x", "mean", "var", ask="gradient"
     ),
-    "softmax: sums instead of quotients": _fault(formulas, "softmax_axis", '"divide"', '"add"', "softmax"),
+    "softmax: sums instead of quotients": _fault(formulas, "softmax_axis", "np.divide", "np.add", "softmax"),
     "log-softmax: without the logarithm": _fault(
         formulas, "log_softmax_axis", "Ufunc(np.log1p)", "Ufunc(np.positive)", "log_softmax"
     ),
@@ -103,8 +105,8 @@ FAULTS: dict[str, Fault] = {
     "its second derivative: a wrong sign": _fault(
         formulas,
         "normalize_input_grad",
-        '"negative"',
-        '"positive"',
+        "np.negative",
+        "np.positive",
         "layer_norm",
         "batch_norm",
         "group_norm",

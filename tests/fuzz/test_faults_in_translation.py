@@ -139,7 +139,7 @@ FAULTS: dict[str, Fault] = {
     "convolution: padding lies at one end": _fault(
         convolution, "inside", "(p, p + n, None)", "(0, n, None)", "conv1d", "conv2d", "avg_pool2d"
     ),
-    "pooling: the smallest": _fault(pooling, "_running", '"maximum"', '"minimum"', "max_pool1d", "max_pool2d"),
+    "pooling: the smallest": _fault(pooling, "_running", "np.maximum", "np.minimum", "max_pool1d", "max_pool2d"),
     "pooling: a mean without its divisor": _fault(
         pooling, "mean", "math.prod(window)", "1", "avg_pool1d", "avg_pool2d"
     ),

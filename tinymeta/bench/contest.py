@@ -74,10 +74,10 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
     unknown = [name for name in chosen if name not in WORKLOADS and name != "micro"]
     if unknown:
         raise UserError(f"there is no workload '{unknown[0]}': they are {', '.join([*WORKLOADS, 'micro'])}")
-    said = ""
+    said, rows = "", list[list[str]]()
     if options.against:
         there, rounds = checkout(options.against), options.rounds or AGAINST
-        rows = [list(AGAINST_COLUMNS)]
+        rows.append([*AGAINST_COLUMNS])
         for name in chosen:
             if name != "micro":
                 rows.append(against(WORKLOADS[name], there, options.threads, rounds, options.patience))
@@ -86,7 +86,7 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
         speed = peak.measured(options.threads)
         said = f"Measured peak: {speed / 1e9:.3g} GFLOP/s (float32, {options.threads} threads)."
         print(said, flush=True)
-        rows = [list(COLUMNS)]
+        rows.append([*COLUMNS])
         for name in chosen:
             if name == "micro":
                 from tinymeta.bench.micro import micro

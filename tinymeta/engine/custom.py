@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -94,7 +94,7 @@ def _with(structure: tree.Structure, leaves: list[Any], at: list[int], change: C
     return tree.unflatten(structure, changed)
 
 
-def _leaves(k: int, entry: Any, argument: Any) -> list[Tensor | None]:
+def _leaves(k: int, entry: Any, argument: Any) -> Sequence[Tensor | None]:
     """The leaves of the entry for argument `k`, one for each leaf of the argument."""
     xs, expected = tree.flatten(argument)
     if entry is None:

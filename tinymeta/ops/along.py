@@ -71,14 +71,14 @@ class argsort_axis(Primitive):
     @staticmethod
     def kernel(x: Array, axis: int, descending: bool) -> Array:
         if not descending:
-            return np.argsort(x.real, axis=axis, kind="stable")
-        backwards = np.argsort(np.flip(x.real, axis), axis=axis, kind="stable")
+            return np.argsort(np.real(x), axis=axis, kind="stable")
+        backwards = np.argsort(np.flip(np.real(x), axis), axis=axis, kind="stable")
         y: Array = x.shape[axis] - 1 - np.flip(backwards, axis)
         return y
 
     @staticmethod
     def reference(x: Array, axis: int, descending: bool) -> Array:
-        rows = np.moveaxis(x.real, axis, -1)
+        rows = np.moveaxis(np.real(x), axis, -1)
         signed = -rows if descending else rows
         order = [sorted(range(len(row)), key=row.__getitem__) for row in signed.reshape(-1, rows.shape[-1])]
         return np.moveaxis(np.array(order, int).reshape(rows.shape), -1, axis)

@@ -24,7 +24,7 @@ _samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}), Sample(((4,),), {"axes": (
 def _first(x: Array, axes: Axes, arg: Any) -> Array:
     """True at the first extremum over the axes, False elsewhere; of complex numbers the real parts count."""
     n = len(axes)
-    rows = np.moveaxis(x.real, axes, range(-n, 0))
+    rows = np.moveaxis(np.real(x), axes, range(-n, 0))
     flat = rows.reshape(*rows.shape[: rows.ndim - n], math.prod(rows.shape[rows.ndim - n :]))
     mask: Array = np.arange(flat.shape[-1]) == np.expand_dims(arg(flat, axis=-1), -1)
     return np.moveaxis(mask.reshape(rows.shape), range(-n, 0), axes)
@@ -39,7 +39,7 @@ def _value(x: Array, axes: Axes, arg: Any) -> Array:
 def _found(x: Array, axes: Axes, best: Any) -> Array:
     """The same by comparison, for the oracle: True where the extremum (or a NaN) is, and none was before."""
     n = len(axes)
-    rows = np.moveaxis(x.real, axes, range(-n, 0))
+    rows = np.moveaxis(np.real(x), axes, range(-n, 0))
     flat = rows.reshape(*rows.shape[: rows.ndim - n], -1)
     top = best(flat, axis=-1, keepdims=True)
     hits = (flat == top) | (np.isnan(top) & np.isnan(flat))

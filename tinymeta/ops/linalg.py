@@ -44,7 +44,7 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
     if type(a) is not Tensor or type(b) is not Tensor:
         a, b = as_tensor(a), as_tensor(b)
     left, right = a.shape, b.shape
-    if not left or not right or left[-1] != (right[-2] if len(right) > 1 else right[0]):
+    if not left or not right or left[-1] != right[max(-2, -len(right))]:
         raise _unfit(left, right)
     if len(left) == 2 == len(right):
         return bind(matmul_matrices, a, b)  # type: ignore[no-any-return]
@@ -69,7 +69,7 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
 def _unfit(left: tuple[int, ...], right: tuple[int, ...]) -> ShapeError:
     if not left or not right:
         return ShapeError(f"matmul needs vectors or matrices, not shapes {left} and {right} ({user_site()}): use *")
-    which, inner = ("second-last", right[-2]) if len(right) > 1 else ("only", right[0])
+    which, inner = "second-last" if len(right) > 1 else "only", right[max(-2, -len(right))]
     return ShapeError(
         f"matmul: the last axis of the first, {left}, and the {which} of the second, {right}, differ: "
         f"{left[-1]} ≠ {inner} ({user_site()})"

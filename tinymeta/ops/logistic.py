@@ -28,7 +28,7 @@ def _floating(x: Array) -> Array:
 def _decay(x: Array) -> Array:
     """e^−|x|, of integers and booleans in float64; of a complex number with the sign of its real part."""
     x = _floating(x)
-    decay: Array = np.exp(-np.abs(x) if x.dtype.kind != "c" else np.where(x.real < 0, x, -x))
+    decay: Array = np.exp(-np.abs(x) if x.dtype.kind != "c" else np.where(np.real(x) < 0, x, -x))
     return decay
 
 
@@ -38,7 +38,7 @@ class sigmoid(Primitive):
     @staticmethod
     def kernel(x: Array) -> Array:
         e = _decay(x)
-        y: Array = np.where(x.real < 0, e, np.ones((), e.dtype)) / (1 + e)
+        y: Array = np.where(np.real(x) < 0, e, np.ones((), e.dtype)) / (1 + e)
         return y
 
     reference = staticmethod(lambda x: 0.5 * np.tanh(0.5 * x) + 0.5)

@@ -39,7 +39,9 @@ class max_pool_index(Primitive):
     @staticmethod
     def reference(x: Array, window: Pair, stride: Pair, padding: Pair) -> Array:
         pixels = np.broadcast_to(np.arange(x.shape[-2] * x.shape[-1]).reshape(x.shape[-2:]), x.shape)
-        values, places = (_windows(t, window, stride, padding, fill) for t, fill in ((x.real, -np.inf), (pixels, -1)))
+        values, places = (
+            _windows(t, window, stride, padding, fill) for t, fill in ((np.real(x), -np.inf), (pixels, -1))
+        )
         first = values.reshape(*values.shape[:-2], -1).argmax(-1)[..., None]
         return np.take_along_axis(places.reshape(*places.shape[:-2], -1), first, -1)[..., 0]
 

@@ -33,9 +33,11 @@ class Optimizer(Protocol):
 
     def init(self, params: Any) -> Any:
         """The state before the first step."""
+        ...
 
     def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
         """The parameters and the state after one more step."""
+        ...
 
 
 def start() -> Tensor:

@@ -135,7 +135,7 @@ def train(config: Config, run: Run) -> Result:
     outcomes = Comparison(run, config.iterations).of(
         {name: {f"{name}, rate {rate}": (name, rate) for rate in RATES} for name in TURNS},
         partial(follow_all, config),
-        like=Found(*np.zeros(3)),
+        like=Found._make(np.zeros(3)),
         score=lambda found: found.accuracy[:, -1].mean(-1).mean(),
         validation=[[run.seed, 2, k] for k in range(min(config.validation, config.tasks))],
         test=[[run.seed, 1, k] for k in range(config.tasks)],

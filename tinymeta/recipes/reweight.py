@@ -133,7 +133,7 @@ def fit(config: Config, run: Run, how: Setting, data: dict[str, flipped.Data]) -
     begin, step = training(how.method)
     phi = tm.tree.stack([how.method.phi(phi_rng) for _ in row])
     state, right = begin(flipped.networks(rng, len(row), config.width), phi), []
-    total, visits = np.zeros((2, *count))
+    total, visits = np.zeros(count), np.zeros(count)
     for taken, (some, noisy, clean) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
         state, weights = step(state, noisy, clean, np.float32(how.rate))
         np.add.at(total, (row, some), weights.numpy())
@@ -157,7 +157,7 @@ def train(config: Config, run: Run) -> Result:
             for name, variants in VARIANTS.items()
         },
         partial(fit, config, run),
-        like=Trained(*np.zeros(2)),
+        like=Trained._make(np.zeros(2)),
         score=lambda trained: trained.accuracy.mean(1),
         validation=validation,
         test=test,

@@ -76,7 +76,7 @@ def squared_error(model: Any, batch: Any) -> Any:
 
 
 def cross_entropy(model: Any, batch: Any) -> Any:
-    return tm.nn.losses.cross_entropy_each(model(batch[0]), batch[1])
+    return tm.nn.cross_entropy_each(model(batch[0]), batch[1])
 
 
 def on_a_plane(theta: Any, batch: Any) -> Any:
@@ -218,7 +218,11 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "grid": f"{len(RULES)} rules x {len(RATES)} step sizes on {VALIDATION} validation tasks per family",
             "test tasks": config.tasks,
         },
-        metrics=metrics | {f"picks on {name}": dict(zip(RULES, map(float, row))) for name, row in picks.items()},
+        metrics=metrics
+        | {
+            f"picks on {name}": {str(rule): float(share) for rule, share in zip(RULES, row)}
+            for name, row in picks.items()
+        },
     )
 
 

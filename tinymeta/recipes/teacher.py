@@ -153,7 +153,7 @@ def train(config: Config, run: Run) -> Result:
     outcomes = comparison.of(
         {name: {f"{name}, {how.told()}": how for how in every} for name, every in METHODS.items()},
         partial(taught, config, run),
-        like=Taught(*np.zeros(2)),
+        like=Taught._make(np.zeros(2)),
         score=lambda taught: taught.students.mean(1),
         validation=validation,
         test=test,

@@ -58,4 +58,4 @@ class Navigation:
         """Move by the clipped action."""
         position = state + np.clip(action, -self.step_size, self.step_size).astype(self.dtype)
         away = position - rules[:, None]
-        return position, -np.linalg.norm(away, axis=-1), (np.abs(away) < REACH).all(axis=-1)
+        return position, -np.linalg.norm(away, axis=-1), np.all(np.abs(away) < REACH, axis=-1)

@@ -33,7 +33,7 @@ def _advice(mine: tuple[int, ...], theirs: tuple[int, ...]) -> str:
         axes = tuple(i for i, n in enumerate(mine) if i < lead or n != theirs[i - lead])
         fits = all(i < lead or theirs[i - lead] == 1 for i in axes)
         if fits:
-            return f"sum over axis {axes if len(axes) > 1 else axes[0]}, along which it was broadcast"
+            return f"sum over axis {axes if len(axes) > 1 else min(axes)}, along which it was broadcast"
     if mine[::-1] == theirs:
         return "a transpose is missing"
     if np.prod(mine) == np.prod(theirs):

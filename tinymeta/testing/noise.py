@@ -55,7 +55,7 @@ def moved(x: Array, seed: int, share: float) -> Array:
     if x.dtype.kind not in "fc":
         return x
     key = np.uint64(0x9E3779B97F4A7C15 * seed % 2**64)
-    bits = np.atleast_1d(np.ascontiguousarray(x.real, np.float64)).view(np.uint64) ^ key
+    bits = np.atleast_1d(np.ascontiguousarray(np.real(x), np.float64)).view(np.uint64) ^ key
     for shift, factor in ((33, 0xFF51AFD7ED558CCD), (29, 0xC4CEB9FE1A85EC53)):  # so that each bit turns all others
         bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
     r = (bits >> np.uint64(11)).reshape(x.shape) * 2.0**-52 - 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def console(out: TextIO | None = None) -> Console | None:
     """A console of rich's that writes to `out`, by default stdout; None if that is no terminal or rich is missing."""
     out = out or sys.stdout
-    if not out.isatty() or find_spec("rich") is None:
+    if out is None or not out.isatty() or find_spec("rich") is None:
         return None
     from rich.console import Console
 

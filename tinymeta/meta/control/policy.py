@@ -31,12 +31,15 @@ class Distribution(Protocol):
 
     def log_prob(self, actions: Any) -> Tensor:
         """log π(a | o), or its density: one number per observation."""
+        ...
 
     def kl(self, other: Any) -> Tensor:
         """KL(self ‖ other): one number per observation."""
+        ...
 
     def draw(self, rng: np.random.Generator) -> Array:
         """One action per observation."""
+        ...
 
 
 class Normal(NamedTuple):

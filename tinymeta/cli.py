@@ -100,18 +100,12 @@ def main_job(arguments: list[str]) -> None:
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     _add_run_options(parser)
     options = parser.parse_args(arguments)
-    if options.version:
+    if vars(options).pop("version"):
         print(f"tinymeta {__version__}")
         return
     from tinymeta.recipes import main_job
 
-    main_job.main(
-        out=options.out,
-        iterations=options.iterations,
-        seed=options.seed,
-        quiet=options.quiet,
-        resume=options.resume,
-    )
+    main_job.main(**vars(options))
 
 
 def list_recipes(parser: Parser, arguments: list[str]) -> None:

@@ -98,10 +98,8 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
             print(_aligned(rows), flush=True)
     if options.markdown:
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-        write_text(
-            options.markdown,
-            "\n".join([*([said, ""] if said else []), head, "|---" * len(rows[0]) + "|", *body]) + "\n",
-        )
+        lines = [*([said, ""] if said else []), head, "|---" * len(rows[0]) + "|", *body]
+        write_text(options.markdown, "\n".join(lines) + "\n")
 
 
 def measure(

@@ -88,7 +88,7 @@ def _with_undeclared(tree: Any, names: tuple[Any, ...]) -> Names:
 
 def refilled(kind: Any, meta: Any, children: list[Any]) -> Any:
     """A dict, list or tuple of a class of its own, whose constructor may ask for other things than its content."""
-    made = tuple.__new__(kind, children) if issubclass(kind, tuple) else kind.__new__(kind)
+    made: Any = tuple.__new__(kind, children) if issubclass(kind, tuple) else kind.__new__(kind)
     if issubclass(kind, list):
         list.extend(made, children)
     if issubclass(kind, dict):

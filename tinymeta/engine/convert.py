@@ -85,7 +85,7 @@ def _array(value: Any) -> Array:
     if isinstance(value, (list, tuple)) and any(isinstance(x, Tensor) for x in value):
         raise TypeError("a list of Tensors is no Tensor: join them with tm.stack(list) or tm.concat(list)")
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
-        value = np.from_dlpack(value)
+        value = np.from_dlpack(value)  # pyright: ignore[reportArgumentType]
     return plain(value)
 
 

@@ -159,7 +159,7 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     if kind is tuple or kind is list:
         return kind(children)
     if hasattr(kind, "tree_unflatten"):
-        return kind.tree_unflatten(meta, children)
+        return kind.tree_unflatten(meta, children)  # pyright: ignore[reportAttributeAccessIssue]
     if issubclass(kind, (dict, list, tuple)):
         return refilled(kind, meta, children)
     return reconstructed(kind, meta, children)

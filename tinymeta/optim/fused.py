@@ -28,7 +28,7 @@ class sgd_step(Primitive):
 
     @staticmethod
     def reference(p: Array, g: Array, v: Array, lr: Array, momentum: float, nesterov: bool, decay: float) -> Any:
-        p, g, v, lr = (np.real(x) for x in (p, g, v, lr))
+        p, g, v, lr = (x.real for x in (p, g, v, lr))
         g = g + decay * p
         v = momentum * v + g
         return p - lr * (g + momentum * v if nesterov else v), v
@@ -56,7 +56,7 @@ class adam_step(Primitive):
     @staticmethod
     def reference(p: Array, g: Array, m: Array, v: Array, count: Array, lr: Array, **how: Any) -> Any:
         b1, b2, eps, decay = how["b1"], how["b2"], how["eps"], how["decay"]
-        p, g, m, v, count, lr = (np.real(x) for x in (p, g, m, v, count, lr))
+        p, g, m, v, count, lr = (x.real for x in (p, g, m, v, count, lr))
         g = g if how["decoupled"] else g + decay * p
         m = b1 * m + (1 - b1) * g
         v = b2 * v + (1 - b2) * (g * g)

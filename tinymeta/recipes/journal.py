@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -73,7 +73,7 @@ def _line(entry: Mapping[str, object]) -> str:
 
 def plain(value: Any) -> Any:
     """`value` in the types of strict JSON: dataclasses become objects, arrays lists, NaN and infinity null."""
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+    if is_dataclass(type(value)):
         return plain(asdict(value))
     if isinstance(value, Mapping):
         return {str(name): plain(entry) for name, entry in value.items()}

@@ -93,7 +93,7 @@ class LoopBody:
             return self._product(op, i, given, out)
         if isinstance(op, Reduce):
             begun = [] if self.schedule.sums(i) else self._begun(op, i, given[0], out)
-            (x,) = node.inputs
+            x = node.inputs[0]
             reduced = instructions.reduction(
                 op, node.dtype, given[0], out, self.nodes[x].shape, self._axis(x), self.size
             )

@@ -40,7 +40,7 @@ class Number(Tensor):
         return bind(astype, self, dtype=wanted)  # type: ignore[no-any-return]
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What `isinstance` asks for, besides the type: the user's code sees a number."""
         return type(self.data.item()) if _asked_by_user() else Number
 

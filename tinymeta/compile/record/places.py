@@ -112,6 +112,7 @@ def slots(paths: list[str], x: Any, names: list[str]) -> Place:
 
 def members(path: str, x: Any) -> Place:
     """What a container holds."""
+    held: Any = x
     if isinstance(x, Mapping):
         names = [*[path] * len(x), *[f"{path}[{k!r}]" for k in x], path]
         read = lambda: [*x, *x.values()]
@@ -125,8 +126,8 @@ def members(path: str, x: Any) -> Place:
         else:
             change = list(values)  # type: ignore[assignment]
         with suppress(AttributeError):  # a view of something else, which is reached, too
-            x.clear()
-            (x.extend if hasattr(x, "extend") else x.update)(change)
+            held.clear()
+            (held.extend if hasattr(held, "extend") else held.update)(change)
 
     return place(names, read, None if isinstance(x, (tuple, frozenset)) else write)  # the last name: for what is added
 

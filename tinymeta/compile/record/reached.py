@@ -150,7 +150,7 @@ class Reached:
         names = [n for n in found if not is_library(f.__globals__[n])]
         self._namespace("", f.__globals__, names, f.__globals__.__setitem__)
         spoken = sorted(used & vars(builtins).keys() - f.__globals__.keys())
-        self._namespace("builtins", vars(builtins), spoken, vars(builtins).__setitem__)
+        self._namespace("builtins", vars(builtins), spoken, builtins.__dict__.__setitem__)
         self._modules(f, codes, texts)
         self._defaults(path, f)
         if f.__dict__:

@@ -117,6 +117,7 @@ def learn(
     loss = lambda given: mean(each(tree.unflatten(structure, given), support))
     memory = Memory(*([leaf * 0 for leaf in leaves] for _ in Memory._fields))
     made = []
+    weights = rates = leaves[0]  # until they are chosen, at once
     for t in range(steps):
         grads = grad(loss)(leaves)
         if t % every == 0:

@@ -56,7 +56,9 @@ def cells(
         axes.imshow(ground, cmap=shades, vmin=span[0], vmax=span[1], aspect="auto", extent=(0, across, low, top))
         for (row, column), value in np.ndenumerate(ground):
             ink = "white" if abs(value) > 0.6 * span[1] else INK
-            axes.text(column + 0.5, top + row + 0.5, written[row][column], ha="center", va="center", color=ink, **font)
+            axes.text(
+                column + 0.5, top + row + 0.5, str(written[row][column]), ha="center", va="center", color=ink, **font
+            )
         ticks += [top + row + 0.5 for row in range(len(ground))]
         top = low + 0.4
     axes.set(xlim=(0, across), ylim=(top - 0.4, 0), title=title, aspect="equal" if columns else "auto")

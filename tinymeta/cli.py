@@ -131,9 +131,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     from tinymeta.recipes.launch import Wishes, launch
 
     recipe = recipes.find(options.recipe)
-    changes = assignments(options.set)
-    if options.iterations is not None:
-        changes["iterations"] = str(options.iterations)
+    changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
     wishes = Wishes(options.out, options.seed, options.data, options.workers, options.resume, options.quiet)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
 
@@ -161,9 +159,7 @@ def evaluate_run(parser: Parser, arguments: list[str]) -> None:
     from tinymeta.recipes.config import assignments
     from tinymeta.recipes.launch import evaluate
 
-    changes = assignments(options.set)
-    if options.tasks is not None:
-        changes["tasks"] = str(options.tasks)
+    changes = assignments(options.set) | ({} if options.tasks is None else {"tasks": str(options.tasks)})
     shipped_one = options.run.startswith(pretrained.PREFIX)
     folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else Path(options.run)
     evaluate(folder, changes, options.data, options.quiet)

@@ -142,3 +142,12 @@ def test_numbers_that_nobody_asks_need_one_recording() -> None:
     for n in range(1, 5):
         step(x, n, np.int64(n))
     assert len(step.programs()) == 1
+
+
+def test_a_constant_that_holds_a_zero_is_no_plain_factor() -> None:
+    mask = np.array([1.0, 0.0])
+    f = lambda x: tm.grad(lambda x: tm.sqrt(tm.sum(x * mask)))(x)
+    step = tm.compile(f)
+    step(x)
+    with np.errstate(divide="ignore"):
+        assert step(0 * x).tolist() == f(tm.tensor(0 * x)).tolist() == [np.inf, 0.0]

@@ -24,7 +24,7 @@ def number(b: Builder, value: float, like: int, dtype: Any = None) -> int:
 
 def scale(b: Builder, g: int, d: int) -> int:
     value = b.nodes[d].value
-    plain = value is not None and bool(np.isfinite(value).all())  # then 0·d = 0 needs no special care
+    plain = value is not None and bool(np.isfinite(value).all() and np.all(value))  # then 0 needs no special care
     return b.add(Ufunc(np.multiply) if plain else Scale(), *of_one_rank(b, (g, d)))
 
 

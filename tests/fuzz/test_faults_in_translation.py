@@ -53,9 +53,11 @@ def a_number_beside_an_array() -> None:
 
 
 def functions_of_a_mask() -> None:
+    """And of integers without a sign, in which −1 can't be written."""
     for name in ("sigmoid", "mean", "softplus"):
         step = arrays.Step(name, (arrays.Ref(0),), {})
-        assert not arrays.Case(1, (arrays.Input((5,), "bool"),), (step,), (1,), "values", Setting()).check()
+        for dtype in ("bool", "uint8"):
+            assert not arrays.Case(1, (arrays.Input((5,), dtype),), (step,), (1,), "values", Setting()).check()
 
 
 def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: str = "") -> Fault:

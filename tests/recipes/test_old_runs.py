@@ -87,17 +87,22 @@ def test_an_old_run_goes_on_or_is_refused_in_words(
     told, now = (read(path, "result.json")["metrics"] for path in (old, folder))
     assert told.keys() == now.keys()
     for name in told.keys() - REDEFINED.get(old.name, set()):
-        _same(told[name], now[name])
+        _same(told[name], now[name], UNSTEADY.get(old.name, 1e-4))
 
 
-def _same(old: Any, new: Any) -> None:
+# Measured between two versions whose sigmoids round in other places: weights that follow from a gradient through a step,
+# and a learned rule, which is unrolled and turns with the signs of small slopes. Fresh weights are off by far more.
+UNSTEADY = {"reweight": 2e-2, "learned-optimizer": 2e-2}
+
+
+def _same(old: Any, new: Any, rel: float) -> None:
     """The same weights on the same episodes: float32 rounds some thousand sums, 2^11 · 6e-8 = 1e-4 of the result."""
     if isinstance(old, dict):
         assert set(old) == set(new)
         for name in old:
-            _same(old[name], new[name])
+            _same(old[name], new[name], rel)
     elif isinstance(old, float):
-        assert new == pytest.approx(old, rel=1e-4, abs=1e-12)
+        assert new == pytest.approx(old, rel=rel, abs=1e-12)
     else:
         assert new == old
 

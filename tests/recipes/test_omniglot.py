@@ -44,7 +44,8 @@ def test_the_convolutional_network_trains(algorithm: str, tmp_path: Path) -> Non
     keys = {"train_ways": 5} if algorithm == "protonet" else {}
     ran(tmp_path, f"algorithm={algorithm}", "network=conv", *(f"{key}={value}" for key, value in keys.items()))
     run = Run(tmp_path, "omniglot", quiet=True)
-    before = omniglot.start(omniglot.Config(algorithm=algorithm, network="conv", **keys), run)
+    ((_, stage),) = omniglot.stages(omniglot.Config(algorithm=algorithm, network="conv", **keys), run, {})
+    before = stage.start
     after = tm.meta.trained(run.checkpoint, before)
     moved = tm.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
     assert len(tm.tree.leaves(moved)) > 8 and all(tm.tree.leaves(moved))

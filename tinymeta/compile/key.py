@@ -10,13 +10,13 @@ import functools
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterable
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.containers import attributes
 from tinymeta.engine.tensor import Array, Tensor
 
 DIGESTED = 256  # arrays of more bytes are kept as a digest
@@ -189,21 +189,7 @@ def _compares_itself(kind: type) -> bool:
 
 
 def _attributes(value: Any, above: tuple[int, ...]) -> tuple[Any, ...]:
-    """An object's attributes: those of its `__dict__`, and of its classes' `__slots__`."""
-    found = list(getattr(value, "__dict__", {}).items())
-    found += [(n, getattr(value, n)) for n in slot_names(type(value).__mro__) if hasattr(value, n)]
-    return tuple([(name, frozen(x, above)) for name, x in found])
-
-
-def slot_names(kinds: Iterable[type]) -> list[str]:
-    """The slots of classes, by the names that Python gives them: a private one carries its class's name."""
-    found = []
-    for kind in kinds:
-        given = vars(kind).get("__slots__", ())
-        for name in (given,) if isinstance(given, str) else given:
-            private = name.startswith("__") and not name.endswith("__")
-            found.append(f"_{kind.__name__.lstrip('_')}{name}" if private else name)
-    return [n for n in found if n not in ("__dict__", "__weakref__")]
+    return tuple([(name, frozen(x, above)) for name, x in attributes(value).items()])
 
 
 def _cells(f: FunctionType) -> list[Any]:

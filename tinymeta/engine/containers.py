@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from numpy import ndarray
@@ -40,12 +41,36 @@ def children_of(tree: Any) -> tuple[Any, Sequence[Any]] | None:
         return None
     if isinstance(tree, (list, tuple)):
         names: tuple[Any, ...] = getattr(kind, "_fields", tuple(range(len(tree))))
-        return (_names_of(tree, names) if getattr(tree, "__dict__", None) else names), tree
+        return (_names_of(tree, names) if attributes(tree) else names), tree
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         names = tuple([f.name for f in dataclasses.fields(tree)])
-        undeclared = getattr(tree, "__dict__", {}).keys() - names
+        undeclared = attributes(tree).keys() - names
         return _with_undeclared(tree, names) if undeclared else names, [getattr(tree, name) for name in names]
     return None
+
+
+def attributes(x: Any) -> dict[str, Any]:
+    """An object's attributes: those of its `__dict__`, and of its classes' `__slots__`."""
+    kind: Any = type(x)
+    found = dict(getattr(x, "__dict__", {}))
+    found.update([(name, getattr(x, name)) for name in _slots(kind) if hasattr(x, name)])
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _slots(kind: type) -> tuple[str, ...]:
+    return tuple(slot_names(kind.__mro__))
+
+
+def slot_names(kinds: Iterable[type]) -> list[str]:
+    """The slots of classes, by the names that Python gives them: a private one carries its class's name."""
+    found = []
+    for kind in kinds:
+        given = vars(kind).get("__slots__", ())
+        for name in (given,) if isinstance(given, str) else given:
+            private = name.startswith("__") and not name.endswith("__")
+            found.append(f"_{kind.__name__.lstrip('_')}{name}" if private else name)
+    return [n for n in found if n not in ("__dict__", "__weakref__")]
 
 
 def _sorted(keys: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -63,7 +88,7 @@ BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of i
 
 def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
     found = Names(names)
-    found.order, found.held = order, dict(getattr(tree, "__dict__", {}))
+    found.order, found.held = order, attributes(tree)
     if isinstance(tree, defaultdict):
         found.held["default_factory"] = tree.default_factory
     return found
@@ -72,8 +97,8 @@ def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) ->
 def _with_undeclared(tree: Any, names: tuple[Any, ...]) -> Names:
     """A dataclass's field names, and those of its other attributes that its constructor wouldn't give it again."""
     found = Names(names)
-    again = vars(type(tree)(**{f.name: getattr(tree, f.name) for f in dataclasses.fields(tree) if f.init}))
-    others = {name: x for name, x in vars(tree).items() if name not in names}
+    again = attributes(type(tree)(**{f.name: getattr(tree, f.name) for f in dataclasses.fields(tree) if f.init}))
+    others = {name: x for name, x in attributes(tree).items() if name not in names}
     numbers = [name for name, x in others.items() if isinstance(x, (Tensor, ndarray))]  # each of them has to be derived
     found.held = {
         name: x for name, x in others.items() if name not in again or (name not in numbers and again[name] != x)
@@ -106,7 +131,7 @@ def reconstructed(kind: Any, meta: Any, children: list[Any]) -> Any:
     fields = dict(zip(meta, children))
     made = kind(**{f.name: fields[f.name] for f in dataclasses.fields(kind) if f.init})
     changed = [name for name, value in fields.items() if getattr(made, name, made) is not value]
-    if changed and (derived := sorted(getattr(made, "__dict__", {}).keys() - fields)):
+    if changed and (derived := sorted(attributes(made).keys() - fields)):
         raise TypeError(
             f"{kind.__name__} changes its field {changed[0]} when it is made, and derives {derived[0]} from it: made "
             f"again from its own fields it is another one. Declare {derived[0]} as a field, or give the class "

@@ -13,33 +13,35 @@ from typing import Any, Self
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.containers import attributes, children_of
 from tinymeta.engine.tensor import Tensor
 
 
 class Module:
     """Base class of models. Assign Tensors, other Modules and containers of them in `__init__`; define `__call__`."""
 
-    _children: tuple[str, ...] | None = None  # fixed once a model has been put together from leaves,
-    _ties: tuple[int, ...] = ()  # and so is which of its places hold the same leaf
+    _children: tuple[str, ...] | None = None  # children for good once a model has been put together from leaves,
+    _ties: tuple[int, ...] = ()  # and so is which of its places hold the same leaf, until there are others
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} defines no __call__: say there what the model computes")
 
     def tree_flatten(self) -> tuple[Any, Sequence[Any]]:
-        attributes = vars(self)
-        names = self._children
-        if names is None:
-            names = tuple(name for name, value in attributes.items() if _holds_arrays(value))
+        found = attributes(self)
+        names = tuple([name for name in self._children or () if name in found])
         own = (*names, "_children", "_ties")
-        static = tuple([item for item in attributes.items() if item[0] not in own])
-        return (names, static), [attributes[name] for name in names]
+        others = [item for item in found.items() if item[0] not in own]
+        new = tuple([name for name, value in others if _holds_arrays(value)])
+        static = tuple([item for item in others if item[0] not in new])
+        return (names + new, static), [found[name] for name in names + new]
 
     @classmethod
     def tree_unflatten(cls, meta: Any, children: Sequence[Any], ties: tuple[int, ...] = ()) -> Self:
         names, static = meta
         model = object.__new__(cls)
-        vars(model).update(static)
-        vars(model).update(zip(names, children), _children=names)
+        vars(model).update(_children=names)
+        for name, value in (*static, *zip(names, children)):
+            object.__setattr__(model, name, value)  # a slot or an entry of its __dict__
         if ties:
             model._ties = ties
         return model
@@ -47,6 +49,8 @@ class Module:
     def tree_ties(self) -> tuple[int, ...] | None:
         """The leaf that each place holds; None if the model was not put together from leaves: then the same Tensor in
         two places (`self.b = self.a`, `self.out.weight = self.table.weight`) is one leaf; () if no two are the same."""
+        if self._ties and _places(self) != len(self._ties):  # it has got parameters since, or lost some
+            return None
         return None if self._children is None else self._ties
 
     @staticmethod
@@ -59,6 +63,11 @@ class Module:
         rows = [f"  {path}: {tuple(leaf.shape)} {leaf.dtype}" for path, leaf in _arrays(self)]
         total = sum(int(np.prod(leaf.shape)) for _, leaf in _arrays(self))
         return "\n".join([f"{type(self).__name__}({total:,} numbers)", *rows])
+
+
+def _places(x: Any) -> int:
+    parts = children_of(x)
+    return 1 if parts is None else sum(map(_places, parts[1]))
 
 
 def _holds_arrays(value: Any) -> bool:

@@ -25,12 +25,13 @@ from weakref import ReferenceType
 
 import numpy as np
 
-from tinymeta.compile.key import Same, frozen, slot_names
+from tinymeta.compile.key import Same, frozen
 from tinymeta.compile.record import places
 from tinymeta.compile.record.generators import GENERATORS, state_of
 from tinymeta.compile.record.library import home, is_library, is_strange, of_library, reads_itself
 from tinymeta.compile.record.names import codes_of, imports_of, texts_of
 from tinymeta.compile.record.places import UNSET, Place
+from tinymeta.engine.containers import slot_names
 from tinymeta.engine.tensor import Tensor
 
 _VALUES = (str, bytes, int, float, complex, bool, type(None), type(...), range, slice, np.generic, np.dtype, np.ufunc)

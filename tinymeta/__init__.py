@@ -23,7 +23,6 @@ from tinymeta.engine.errors import CompileWarning as CompileWarning
 from tinymeta.engine.errors import UserError as UserError
 from tinymeta.engine.primitive import primitive as primitive
 from tinymeta.engine.sweep import gradient as gradient
-from tinymeta.engine.sweep import orders as orders
 from tinymeta.engine.tensor import Tensor as Tensor
 from tinymeta.engine.transforms import grad as grad
 from tinymeta.engine.transforms import hessian as hessian
@@ -41,6 +40,7 @@ from tinymeta.ops import *
 from tinymeta.ops import tree as tree
 from tinymeta.view.trace import trace as trace
 from tinymeta.watch.checked import checked as checked
+from tinymeta.watch.orders import orders as orders
 
 __version__ = "0.2.0"
 

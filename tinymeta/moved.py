@@ -15,7 +15,9 @@ from typing import Any
 # (old package, new package): modules, as `old>new` where the name changed, too.
 _MOVES = {
     ("engine.compile", "compile"): "compiled",
-    ("engine.compile", "compile.record"): "record>recording translate formulas number convolution products pooling",
+    ("engine.compile", "compile.record"): (
+        "record>recording translate formulas>translate number convolution products pooling"
+    ),
     ("engine.compile", "compile.program"): "operations program views",
     ("engine.compile", "compile.rewrite"): "factor network>contraction sums",
     ("engine.compile", "compile.place"): (

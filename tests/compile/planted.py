@@ -27,7 +27,7 @@ class Fault(NamedTuple):
 
 
 def plant(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    f = inspect.getattr_static(fault.owner, fault.name)
+    f = inspect.unwrap(inspect.getattr_static(fault.owner, fault.name))
     source = textwrap.dedent(inspect.getsource(f))
     assert source.count(fault.right) == 1, f"{fault.name} reads otherwise now"
     made: dict[str, Any] = {}

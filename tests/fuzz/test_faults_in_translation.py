@@ -7,16 +7,22 @@ agree as the code stands, and some disagree with the fault.
 from __future__ import annotations
 
 from functools import cache
-from itertools import count, islice
+from itertools import count, islice, product
 from typing import Any
 
+import numpy as np
 import pytest
 
+import tinymeta as tm
 from tests.compile.planted import Fault, caught_by, plant
 from tests.fuzz import arrays
 from tests.fuzz.agreement import Refused, Setting
-from tinymeta.compile.record import convolution, formulas, number, pooling, translate
+from tinymeta.compile.record import convolution, number, pooling, translate
 from tinymeta.compile.record import recording as record
+from tinymeta.ops import elementwise, norm, select
+from tinymeta.ops.logistic import logistic_density, sigmoid, softplus, tanh_slope
+from tinymeta.ops.reduce import sum_axes
+from tinymeta.ops.softmax import log_softmax_axis, softmax_axis
 
 ENOUGH = 8  # programs that hold a function
 
@@ -52,12 +58,17 @@ def a_number_beside_an_array() -> None:
     assert not arrays.Case(1, inputs, (step,), (2,), "values", Setting()).check()
 
 
-def functions_of_a_mask() -> None:
-    """And of integers without a sign, in which −1 can't be written."""
-    for name in ("sigmoid", "mean", "softplus"):
+def functions_of_whole_numbers() -> None:
+    """Of masks, and of integers without a sign, in which −1 can't be written."""
+    for name, dtype in product(("sigmoid", "mean", "softplus"), ("bool", "uint8")):
         step = arrays.Step(name, (arrays.Ref(0),), {})
-        for dtype in ("bool", "uint8"):
-            assert not arrays.Case(1, (arrays.Input((5,), dtype),), (step,), (1,), "values", Setting()).check()
+        assert not arrays.Case(1, (arrays.Input((5,), dtype),), (step,), (1,), "values", Setting()).check()
+
+
+def a_share_of_integers() -> None:
+    x = np.array([1, 2, 4])
+    share = lambda x: sum_axes(x, axes=(-1,), keepdims=False, count=2.5)
+    assert tm.compile(share)(x).tolist() == share(x).tolist() == 2.8
 
 
 def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: str = "") -> Fault:
@@ -65,57 +76,62 @@ def _fault(owner: Any, name: str, right: str, wrong: str, *functions: str, ask: 
 
 
 FAULTS: dict[str, Fault] = {
-    "sigmoid: the wrong way round": _fault(
-        formulas, "_decay", "number(b, -1, x)", "number(b, 1, x)", "sigmoid", "silu"
-    ),
+    "sigmoid: the wrong way round": _fault(sigmoid, "plain", "exp(-1 * x)", "exp(x)", "sigmoid", "silu"),
     "its density: e⁻ˣ σ(x)": _fault(
-        formulas,
-        "logistic_density",
-        "b.add(Scale(), _decay(b, x), y), y)",
-        "_decay(b, x), y)",
+        logistic_density,
+        "plain",
+        "scale(exp(-1 * x), sigmoid(x)) * sigmoid(x)",
+        "scale(exp(-1 * x), sigmoid(x))",
         "sigmoid",
         "silu",
         "softplus",
         ask="gradient",
     ),
-    "tanh's slope: without the square": _fault(
-        formulas, "tanh_slope", "np.square", "np.positive", "tanh", ask="gradient"
-    ),
-    "softplus: log(e + eˣ)": _fault(formulas, "softplus", "number(b, 0, x)", "number(b, 1, x)", "softplus"),
-    "relu: a step at 1": _fault(formulas, "relu", "number(b, 0, x)", "number(b, 1, x)", "relu"),
-    "reciprocal: of −x": _fault(formulas, "reciprocal", "number(b, 1, x)", "number(b, -1, x)", "reciprocal"),
-    "mean: the sum times the length": _fault(formulas, "_divided", "np.divide", "np.multiply", "mean"),
+    "tanh's slope: without the square": _fault(tanh_slope, "plain", "square(", "(", "tanh", ask="gradient"),
+    "softplus: log(e + eˣ)": _fault(softplus, "plain", "(x, 0)", "(x, 1)", "softplus"),
+    "relu: a step at 1": _fault(select.relu, "plain", "maximum(0, x)", "maximum(1, x)", "relu"),
+    "reciprocal: of −x": _fault(elementwise.reciprocal, "plain", "1 / x", "-1 / x", "reciprocal"),
+    "mean: the sum times the length": _fault(translate, "_divided", "np.divide", "np.multiply", "mean"),
     "a mean's gradient is a sum's": _fault(
-        formulas, "repeat_axes", "_divided(b, x, count)", "x", "mean", "var", ask="gradient"
+        translate, "_repeat", "_divided(b, x, count)", "x", "mean", "var", ask="gradient"
     ),
-    "softmax: sums instead of quotients": _fault(formulas, "softmax_axis", "np.divide", "np.add", "softmax"),
-    "log-softmax: without the logarithm": _fault(
-        formulas, "log_softmax_axis", "Ufunc(np.log1p)", "Ufunc(np.positive)", "log_softmax"
-    ),
-    "normalisation: eps is 0": _fault(
-        formulas, "normalize", "number(b, eps, variance)", "number(b, 0, variance)", "layer_norm", "batch_norm"
-    ),
+    "softmax: sums instead of quotients": _fault(softmax_axis, "plain", "e / sum(", "e + sum(", "softmax"),
+    "log-softmax: without the logarithm": _fault(log_softmax_axis, "plain", "log1p(", "(", "log_softmax"),
+    "normalisation: eps is 0": _fault(norm.normalize, "plain", " + eps", "", "layer_norm", "batch_norm"),
     "its gradient: a wrong sign": _fault(
-        formulas,
+        norm,
         "_without",
-        "Ufunc(np.subtract), centred",
-        "Ufunc(np.add), centred",
+        "- _mean(g, axes)",
+        "+ _mean(g, axes)",
         "layer_norm",
         "batch_norm",
         ask="gradient",
     ),
     "its second derivative: a wrong sign": _fault(
-        formulas,
-        "normalize_input_grad",
-        "np.negative",
-        "np.positive",
+        norm.normalize_input_grad,
+        "plain",
+        "-s * both",
+        "s * both",
         "layer_norm",
         "batch_norm",
         "group_norm",
         ask="hvp",
     ),
-    "kind 5: formulas for integers, constants in their dtype": Fault(
-        translate, "_rule", '.dtype.kind == "f"', '.dtype.kind in "fiub"', functions_of_a_mask
+    "a plain form for integers, constants in their dtype": Fault(
+        record.Recorder, "_written_out", 'x.dtype.kind != "f"', 'x.dtype.kind not in "fiub"', functions_of_whole_numbers
+    ),
+    "a plain form of one result for another": _fault(
+        record.Recorder,
+        "_written_out",
+        "self.places[twin.id] = self.place(x)",
+        "self.places[twin.id] = self.place(inputs[0])",
+        "layer_norm",
+        "batch_norm",
+        "group_norm",
+        ask="gradient",
+    ),
+    "kind 5: sums of integers, constants in their dtype": Fault(
+        translate, "_rule", '.dtype.kind == "f"', '.dtype.kind in "fiub"', a_share_of_integers
     ),
     "kind 5: a number is as strong as an array": Fault(
         number.Number, "weak", "like if fits else", "self.dtype if fits else", a_number_beside_an_array
@@ -124,7 +140,16 @@ FAULTS: dict[str, Fault] = {
         translate, "_permute", "rank - len(axes)", "0", "permute_dims", "moveaxis", ask="vmap"
     ),
     "vmap: operands that were not aligned": _fault(
-        record.Recorder, "saw", "if batch:", "if False:", "where", "add", "multiply", "x * y", "clip", ask="vmap"
+        record.Recorder,
+        "_translated",
+        "if batch:",
+        "if False:",
+        "where",
+        "add",
+        "multiply",
+        "x * y",
+        "clip",
+        ask="vmap",
     ),
     "index: a slice's step is lost": _fault(translate, "_slice", "k.stop, k.step)", "k.stop, None)", "x[key]", "flip"),
     "index: its gradient lies the other way": _fault(
@@ -152,10 +177,10 @@ def planted(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant a fault; the tables of rules hold the functions themselves."""
     before = getattr(fault.owner, fault.name)
     plant(fault, monkeypatch)
-    for table in (translate._MOVES, translate._FORMULAS):
-        for name, rule in table.items():
+    for table in (translate._MOVES, translate._SUMS):
+        for primitive, rule in table.items():
             if rule is before:
-                monkeypatch.setitem(table, name, getattr(fault.owner, fault.name))
+                monkeypatch.setitem(table, primitive, getattr(fault.owner, fault.name))
     for module in (translate, pooling, convolution):
         if vars(module).get(fault.name) is before:
             monkeypatch.setattr(module, fault.name, getattr(fault.owner, fault.name))

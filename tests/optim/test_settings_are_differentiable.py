@@ -129,6 +129,6 @@ def test_nan_does_not_pass_a_clipping_as_if_nothing_were() -> None:
 
 
 def test_a_fused_step_that_takes_a_tensor_for_a_number_is_caught(monkeypatch: Any) -> None:
-    monkeypatch.setattr(sgd, "fusible", lambda lr, settings, *others: True)
+    monkeypatch.setattr(sgd, "in_one", lambda step, *xs, **how: step(*xs, **how))
     with pytest.raises(TypeError, match="static argument"):
         test_a_setting_has_its_gradient_whether_the_weights_are_differentiated_or_not("SGD momentum")

@@ -145,6 +145,25 @@ def test_a_rule_is_quoted_with_its_mathematics() -> None:
     assert rule["vjp"].startswith("vjp = lambda g, y, x:") and rule["mathematics"].startswith("y = tanh x")
 
 
+def test_a_fused_operation_is_one_step_and_shows_what_it_stands_for(capsys: pytest.CaptureFixture[str]) -> None:
+    layer = tm.nn.Linear(2, 3, rng=np.random.default_rng(0), dtype=float)
+    with tm.trace() as t:
+        layer(np.ones((4, 2)), tm.relu)
+    step = t.steps[-1]
+    x, w, b = (f"%{i}" for i in step.inputs)
+    lines = (
+        f"%{step.id}.1 = matmul_matrices({x}, {w})",
+        f"%{step.id}.2 = reshape({b}, shape=(1, 3), ndim=1)",
+        f"%{step.id}.3 = add(%{step.id}.1, %{step.id}.2)",
+        f"%{step.id}.4 = relu(%{step.id}.3)",
+    )
+    assert step.op == "linear_relu" and step.plain == lines and sum(t.counts().values()) == 1
+    assert json.loads(t.to_json())["steps"][-1]["plain"] == list(lines)
+    t.print()
+    printed = capsys.readouterr().out
+    assert all(line in printed for line in lines)
+
+
 def declared(source: dict[str, object]) -> type:
     return tm.primitive(type("tanh", (), {"__doc__": "y = 2x.", "domain": (), "kinks": (), **source}))
 

@@ -10,9 +10,9 @@ call        `compiled.py` compares the arguments with those of earlier calls (`a
             `first.py` chooses what is to run for new ones, and has its first results checked.
 record/     `surroundings.py` compares what the function reaches with what it was (`reached.py`, `captured.py`) and
             refuses what can't be recorded (`random_draws.py`, `written.py`); `recording.py` runs the function under a
-            Watcher, which sees every operation, those of sweeps included; `translate.py` and `formulas.py` write it
-            down in a dozen kinds of operations, where a convolution is a product of matrices (`convolution.py`,
-            `products.py`), and pooling looks through the same windows (`pooling.py`).
+            Watcher, which sees every operation, those of sweeps included, and fused ones as what they are in others;
+            `translate.py` writes them down in a dozen kinds of operations, where a convolution is a product of matrices
+            (`convolution.py`, `products.py`), and pooling looks through the same windows (`pooling.py`).
 program/    `operations.py` and `views.py` are those kinds, and each says all about itself (`calls.py`: what is left to
             Python); `program.py` keeps one of equal operations, runs at once what depends on constants alone, and
             drops what no result needs.

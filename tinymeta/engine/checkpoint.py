@@ -102,8 +102,7 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
                 )
         theirs = dict(zip([c.id for c in captured], leaves[len(leaves) - len(captured) :]))
         _redirect(again, birth, theirs)
-        given = [(theirs.get(y.id, y), g) for y, g in zip(again, gs) if g is not None]
-        return sweep([y for y, _ in given], [g for _, g in given], leaves)
+        return sweep([theirs.get(y.id, y) for y in again], gs, leaves)
 
     return lambda g, y, *xs: checkpoint(pull)(g, *xs)
 

@@ -44,10 +44,8 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
         return value if like is None else value.weak(like)
     if isinstance(value, (int, float, complex)) and like is not None:
         fits = like.kind == "f" and not isinstance(value, complex)
-        value = (
-            value.item() if isinstance(value, np.generic) else value
-        )  # NumPy's float64 is a float, as weak as others
-        return Tensor(np.array(value, like if fits else np.result_type(like, value)))
+        number: Any = value.item() if isinstance(value, np.generic) else value  # NumPy's float64 is as weak as a float
+        return Tensor(np.array(number, like if fits else np.result_type(like, number)))
     array = _array(value)
     if array.dtype.kind not in "fciub":
         raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")

@@ -11,8 +11,7 @@ from tinymeta.engine.checkpoint import as_outputs, constant, floats, now, outsid
 from tinymeta.engine.convert import as_tensor, kept
 from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import inside, setting, state
-from tinymeta.engine.structure import today
-from tinymeta.engine.sweep import zeros_like
+from tinymeta.engine.structure import today, zeros_like
 from tinymeta.engine.tensor import Tensor
 
 

@@ -20,13 +20,17 @@ A VJP returns one entry per input, in order (a lone entry for a lone input). An 
 or None for "no gradient", or a function of no arguments that is called only if that input's
 gradient is wanted. It needn't undo broadcasting: the sweep sums each entry to its input's shape.
 With several outputs `g` and `y` are tuples, and `g` has None for an output that nothing depends on.
+
+An operation that does the work of several in one pass declares what it is in others, as in `plain = lambda x, w, b:
+relu(x @ w + expand_dims(b, -2))`. A trace unfolds it to that, and the compiler writes that down. A reference and a VJP
+that are not declared follow from it: the plain form run on arrays, and its derivative.
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +39,7 @@ from numpy import ndarray
 from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Domain, Kink, Sample
 from tinymeta.engine.refusals import PLAIN, check_levels, check_static, check_threads, explained
-from tinymeta.engine.state import state
+from tinymeta.engine.state import setting, state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 
 
@@ -45,6 +49,7 @@ class Primitive:
     kernel: ClassVar[Callable[..., Any]]
     reference: ClassVar[Callable[..., Any]]
     vjp: ClassVar[Callable[..., Any] | None]
+    plain: ClassVar[Callable[..., Any] | None] = None  # Tensors in and out; axes count from the last
     domain: ClassVar[tuple[Domain, ...]]
     kinks: ClassVar[tuple[Kink, ...]]
     samples: ClassVar[tuple[Sample, ...]] = ()  # shapes and static arguments to test with; (): any that broadcast
@@ -56,11 +61,15 @@ class Primitive:
     registry: ClassVar[dict[str, type[Primitive]]] = {}
 
     def __init_subclass__(cls) -> None:
+        if cls.plain is not None:
+            cls.reference = staticmethod(getattr(cls, "reference", partial(_plainly, cls)))
+            cls.vjp = getattr(cls, "vjp", cls.plain)  # the sweep differentiates it
         missing = [name for name in ("kernel", "reference", "vjp", "domain", "kinks") if not hasattr(cls, name)]
         if missing or not (cls.__doc__ or sys.flags.optimize > 1):  # python -OO drops docstrings
             raise TypeError(
                 f"primitive {cls.__name__} declares no {', '.join(missing) or 'docstring'}: a primitive has a "
-                "docstring with its mathematics, kernel, reference, domain, kinks, and vjp (None if it has no gradient)"
+                "docstring with its mathematics, kernel, domain, kinks, reference and vjp (None if it has no gradient) "
+                "or, for these two, plain"
             )
         Primitive.registry[cls.__name__] = cls
 
@@ -115,13 +124,19 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
         check_threads(primitive, inputs)
     tracked = tracked and primitive.vjp is not None and (several or data.dtype.kind in "fc") and tracked & state.mask
     if tracked:  # booleans and integers are constant between their jumps
-        output.tracked = tracked
-        output.primitive, output.inputs, output.static = primitive, inputs, static
+        output.tracked, output.primitive, output.inputs, output.static = tracked, primitive, inputs, static
     for watcher in state.watchers:
         watcher.saw(primitive, inputs, static, output)
     if several:
         return tuple(bind(part, output, index=i) for i in range(len(data)))
     return output
+
+
+def _plainly(primitive: type[Primitive], *arrays: Array, **static: Any) -> Any:
+    """The reference that a plain form is; with other references around it, it is made of those."""
+    with setting(watchers=()):
+        ys = primitive.plain(*map(Tensor, arrays), **static)  # type: ignore[misc]
+    return tuple(y.data for y in ys) if type(ys) is tuple else ys.data
 
 
 def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
@@ -141,10 +156,3 @@ class part(Primitive):
     kernel = reference = staticmethod(lambda bundle, index: bundle[index])
     domain, kinks, broadcasts, aligns = (), (), False, False
     vjp = lambda g, y, bundle, index: g
-
-
-def rule_text(primitive: type[Primitive]) -> str:
-    """The source text of a primitive's VJP rule, as a reader would quote it."""
-    if primitive.vjp is None:
-        return "no gradient"
-    return inspect.cleandoc(inspect.getsource(primitive.vjp)).strip()

@@ -1,8 +1,13 @@
-"""What the engine refuses, because the number that came out would be wrong: each with the reason and the fix."""
+"""What the engine refuses, because the number that came out would be wrong: each with the reason and the fix.
+
+A shape is known when a function is recorded, a value only when it runs. So a check of values that an operation makes in
+Python (labels lie within their classes) goes through `demand`, and becomes a part of the compiled program; one that a
+kernel makes itself is kept because its primitive says `raises = True`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +19,16 @@ if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
 
 PLAIN = {int, float, bool, str, type(None), FunctionType}  # no Tensor hides in these
+
+
+def demand(check: Callable[..., None], *inputs: Tensor, **static: Any) -> None:
+    """Run `check(*arrays, **static)`, which raises where the values won't do; recorders write it down.
+
+    The arrays come as they are, `vmap`'s hidden axes in front.
+    """
+    check(*[x.data for x in inputs], **static)
+    for watcher in state.watchers:
+        watcher.demanded(check, inputs, static)
 
 
 def check_static(primitive: type[Primitive], value: Any) -> None:
@@ -89,7 +104,6 @@ def explained(
         return error
     given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
     options = "".join(f", {k}={v!r}" for k, v in static.items() if not (primitive.hides or callable(v)))
-    kind: type[Exception] = ShapeError if type(error) is ValueError else type(error)
-    if isinstance(error, TypeError):  # NumPy's own are not made of a sentence
-        kind = DtypeError
+    kind = ShapeError if type(error) is ValueError else type(error)
+    kind = DtypeError if isinstance(error, TypeError) else kind  # NumPy's own are not made of a sentence
     return kind(f"{primitive.__name__}({given}{options}) at {user_site()}: {error}")

@@ -27,7 +27,7 @@ class Watcher:
         """An operation has run."""
 
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
-        """Values have been checked (`demand.py`)."""
+        """Values have been checked (`demand` in `refusals.py`)."""
 
     def sweeping(self, nodes: dict[int, Tensor]) -> None:
         """A sweep over `nodes` (by id; it visits the latest first) begins."""

@@ -200,8 +200,11 @@ class widen(Primitive):
 
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, at: int, rise: int, tail: int) -> Tensor:
-        n = g.batch - x.batch  # the others among them are open still
-        return _narrowed(g, x.batch - tail, n, tail) if n else g
+        at, n = x.batch - tail, g.batch - x.batch  # the others among them are open still
+        if n:
+            g = bind(narrow, g, at=at, rise=-n, tail=tail)
+            g.opened = state.opened[:at] + state.opened[at + n :]
+        return g
 
 
 class narrow(Primitive):
@@ -224,12 +227,6 @@ def _widened(x: Tensor, at: int, rise: int, tail: int, opened: tuple[Opened, ...
     return wide
 
 
-def _narrowed(x: Tensor, at: int, n: int, tail: int) -> Tensor:
-    less: Tensor = bind(narrow, x, at=at, rise=-n, tail=tail)
-    less.opened = state.opened[:at] + state.opened[at + n :]
-    return less
-
-
 def today(x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     """`x` as a sweep inside of the `vmap`s `opened` uses it: their hidden axes first, then those of `vmap`s now over.
 
@@ -239,6 +236,10 @@ def today(x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     if x.batch <= n or n == len(opened):
         return x
     return _widened(x, n, len(opened) - n, x.batch - n, inside(opened, x.opened))
+
+
+def zeros_like(x: Tensor) -> Tensor:
+    return Tensor(np.zeros_like(x.data), x.batch)
 
 
 def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -11,7 +11,6 @@ order 2, however many inner steps it takes, and that of first-order MAML holds n
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +19,8 @@ import numpy as np
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.primitive import bind, part
 from tinymeta.engine.refusals import check_differentiable, check_followed
-from tinymeta.engine.state import Opened, inside, state
-from tinymeta.engine.structure import add, conform, cover, today
+from tinymeta.engine.state import Opened, differentiating, inside, setting, state
+from tinymeta.engine.structure import add, conform, cover, lift, today, zeros_like
 from tinymeta.engine.tensor import Tensor
 
 
@@ -44,13 +43,17 @@ def gradient(y: Tensor, xs: Any) -> Any:
     targets = [xs] if isinstance(xs, Tensor) else list(xs)
     for x in targets:
         check_followed(x)
-    found = sweep([y], [Tensor(np.ones_like(y.data), y.batch)], targets)
-    grads = [zeros_like(x) if g is None else g for x, g in zip(targets, found)]
+    grads = pull([y], [Tensor(np.ones_like(y.data), y.batch)], targets)
     return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)
 
 
-def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor | None]:
-    """Cotangents of `xs`, given those (`gs`) of `ys`; None where no path leads from `ys` back to an `x`."""
+def pull(ys: Sequence[Tensor], gs: Sequence[Tensor | None], xs: Sequence[Tensor]) -> list[Tensor]:
+    """`sweep`, with zeros where no path leads."""
+    return [zeros_like(x) if g is None else g for x, g in zip(xs, sweep(ys, gs, xs))]
+
+
+def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor | None], xs: Sequence[Tensor]) -> list[Tensor | None]:
+    """Cotangents of `xs`, given those (`gs`, None for none) of `ys`; None where no path leads from `ys` to an `x`."""
     nodes = _between(ys, xs)
     for watcher in state.watchers:
         watcher.sweeping(nodes)
@@ -61,7 +64,7 @@ def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> l
     before = state.order, state.maker
     try:
         for y, g in zip(ys, gs):
-            if y.id in nodes:
+            if g is not None and y.id in nodes:
                 state.opened = inside(opened, y.opened)
                 _collect(cotangents, y, cover(conform(g, y, opened), today(y, opened)))
         for i in sorted(nodes, reverse=True):  # ids grow, so this is a topological order
@@ -73,7 +76,7 @@ def sweep(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> l
                 found[i] = g
                 if nodes.keys().isdisjoint([x.id for x in node.inputs]):
                     continue
-            state.order = max(node.order + 1, g.order if type(g) is Tensor else _highest(g))
+            state.order = max(node.order + 1, *[h.order for h in (g if type(g) is list else (g,)) if h is not None])
             state.maker = i
             _differentiate(node, g, nodes, cotangents, opened)
     finally:
@@ -119,9 +122,11 @@ def _differentiate(
     elif opened:
         y = today(node, opened)
     inputs = [today(x, opened) for x in node.inputs] if opened and not primitive.raw else node.inputs
-    entries = primitive.vjp(g, y, *inputs, **node.static)
-    if type(entries) is not tuple:
-        entries = (entries,)
+    if primitive.vjp is primitive.plain:
+        found: Any = _through_plain(node, g, inputs, [x.id in nodes for x in node.inputs])
+    else:
+        found = primitive.vjp(g, y, *inputs, **node.static)
+    entries = found if type(found) is tuple else (found,)
     around = state.opened
     for x, entry in zip(node.inputs, entries):
         if entry is not None and x.id in nodes:
@@ -131,6 +136,17 @@ def _differentiate(
             state.opened = inside(opened, x.opened)
             _collect(cotangents, x, g)
             state.opened = around
+
+
+def _through_plain(node: Tensor, g: Any, inputs: Sequence[Tensor], wanted: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """The rule of an operation that declares no other: its plain form runs where it ran, and is swept."""
+    primitive: Any = node.primitive
+    with setting(order=node.order, maker=node.made_by), differentiating() as mark:
+        leaves = [bind(lift, x, at=x.batch, rise=0) if follow else x for x, follow in zip(inputs, wanted)]
+        for leaf, follow in zip(leaves, wanted):
+            leaf.tracked |= mark * follow
+        ys = primitive.plain(*leaves, **node.static)
+    return tuple(sweep(ys, g, leaves) if type(ys) is tuple else sweep([ys], [g], leaves))
 
 
 def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:
@@ -146,23 +162,3 @@ def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:
             state.order = order
     for watcher in state.watchers:
         watcher.collected(x, g, cotangents[x.id])
-
-
-def _highest(parts: Any) -> int:
-    return max((g.order for g in parts if g is not None), default=0)
-
-
-def zeros_like(x: Tensor) -> Tensor:
-    return Tensor(np.zeros_like(x.data), x.batch)
-
-
-def orders(*tensors: Tensor) -> Counter[int]:
-    """How many recorded nodes of each order the Tensors were made from: `{0: 25, 1: 42, 2: 61}`."""
-    seen: dict[int, int] = {}
-    stack = list(tensors)
-    while stack:
-        node = stack.pop()
-        if node.id not in seen:
-            seen[node.id] = node.order
-            stack.extend(node.inputs)
-    return Counter(seen.values())

@@ -19,8 +19,8 @@ from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.refusals import check_differentiable
 from tinymeta.engine.state import differentiating, state
-from tinymeta.engine.structure import lift
-from tinymeta.engine.sweep import sweep, zeros_like
+from tinymeta.engine.structure import lift, zeros_like
+from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.vmap import vmap
 
@@ -70,8 +70,7 @@ def value_and_grad(
             result = f(*fresh, **kwargs)
         y, aux = result if has_aux else (result, None)
         y = _scalar(y)
-        found = sweep([y], [Tensor(np.ones_like(y.data), y.batch)], xs)
-        grads = tree.unflatten(structure, [zeros_like(x) if g is None else g for x, g in zip(xs, found)])
+        grads = tree.unflatten(structure, pull([y], [Tensor(np.ones_like(y.data), y.batch)], xs))
         _release((y, aux, grads))
         return ((y, aux) if has_aux else y), (grads[0] if isinstance(argnums, int) else tuple(grads))
 
@@ -93,8 +92,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         if found_structure != out_structure:
             raise ValueError("the cotangent has another structure than the function's result")
         gs = [_like(as_tensor(g, y.dtype), y, "cotangent") for g, y in zip(given, ys)]
-        found = sweep(ys, gs, xs)
-        return tuple(tree.unflatten(structure, [zeros_like(x) if g is None else g for x, g in zip(xs, found)]))
+        return tuple(tree.unflatten(structure, pull(ys, gs, xs)))
 
     copies = [bind(lift, y, at=y.batch, rise=0) for y in ys]  # `ys` keep their record for the pullback
     _release(copies)

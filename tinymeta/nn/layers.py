@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.nn.normalization import BatchNorm
 from tinymeta.ops.embedding import embedding
-from tinymeta.ops.fused import linear_relu, unwatched
+from tinymeta.ops.fused import linear_relu
 from tinymeta.ops.select import relu, where
+from tinymeta.ops.shape import reshape
 
 
 class Linear(Module):
@@ -58,9 +60,11 @@ class Linear(Module):
             )
         if activation is relu and self.bias is not None:
             w, b = as_tensor(self.weight), as_tensor(self.bias)
-            if unwatched(x, w, b):
-                return bind(linear_relu, x, w, b, lead=x.ndim - 1)  # type: ignore[no-any-return]
-        y: Tensor = x @ self.weight
+            if x.dtype == w.dtype == b.dtype:
+                rows = x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), inputs))
+                y = bind(linear_relu, rows, w, b)
+                return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], outputs))
+        y = x @ self.weight
         y = y if self.bias is None else y + self.bias
         return y if activation is None else activation(y)
 

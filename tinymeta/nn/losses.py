@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import bind
+from tinymeta.engine.refusals import demand
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import log, scale, square
-from tinymeta.ops.fused import cross_entropy_rows, unwatched
+from tinymeta.ops.fused import cross_entropy_rows
 from tinymeta.ops.logistic import softplus
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import astype
-from tinymeta.ops.softmax import log_softmax
 from tinymeta.ops.widen import floating, squarable
 
 
@@ -53,10 +50,7 @@ def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
         )
     classes = logits.shape[-1]
     demand(_within, labels, classes=classes)
-    if unwatched(logits):
-        return bind(cross_entropy_rows, logits, labels)  # type: ignore[no-any-return]
-    picked = labels.expand_dims(-1) == np.arange(classes)
-    return -sum(where(picked, log_softmax(logits), 0), -1)
+    return bind(cross_entropy_rows, logits, labels)  # type: ignore[no-any-return]
 
 
 def _within(labels: Array, classes: int) -> None:

@@ -82,7 +82,7 @@ class reciprocal(Primitive):
     """y = 1/x,   dy = −y² dx."""
 
     kernel = staticmethod(lambda x: 1 / x)
-    reference = staticmethod(lambda x: np.power(x, -1.0))
+    plain = lambda x: 1 / x
     domain, kinks = (reals(0.5, 2),), ()
     vjp = lambda g, y, x: scale(g, -square(y))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import DtypeError, user_site
 from tinymeta.engine.primitive import bind
+from tinymeta.engine.refusals import demand
 from tinymeta.engine.structure import astype
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 

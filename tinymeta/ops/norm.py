@@ -17,7 +17,7 @@ import tinymeta_kernels as kernels
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.elementwise import sqrt, square
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.shape import astype, floats, reshape
@@ -29,8 +29,13 @@ Cotangents = tuple[Tensor | None, Tensor | None]
 _any = reals(-2, 2)
 
 
-def _means(axes: Axes, *xs: Array) -> list[Array]:
-    return [x.mean(axis=axes, keepdims=True) for x in xs]
+def _mean(x: Tensor, axes: Axes) -> Tensor:
+    return mean(x, axes, keepdims=True)
+
+
+def _without(g: Tensor, y: Tensor, axes: Axes) -> Tensor:
+    """g less its parts along 1 and y, which a normalisation loses."""
+    return g - _mean(g, axes) - y * _mean(g * y, axes)
 
 
 class normalize(Primitive):
@@ -39,10 +44,10 @@ class normalize(Primitive):
     kernel = staticmethod(kernels.normalize)
 
     @staticmethod
-    def reference(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
-        (centre,) = _means(axes, x)
-        s = 1 / np.sqrt(_means(axes, (x - centre) ** 2)[0] + eps)
-        return (x - centre) * s, s
+    def plain(x: Tensor, axes: Axes, eps: float) -> tuple[Tensor, Tensor]:
+        centred = x - _mean(x, axes)
+        s = 1 / sqrt(_mean(centred * centred, axes) + eps)
+        return centred * s, s
 
     domain, kinks = (_any,), ()
     samples = (Sample(((3, 2, 2),), {"axes": (-3, -1), "eps": 0.1}), Sample(((2, 3),), {"axes": (-1,), "eps": 0.1}))
@@ -62,13 +67,7 @@ class normalize_input(Primitive):
     """x = s(g − mean g − y mean(g y)): symmetric in (g, h), so its own adjoint with respect to g."""
 
     kernel = staticmethod(kernels.normalize_input)
-
-    @staticmethod
-    def reference(g: Array, y: Array, s: Array, axes: Axes) -> Array:
-        mean_g, mean_gy = _means(axes, g, g * y)
-        x: Array = s * (g - mean_g - y * mean_gy)
-        return x
-
+    plain = lambda g, y, s, axes: s * _without(g, y, axes)
     domain, kinks, broadcasts = (_any, _any, reals(0.5, 2)), (), False
     samples = (
         Sample(((3, 2, 2), (3, 2, 2), (1, 2, 1)), {"axes": (-3, -1)}),
@@ -94,9 +93,9 @@ class normalize_input_grad(Primitive):
     kernel = staticmethod(kernels.normalize_input_grad)
 
     @staticmethod
-    def reference(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> tuple[Array, Array]:
-        mean_g, a, b = _means(axes, g, g * y, h * y)
-        return -s * (h * a + g * b), np.sum(h * (g - mean_g - y * a), axis=axes, keepdims=True)
+    def plain(h: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:
+        both = h * _mean(g * y, axes) + g * _mean(h * y, axes)
+        return -s * both, sum(h * _without(g, y, axes), axes, keepdims=True)
 
     domain, kinks, broadcasts = (_any, _any, _any, reals(0.5, 2)), (), False
     samples = (
@@ -106,15 +105,12 @@ class normalize_input_grad(Primitive):
 
     @staticmethod
     def vjp(c: Cotangents, out: tuple[Tensor, Tensor], h: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Any:
-        def mean_(x: Any) -> Tensor:
-            return mean(x, axes, keepdims=True)
-
         u, v = (out[i] * 0.0 if ci is None else ci for i, ci in enumerate(c))
-        a, b = mean_(g * y), mean_(h * y)
-        of_a, of_b = -s * mean_(u * h) - v * b, -s * mean_(u * g) - v * a
+        a, b = _mean(g * y, axes), _mean(h * y, axes)
+        of_a, of_b = -s * _mean(u * h, axes) - v * b, -s * _mean(u * g, axes) - v * a
         return (
-            lambda: of_b * y - s * u * a + v * (g - mean_(g)),
-            lambda: of_a * y - s * u * b + v * (h - mean_(h)),
+            lambda: of_b * y - s * u * a + v * (g - _mean(g, axes)),
+            lambda: of_a * y - s * u * b + v * (h - _mean(h, axes)),
             lambda: of_a * g + of_b * h,
             lambda: -sum(u * (h * a + g * b), axes, keepdims=True),
         )

@@ -31,7 +31,7 @@ class relu(Primitive):
     """y = max(x, 0),   dy = [x > 0] dx."""
 
     kernel = staticmethod(lambda x: np.maximum(x, np.zeros((), x.dtype)))
-    reference = staticmethod(lambda x: np.where(np.real(x) <= 0, 0, x))
+    plain = lambda x: maximum(0, x)
     domain, kinks = _any, (Kink((0.0,), (0.0,), "left, the constant branch"),)
     vjp = lambda g, y, x: where(x > 0, g, 0)
 

@@ -12,9 +12,10 @@ import numpy as np
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.elementwise import exp, scale
+from tinymeta.ops.elementwise import exp, log1p, scale
+from tinymeta.ops.extrema import max
 from tinymeta.ops.reduce import Axis, keep_axes, normalized, repeat_axes, sum
-from tinymeta.ops.select import where
+from tinymeta.ops.select import abs, where
 from tinymeta.ops.shape import permute_dims, reshape
 from tinymeta.ops.widen import floating
 
@@ -37,6 +38,12 @@ def _log_sum(shifted: Array, axes: int | tuple[int, ...]) -> Array:
     return total
 
 
+def _less_its_top(x: Tensor, axis: int) -> Tensor:
+    """`_shifted` in operations."""
+    top = max(x, axis, keepdims=True)
+    return x - where(abs(top) < np.inf, top, 0)
+
+
 def balanced(slopes: Tensor, p: Tensor, axis: int) -> Tensor:
     """`slopes`, which add up to 0 along the axis, with that of a probability above ½ taken from the others."""
     sure = p > 0.5
@@ -53,9 +60,9 @@ class softmax_axis(Primitive):
         return y
 
     @staticmethod
-    def reference(x: Array, axis: int) -> Array:
-        differences = np.expand_dims(np.moveaxis(x, axis, -1), -2) - np.expand_dims(np.moveaxis(x, axis, -1), -1)
-        return np.moveaxis(1 / np.sum(np.exp(differences), -1), -1, axis)
+    def plain(x: Tensor, axis: int) -> Tensor:
+        e = exp(_less_its_top(x, axis))
+        return e / sum(e, axis, keepdims=True)
 
     domain, kinks = (reals(-3, 3),), ()
     samples = _samples
@@ -75,7 +82,14 @@ class log_softmax_axis(Primitive):
         y: Array = shifted - _log_sum(shifted, axis)
         return y
 
-    reference = staticmethod(lambda x, axis: np.log(softmax_axis.reference(x, axis)))
+    @staticmethod
+    def plain(x: Tensor, axis: int) -> Tensor:
+        shifted = _less_its_top(x, axis)
+        tops = shifted == 0
+        others = sum(where(tops, 0, exp(shifted)), axis, keepdims=True)
+        ones = sum(where(tops, np.ones((), x.dtype), 0), axis, keepdims=True)
+        return shifted - log1p(others + (ones - 1))
+
     domain, kinks = (reals(-3, 3),), ()
     samples = _samples
 

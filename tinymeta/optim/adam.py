@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
-from tinymeta.ops.elementwise import square
 from tinymeta.ops.tree import zeros_like
-from tinymeta.optim.fused import adam_step
-from tinymeta.optim.optimizer import (
-    LearningRate,
-    Setting,
-    bias,
-    each_leaf,
-    fusible,
-    rates,
-    root,
-    setting,
-    start,
-    used,
-)
+from tinymeta.optim.fused import adam_step, in_one
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, start
 
 
 class AdamState(NamedTuple):
@@ -63,21 +50,10 @@ class Adam:
         lrs = rates(self.lr, state.taken, params)
         count = state.taken + 1
 
+        how = {"b1": self.b1, "b2": self.b2, "eps": self.eps, "decay": self.weight_decay, "decoupled": self.decoupled}
+
         def step(p: Any, g: Any, m: Any, v: Any, lr: Any) -> Any:
-            settings = (self.b1, self.b2, self.eps, self.weight_decay)
-            if fusible(lr, settings, p, g, m, v):
-                how = {"decay": self.weight_decay, "decoupled": self.decoupled}
-                return adam_step(p, g, m, v, count, lr, b1=self.b1, b2=self.b2, eps=self.eps, **how)
-            b1, b2, eps, decay = (setting(number, p) for number in settings)
-            if used(decay) and not self.decoupled:
-                g = g + decay * p
-            m = b1 * m + (1 - b1) * g
-            v = b2 * v + (1 - b2) * square(g)
-            seen = bias(self.b1, count, as_tensor(p).dtype), bias(self.b2, count, as_tensor(p).dtype)
-            direction = (m / seen[0]) / (root(v / seen[1]) + eps)
-            if used(decay) and self.decoupled:
-                direction = direction + decay * p
-            return p - lr * direction, m, v
+            return in_one(adam_step, p, g, m, v, count, lr, **how)
 
         params, mean, second = each_leaf(step, params, grads, state.mean, state.square, lrs)
         return params, AdamState(count, mean, second)

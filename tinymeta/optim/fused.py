@@ -1,8 +1,4 @@
-"""Optimizer steps as one operation each, for the case that nothing differentiates them.
-
-They have no gradient, and compute what the optimizers' Tensor operations do in a single pass over memory. Their
-references take the real parts: a complex step must not pass where a gradient doesn't.
-"""
+"""Optimizer steps as one operation each: a single pass over memory of what `plain` says in a dozen operations."""
 
 from __future__ import annotations
 
@@ -11,11 +7,23 @@ from typing import Any
 import numpy as np
 import tinymeta_kernels.optim as kernels
 
+from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.tensor import Array
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.ops.elementwise import square
+from tinymeta.optim.optimizer import Setting, bias, root, setting, used
 
 _any = reals(-2, 2)
+
+
+def in_one(primitive: type[Primitive], *operands: Any, **settings: Any) -> Any:
+    """The step as one operation; as its plain form where something is differentiated, which needs those operations
+    anyway, or may be: a setting that is a Tensor is no static argument."""
+    xs = as_tensors(operands)
+    followed = any(isinstance(s, Tensor) for s in settings.values()) or any(x.requires_grad for x in xs)
+    run: Any = primitive.plain if followed else primitive
+    return run(*xs, **settings)
 
 
 def _of_one_shape(*arrays: Array) -> tuple[Array, ...]:
@@ -27,20 +35,20 @@ class sgd_step(Primitive):
     """v' = μ v + g + λ p,   p' = p − η v'   (Nesterov: p' = p − η (g + λ p + μ v'))."""
 
     @staticmethod
-    def reference(p: Array, g: Array, v: Array, lr: Array, momentum: float, nesterov: bool, decay: float) -> Any:
-        p, g, v, lr = (x.real for x in (p, g, v, lr))
-        g = g + decay * p
+    def plain(p: Tensor, g: Tensor, v: Tensor, lr: Tensor, momentum: Setting, nesterov: bool, decay: Setting) -> Any:
+        momentum, decay = setting(momentum, p), setting(decay, p)
+        g = g + decay * p if used(decay) else g
         v = momentum * v + g
         return p - lr * (g + momentum * v if nesterov else v), v
 
     @staticmethod
-    def kernel(p: Array, g: Array, v: Array, lr: Array, momentum: float, nesterov: bool, decay: float) -> Any:
+    def kernel(p: Array, g: Array, v: Array, lr: Array, **how: Any) -> Any:
         if lr.size > 1:
-            return sgd_step.reference(p, g, v, lr, momentum, nesterov, decay)
+            return sgd_step.reference(p, g, v, lr, **how)
         p, g, v = _of_one_shape(p, g, v)
-        return kernels.sgd_update(p, g, v, lr.item(), momentum, nesterov, decay)
+        return kernels.sgd_update(p, g, v, lr.item(), how["momentum"], how["nesterov"], how["decay"])
 
-    domain, kinks, vjp = (_any, _any, _any, reals(0.01, 0.1)), (), None
+    domain, kinks = (_any, _any, _any, reals(0.01, 0.1)), ()
     samples = (
         Sample(((3,), (3,), (3,), ()), {"momentum": 0.9, "nesterov": False, "decay": 0.1}),
         Sample(((2, 3), (2, 3), (2, 3), ()), {"momentum": 0.5, "nesterov": True, "decay": 0.0}),
@@ -54,15 +62,20 @@ class adam_step(Primitive):
     """
 
     @staticmethod
-    def reference(p: Array, g: Array, m: Array, v: Array, count: Array, lr: Array, **how: Any) -> Any:
-        b1, b2, eps, decay = how["b1"], how["b2"], how["eps"], how["decay"]
-        p, g, m, v, count, lr = (x.real for x in (p, g, m, v, count, lr))
-        g = g if how["decoupled"] else g + decay * p
+    def plain(
+        p: Tensor, g: Tensor, m: Tensor, v: Tensor, count: Tensor, lr: Tensor,
+        b1: Setting, b2: Setting, eps: Setting, decay: Setting, decoupled: bool,
+    ) -> Any:  # fmt: skip
+        seen = bias(b1, count, p.dtype), bias(b2, count, p.dtype)
+        b1, b2, eps, decay = (setting(number, p) for number in (b1, b2, eps, decay))
+        if used(decay) and not decoupled:
+            g = g + decay * p
         m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * (g * g)
-        c1, c2 = (np.asarray(1 - b**count).astype(p.dtype) for b in (b1, b2))
-        direction = (m / c1) / (np.sqrt(v / c2) + eps)
-        return p - lr * (direction + decay * p if how["decoupled"] else direction), m, v
+        v = b2 * v + (1 - b2) * square(g)
+        direction = (m / seen[0]) / (root(v / seen[1]) + eps)
+        if used(decay) and decoupled:
+            direction = direction + decay * p
+        return p - lr * direction, m, v
 
     @staticmethod
     def kernel(p: Array, g: Array, m: Array, v: Array, count: Array, lr: Array, **how: Any) -> Any:
@@ -72,7 +85,7 @@ class adam_step(Primitive):
         betas, decay = (how["b1"], how["b2"], how["eps"]), (how["decay"], how["decoupled"])
         return kernels.adam_update(p, g, m, v, count.item(), lr.item(), *betas, *decay)
 
-    domain, kinks, vjp = (_any, _any, _any, reals(0.1, 2), reals(1, 9), reals(0.01, 0.1)), (), None
+    domain, kinks = (_any, _any, _any, reals(0.1, 2), reals(1, 9), reals(0.01, 0.1)), ()
     samples = (
         Sample(
             ((3,), (3,), (3,), (3,), (), ()), {"b1": 0.9, "b2": 0.99, "eps": 1e-8, "decay": 0.1, "decoupled": False}

@@ -18,7 +18,6 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import user_site
-from tinymeta.engine.state import state
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import sqrt
 from tinymeta.ops.select import where
@@ -114,15 +113,3 @@ def root(v: Tensor) -> Tensor:
     """
     nothing = v <= 0  # False for NaN, which must not pass for 0
     return where(nothing, 0, sqrt(where(nothing, 1, v)))
-
-
-def fusible(lr: Any, settings: tuple[Any, ...], *others: Any) -> bool:
-    """Whether a step may be one operation.
-
-    Nobody differentiates or watches it, its learning rate is one number, and the other settings are Python numbers.
-    """
-    if state.watchers or any(isinstance(x, Tensor) for x in settings):
-        return False
-    if not (isinstance(lr, (int, float)) or lr.data.size == 1):
-        return False
-    return not any(isinstance(x, Tensor) and x.requires_grad for x in (lr, *others))

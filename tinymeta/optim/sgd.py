@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.tree import zeros_like
-from tinymeta.optim.fused import sgd_step
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, fusible, rates, setting, start, used
+from tinymeta.optim.fused import in_one, sgd_step
+from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, setting, start, used
 
 
 class SGDState(NamedTuple):
@@ -52,17 +52,12 @@ class SGD:
     def update(self, grads: Any, state: SGDState, params: Any) -> tuple[Any, SGDState]:
         lrs = rates(self.lr, state.taken, params)
 
+        how = {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
+
         def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
-            momentum, decay = setting(self.momentum, p), setting(self.weight_decay, p)
-            if used(momentum) and fusible(lr, (momentum, decay), p, g, v):
-                how = {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
-                return sgd_step(p, g, v, lr, **how)
-            if used(decay):
-                g = g + decay * p
-            if used(momentum):
-                v = momentum * v + g
-                g = g + momentum * v if self.nesterov else v
-            return p - lr * g, v
+            if used(self.momentum):
+                return in_one(sgd_step, p, g, v, lr, **how)
+            return p - lr * (g + setting(self.weight_decay, p) * p if used(self.weight_decay) else g), v
 
         params, velocity = each_leaf(step, params, grads, state.velocity, lrs)
         return params, SGDState(state.taken + 1, velocity)

@@ -17,8 +17,9 @@ import numpy as np
 from tinymeta.engine.domain import Domain, Sample
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import USER
-from tinymeta.engine.sweep import sweep, zeros_like
+from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.testing.oracle import references
 from tinymeta.testing.shapes import broadcasting, narrower, usual_shapes
 
 
@@ -68,7 +69,8 @@ class Case:
             return [y.data for y in self.run([Tensor(x, self.batch) for x in self.arrays])]
         b = self.batch
         given = [x.reshape(x.shape[:b] + (1,) * n + x.shape[b:]) for x, n in zip(self.arrays, self._lacks)]
-        return [np.asarray(y) for y in _listed(kernel(*given, **self.static))]
+        with references():  # of which one that follows from a plain form is made
+            return [np.asarray(y) for y in _listed(kernel(*given, **self.static))]
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return _listed(bind(self.primitive, *inputs, **self.static))
@@ -164,11 +166,6 @@ def value(rng: np.random.Generator, domain: Domain, shape: tuple[int, ...]) -> A
     other: Array = np.swapaxes(left if kind == "spd" else right, -1, -2)
     product: Array = (left * spectrum) @ other
     return (product + np.swapaxes(product, -1, -2)) / 2 if kind == "spd" else product
-
-
-def pull(ys: Sequence[Tensor], gs: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor]:
-    """Cotangents of `xs` from those of `ys`, zeros where nothing depends on one."""
-    return [zeros_like(x) if g is None else g for g, x in zip(sweep(ys, gs, xs), xs)]
 
 
 def ladder(case: Case, gs: Sequence[Array], ws: Sequence[Sequence[Array]]) -> list[list[Tensor]]:

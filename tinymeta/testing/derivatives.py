@@ -11,8 +11,8 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.state import USER
+from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.testing.case import pull
 from tinymeta.testing.noise import ERROR, WIDE, moved, noisy, wobble
 from tinymeta.testing.oracle import STEP, complex_step, constants, extrapolated, references
 from tinymeta.testing.purity import guarded, unchanged

@@ -10,9 +10,10 @@ import numpy as np
 from tinymeta.engine.domain import Kink
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import USER
+from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.ops.select import where
-from tinymeta.testing.case import Case, pull
+from tinymeta.testing.case import Case
 from tinymeta.testing.report import agree, identical
 from tinymeta.testing.values import gradient_rounding
 

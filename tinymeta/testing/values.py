@@ -8,8 +8,9 @@ import numpy as np
 
 from tinymeta.engine.errors import DtypeError
 from tinymeta.engine.state import USER
+from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.testing.case import Case, ladder, pull, settled
+from tinymeta.testing.case import Case, ladder, settled
 from tinymeta.testing.purity import guarded, unchanged
 from tinymeta.testing.report import agree, identical
 

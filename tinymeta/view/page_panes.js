@@ -168,6 +168,7 @@ function showRules(s) {
     return `<h4>The rule of ${escaped(op)}, ${words}</h4><p class="math">${text}</p><pre>${coloured(vjp)}</pre>`;
   };
   const rules = [...heads].filter(([op]) => op in trace.rules).map(rule).join("");
-  at("rule").innerHTML = rules || `<p class="stats">A value of yours has no rule.</p>`;
+  const plain = s.plain.length ? `<h4>It stands for</h4><pre>${escaped(s.plain.join("\n"))}</pre>` : "";
+  at("rule").innerHTML = plain + rules || `<p class="stats">A value of yours has no rule.</p>`;
   at("rule").scrollTop = 0;
 }

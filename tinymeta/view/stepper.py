@@ -114,7 +114,14 @@ class Stepper:
         head = f"{expression(self.trace, step)}   {type_of(step)}"
         sweep = self.trace.sweep_of(step)
         where = [f"step {self.place + 1} of {len(self.steps)}", f"order {step.order}", origin(self.trace, step), sweep]
-        lines = [" · ".join(filter(None, where)), *self._value(step), *self._cotangents(step), *self._rule(step)]
+        plain = [f"  {'plain' if k == 0 else '':5}  {line}" for k, line in enumerate(step.plain)]
+        lines = [
+            " · ".join(filter(None, where)),
+            *plain,
+            *self._value(step),
+            *self._cotangents(step),
+            *self._rule(step),
+        ]
         self._write("")
         self._write(head, style(step))
         self._write("\n".join([*lines, *self._source(step, around=1)]))

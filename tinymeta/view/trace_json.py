@@ -11,7 +11,7 @@ import json
 import linecache
 from typing import TYPE_CHECKING, Any
 
-from tinymeta.engine.primitive import Primitive, rule_text
+from tinymeta.engine.primitive import Primitive
 from tinymeta.io.files import FORMAT
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def to_json(trace: Trace) -> str:
 
 def rule(primitive: type[Primitive]) -> dict[str, str]:
     """An operation's mathematics (its docstring) and the text of its VJP rule."""
+    text = "no gradient"
     try:
-        text = rule_text(primitive).removeprefix("@staticmethod\n")
+        if primitive.vjp is not None:
+            text = inspect.cleandoc(inspect.getsource(primitive.vjp)).strip().removeprefix("@staticmethod\n")
     except (OSError, TypeError):
         text = "(Python keeps no source text of this rule)"
     return {"mathematics": inspect.cleandoc(primitive.__doc__ or ""), "vjp": text}
@@ -78,4 +80,5 @@ def _step(trace: Trace, step: Step, sites: dict[tuple[Site, ...], int]) -> dict[
         "visit": None if step.made_by is None or not visits else [step.sweep, visits[step.made_by]],
         "site": sites.get(step.path),
         "cotangents": step.cotangents,
+        "plain": step.plain,
     }

@@ -15,23 +15,36 @@ STYLES = ("bold", "blue", "dark_orange3", "green", "magenta")  # by order; the o
 
 def show(trace: Trace) -> None:
     """Print the listing."""
-    lines = listing(trace)
+    rows = _rows(trace)
+    lines = _aligned([cells for _, cells in rows])
     screen = console()
     if screen is None:
         print("\n".join(lines))
         return
     from rich.text import Text
 
-    for line, step in zip(lines, _shown(trace)):
+    for line, (step, _) in zip(lines, rows):
         screen.print(Text(line, style="dim" if step.kind != "step" else style(step)), soft_wrap=True)
 
 
 def listing(trace: Trace) -> list[str]:
     """A line per step in aligned columns: order, what it computes, type, where it comes from.
 
-    Single numbers from outside have no line of their own: they stand in the lines that use them.
+    Below a fused operation stands what it is in others. Single numbers from outside have no line of their own: they
+    stand in the lines that use them.
     """
-    rows = [(str(s.order), expression(trace, s), type_of(s), origin(trace, s)) for s in _shown(trace)]
+    return _aligned([cells for _, cells in _rows(trace)])
+
+
+def _rows(trace: Trace) -> list[tuple[Step, list[str]]]:
+    rows = []
+    for s in (s for s in trace.steps if not _is_number(s)):
+        rows.append((s, [str(s.order), expression(trace, s), type_of(s), origin(trace, s)]))
+        rows += [(s, ["", f"  {line}", "", ""]) for line in s.plain]
+    return rows
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows)] or [0] * 4
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
@@ -70,10 +83,6 @@ def number(value: float | str) -> str:
 def style(step: Step) -> str:
     """The rich style of a step's order."""
     return STYLES[min(step.order, len(STYLES) - 1)]
-
-
-def _shown(trace: Trace) -> list[Step]:
-    return [step for step in trace.steps if step.kind != "input" or not _is_number(step)]
 
 
 def _is_number(step: Step) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 
 from tinymeta.engine.errors import _PACKAGE, Site
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.state import USER, Watcher, state
+from tinymeta.engine.state import USER, Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
 
 FIRST = 8  # entries that are kept of any array
@@ -60,6 +61,7 @@ class Step:
     made_by: int | None  # the step whose VJP rule made this one
     sweep: int | None  # which sweep that was in, counted from 0
     path: tuple[Site, ...]  # the user's lines that led here, outermost first; empty unless kind is "step"
+    plain: tuple[str, ...] = ()  # the operations that a fused one stands for, in words: "%7.1 = matmul(%1, %2)", …
     cotangents: list[Cotangent] = field(default_factory=list)
 
 
@@ -80,7 +82,10 @@ class Recorder(Watcher):
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
         numbers = tuple(self._known(x) for x in inputs)
-        self._add(output, "step", primitive, numbers, static, _path(self.entered))
+        path = _path(self.entered)
+        self._add(output, "step", primitive, numbers, static, path)
+        if primitive.plain is not None:
+            self.steps[-1].plain = unfolded(primitive, inputs, static, numbers, len(self.steps))
 
     def sweeping(self, nodes: dict[int, Tensor]) -> None:
         numbers = [self._known(nodes[i]) for i in sorted(nodes)]
@@ -142,6 +147,37 @@ class Recorder(Watcher):
     def _sweep_over(self, number: int) -> int | None:
         """The latest sweep that visits this step."""
         return next((k for k in reversed(range(len(self.sweeps))) if number in self.sweeps[k].visits), None)
+
+
+class _Words(Watcher):
+    """Writes operations down, with `names` for what they are made of and numbers `prefix`1, `prefix`2, … for theirs."""
+
+    def __init__(self, names: dict[int, str], prefix: str) -> None:
+        self.names, self.prefix = names, prefix
+        self.lines: list[str] = []
+
+    def saw(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
+    ) -> None:
+        given = [
+            self.names.get(x.id) or (f"{x.data.item():.4g}" if x.data.size == 1 else f"[{x.size}]") for x in inputs
+        ]
+        given += [f"{k}={reprlib.repr(v)}" for k, v in static.items() if not callable(v)]
+        self.names[output.id] = name = f"{self.prefix}{len(self.lines) + 1}"
+        self.lines.append(f"{name} = {primitive.__name__}({', '.join(given)})")
+
+
+def unfolded(
+    primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], numbers: Sequence[int], number: int
+) -> tuple[str, ...]:
+    """What step `number`, a fused operation on the steps `numbers`, is in others, a line for each."""
+    twins = [Tensor(x.data, x.batch) for x in inputs]
+    for twin, x in zip(twins, inputs):
+        twin.opened = x.opened
+    words = _Words({twin.id: f"%{n}" for twin, n in zip(twins, numbers)}, f"%{number}.")
+    with setting(watchers=(words,)), np.errstate(all="ignore"):
+        primitive.plain(*twins, **static)  # type: ignore[misc]
+    return tuple(words.lines)
 
 
 def summary(data: Array, batch: int = 0) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Call(_Untyped):
 
 @dataclass(frozen=True)
 class Check(_Untyped):
-    """Raises an error if values won't do (`engine/demand.py`); it has no result."""
+    """Raises an error if values won't do (`demand` in `engine/refusals.py`); it has no result."""
 
     check: Callable[..., None]
     key: Any

@@ -78,7 +78,6 @@ class Builder:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self.parts: dict[int, tuple[int, ...]] = {}  # calls with several results that were written out
         self.image: dict[int, int] = {}  # once finished: the index in the program of each node that it kept
         self._known: dict[Any, int] = {}
         self._checks = checking()
@@ -124,6 +123,17 @@ class Builder:
 
     def reshape(self, x: int, shape: Shape) -> int:
         return self.add(Reshape(shape), x)
+
+    def number(self, value: float, like: int, dtype: Any = None) -> int:
+        """A constant in the rank and, unless another is given, the dtype of node `like`."""
+        node = self.nodes[like]
+        return self.constant(np.full((1,) * len(node.shape), value, dtype or node.dtype))
+
+    def of_one_rank(self, *inputs: int) -> list[int]:
+        """The inputs with leading axes of size 1, so that all have the same number of axes."""
+        shapes = [self.nodes[i].shape for i in inputs]
+        rank = max(map(len, shapes), default=0)
+        return [self.reshape(i, (1,) * (rank - len(shape)) + shape) for i, shape in zip(inputs, shapes)]
 
     def finished(self, results: Sequence[int]) -> Program:
         """The program of these results, without what they don't need; inputs and checks stay."""

@@ -16,9 +16,9 @@ import numpy as np
 
 from tinymeta.compile.record.library import of_library
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.primitive import bind
+from tinymeta.engine.refusals import demand
 from tinymeta.engine.structure import astype
 from tinymeta.engine.tensor import Array, Tensor
 

@@ -24,7 +24,7 @@ from tinymeta.compile.program.operations import Reduce, Ufunc, Where
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import Broadcast, Gather, Scatter, Slice
 from tinymeta.compile.record.convolution import LARGEST, Pair, channels_first, channels_last, inside, patches, windows
-from tinymeta.compile.record.formulas import number
+from tinymeta.ops.pool import max_pool_index
 
 
 def take(b: Builder, x: int, index: int) -> int | None:
@@ -36,7 +36,7 @@ def take(b: Builder, x: int, index: int) -> int | None:
     if image == x:
         return channels_first(b, _running(b, _windows(b, x, **how))[-1])
     seen = _windows(b, x, **how)
-    chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, number(b, 0, seen))
+    chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, b.number(0, seen))
     rank = len(b.nodes[seen].shape)
     return channels_first(b, b.add(Reduce(np.add, (rank - 3, rank - 2)), chosen))
 
@@ -48,7 +48,7 @@ def put(b: Builder, g: int, index: int, size: Pair) -> int | None:
         return None
     image, how = found
     mask = _is_place(b, _windows(b, image, **how))
-    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), number(b, 0, mask, b.nodes[g].dtype))
+    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), b.number(0, mask, b.nodes[g].dtype))
     return channels_first(b, _added(b, spread, size, **how))
 
 
@@ -59,7 +59,7 @@ def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int |
         return None
     rank = len(b.nodes[seen].shape)
     total = b.add(Reduce(np.add, (rank - 3, rank - 2)), seen)
-    return channels_first(b, b.add(Ufunc(np.divide), total, number(b, math.prod(window), total)))
+    return channels_first(b, b.add(Ufunc(np.divide), total, b.number(math.prod(window), total)))
 
 
 def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: Pair) -> int | None:
@@ -68,7 +68,7 @@ def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: 
     if not _is_image(b, g) or not 0 < math.prod(shape[-4:]) * math.prod(window) <= LARGEST:
         return None
     share = _beside(b, channels_last(b, g))
-    share = b.add(Ufunc(np.divide), share, number(b, math.prod(window), share))
+    share = b.add(Ufunc(np.divide), share, b.number(math.prod(window), share))
     before = b.nodes[share].shape
     share = b.add(Broadcast((*before[:-3], *window, before[-1])), share)
     padded = _added(b, share, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), window, stride)
@@ -80,7 +80,7 @@ def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: 
 def _found(b: Builder, x: int, index: int) -> tuple[int, dict[str, Any]] | None:
     """The image in which an index was found by pooling without padding, and its windows."""
     op = b.nodes[index].op
-    if not isinstance(op, Call) or op.primitive.__name__ != "max_pool_index" or op.static["padding"] != (0, 0):
+    if not isinstance(op, Call) or op.primitive is not max_pool_index or op.static["padding"] != (0, 0):
         return None
     image = b.nodes[index].inputs[0]
     alike = b.nodes[image].shape[:-2] == b.nodes[x].shape[:-2] and b.nodes[x].dtype.char in "fd"
@@ -131,11 +131,11 @@ def _running(b: Builder, seen: int) -> list[int]:
 def _is_place(b: Builder, seen: int) -> int:
     """Where each window has its first largest entry: booleans (…, OH, OW, kh, kw, C)."""
     largest = _running(b, seen)
-    place = number(b, 0, largest[0])
+    place = b.number(0, largest[0])
     for k, (before, after) in enumerate(zip(largest, largest[1:]), 1):
         grown = b.add(Ufunc(np.not_equal), after, before)
         known = b.add(Ufunc(np.equal), before, before)  # after a NaN nothing is larger
-        place = b.add(Where(), b.add(Ufunc(np.logical_and), grown, known), number(b, k, before), place)
+        place = b.add(Where(), b.add(Ufunc(np.logical_and), grown, known), b.number(k, before), place)
     shape = b.nodes[seen].shape
     order = np.arange(math.prod(shape[-3:-1]), dtype=b.nodes[seen].dtype)
     wanted = b.constant(order.reshape(*(1,) * (len(shape) - 3), *shape[-3:-1], 1))

@@ -18,12 +18,12 @@ from tinymeta.compile.program.calls import Check
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.record.number import Number, number, scalar
 from tinymeta.compile.record.results import Kept, others
-from tinymeta.compile.record.translate import translate
+from tinymeta.compile.record.translate import fits, translate
 from tinymeta.compile.verify import checking
 from tinymeta.engine import tree
 from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import UserError, user_site
-from tinymeta.engine.primitive import Primitive, _aligned
+from tinymeta.engine.primitive import Primitive, _aligned, part
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
 
@@ -53,7 +53,7 @@ class Recorder(Watcher):
         self.lean = lean
         self.kept = 0  # bytes of large results
         self.let_go = False  # whether it has let go of a result
-        self.places: dict[int, int] = {}  # a Tensor's id → the node that makes it
+        self.places: dict[int, Any] = {}  # a Tensor's id → the node that makes it; of several results, the nodes
         self.followed = False
         self.undecided: UserError | None = None  # Python asked for a value that a program doesn't have
         self.has_shown = False  # whether a value that the program computes became text
@@ -64,7 +64,7 @@ class Recorder(Watcher):
         self.places[x.id] = self.builder.input(position, x.data.shape, x.data.dtype)
         return x
 
-    def place(self, x: Tensor) -> int:
+    def place(self, x: Tensor) -> Any:
         """The node of a Tensor; one that no recorded operation made is a constant, as it is now."""
         if x.id not in self.places:
             self.followed |= x.requires_grad
@@ -74,17 +74,47 @@ class Recorder(Watcher):
     def saw(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
-        batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
-        places = [self.place(x) for x in inputs]
-        if batch:
-            shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
-            places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
-        self.places[output.id] = place = translate(self.builder, primitive, tuple(places), static, output.data, batch)
+        place: Any = self._written_out(primitive, inputs, static, output.data)
+        if place is None:
+            place = self._translated(primitive, inputs, static, output.data)
+        self.places[output.id] = place
         y = output.data
         if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
             self.kept += y.nbytes
             if self.kept > KEPT:
                 output.data, self.let_go = _light(y), True
+
+    def _written_out(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], y: Any
+    ) -> int | tuple[int, ...] | None:
+        """The node of a fused operation in others, its plain form; None if it has none, or one in another dtype."""
+        domains = [*primitive.domain, *primitive.domain[-1:] * len(inputs)]
+        if primitive.plain is None or any(x.dtype.kind != "f" for x, d in zip(inputs, domains) if d.kind == "real"):
+            return None
+        twins = [Tensor(x.data, x.batch) for x in inputs]  # without their past, which concerns the fused one alone
+        for twin, x in zip(twins, inputs):
+            twin.opened = x.opened
+            self.places[twin.id] = self.place(x)
+        with setting(watchers=(self,)):
+            found = primitive.plain(*twins, **static)
+        several = type(found) is tuple
+        places = tuple(self.place(t) for t in (found if several else (found,)))
+        if not all(fits(self.builder, i, part) for i, part in zip(places, y if several else (y,))):
+            return None
+        return places if several else places[0]
+
+    def _translated(
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], y: Any
+    ) -> int | tuple[int, ...]:
+        """The node of an operation in the compiler's vocabulary."""
+        batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
+        places = [self.place(x) for x in inputs]
+        if primitive is part and type(places[0]) is tuple:
+            return int(places[0][static["index"]])
+        if batch:
+            shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
+            places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
+        return translate(self.builder, primitive, tuple(places), static, y, batch)
 
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
         self.builder.add(Check(check, frozen(static), static), *[self.place(x) for x in inputs], shape=())

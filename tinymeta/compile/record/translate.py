@@ -13,28 +13,28 @@ import numpy as np
 
 from tinymeta.compile.key import frozen
 from tinymeta.compile.program.calls import Call, Part
-from tinymeta.compile.program.operations import Erf, Shape, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Erf, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import Broadcast, Permute, Scatter, Slice
-from tinymeta.compile.record import convolution, formulas, pooling
-from tinymeta.compile.record.formulas import of_one_rank
+from tinymeta.compile.record import convolution, pooling
 from tinymeta.compile.record.products import matmul
+from tinymeta.engine import structure
+from tinymeta.engine.checkpoint import unrecorded
 from tinymeta.engine.primitive import Primitive, part
 from tinymeta.engine.tensor import Array
+from tinymeta.ops import correlate, elementwise, extrema, index, linalg, logistic, pool, reduce, select, shape, special
 
-Rule: TypeAlias = Callable[..., Any]  # the place of the result, or of all of several results
+Rule: TypeAlias = Callable[..., Any]  # the place of the result, or of all of several results; None: not for these
 
 
 def translate(
     b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], static: dict[str, Any], y: Any, hidden: int
-) -> int:
+) -> int | tuple[int, ...]:
     """The place of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`.
 
     The inputs have `hidden` leading axes of `vmap`.
     """
     if primitive is part:
-        if inputs[0] in b.parts:
-            return int(b.parts[inputs[0]][static["index"]])
         return b.add(Part(static["index"]), *inputs, shape=y.shape, dtype=y.dtype)
     rule = _rule(b, primitive, inputs)
     found: Any = None
@@ -42,28 +42,25 @@ def translate(
     if rule is not None:
         found = rule(b, *inputs, **static)
     elif _is_numpys(kernel) and not _may_refuse(b, primitive, inputs):
-        found = b.add(Ufunc(kernel), *of_one_rank(b, inputs))
-    if isinstance(found, int) and _fits(b, found, y):
-        return int(found)
+        found = b.add(Ufunc(kernel), *b.of_one_rank(*inputs))
+    if isinstance(found, tuple) and all(fits(b, i, yi) for i, yi in zip(found, y)):
+        return found
+    if isinstance(found, int) and fits(b, found, y):
+        return found
     shape, dtype = ((), None) if type(y) is tuple else (y.shape, y.dtype)
-    call = b.add(Call(primitive, frozen(static), static, hidden), *inputs, shape=shape, dtype=dtype)
-    if isinstance(found, tuple) and all(_fits(b, i, yi) for i, yi in zip(found, y)):
-        b.parts[call] = found  # nobody reads the call itself
-    return call
+    return b.add(Call(primitive, frozen(static), static, hidden), *inputs, shape=shape, dtype=dtype)
 
 
-def _fits(b: Builder, i: int, y: Array) -> bool:
+def fits(b: Builder, i: int, y: Array) -> bool:
     """Whether the node has the shape and dtype that were recorded."""
     return (b.nodes[i].shape, b.nodes[i].dtype) == (y.shape, y.dtype)
 
 
 def _rule(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...]) -> Rule | None:
-    """How to write out a primitive of the package on these inputs, if there is a way."""
-    if not primitive.__module__.startswith("tinymeta."):
-        return None
-    found = _MOVES.get(primitive.__name__)
+    """How to write a primitive on these inputs, if there is a way besides its kernel."""
+    found = _MOVES.get(primitive)
     if found is None and all(b.nodes[i].dtype is not None and b.nodes[i].dtype.kind == "f" for i in inputs):
-        found = _FORMULAS.get(primitive.__name__)
+        found = _SUMS.get(primitive)
     return found
 
 
@@ -78,8 +75,52 @@ def _may_refuse(b: Builder, primitive: type[Primitive], inputs: tuple[int, ...])
     return primitive.raises and all(b.nodes[i].dtype.kind in "iub" for i in inputs)
 
 
-def _elementwise(op: Any) -> Rule:
-    return lambda b, *xs: b.add(op, *of_one_rank(b, xs))
+def _scale(b: Builder, g: int, d: int) -> int:
+    value = b.nodes[d].value
+    plain = value is not None and bool(np.isfinite(value).all() and np.all(value))  # then 0 needs no special care
+    return b.add(Ufunc(np.multiply) if plain else Scale(), *b.of_one_rank(g, d))
+
+
+def _astype(b: Builder, x: int, dtype: Any) -> int:
+    return x if b.nodes[x].dtype == dtype else b.add(Cast(np.dtype(dtype)), x)
+
+
+def _sum(b: Builder, x: int, axes: tuple[int, ...], keepdims: bool = False, count: float = 1) -> int:
+    shape = b.nodes[x].shape
+    gone = tuple(a % len(shape) for a in axes)
+    total = b.add(Reduce(np.add, gone), x)
+    if keepdims:
+        total = b.reshape(total, tuple(1 if i in gone else n for i, n in enumerate(shape)))
+    return _divided(b, total, count)
+
+
+def _divided(b: Builder, x: int, count: float) -> int:
+    return x if count == 1 else b.add(Ufunc(np.divide), x, b.number(count, x))
+
+
+def _repeat(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, keepdims: bool, count: float) -> int:
+    before = b.nodes[x].shape
+    hidden = before[: len(before) - (len(shape) if keepdims else len(shape) - len(axes))]
+    gone = tuple(a % len(shape) for a in axes)
+    single = b.reshape(_divided(b, x, count), (*hidden, *(1 if i in gone else n for i, n in enumerate(shape))))
+    return b.add(Broadcast((*hidden, *shape)), single)
+
+
+def _sum_to(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, ndim: int) -> int:
+    before = b.nodes[x].shape
+    return b.reshape(_sum(b, x, axes) if axes else x, before[: len(before) - ndim] + shape)
+
+
+def _largest(b: Builder, x: int, axes: tuple[int, ...]) -> int:
+    rank = len(b.nodes[x].shape)
+    return b.add(Reduce(np.maximum, tuple(a % rank for a in axes)), x)
+
+
+def _tanh(b: Builder, x: int) -> int:
+    """Its slope stands behind it, and goes if nobody asks for it: a sweep that made it would keep x alive, not y."""
+    y, cosh = b.add(Ufunc(np.tanh), x), b.add(Ufunc(np.cosh), x)
+    b.add(Ufunc(np.square), b.add(Ufunc(np.divide), b.number(1, cosh), cosh))
+    return y
 
 
 def _permute(b: Builder, x: int, axes: tuple[int, ...]) -> int:
@@ -140,49 +181,39 @@ def _slice(key: tuple[Any, ...], hidden: int) -> Slice:
 
 
 # For numbers of any dtype.
-_MOVES: dict[str, Rule] = {
-    "astype": formulas.astype,
-    "broadcast_to": _broadcast,
-    "enter": _enter,
-    "index": _index,
-    "leave": _leave,
-    "lift": _lift,
-    "permute": _permute,
-    "place": _place,
-    "put_pixels": pooling.put,
-    "reshape": _reshape,
-    "scale": formulas.scale,
-    "spread": _spread,
-    "stop_gradient": lambda b, x: x,
-    "take_pixels": pooling.take,
-    "unrecorded": lambda b, *xs, rule, n: xs[:n],
-    "where": _elementwise(Where()),
-    "widen": lambda b, x, at, rise, tail: _lift(b, x, at, rise),
+_MOVES: dict[type[Primitive], Rule] = {
+    elementwise.scale: _scale,
+    index.index: _index,
+    index.place: _place,
+    pool.put_pixels: pooling.put,
+    pool.take_pixels: pooling.take,
+    select.where: lambda b, *xs: b.add(Where(), *b.of_one_rank(*xs)),
+    shape.permute: _permute,
+    structure.astype: _astype,
+    structure.broadcast_to: _broadcast,
+    structure.enter: _enter,
+    structure.leave: _leave,
+    structure.lift: _lift,
+    structure.reshape: _reshape,
+    structure.spread: _spread,
+    structure.stop_gradient: lambda b, x: x,
+    structure.widen: lambda b, x, at, rise, tail: _lift(b, x, at, rise),
+    unrecorded: lambda b, *xs, rule, n: xs[:n],
 }
 
-# For floating point: constants and sums are in the dtype of an operand, which a boolean or an integer can't hold.
-_FORMULAS: dict[str, Rule] = {
-    "conv2d_images": convolution.images,
-    "conv2d_input": convolution.input_,
-    "conv2d_weight": convolution.weight,
-    "erf": lambda b, x: b.add(Erf(), x),
-    "logistic_density": formulas.logistic_density,
-    "log_softmax_axis": formulas.log_softmax_axis,
-    "matmul_matrices": lambda b, *xs: matmul(b, *of_one_rank(b, xs)),
-    "mean_windows": pooling.mean,
-    "normalize": formulas.normalize,
-    "normalize_input": formulas.normalize_input,
-    "normalize_input_grad": formulas.normalize_input_grad,
-    "reciprocal": formulas.reciprocal,
-    "relu": formulas.relu,
-    "repeat_axes": formulas.repeat_axes,
-    "sigmoid": formulas.sigmoid,
-    "softmax_axis": formulas.softmax_axis,
-    "softplus": formulas.softplus,
-    "spread_windows": pooling.spread,
-    "tanh": formulas.tanh,
-    "tanh_slope": formulas.tanh_slope,
-    "sum_axes": formulas.sum_axes,
-    "sum_tasks": formulas.sum_tasks,
-    "sum_to": formulas.sum_to,
+# For floating point: sums, and the constants in them, are in the dtype of an operand, which a boolean can't hold.
+_SUMS: dict[type[Primitive], Rule] = {
+    correlate.conv2d_images: convolution.images,
+    correlate.conv2d_input: convolution.input_,
+    correlate.conv2d_weight: convolution.weight,
+    extrema.max_axes: _largest,
+    logistic.tanh: _tanh,
+    linalg.matmul_matrices: lambda b, *xs: matmul(b, *b.of_one_rank(*xs)),
+    pool.mean_windows: pooling.mean,
+    pool.spread_windows: pooling.spread,
+    reduce.repeat_axes: _repeat,
+    reduce.sum_axes: _sum,
+    special.erf: lambda b, x: b.add(Erf(), x),
+    structure.sum_tasks: lambda b, x, at, rise: b.add(Reduce(np.add, tuple(range(at, at - rise))), x),
+    structure.sum_to: _sum_to,
 }

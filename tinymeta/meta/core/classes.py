@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.demand import demand
 from tinymeta.engine.errors import UserError, user_site
+from tinymeta.engine.refusals import demand
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.ops.embedding import one_hot
 from tinymeta.ops.integers import integers

@@ -65,12 +65,12 @@ assert np.allclose(per_task.numpy().sum(axis=0), total.numpy())
 # %% [markdown]
 # ## How it works
 #
-# Look at a Tensor from the inside: `data` has the hidden axis, `shape` does not show it, and `batch` counts it.
+# Look at a Tensor from the inside: `array` has the hidden axis, `shape` does not show it, and `batch` counts it.
 
 
 # %%
 def peek(x):
-    print("data", x.data.shape, " shape", x.shape, " batch", x.batch)
+    print("array", x.array.shape, " shape", x.shape, " batch", x.batch)
     return x.sum()
 
 

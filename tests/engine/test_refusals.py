@@ -208,7 +208,7 @@ def test_a_tensor_is_no_static_argument(holds: Any, t: Any) -> None:
         (
             Tensor,
             "_read",
-            lambda self, how: self.data,
+            lambda self, how: self.array,
             lambda: test_a_recorded_value_does_not_leave_the_record_unnoticed("float", "in grad"),
         ),
     ],
@@ -217,3 +217,20 @@ def test_a_refusal_that_is_left_out_is_caught(where: Any, name: str, fault: Any,
     monkeypatch.setattr(where, name, fault)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test()
+
+
+AROUND = [lambda f: f(tm.ones(2)), lambda f: tm.vmap(f)(np.ones((3, 2))), lambda f: tm.compile(f)(np.ones(2))]
+
+
+@pytest.mark.parametrize("place", AROUND, ids=["eager", "vmap", "compile"])
+def test_there_is_no_way_around_the_record_to_the_numbers(place: Callable[[Any], Any]) -> None:
+    def read(x: Any) -> Any:
+        return x * x.data
+
+    def write(x: Any) -> Any:
+        x.data = np.ones(2)
+        return x
+
+    for f in (read, write):
+        with pytest.raises(AttributeError, match="w = w - lr"):
+            place(f)

@@ -33,7 +33,7 @@ class Rounding(Watcher):
         # A kernel that sums within (a normalisation) rounds in there as if its inputs had other last bits.
         arrays = _aligned(inputs, max((x.batch for x in inputs), default=0), primitive.broadcasts)
         y = primitive.kernel(*(moved(np.asarray(x), self.rng) for x in arrays), **static)
-        output.data = (
+        output.array = (
             tuple(moved(np.asarray(part), self.rng) for part in y)
             if type(y) is tuple
             else moved(np.asarray(y), self.rng)

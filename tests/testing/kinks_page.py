@@ -68,7 +68,7 @@ def _special(primitive: type[Primitive]) -> str:
     case = Case(primitive, (points,), {}, 0, 0)
     with np.errstate(all="ignore"):  # infinities are what the table is about
         values = case.values()[0]
-        slopes = ladder(case, [np.ones(points.shape)], [])[0][0].data if primitive.vjp is not None else None
+        slopes = ladder(case, [np.ones(points.shape)], [])[0][0].array if primitive.vjp is not None else None
     cells = [
         f"{_number(v)}<br>{'–' if slopes is None else _number(slopes[k])}" for k, v in enumerate(values.astype(float))
     ]

@@ -75,8 +75,8 @@ def mean_along(axis: int) -> Callable[..., Any]:
 
 def written_over(g: Any, y: Any, x: Any) -> Any:
     h = g * 3 * x * x
-    if y.data.flags.writeable:
-        y.data[...] = 0
+    if y.array.flags.writeable:
+        y.array[...] = 0
     return h
 
 

@@ -50,7 +50,7 @@ def test_a_value_cut_off_from_the_record_is_found_at_order_2_only() -> None:
 
 
 def test_a_rule_that_computes_outside_the_record_is_found_at_order_2_only() -> None:
-    f = _with_rule(lambda g, y, x: g * (1 - np.tanh(x.data) ** 2))
+    f = _with_rule(lambda g, y, x: g * (1 - np.tanh(x.array) ** 2))
     check_grad(f, X, order=1)
     with pytest.raises(AssertionError, match="order 2"):
         check_grad(f, X, order=2)
@@ -153,7 +153,7 @@ def test_ulps_count_the_numbers_between() -> None:
 @given(x=tensors(reals(0.5, 2), requires_grad=True))
 def test_drawn_tensors_lie_in_their_domain(x: tm.Tensor) -> None:
     assert x.requires_grad and x.dtype == np.float64
-    assert np.all((x.data >= 0.5) & (x.data <= 2))
+    assert np.all((x.array >= 0.5) & (x.array <= 2))
 
 
 @given(found=broadcasting(3))
@@ -267,7 +267,7 @@ def test_a_kernel_that_writes_into_its_input_is_named_and_the_callers_array_is_k
 def test_a_function_that_writes_into_its_argument_is_told_so() -> None:
     def f(x: Any) -> Any:
         y = tm.sin(x)
-        x.data[...] += 1
+        x.array[...] += 1
         return y
 
     with pytest.raises(AssertionError, match=r"wrote into argument 0"):

@@ -81,7 +81,7 @@ class Compiled:
             if type(x) is Tensor:
                 if x.batch or (x.tracked and (x.tracked & USER or elsewhere(x))):
                     return self._call(statics, (args, kwargs))
-                x = x.data
+                x = x.array
             elif isinstance(x, np.ndarray) and x.dtype.kind in NUMERIC:
                 if type(x) is not np.ndarray or not x.dtype.isnative or not x.flags.aligned:
                     x = leaves[i] = plain(x)
@@ -171,7 +171,7 @@ class Compiled:
             if alike:  # in other objects, the same state as once before
                 variant = alike[0]
                 variant.captured = captured
-                arrays += [x.data for x in captured.inputs]
+                arrays += [x.array for x in captured.inputs]
             else:
                 call = lambda given: self._call(statics, tree.unflatten(structure, given))
                 name = getattr(self._f, "__name__", "a function")
@@ -180,7 +180,7 @@ class Compiled:
                 except Broken as broken:
                     recording, made = Recording(Program([], ()), structure, [], False, None), unrecorded(name, broken)
                 else:
-                    arrays += [x.data for x in captured.inputs]
+                    arrays += [x.array for x in captured.inputs]
                     made = first(recording, arrays, name, self._factor, self._check)
                 variant = Variant(
                     captured, recording._replace(results=None), made.program, made.run, made.runs, made.checked
@@ -268,5 +268,5 @@ def _taken(x: Any) -> tuple[Any, Array | None]:
     if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):
         fresh = dynamic(x)
         if fresh is not None:
-            return (type(x), fresh.dtype), fresh.data
+            return (type(x), fresh.dtype), fresh.array
     return of_leaf(x), None

@@ -142,7 +142,7 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
     if isinstance(value, np.generic):
         return kind, *of_array(np.asarray(value))
     if isinstance(value, Tensor):
-        return kind, *of_array(value.data)
+        return kind, *of_array(value.array)
     if isinstance(value, _IDENTITIES):
         return Same(value)
     if isinstance(value, (tuple, list, deque)):

@@ -87,7 +87,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int, site: Any) -> Callable[..., Any]:
     """The VJP of a checkpointed call: recompute as it was computed, and sweep what that recorded."""
     order, maker, opened = state.order, state.maker, state.opened
-    before = [y.data for y in ys]
+    before = [y.array for y in ys]
 
     def pull(gs: tuple[Tensor | None, ...], *xs: Tensor) -> list[Tensor | None]:
         with setting(order=order, maker=maker, opened=opened, highest=math.inf), differentiating() as mark:
@@ -95,7 +95,7 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
             with setting(mask=reduce(int.__or__, [c.tracked for c in captured], state.mask)):
                 again = floats(run(leaves)[0])
         for a, b in zip(again, before):
-            if not np.allclose(a.data, b, rtol=1e-3, atol=1e-6, equal_nan=True):
+            if not np.allclose(a.array, b, rtol=1e-3, atol=1e-6, equal_nan=True):
                 raise UserError(
                     f"the function checkpointed at {site} gave another result when it was recomputed: "
                     "pass its random numbers in as arguments, and change nothing outside it"

@@ -103,7 +103,7 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
     batch = tracked = 0
     arrays = []
     for x in inputs:
-        arrays.append(x.data)
+        arrays.append(x.array)
         tracked |= x.tracked
         if x.batch > batch:
             batch = x.batch
@@ -136,7 +136,7 @@ def _plainly(primitive: type[Primitive], *arrays: Array, **static: Any) -> Any:
     """The reference that a plain form is; with other references around it, it is made of those."""
     with setting(watchers=()):
         ys = primitive.plain(*map(Tensor, arrays), **static)  # type: ignore[misc]
-    return tuple(y.data for y in ys) if type(ys) is tuple else ys.data
+    return tuple(y.array for y in ys) if type(ys) is tuple else ys.array
 
 
 def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
@@ -146,7 +146,7 @@ def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[A
     arrays = []
     for x in inputs:
         new = batch - x.batch + (rank - x.ndim if broadcasts else 0)
-        arrays.append(x.data[(slice(None),) * x.batch + (None,) * new] if new else x.data)
+        arrays.append(x.array[(slice(None),) * x.batch + (None,) * new] if new else x.array)
     return arrays
 
 

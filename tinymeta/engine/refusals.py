@@ -26,7 +26,7 @@ def demand(check: Callable[..., None], *inputs: Tensor, **static: Any) -> None:
 
     The arrays come as they are, `vmap`'s hidden axes in front.
     """
-    check(*[x.data for x in inputs], **static)
+    check(*[x.array for x in inputs], **static)
     for watcher in state.watchers:
         watcher.demanded(check, inputs, static)
 

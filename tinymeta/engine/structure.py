@@ -140,7 +140,7 @@ class sum_tasks(Primitive):
     reference = staticmethod(lambda x, at, rise: _total(x, range(at, at - rise)))
     domain, kinks, broadcasts, hides = (reals(-2, 2),), (), False, True
     samples = (Sample(((2, 3),), {"at": 0, "rise": -1}, batch=1), Sample(((2, 2, 3),), {"at": 1, "rise": -1}, batch=2))
-    vjp = lambda g, y, x, at, rise: bind(spread, g, at=g.batch, sizes=x.data.shape[: x.batch], rise=x.batch - g.batch)
+    vjp = lambda g, y, x, at, rise: bind(spread, g, at=g.batch, sizes=x.array.shape[: x.batch], rise=x.batch - g.batch)
 
 
 class enter(Primitive):
@@ -169,7 +169,7 @@ class enter(Primitive):
                 f"a gradient inside vmap ({user_site()}) with respect to a value that this vmap took apart: take it "
                 "with respect to the function's own argument, or outside of vmap"
             )
-        return bind(leave, g, axis=axis, at=last, size=y.data.shape[last], rise=-1)  # type: ignore[no-any-return]
+        return bind(leave, g, axis=axis, at=last, size=y.array.shape[last], rise=-1)  # type: ignore[no-any-return]
 
 
 class leave(Primitive):
@@ -218,7 +218,7 @@ class narrow(Primitive):
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, at: int, rise: int, tail: int) -> Tensor:
         g = _widened(g, g.batch - tail, -rise, tail, x.opened)
-        return bind(spread, g, at=g.batch, sizes=x.data.shape[: x.batch], rise=0)  # type: ignore[no-any-return]
+        return bind(spread, g, at=g.batch, sizes=x.array.shape[: x.batch], rise=0)  # type: ignore[no-any-return]
 
 
 def _widened(x: Tensor, at: int, rise: int, tail: int, opened: tuple[Opened, ...]) -> Tensor:
@@ -239,7 +239,7 @@ def today(x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
 
 
 def zeros_like(x: Tensor) -> Tensor:
-    return Tensor(np.zeros_like(x.data), x.batch)
+    return Tensor(np.zeros_like(x.array), x.batch)
 
 
 def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -257,7 +257,7 @@ def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     Hidden axes of the `vmap`s that are open around the sweep (`opened`) stay, whether `x` has them or not: each
     example has its own gradient, also with respect to what they share.
     """
-    have, need = g.data, x.data
+    have, need = g.array, x.array
     if g.batch == x.batch and have.shape == need.shape and have.dtype == need.dtype:
         return g
     over = max(x.batch - shared(x.opened, opened), 0)
@@ -271,22 +271,22 @@ def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
         lead = len(shape) - len(want)
         axes = tuple(i - len(shape) for i in range(len(shape)) if i < lead or shape[i] != want[i - lead])
         g = bind(sum_to, g, axes=axes, shape=want, ndim=len(shape))
-    if g.data.dtype != x.data.dtype:
+    if g.array.dtype != x.array.dtype:
         if g.dtype.kind == "c" and x.dtype.kind == "f":
             raise DtypeError(
                 f"a gradient with respect to {x.dtype} passes through complex numbers ({user_site()}), which have none "
                 "here: compute with real and imaginary parts as Tensors of their own"
             )
-        g = bind(astype, g, dtype=x.data.dtype)
+        g = bind(astype, g, dtype=x.array.dtype)
     return g
 
 
 def cover(g: Tensor, y: Tensor) -> Tensor:
     """A cotangent that starts a sweep, repeated over the hidden axes of the `y` that it belongs to."""
-    need = y.data.shape[: y.batch] + (1,) * (g.batch - y.batch)
-    if g.data.shape[: g.batch] == need:
+    need = y.array.shape[: y.batch] + (1,) * (g.batch - y.batch)
+    if g.array.shape[: g.batch] == need:
         return g
     if g.batch < y.batch:
         g = bind(lift, g, at=g.batch, rise=y.batch - g.batch)
-    sizes = np.broadcast_shapes(g.data.shape[: g.batch], need)
+    sizes = np.broadcast_shapes(g.array.shape[: g.batch], need)
     return bind(spread, g, at=g.batch, sizes=sizes, rise=0)  # type: ignore[no-any-return]

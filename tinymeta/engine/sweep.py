@@ -43,7 +43,7 @@ def gradient(y: Tensor, xs: Any) -> Any:
     targets = [xs] if isinstance(xs, Tensor) else list(xs)
     for x in targets:
         check_followed(x)
-    grads = pull([y], [Tensor(np.ones_like(y.data), y.batch)], targets)
+    grads = pull([y], [Tensor(np.ones_like(y.array), y.batch)], targets)
     return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)
 
 
@@ -112,13 +112,13 @@ def _differentiate(
     primitive: Any = node.primitive
     state.opened = opened if primitive.raw else inside(opened, node.opened)
     if primitive is part:
-        parts = cotangents.setdefault(node.inputs[0].id, [None] * len(node.inputs[0].data))
+        parts = cotangents.setdefault(node.inputs[0].id, [None] * len(node.inputs[0].array))
         i = node.static["index"]
         parts[i] = g if parts[i] is None else bind(add, parts[i], g)
         return
     y: Any = node
-    if type(node.data) is tuple:
-        y, g = tuple(today(bind(part, node, index=i), opened) for i in range(len(node.data))), tuple(g)
+    if type(node.array) is tuple:
+        y, g = tuple(today(bind(part, node, index=i), opened) for i in range(len(node.array))), tuple(g)
     elif opened:
         y = today(node, opened)
     inputs = [today(x, opened) for x in node.inputs] if opened and not primitive.raw else node.inputs

@@ -8,8 +8,8 @@ Three numbers make second-order learning visible and cheap:
 
 `order`    how many times something was differentiated to make this number: 0 for what the user
            calls, 1 for a gradient, 2 for what only the gradient of a gradient needs.
-`batch`    how many leading axes of `data` belong to `vmap`, hidden from the user: `shape` is
-           `data.shape[batch:]`.
+`batch`    how many leading axes of `array` belong to `vmap`, hidden from the user: `shape` is
+           `array.shape[batch:]`.
 `tracked`  the set (as bits) of the differentiations that this value takes part in. Only tracked
            values keep their inputs, so nothing is recorded outside `grad`.
 
@@ -38,19 +38,19 @@ class Tensor(Operators):
     """An array of numbers with its history. Make one with `tm.tensor`."""
 
     __slots__ = (
-        *("__weakref__", "data", "batch", "opened", "id", "order", "made_by"),
+        *("__weakref__", "array", "batch", "opened", "id", "order", "made_by"),
         *("tracked", "primitive", "inputs", "static"),
     )
     __array_ufunc__ = None  # so that `ndarray * Tensor` asks us, instead of looping over objects
     __array_priority__ = 1000
 
-    data: Any  # an Array; for a primitive with several outputs, the tuple of their arrays
+    array: Any  # an Array, for kernels; for a primitive with several outputs, the tuple of their arrays
     primitive: type[Primitive] | None
     inputs: tuple[Tensor, ...]
     static: dict[str, Any]
 
-    def __init__(self, data: Any, batch: int = 0, tracked: int = 0) -> None:
-        self.data = data
+    def __init__(self, array: Any, batch: int = 0, tracked: int = 0) -> None:
+        self.array = array
         self.batch = batch
         self.opened = state.opened
         self.tracked = tracked
@@ -62,12 +62,12 @@ class Tensor(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self.data.shape
+        shape: tuple[int, ...] = self.array.shape
         return shape[self.batch :] if self.batch else shape
 
     @property
     def ndim(self) -> int:
-        return int(self.data.ndim) - self.batch
+        return int(self.array.ndim) - self.batch
 
     @property
     def size(self) -> int:
@@ -75,7 +75,7 @@ class Tensor(Operators):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype  # type: ignore[no-any-return]
+        return self.array.dtype  # type: ignore[no-any-return]
 
     @property
     def requires_grad(self) -> bool:
@@ -140,7 +140,7 @@ class Tensor(Operators):
         return self._read("array").copy("K").__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[Any, Any]:
-        return self.data.__dlpack_device__()  # type: ignore[no-any-return]
+        return self.array.__dlpack_device__()  # type: ignore[no-any-return]
 
     def _read(self, how: str) -> Array:
         """The numbers, for someone outside of the record; a choice (`bool`) has no gradient that could be lost."""
@@ -156,13 +156,13 @@ class Tensor(Operators):
             )
         for watcher in state.watchers:
             watcher.read(self, how)
-        return self.data  # type: ignore[no-any-return]
+        return self.array  # type: ignore[no-any-return]
 
     def _show(self) -> Array:
         """The numbers, for a reader: that is allowed everywhere."""
         for watcher in state.watchers:
             watcher.shown(self)
-        return self.data  # type: ignore[no-any-return]
+        return self.array  # type: ignore[no-any-return]
 
     def _brief(self) -> str:
         return f"Tensor(shape={self.shape}, {self.dtype})"
@@ -171,7 +171,7 @@ class Tensor(Operators):
         notes = [f"dtype={self.dtype}"] if self.dtype not in (np.float64, np.int64, np.bool_) else []
         notes += [f"order={self.order}"] if self.order else []
         notes += [f"by={self.primitive.__name__}"] if self.primitive else []
-        notes += [f"batch={self.data.shape[: self.batch]}"] if self.batch else []
+        notes += [f"batch={self.array.shape[: self.batch]}"] if self.batch else []
         notes += ["requires_grad"] if self.tracked and not self.primitive else []
         body = np.array2string(self._show(), separator=", ", prefix="tensor(", threshold=50)
         return f"tensor({', '.join([body, *notes])})"

@@ -70,7 +70,7 @@ def value_and_grad(
             result = f(*fresh, **kwargs)
         y, aux = result if has_aux else (result, None)
         y = _scalar(y)
-        grads = tree.unflatten(structure, pull([y], [Tensor(np.ones_like(y.data), y.batch)], xs))
+        grads = tree.unflatten(structure, pull([y], [Tensor(np.ones_like(y.array), y.batch)], xs))
         _release((y, aux, grads))
         return ((y, aux) if has_aux else y), (grads[0] if isinstance(argnums, int) else tuple(grads))
 

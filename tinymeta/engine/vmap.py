@@ -80,7 +80,7 @@ def _enter(x: Tensor, axis: int | None) -> Tensor:
 def _leave(y: Tensor, axis: int | None, size: int) -> Tensor:
     level = state.level
     if axis is None:
-        if y.batch == level and y.data.shape[level - 1] != 1:
+        if y.batch == level and y.array.shape[level - 1] != 1:
             raise ValueError("out_axes=None is for results that are the same for every example, and this one isn't")
         return _leave(y, 0, 1)[0]
     if y.batch < level:

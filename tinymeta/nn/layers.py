@@ -107,7 +107,7 @@ class Dropout(Module):
         x = as_tensor(x)
         if rng is None or not self.rate:
             return x
-        kept = Tensor(rng.random(x.data.shape) >= self.rate, x.batch)
+        kept = Tensor(rng.random(x.array.shape) >= self.rate, x.batch)
         return where(kept, x * (1 / (1 - self.rate)), 0)
 
 

@@ -93,7 +93,7 @@ class cross_entropy_input(Primitive):
             return balanced(weighted - p * sum(weighted, -1, keepdims=True), p, -1)
 
         def slope() -> Tensor:
-            return bind(cross_entropy_input, Tensor(np.ones(g.data.shape, g.dtype), g.batch), z, labels)  # type: ignore[no-any-return]
+            return bind(cross_entropy_input, Tensor(np.ones(g.array.shape, g.dtype), g.batch), z, labels)  # type: ignore[no-any-return]
 
         return lambda: sum(h * slope(), -1), of_z, None
 

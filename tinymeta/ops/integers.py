@@ -18,7 +18,7 @@ def integers(indices: ArrayLike, what: str) -> Tensor:
     """`indices` as a Tensor of int64: sums and products of narrower ones would wrap around."""
     found = as_tensor(indices)
     if isinstance(indices, list) and not indices:
-        return Tensor(found.data.astype(np.int64))
+        return Tensor(found.array.astype(np.int64))
     if found.dtype.kind not in "iu":
         raise DtypeError(f"{what} needs integers and got {found.dtype} of shape {found.shape} ({user_site()})")
     if found.dtype == np.int64:

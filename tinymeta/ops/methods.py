@@ -16,10 +16,10 @@ from tinymeta.ops import extrema, index, linalg, logic, products, reduce, roundi
 
 def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Tensor, other: Any) -> Any:
-        return bind(primitive, self, other if type(other) is Tensor else as_tensor(other, self.data.dtype))
+        return bind(primitive, self, other if type(other) is Tensor else as_tensor(other, self.array.dtype))
 
     def reflected(self: Tensor, other: Any) -> Any:
-        return bind(primitive, as_tensor(other, self.data.dtype), self)
+        return bind(primitive, as_tensor(other, self.array.dtype), self)
 
     return forward, reflected
 
@@ -71,6 +71,14 @@ def _reshape(self: Tensor, *shape_: Any) -> Tensor:
     return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
 
 
+def _no_data(self: Tensor, *new: Any) -> Any:
+    """`data` isn't there: PyTorch's way around the record, where a gradient or a program would miss what is done."""
+    raise AttributeError(
+        f"a Tensor has no .data, and its numbers never change ({user_site()}): read them with .numpy() or .detach(), "
+        "and in place of `w.data -= lr * g` make a new one, w = w - lr * g"
+    )
+
+
 def _reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`f` as a method, with the further arguments that NumPy's function of the same name calls it with."""
 
@@ -99,6 +107,7 @@ _methods: dict[str, Any] = {
     "__getitem__": index.getitem,
     "__setitem__": _setitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),
+    "data": property(_no_data, _no_data),
     "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1])),
     "mT": property(shape.matrix_transpose),
     "detach": lambda self: stop_gradient(self),

@@ -171,7 +171,7 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
     shape = x.shape
     axes = normalized(axis, len(shape))
     count = (math.prod([shape[a] for a in axes]) or math.nan) if divided else 1
-    whole = x.data.dtype.kind in "biu"
+    whole = x.array.dtype.kind in "biu"
     if whole and divided:  # a sum of large integers would wrap around
         x = astype(x, dtype=np.dtype(float))
     if divided and x.dtype == np.float16:  # likewise: 65504 is its largest number

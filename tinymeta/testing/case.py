@@ -66,7 +66,7 @@ class Case:
     def values(self, kernel: Any = None) -> list[Array]:
         """The outputs of the kernel (or of another function of its signature), aligned as `bind` aligns them."""
         if kernel is None:
-            return [y.data for y in self.run([Tensor(x, self.batch) for x in self.arrays])]
+            return [y.array for y in self.run([Tensor(x, self.batch) for x in self.arrays])]
         b = self.batch
         given = [x.reshape(x.shape[:b] + (1,) * n + x.shape[b:]) for x, n in zip(self.arrays, self._lacks)]
         with references():  # of which one that follows from a plain form is made
@@ -192,8 +192,8 @@ def settled(found: Sequence[Tensor], like: Sequence[Array]) -> list[Array]:
     """
     arrays = []
     for g, x in zip(found, like):
-        axes = tuple(i for i, (n, m) in enumerate(zip(g.data.shape, x.shape)) if n != m and m == 1)
-        arrays.append(np.sum(g.data, axis=axes, keepdims=True) if axes else g.data)
+        axes = tuple(i for i, (n, m) in enumerate(zip(g.array.shape, x.shape)) if n != m and m == 1)
+        arrays.append(np.sum(g.array, axis=axes, keepdims=True) if axes else g.array)
     return arrays
 
 

@@ -83,7 +83,7 @@ class _Problem:
         leaves, self.structure = tree.flatten(args)
         names = tree.paths(args)
         self.leaves: list[Any] = [_copied(leaf) for leaf in leaves]
-        arrays = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in self.leaves]
+        arrays = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in self.leaves]
         self.places = [i for i, x in enumerate(arrays) if x.dtype.kind == "f"]
         self.points = [arrays[i] for i in self.places]
         self.names = [names[i] for i in self.places]
@@ -94,7 +94,7 @@ class _Problem:
         self.narrow = any(x.dtype != np.float64 for x in self.points)
         self.rng = np.random.default_rng(seed)
         with guarded():
-            outputs = [y.data for y in self.outputs(self.inputs([x.copy() for x in self.points]))]
+            outputs = [y.array for y in self.outputs(self.inputs([x.copy() for x in self.points]))]
         self.weights = [[self._weight(y) for y in outputs]]
         self.weights += [[self._weight(x) for x in self.points] for _ in range(order - 1)]
 
@@ -119,11 +119,11 @@ class _Problem:
         ys = self.outputs(xs)
         for weights in self.weights[:order]:
             ys = pull(ys, [Tensor(w.astype(y.dtype)) for w, y in zip(weights, ys)], xs)
-        return [y.data for y in ys]
+        return [y.array for y in ys]
 
     def contracted(self, order: int, points: list[Array]) -> list[Array]:
         """The numbers whose sum has the gradient of order `order`."""
-        rung = self.gradient(order - 1, points) if order > 1 else [y.data for y in self.outputs(self.inputs(points))]
+        rung = self.gradient(order - 1, points) if order > 1 else [y.array for y in self.outputs(self.inputs(points))]
         return [w * y for w, y in zip(self.weights[order - 1], rung)]
 
     def form(self, order: int) -> None:

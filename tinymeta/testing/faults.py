@@ -134,7 +134,7 @@ def _differs(a: Tensor | None, b: Tensor | None) -> bool:
     """Whether two entries differ in a number, or in what they depend on."""
     if a is None or b is None:
         return a is not b
-    if a.shape != b.shape or not np.array_equal(a.data, b.data, equal_nan=True):
+    if a.shape != b.shape or not np.array_equal(a.array, b.array, equal_nan=True):
         return True
     return a.requires_grad and not _leaves(a) <= _leaves(b)
 

@@ -68,7 +68,7 @@ def _derivatives(primitive: type[Primitive], kink: Kink, at: Array, order: int) 
     xs = [Tensor(part.reshape(shape).copy(), 0, USER) for part, shape in zip(np.split(at, ends[:-1]), shapes)]
     output = bind(primitive, *xs, **kink.static)
     base = output[0] if isinstance(output, tuple) else output
-    excess = base - base.data.sum()  # a lone output, so the number itself
+    excess = base - base.array.sum()  # a lone output, so the number itself
     y = excess
     for _ in range(order - 1):
         y = y * excess
@@ -76,9 +76,9 @@ def _derivatives(primitive: type[Primitive], kink: Kink, at: Array, order: int) 
 
 
 def _sweeps(y: Tensor, xs: list[Tensor], order: int) -> Array:
-    rows = pull([y], [Tensor(np.ones_like(y.data))], xs)
+    rows = pull([y], [Tensor(np.ones_like(y.array))], xs)
     if order == 1:
-        return np.concatenate([np.ravel(row.data) for row in rows])
+        return np.concatenate([np.ravel(row.array) for row in rows])
     found = []
     for k, row in enumerate(rows):
         for place in np.ndindex(row.shape):
@@ -90,7 +90,7 @@ def _sweeps(y: Tensor, xs: list[Tensor], order: int) -> Array:
 
 def _contracted(row: Tensor, unit: Array, xs: list[Tensor], order: int) -> Array:
     if order == 1:
-        return np.concatenate([np.ravel(g.data) for g in pull([row], [Tensor(unit)], xs)])
+        return np.concatenate([np.ravel(g.array) for g in pull([row], [Tensor(unit)], xs)])
     return _sweeps((row * unit).sum(), xs, order)
 
 
@@ -137,4 +137,4 @@ def _chosen(case: Case, inputs: list[Array], taken: Array, g: Array, ws: list[Ar
     rungs = [pull([y], [Tensor(g)], xs)]
     for w in ws:
         rungs.append(pull(rungs[-1], [Tensor(w) for _ in xs], xs))
-    return [[h.data for h in rung] for rung in rungs]
+    return [[h.array for h in rung] for rung in rungs]

@@ -137,15 +137,15 @@ def nothing_is_written_to(case: Case) -> None:
         runs = []
         for _ in range(2):
             outputs = case.run(inputs := case.leaves())
-            kept = [y.data.copy() for y in outputs]
+            kept = [y.array.copy() for y in outputs]
             if orders:
                 ys = [y for y in outputs if y.dtype.kind == "f"]
                 pull(ys, [Tensor(g, y.batch, USER) for g, y in zip(gs, ys)], inputs)
             rungs = ladder(case, gs, orders) if orders else []
-            runs.append([*kept, *(g.data for rung in rungs for g in rung)])
+            runs.append([*kept, *(g.array for rung in rungs for g in rung)])
             unchanged(given, before, ["an input or cotangent"] * len(given), f"{case}: the primitive or its rule")
-            unchanged([y.data for y in outputs], kept, ["its output"] * len(kept), f"{case}: the rule")
-            if any(np.may_share_memory(g.data, x) for rung in rungs for g in rung for x in case.arrays):
+            unchanged([y.array for y in outputs], kept, ["its output"] * len(kept), f"{case}: the rule")
+            if any(np.may_share_memory(g.array, x) for rung in rungs for g in rung for x in case.arrays):
                 raise AssertionError(f"{case}: a gradient shares its memory with an input")
     for first, second in zip(*runs):
         identical(second, first, f"{case}: a second run differs")

@@ -67,9 +67,9 @@ class _Checker(Watcher):
         maker = self.origins.get(output.made_by or 0)
         origin = maker[1] if maker else _Origin(primitive.__name__, user_site())
         self._note(output, origin)
-        parts = output.data if type(output.data) is tuple else (output.data,)
+        parts = output.array if type(output.array) is tuple else (output.array,)
         for data in parts:
-            at = _first_bad(data, [x.data for x in inputs])
+            at = _first_bad(data, [x.array for x in inputs])
             if at is None:
                 continue
             where = f", while differentiating {origin.operation}" if maker else ""
@@ -79,12 +79,12 @@ class _Checker(Watcher):
             )
 
     def collected(self, node: Tensor, contribution: Tensor, total: Tensor) -> None:
-        at = _first_bad(total.data, ())
-        if at is not None and np.isnan(total.data[at]):
+        at = _first_bad(total.array, ())
+        if at is not None and np.isnan(total.array[at]):
             entry = self.origins.get(node.id)
             place = f" of {entry[1].operation}: the line is {entry[1].site}" if entry else ""
             raise FloatingPointError(
-                f"a cotangent (order {total.order}) is {total.data[at]} at index {at} of shape {total.shape}{place}"
+                f"a cotangent (order {total.order}) is {total.array[at]} at index {at} of shape {total.shape}{place}"
             )
 
     def _note(self, output: Tensor, origin: _Origin) -> None:
@@ -105,9 +105,9 @@ def _told(primitive: type[Primitive], inputs: tuple[Tensor, ...], data: Array, a
     """The inputs by dtype and shape: their values at the index of an elementwise output, else their ranges."""
     texts = []
     for x in inputs:
-        array = x.data[0] if type(x.data) is tuple else x.data
+        array = x.array[0] if type(x.array) is tuple else x.array
         if (
-            not primitive.samples and type(x.data) is not tuple
+            not primitive.samples and type(x.array) is not tuple
         ):  # elementwise: index `at` of the output belongs to one element of each input
             value = f"is {np.broadcast_to(array, data.shape)[at]}"
         else:

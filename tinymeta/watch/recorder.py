@@ -116,8 +116,8 @@ class Recorder(Watcher):
     ) -> None:
         number = self._number[x.id] = len(self.steps) + 1
         maker = None if x.made_by is None else self._number.get(x.made_by)
-        several = type(x.data) is tuple
-        sizes = () if several else x.data.shape[: x.batch]
+        several = type(x.array) is tuple
+        sizes = () if several else x.array.shape[: x.batch]
         self.steps.append(
             Step(
                 id=number,
@@ -128,7 +128,7 @@ class Recorder(Watcher):
                 shape=() if several else x.shape,
                 batch=sizes,
                 dtype="several outputs" if several else str(x.dtype),
-                value={} if several else summary(x.data, x.batch),
+                value={} if several else summary(x.array, x.batch),
                 order=x.order,
                 made_by=maker,
                 sweep=None if maker is None else self._sweep_over(maker),
@@ -160,7 +160,7 @@ class _Words(Watcher):
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
         given = [
-            self.names.get(x.id) or (f"{x.data.item():.4g}" if x.data.size == 1 else f"[{x.size}]") for x in inputs
+            self.names.get(x.id) or (f"{x.array.item():.4g}" if x.array.size == 1 else f"[{x.size}]") for x in inputs
         ]
         given += [f"{k}={reprlib.repr(v)}" for k, v in static.items() if not callable(v)]
         self.names[output.id] = name = f"{self.prefix}{len(self.lines) + 1}"
@@ -171,7 +171,7 @@ def unfolded(
     primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], numbers: Sequence[int], number: int
 ) -> tuple[str, ...]:
     """What step `number`, a fused operation on the steps `numbers`, is in others, a line for each."""
-    twins = [Tensor(x.data, x.batch) for x in inputs]
+    twins = [Tensor(x.array, x.batch) for x in inputs]
     for twin, x in zip(twins, inputs):
         twin.opened = x.opened
     words = _Words({twin.id: f"%{n}" for twin, n in zip(twins, numbers)}, f"%{number}.")

@@ -66,7 +66,7 @@ class Captured:
                 return None
         if any(read() != was for _, _, read, was in self._contents):
             return None
-        return [x.data for x in found]
+        return [x.array for x in found]
 
     def changes(self) -> dict[str, Any]:
         """What differs from the time of the walk: paths, and the new values."""

@@ -42,7 +42,7 @@ class Number(Tensor):
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What `isinstance` asks for, besides the type: the user's code sees a number."""
-        return type(self.data.item()) if _asked_by_user() else Number
+        return type(self.array.item()) if _asked_by_user() else Number
 
     def __hash__(self) -> int:
         return hash(self._show().item()) if _asked_by_user() else id(self)
@@ -114,7 +114,7 @@ def _meeting(name: str, operator: Callable[[Any, Any], Any]) -> Callable[[Any, A
         if Double in kinds:
             return _become(operator(self, other), Double)
         partner = as_tensor(other)
-        if name == "__pow__" and self.dtype.kind == partner.dtype.kind == "i" and partner.data < 0:
+        if name == "__pow__" and self.dtype.kind == partner.dtype.kind == "i" and partner.array < 0:
             return _negative_power(self, other)
         if name in _PYTHONS:
             demand(_as_python, self, partner, name=name)

@@ -61,28 +61,28 @@ class Recorder(Watcher):
 
     def take(self, x: Tensor, position: int) -> Tensor:
         """`x` becomes the program's argument number `position`."""
-        self.places[x.id] = self.builder.input(position, x.data.shape, x.data.dtype)
+        self.places[x.id] = self.builder.input(position, x.array.shape, x.array.dtype)
         return x
 
     def place(self, x: Tensor) -> Any:
         """The node of a Tensor; one that no recorded operation made is a constant, as it is now."""
         if x.id not in self.places:
             self.followed |= x.requires_grad
-            self.places[x.id] = self.builder.constant(np.array(x.data))
+            self.places[x.id] = self.builder.constant(np.array(x.array))
         return self.places[x.id]
 
     def saw(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
-        place: Any = self._written_out(primitive, inputs, static, output.data)
+        place: Any = self._written_out(primitive, inputs, static, output.array)
         if place is None:
-            place = self._translated(primitive, inputs, static, output.data)
+            place = self._translated(primitive, inputs, static, output.array)
         self.places[output.id] = place
-        y = output.data
+        y = output.array
         if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
             self.kept += y.nbytes
             if self.kept > KEPT:
-                output.data, self.let_go = _light(y), True
+                output.array, self.let_go = _light(y), True
 
     def _written_out(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], y: Any
@@ -91,7 +91,7 @@ class Recorder(Watcher):
         domains = [*primitive.domain, *primitive.domain[-1:] * len(inputs)]
         if primitive.plain is None or any(x.dtype.kind != "f" for x, d in zip(inputs, domains) if d.kind == "real"):
             return None
-        twins = [Tensor(x.data, x.batch) for x in inputs]  # without their past, which concerns the fused one alone
+        twins = [Tensor(x.array, x.batch) for x in inputs]  # without their past, which concerns the fused one alone
         for twin, x in zip(twins, inputs):
             twin.opened = x.opened
             self.places[twin.id] = self.place(x)
@@ -184,8 +184,8 @@ def _recorded(
     program = recorder.builder.finished(found)
     if checking():
         well_formed.check(program)
-    kept = None if recorder.let_go else [y.data for y in tensors if isinstance(y, Tensor)]
-    asked = [(k, x.data.tobytes()) for k, x in enumerate(taken) if recorder.asked and isinstance(x, Number)]
+    kept = None if recorder.let_go else [y.array for y in tensors if isinstance(y, Tensor)]
+    asked = [(k, x.array.tobytes()) for k, x in enumerate(taken) if recorder.asked and isinstance(x, Number)]
     keeps = any(type(y) is Kept for y in rest)
     holders = [(k, x) for k, x in enumerate(leaves) if keeps and not isinstance(x, (Tensor, np.ndarray))]
     return Recording(program, structure, rest, recorder.followed, kept, tuple(asked), tuple(holders))
@@ -200,7 +200,7 @@ def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def dynamic(x: Any) -> Tensor | None:
     """A leaf as the Tensor that stands for it while recording; None for a static leaf (a bool, a string, …)."""
     if isinstance(x, Tensor):
-        return Tensor(x.data)
+        return Tensor(x.array)
     if type(x) in NUMBERS:
         return number(x) if np.asarray(x).dtype.kind in "ifc" else None  # larger integers than 2⁶³ are static
     if isinstance(x, np.generic) and type(x).__module__ == "numpy":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +18,8 @@ from tinymeta.cli import main
 from tinymeta.moved import MOVED
 from tinymeta.recipes import find
 from tinymeta.recipes.config import configure
+
+KERNELS = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
 
 
 def lost(names: Names, there: Names) -> set[tuple[str, str]]:
@@ -75,8 +80,19 @@ def test_an_old_path_warns_where_it_is_written_and_hides_no_function() -> None:
         from tinymeta.meta.fit import fit
     assert fit is tm.meta.fit and callable(tm.meta.fit)
     assert [Path(warning.filename).name for warning in seen] == ["test_api.py"]
-    with pytest.raises(ImportError, match=r"tinymeta\.meta\.fit is tinymeta\.meta\.core\.fit now.*no nothing in it"):
-        from tinymeta.meta.fit import nothing  # noqa: F401
+    with pytest.raises(AttributeError, match=r"tinymeta\.meta\.fit is tinymeta\.meta\.core\.fit now.*no nothing in it"):
+        import_module("tinymeta.meta.fit").nothing  # noqa: B018
+
+
+def test_who_asks_every_module_for_a_name_comes_upon_no_old_path() -> None:
+    """As pickle does for an object that doesn't say where it comes from."""
+    program = (
+        "import sys, warnings; import tinymeta; warnings.simplefilter('error'); before = set(sys.modules)\n"
+        "for name in list(sys.modules): getattr(sys.modules[name], 'no_such_name', None)\n"
+        "assert set(sys.modules) == before, set(sys.modules) - before"
+    )
+    asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": KERNELS})
+    assert asked.returncode == 0
 
 
 def test_the_version_is_the_same_wherever_it_is_written() -> None:

@@ -1,7 +1,7 @@
 """Where the modules of version 0.1.0 have gone: their old paths work, with a warning, until version 0.3.
 
 `from tinymeta.engine.trace import Recorder` finds a stand-in that warns, and asks `tinymeta.watch.recorder` for the
-name. Nothing is imported until then.
+name. Nothing is imported until then, and nobody else comes upon it: pickle asks every module that there is for names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -59,23 +61,38 @@ class _StandIn(ModuleType):
     """A module under its old path, whose names are those of its successor."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what tools ask of every module in sys.modules
+        if name.startswith("__"):  # what tools ask of every module
             raise AttributeError(name)
         new = MOVED[self.__name__]
         message = f"{self.__name__} is {new} now; the old path goes with version 0.3"
         try:
             found = getattr(import_module(new), name)
-        except AttributeError:
-            raise ImportError(f"{message}, and there is no {name} in it") from None
+        except (AttributeError, ImportError):
+            raise AttributeError(f"{message}, and there is no {name} in it") from None
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return found
 
 
+class _OldPaths(MetaPathFinder, Loader):
+    """Makes a stand-in when somebody imports an old path."""
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in MOVED:
+            return None
+        return ModuleSpec(name, self, is_package=any(old.startswith(f"{name}.") for old in MOVED))
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _StandIn(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to run."""
+
+
 def keep_old_paths() -> None:
     """Let every moved module be imported by the path that it had."""
+    if not any(isinstance(finder, _OldPaths) for finder in sys.meta_path):
+        sys.meta_path.append(_OldPaths())
     for old in MOVED:
-        stand_in = sys.modules.setdefault(old, _StandIn(old))
         package, _, name = old.rpartition(".")
-        parent = sys.modules.get(package)
-        if parent is not None and name not in vars(parent):  # tm.meta.fit stays the function that it is
-            setattr(parent, name, stand_in)
+        if name in vars(sys.modules.get(package, ModuleType(""))):  # an import would hide tm.meta.fit, a function
+            sys.modules.setdefault(old, _StandIn(old))

@@ -71,6 +71,17 @@ def test_a_clock_that_the_result_does_not_depend_on_is_nobodys_business() -> Non
     assert time.time is before
 
 
+def test_a_date_that_is_given_stays_a_date_while_a_clock_is_put_on() -> None:
+    when = moment(2020, 1, 1)
+
+    def f(x: Any) -> Any:
+        moment.now()
+        return x * when.day if isinstance(when, moment) else x * 0
+
+    assert tm.compile(f)(x).tolist() == [1, 1]
+    assert moment is datetime.datetime
+
+
 def test_a_module_that_is_imported_inside_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "somebodys_settings", module := types.ModuleType("somebodys_settings"))
     module.rate = 1.0  # type: ignore[attr-defined]

@@ -101,4 +101,5 @@ def _later(kind: Any, thread: int) -> Any:
         return classmethod(later)
 
     methods = {name: read(name) for name in _DATES if hasattr(kind, name)}
-    return type(kind)(kind.__name__, (kind,), methods)
+    meta = type("_Later", (type,), {"__instancecheck__": lambda cls, x: isinstance(x, kind)})  # dates made before, too
+    return meta(kind.__name__, (kind,), methods)

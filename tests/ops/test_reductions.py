@@ -62,6 +62,23 @@ def test_statistics_over_any_axes_are_numpys(name, case):
     same(getattr(tm, name)(x, axis, keepdims=keepdims), expected, operations=2 * x.size + 4)
 
 
+COMPLEX = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "var": np.var, "std": np.std}
+COMPLEX["vector_norm"] = lambda x, axis, keepdims: np.sqrt(np.sum(np.abs(x) ** 2, axis=axis, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+@given(case=reductions(1), seed=st.integers(0, 2**31))
+def test_reductions_of_complex_numbers_are_numpys(name, case, seed):
+    re, axis, keepdims = case
+    x = re + 1j * np.random.default_rng(seed).uniform(-2, 2, re.shape).astype(re.dtype)
+    expected = np.asarray(COMPLEX[name](x, axis=axis, keepdims=keepdims))
+    found = getattr(tm, name)(x, axis, keepdims=keepdims)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    for part in (np.real, np.imag):  # a product of two complex numbers is three operations on real ones
+        tolerance = 4 * (6 * x.size + 4) * np.finfo(x.dtype).eps * max(np.abs(expected).max(), 1)
+        np.testing.assert_allclose(part(found.numpy()), part(expected), rtol=0, atol=tolerance)
+
+
 @given(x=arrays(ties=True), axis=st.integers(-3, 2), keepdims=st.booleans())
 def test_the_index_of_an_extremum_is_that_of_the_first(x, axis, keepdims):
     if not -x.ndim <= axis < x.ndim or x.size == 0:

@@ -16,7 +16,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype, reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import square
-from tinymeta.ops.select import where
+from tinymeta.ops.select import abs, where
 from tinymeta.ops.widen import squarable
 
 Axis = int | Sequence[int] | None
@@ -182,11 +182,13 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
 
 
 def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The mean squared deviation from the mean, divided by `count − correction` in place of `count`.
+    """The mean of |x − m|² for the mean m, divided by `count − correction` in place of `count`.
 
-    NaN where that is not positive.
+    NaN where that is not positive; of complex numbers a real one.
     """
     x, axes, count = _deviations(x, axis, correction)
+    if x.dtype.kind == "c":
+        x = abs(x)
     y: Tensor = bind(sum_axes, square(squarable(x)), axes=axes, keepdims=keepdims, count=count)
     return astype(y, dtype=x.dtype) if y.dtype != x.dtype else y
 

@@ -53,6 +53,28 @@ def test_every_example_of_a_vmap_drops_its_own_entries() -> None:
     assert (y[0] != y[1]).any()
 
 
+def _masks(y: Any) -> int:
+    """How many different rows there are."""
+    return len(np.unique(y.numpy().reshape(-1, y.shape[-1]), axis=0))
+
+
+def test_examples_drop_their_own_entries_also_of_what_they_share() -> None:
+    # 50 entries: two of 6 examples agree by chance once in 2⁵⁰/15 times.
+    drop, shared, x = tm.nn.Dropout(0.5), tm.tensor(np.ones(50)), np.ones((2, 3))
+    outer = lambda f: tm.vmap(tm.vmap(f))(x)
+    assert _masks(outer(lambda x: drop(shared, rng()))) == 6
+    assert _masks(outer(lambda x: tm.grad(lambda w: tm.sum(drop(w, rng())) * x)(shared))) == 6
+    assert _masks(tm.vmap(lambda row: tm.vmap(lambda x: drop(row[0] * shared, rng()))(row))(x)) == 6
+    assert _masks(tm.vmap(lambda x, y: drop(shared, rng()), in_axes=(None, 1))(x, x)) == 3
+
+
+def test_the_gradient_of_what_examples_share_is_their_masks_sum() -> None:
+    drop, x = tm.nn.Dropout(0.25), np.arange(1.0, 5.0)
+    rows = tm.vmap(lambda x: drop(tm.tensor(np.ones(7)), rng()) * x)(x).numpy()
+    total = tm.grad(lambda w: tm.sum(tm.vmap(lambda x: drop(w, rng()) * x)(x)))(np.ones(7)).numpy()
+    np.testing.assert_allclose(total, rows.sum(0), rtol=1e-15)
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
 def test_a_rate_that_is_no_probability_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="rate"):

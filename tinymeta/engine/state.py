@@ -47,6 +47,9 @@ class Opened:
 
     over = False
 
+    def __init__(self, size: int) -> None:
+        self.size = size  # how many examples there are
+
 
 def inside(outer: tuple[Opened, ...], inner: tuple[Opened, ...]) -> tuple[Opened, ...]:
     """The runs `outer`, and inside of them those of `inner` that they lack."""

@@ -49,7 +49,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         axes = _axes(axes_of_args, args)
         xs = [None if a is None else as_tensor(x) for x, a in zip(inputs, axes)]
         size = _size(xs, axes)
-        with _opened():
+        with _opened(size):
             entered = [x if t is None else _enter(t, a) for x, t, a in zip(inputs, xs, axes)]
             result = f(*tree.unflatten(structure, entered))
             outputs, out_structure = tree.flatten(result)
@@ -60,9 +60,9 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
 
 @contextmanager
-def _opened() -> Iterator[None]:
-    """One more level of hidden axes while the `with` block runs."""
-    run = Opened()
+def _opened(size: int) -> Iterator[None]:
+    """One more level of hidden axes, for `size` examples, while the `with` block runs."""
+    run = Opened(size)
     try:
         with setting(opened=(*state.opened, run)):
             yield

@@ -11,6 +11,7 @@ import numpy as np
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import bind
+from tinymeta.engine.state import state
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
@@ -91,7 +92,7 @@ class Dropout(Module):
     """Each entry is 0 with probability `rate`, and the others divided by 1 − rate (Srivastava et al. 2014, § 10).
 
     It acts only where a call passes `rng`, so a model has no mode to be switched. Inside `vmap` each
-    example drops its own entries.
+    example drops its own entries, also of what the examples share.
     """
 
     def __init__(self, rate: float) -> None:
@@ -107,7 +108,8 @@ class Dropout(Module):
         x = as_tensor(x)
         if rng is None or not self.rate:
             return x
-        kept = Tensor(rng.random(x.array.shape) >= self.rate, x.batch)
+        examples = [run.size for run in state.opened]
+        kept = Tensor(rng.random((*examples, *x.shape)) >= self.rate, len(examples))
         return where(kept, x * (1 / (1 - self.rate)), 0)
 
 

@@ -6,6 +6,7 @@ import weakref
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tinymeta as tm
 from tests.meta.learners import SGD, flat
@@ -140,3 +141,57 @@ def test_no_inner_step_is_kept_in_memory() -> None:
     how: dict[str, Any] = {"rule": Watched(0.2), "steps": 10, "differentiate": "implicit"}
     tm.grad(lambda p: tm.meta.query_loss(loss, p, episode, **how))(phi)
     assert len(alive) == 10 and max(alive) == 0
+
+
+def solution_of(phi: Any, weight: Any, lam: Any = LAM, damping: Any = 0.5) -> Any:
+    """Where a task's quartic inner problem ends, as a function of everything it depends on: two parameters."""
+    loss = lambda theta, goal: tm.sum(weight * (theta["a"] - goal) ** 4) / 4 + tm.sum(theta["b"] ** 2 * theta["a"])
+    how: dict[str, Any] = {"rule": SGD(0.05), "steps": 3, "differentiate": tm.meta.Implicit(lam, 4, damping)}
+    return tm.meta.adapt(loss, phi, tm.tensor(1.5), **how)
+
+
+def quartic() -> list[Any]:
+    rng = np.random.default_rng(4)
+    phi = {name: tm.tensor(rng.uniform(0.5, 1.0, 2)) for name in ("a", "b")}
+    return [phi, tm.tensor(rng.uniform(0.5, 1.0, 2)), tm.tensor(LAM), tm.tensor(0.5)]
+
+
+def linear(*args: Any) -> Any:
+    """A value whose own derivatives of the second order are 0: what is left is the solution's."""
+    return tm.sum(solution_of(*args)["a"] + 2.0 * solution_of(*args)["b"])
+
+
+@pytest.mark.parametrize("value", [linear, lambda *args: linear(*args) ** 3])
+@pytest.mark.parametrize("inner", range(3))
+@pytest.mark.parametrize("outer", range(4))
+def test_a_second_derivative_is_an_error_whatever_it_is_taken_in(value: Any, inner: int, outer: int) -> None:
+    first = tm.grad(value, inner)
+    with pytest.raises(tm.UserError, match="first derivatives only.*differentiate='exact'"):
+        tm.grad(lambda *args: sum(tm.sum(g) for g in tm.tree.leaves(first(*args))), outer)(*quartic())
+
+
+def test_a_second_derivative_that_nobody_takes_is_no_error() -> None:
+    def outer(phi: Any, weight: Any) -> Any:
+        meta = tm.tree.map(lambda g: g.detach(), tm.grad(linear)(phi, weight))
+        return tm.sum(meta["a"] * phi["a"] * weight)
+
+    phi, weight, *_ = quartic()
+    slope = tm.grad(linear)(phi, weight)["a"].numpy()
+    np.testing.assert_array_equal(tm.grad(outer)(phi, weight)["a"].numpy(), slope * weight.numpy())
+
+
+def test_on_damping_the_solution_does_not_depend() -> None:
+    phi, weight, lam, damping = quartic()
+    assert float(tm.grad(linear, 3)(phi, weight, lam, damping)) == 0.0
+    start = tm.grad(linear)(phi, weight, lam, damping)  # which it does depend on, with more damping the more
+    assert (flat(start) != flat(tm.grad(linear)(phi, weight, lam, 0.0))).all()
+
+
+def test_forwards_and_backwards_the_derivative_is_the_same() -> None:
+    (phi, *rest), rng = quartic(), np.random.default_rng(5)
+    along = {name: tm.tensor(rng.normal(size=2)) for name in phi}
+    f = lambda phi: linear(phi, *rest)
+    # Eight products and sums of a few numbers near 1, after four conjugate gradient iterations for four unknowns.
+    expected = float(tm.tree.dot(tm.grad(f)(phi), along))
+    assert expected != 0.0
+    np.testing.assert_allclose(float(tm.jvp(f, [phi], [along])[1]), expected, rtol=1e-11)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine import tree
 from tinymeta.engine.custom import custom_vjp
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad, vjp
@@ -59,20 +60,38 @@ def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, 
     """`solution`, as a function of everything that the condition F = ∇L(θ*) + λ(θ* − φ) = 0 depends on.
 
     Where F moves by dF, θ* moves by −(H + λI)⁻¹ dF: of `phi` that makes Lemma 1, and Tensors that `loss`
-    takes from around it (a learned loss, weights on examples) get their gradient in the same way.
-    Good for first derivatives of the result.
+    takes from around it (a learned loss, weights on examples) get their gradient in the same way. On `damping` the
+    result does not depend. Its second derivatives, which hold third ones of `loss`, are an error.
     """
     solution = tree.map(stop_gradient, solution)
-    stiffness = how.lam + how.damping
+    damping = stop_gradient(how.damping) if isinstance(how.damping, Tensor) else how.damping
+    stiffness = how.lam + damping
 
     def solved(g: Any, y: Any, condition: Any) -> Any:
         _, hessian = vjp(grad(loss), solution)  # recorded once: every product below is one sweep
 
         def product(v: Any) -> Any:
-            return tree.map(lambda hv, v: hv + stiffness * v, hessian(v)[0], v)
+            return tree.map(lambda hv, v: stop_gradient(hv + stiffness * v), hessian(v)[0], v)
 
-        return tree.map(lambda x: -x, conjugate_gradients(product, g, how.cg))
+        # Linear in g and symmetric: a rule of its own is right also at g = 0, where conjugate gradients take no step.
+        inverse = custom_vjp(lambda b: conjugate_gradients(product, b, how.cg), lambda g, y, b: inverse(g))
+        return tree.map(lambda x, d: d - x, inverse(g), _once(condition, how.damping))
 
-    no_change = custom_vjp(lambda condition: tree.map(lambda f: f * 0, condition), solved)
+    no_change = custom_vjp(_nothing, solved)
     condition = tree.map(lambda g, t, p: g + stiffness * (t - p), grad(loss)(solution), solution, phi)
     return tree.map(lambda t, d: t + d, solution, no_change(condition))
+
+
+def _nothing(condition: Any, *_: Any) -> Any:
+    return tree.map(lambda f: f * 0, condition)
+
+
+def _refuse(*_: Any) -> Any:
+    raise UserError(
+        "adapt(…, differentiate='implicit') has first derivatives only: the second ones hold third derivatives of the "
+        f"loss, which Lemma 1 leaves out ({user_site()}): take differentiate='exact', or detach() the meta-gradient"
+    )
+
+
+# 0, as something that depends on the condition in a way nobody may differentiate: better than half of the terms.
+_once = custom_vjp(_nothing, _refuse)

@@ -91,6 +91,8 @@ def test_signals_are_images_of_one_row():
         (lambda: tm.max_pool2d(np.ones((3, 3)), 4), ValueError, "does not fit"),
         (lambda: tm.max_pool2d(np.ones((3, 3)), 2, padding=2), ValueError, "smaller than the window"),
         (lambda: tm.avg_pool2d(np.ones((3, 3)), 2, stride=0), ValueError, "at least 1"),
+        (lambda: tm.max_pool1d(np.ones((2, 3)), 2, stride=0), ValueError, "at least 1"),
+        (lambda: tm.avg_pool1d(np.ones((2, 3)), 2, stride=0), ValueError, "at least 1"),
         (lambda: tm.max_pool2d(np.ones(3)), ValueError, "does not fit"),
         (lambda: tm.max_pool2d(np.ones((4, 4), int)), TypeError, "astype"),
         (lambda: tm.adaptive_avg_pool2d(np.ones((4, 4)), (0, 2)), ValueError, "can't pool"),

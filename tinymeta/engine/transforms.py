@@ -16,6 +16,7 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.refusals import check_differentiable
 from tinymeta.engine.state import differentiating, state
@@ -57,7 +58,7 @@ def value_and_grad(
     f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """Like `grad`, but the result is `(value, gradient)`, or `((value, aux), gradient)`."""
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    chosen, one = wholes(argnums, "argnums"), not several(argnums)
 
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
         places = _positions("grad", chosen, len(args))
@@ -72,7 +73,7 @@ def value_and_grad(
         y = _scalar(y)
         grads = tree.unflatten(structure, pull([y], [Tensor(np.ones_like(y.array), y.batch)], xs))
         _release((y, aux, grads))
-        return ((y, aux) if has_aux else y), (grads[0] if isinstance(argnums, int) else tuple(grads))
+        return ((y, aux) if has_aux else y), (grads[0] if one else tuple(grads))
 
     return value_and_gradient_of_f
 
@@ -131,8 +132,10 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     trees like the input. One sweep, batched by `vmap` over the elements of the output.
     """
 
+    argnum = whole(argnums, "argnums")
+
     def jacobian_of_f(*args: Any) -> Any:
-        (at,) = _positions("jacobian", (argnums,), len(args))
+        (at,) = _positions("jacobian", (argnum,), len(args))
 
         def rows(*unit: Any) -> Any:
             y, pullback = vjp(lambda x: f(*args[:at], x, *args[at + 1 :]), args[at])

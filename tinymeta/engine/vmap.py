@@ -15,6 +15,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.containers import children_of
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import Opened, setting, state
 from tinymeta.engine.structure import enter, leave, lift
@@ -89,15 +90,15 @@ def _leave(y: Tensor, axis: int | None, size: int) -> Tensor:
     return bind(leave, y, axis=axis - rank if axis >= 0 else axis, at=level - 1, size=size, rise=-1)  # type: ignore[no-any-return]
 
 
-def _axes(prefix: Any, whole: Any) -> list[int | None]:
-    """One axis per leaf of `whole`, from a prefix tree in which an int or None stands for a whole subtree."""
-    if prefix is None or isinstance(prefix, int):
-        return [prefix] * len(tree.leaves(whole))
-    parts, children = children_of(prefix), children_of(whole)
-    if parts is None or children is None or type(prefix) is not type(whole) or parts[0] != children[0]:
+def _axes(prefix: Any, described: Any) -> list[int | None]:
+    """One axis per leaf of `described`, from a prefix tree in which an int or None stands for a whole subtree."""
+    parts, children = children_of(prefix), children_of(described)
+    if prefix is None or parts is None:
+        return [prefix if prefix is None else whole(prefix, "a batch axis")] * len(tree.leaves(described))
+    if children is None or type(prefix) is not type(described) or parts[0] != children[0]:
         raise ValueError(f"in_axes or out_axes has another structure than what it describes ({user_site()})")
     axes = [axis for p, w in zip(parts[1], children[1]) for axis in _axes(p, w)]
-    if len(axes) != len(tree.leaves(whole)):
+    if len(axes) != len(tree.leaves(described)):
         raise ValueError(f"in_axes or out_axes goes into a model with tied weights ({user_site()}): give it one axis")
     return axes
 

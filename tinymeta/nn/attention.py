@@ -9,6 +9,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.layers import Linear
@@ -58,6 +59,7 @@ class MultiHeadAttention(Module):
     """
 
     def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        width, heads = wholes((width, heads), "a width or a number of heads")
         if heads < 1 or width % heads:
             raise ValueError(f"MultiHeadAttention can't split a width of {width} into {heads} heads ({user_site()})")
         self.heads = heads

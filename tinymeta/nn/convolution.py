@@ -10,6 +10,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole, wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.layers import Linear
@@ -47,6 +48,7 @@ class Conv2d(Module):
         weight_init: init.Initializer = init.he_normal,
         dtype: Any = np.float32,
     ) -> None:
+        inputs, outputs, groups = wholes((inputs, outputs, groups), "a number of channels or groups")
         if groups < 1 or inputs % groups or outputs % groups:
             raise ValueError(f"Conv2d: groups={groups} must divide {inputs} and {outputs} channels ({user_site()})")
         size = pair(window, "window")
@@ -95,15 +97,16 @@ class ConvNet4(Module):
         weight_init: init.Initializer = init.he_normal,
         dtype: Any = np.float32,
     ) -> None:
-        sides: tuple[int, ...] = image[1:]
+        sizes, halvings = wholes(image, "an image's size"), whole(halvings, "halvings")
+        sides = sizes[1:]
         for _ in range(halvings):
             sides = tuple(n // 2 if pool else (n + 1) // 2 for n in sides)
         if min(sides) < 1:
             raise ShapeError(f"ConvNet4 halves images {halvings} times, and {image[1:]} is too small ({user_site()})")
-        self.image, self.pool, self.halvings = image, pool, halvings
+        self.image, self.pool, self.halvings = sizes, pool, halvings
         self.convs = [
             Conv2d(
-                image[0] if k == 0 else channels,
+                sizes[0] if k == 0 else channels,
                 channels,
                 3,
                 rng=rng,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole, wholes
 from tinymeta.engine.tensor import Tensor
 
 Shape = tuple[int, ...]
@@ -21,29 +22,27 @@ Initializer = Callable[[np.random.Generator, Shape, int, int, Any], Tensor]
 
 def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """N(0, 2/fan_in), for ReLU (He et al. 2015, eq. 10)."""
-    return Tensor((rng.standard_normal(shape) * math.sqrt(2.0 / fan_in)).astype(dtype))
+    return _gaussian(rng, shape, math.sqrt(2.0 / whole(fan_in, "fan_in")), dtype)
 
 
 def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """U(−a, a) with a² = 6/fan_in: the variance of `he_normal`."""
-    a = math.sqrt(6.0 / fan_in)
-    return Tensor(rng.uniform(-a, a, shape).astype(dtype))
+    return _uniform(rng, shape, math.sqrt(6.0 / whole(fan_in, "fan_in")), dtype)
 
 
 def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """N(0, 2/(fan_in + fan_out)), for tanh and sigmoid (Glorot & Bengio 2010, eq. 12)."""
-    return Tensor((rng.standard_normal(shape) * math.sqrt(2.0 / (fan_in + fan_out))).astype(dtype))
+    return _gaussian(rng, shape, math.sqrt(2.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
 
 
 def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """U(−a, a) with a² = 6/(fan_in + fan_out), for tanh and sigmoid (Glorot & Bengio 2010, eq. 16)."""
-    a = math.sqrt(6.0 / (fan_in + fan_out))
-    return Tensor(rng.uniform(-a, a, shape).astype(dtype))
+    return _uniform(rng, shape, math.sqrt(6.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
 
 
 def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
     """N(0, 1/fan_in), for linear outputs (LeCun et al. 1998, § 4.6)."""
-    return Tensor((rng.standard_normal(shape) * math.sqrt(1.0 / fan_in)).astype(dtype))
+    return _gaussian(rng, shape, math.sqrt(1.0 / whole(fan_in, "fan_in")), dtype)
 
 
 def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
@@ -53,7 +52,7 @@ def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int
     """
     if len(shape) != 2:
         raise ShapeError(f"orthogonal weights are matrices, not of shape {shape} ({user_site()})")
-    rows, columns = shape
+    rows, columns = wholes(shape, "a size")
     if columns > rows and columns % rows == 0:
         return Tensor(np.hstack([_rotation(rng, rows, rows) for _ in range(columns // rows)]).astype(dtype))
     return Tensor(_rotation(rng, rows, columns).astype(dtype))
@@ -67,14 +66,14 @@ def _rotation(rng: np.random.Generator, rows: int, columns: int) -> Any:
 
 def normal(std: float) -> Initializer:
     """N(0, std²)."""
-    return lambda rng, shape, fan_in, fan_out, dtype: Tensor((std * rng.standard_normal(shape)).astype(dtype))
+    return lambda rng, shape, fan_in, fan_out, dtype: _gaussian(rng, shape, std, dtype)
 
 
 def truncated_normal(std: float) -> Initializer:
     """N(0, std²) redrawn until within two standard deviations: the MAML paper's fully connected networks use 0.01."""
 
     def draw(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
-        x = rng.standard_normal(shape)
+        x = rng.standard_normal(wholes(shape, "a size"))
         while (far := np.abs(x) > 2).any():
             x[far] = rng.standard_normal(int(far.sum()))
         return Tensor((std * x).astype(dtype))
@@ -84,9 +83,17 @@ def truncated_normal(std: float) -> Initializer:
 
 def zeros(shape: Shape, dtype: Any) -> Tensor:
     """All 0: biases and shifts."""
-    return Tensor(np.zeros(shape, dtype))
+    return Tensor(np.zeros(wholes(shape, "a size"), dtype))
 
 
 def ones(shape: Shape, dtype: Any) -> Tensor:
     """All 1: scales."""
-    return Tensor(np.ones(shape, dtype))
+    return Tensor(np.ones(wholes(shape, "a size"), dtype))
+
+
+def _gaussian(rng: np.random.Generator, shape: Shape, std: float, dtype: Any) -> Tensor:
+    return Tensor((rng.standard_normal(wholes(shape, "a size")) * std).astype(dtype))
+
+
+def _uniform(rng: np.random.Generator, shape: Shape, a: float, dtype: Any) -> Tensor:
+    return Tensor(rng.uniform(-a, a, wholes(shape, "a size")).astype(dtype))

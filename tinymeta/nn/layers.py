@@ -10,6 +10,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import state
 from tinymeta.engine.tensor import ArrayLike, Tensor
@@ -47,6 +48,7 @@ class Linear(Module):
         weight_init: init.Initializer = init.he_normal,
         dtype: Any = np.float32,
     ) -> None:
+        inputs, outputs = wholes((inputs, outputs), "a layer's size")
         self.weight = weight_init(rng, (inputs, outputs), inputs, outputs, dtype)
         self.bias = init.zeros((outputs,), dtype) if bias else None
 
@@ -82,6 +84,7 @@ class Embedding(Module):
         weight_init: init.Initializer = init.normal(1.0),
         dtype: Any = np.float32,
     ) -> None:
+        entries, width = wholes((entries, width), "a table's size")
         self.weight = weight_init(rng, (entries, width), entries, width, dtype)
 
     def __call__(self, ids: ArrayLike) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.errors import user_site
+from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
@@ -45,6 +46,7 @@ class GroupNorm(Module):
     """The same over each of `groups` groups of channels (axis 1) of every example: no example sees another one."""
 
     def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+        groups, channels = wholes((groups, channels), "a number of groups or channels")
         if groups < 1 or channels % groups:
             raise ValueError(f"GroupNorm can't divide {channels} channels into {groups} equal groups ({user_site()})")
         self.groups, self.eps = groups, eps

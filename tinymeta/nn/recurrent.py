@@ -8,6 +8,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
@@ -27,6 +28,7 @@ class LSTMCell(Module):
     """
 
     def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        inputs, width = wholes((inputs, width), "a cell's size")
         self.from_input = init.glorot_uniform(rng, (inputs, 4 * width), inputs, width, dtype)
         self.from_state = init.orthogonal(rng, (width, 4 * width), width, width, dtype)
         bias = np.zeros(4 * width, dtype)
@@ -57,6 +59,7 @@ class GRUCell(Module):
     """
 
     def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        inputs, width = wholes((inputs, width), "a cell's size")
         self.from_input = init.glorot_uniform(rng, (inputs, 3 * width), inputs, width, dtype)
         self.from_state = init.orthogonal(rng, (width, 3 * width), width, width, dtype)
         self.bias = init.zeros((3 * width,), dtype)

@@ -10,6 +10,7 @@ import tinymeta_kernels as kernels
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.index import getitem
@@ -117,7 +118,7 @@ def sort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
 
 def topk(x: ArrayLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
     """The `k` largest elements along `axis`, the largest first, and their indices; of equal ones the first count."""
-    x = as_tensor(x)
+    x, k = as_tensor(x), whole(k, "k")
     (a,) = normalized(axis, x.ndim)
     if not 0 <= k <= x.shape[a]:
         raise ShapeError(f"topk: axis {axis} of shape {x.shape} has no {k} elements ({user_site()})")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.index import getitem, place, take
@@ -30,8 +32,8 @@ def roll(x: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
     x = as_tensor(x)
     if axis is None:
         return reshape(roll(reshape(x, (x.size,)), shift, 0), x.shape)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    axes = wholes(axis, "axis")
+    shifts = wholes(shift, "shift") if several(shift) else (whole(shift, "shift"),) * len(axes)
     if len(shifts) != len(axes):
         raise ShapeError(f"roll needs a shift for each axis and got {shift} for axis {axis} ({user_site()})")
     for one, by in zip(axes, shifts):
@@ -45,7 +47,7 @@ def roll(x: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
 def tile(x: ArrayLike, repetitions: int | Sequence[int]) -> Tensor:
     """Copies of the whole array side by side, so many along each axis; new axes come in front."""
     x = as_tensor(x)
-    times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
+    times = wholes(repetitions, "a number of repetitions")
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     shape = (1,) * (rank - x.ndim) + x.shape
@@ -62,14 +64,15 @@ def repeat(x: ArrayLike, repeats: int | Sequence[int], axis: int | None = None) 
         return repeat(reshape(x, (x.size,)), repeats, 0)
     (a,) = normalized(axis, x.ndim)
     n, at = x.shape[a], a + x.ndim
-    if isinstance(repeats, int):
+    if not several(repeats):
+        repeats = whole(repeats, "repeats")
         before, after = x.shape[: at + 1], x.shape[at + 1 :]
         copies = broadcast_to(reshape(x, (*before, 1, *after)), (*before, repeats, *after))
         return reshape(copies, (*x.shape[:at], n * repeats, *x.shape[at + 1 :]))
     counts = np.asarray(repeats)
     if counts.shape != (n,):
         raise ShapeError(f"repeat needs a count for each of {n} elements and got {counts.shape} ({user_site()})")
-    return take(x, np.repeat(np.arange(n), counts), a)
+    return take(x, np.repeat(np.arange(n), np.array(wholes(counts, "repeats"), int)), a)
 
 
 def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], value: float = 0) -> Tensor:
@@ -82,11 +85,13 @@ def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], valu
         each axis.
     """
     x = as_tensor(x)
+    sides: Any = width if several(width) else (width,)
+    widths = [wholes(w, "a width") for w in sides] if any(map(several, sides)) else wholes(sides, "a width")
     try:
-        pairs = np.broadcast_to(np.asarray(width, dtype=np.int64), (x.ndim, 2)).tolist()
+        pairs = np.broadcast_to(widths, (x.ndim, 2)).tolist()
     except ValueError:
         raise ShapeError(f"pad can't give each axis of shape {x.shape} a width from {width} ({user_site()})") from None
-    if any(n < 0 for sides in pairs for n in sides):
+    if any(n < 0 for both in pairs for n in both):
         raise ShapeError(f"pad adds elements, so no width is negative, and got {width} ({user_site()})")
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pairs))
     key = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, pairs))

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.arrange import pad
@@ -53,7 +54,7 @@ def conv2d(
             f"{w.shape} ({user_site()})"
         )
     how = _geometry(w.shape[2:], stride, padding, dilation, groups)
-    _check_channels("conv2d", x, w, w.shape[1] * groups, w.shape[0], groups)
+    _check_channels("conv2d", x, w, w.shape[1] * how["groups"], w.shape[0], how["groups"])
     _check_window("conv2d", x, w.shape[2:], how["padding"], how["dilation"])
     y = over_images(x, lambda images: bind(conv2d_images, images, w, **how))
     return y if b is None else y + reshape(b, (-1, 1, 1))
@@ -94,7 +95,7 @@ def conv_transpose2d(
             f"and {w.shape} ({user_site()})"
         )
     how = _geometry(w.shape[2:], stride, padding, dilation, groups)
-    _check_channels("conv_transpose2d", x, w, w.shape[0], w.shape[0], groups)
+    _check_channels("conv_transpose2d", x, w, w.shape[0], w.shape[0], how["groups"])
     extra = pair(output_padding, "output_padding")
     if any(e >= max(s, d) for e, s, d in zip(extra, how["stride"], how["dilation"])):
         raise ShapeError(f"output_padding {extra} must be smaller than the stride or the dilation ({user_site()})")
@@ -155,7 +156,7 @@ def conv_transpose1d(
 
 def pair(value: int | Sequence[int], what: str) -> Pair:
     """(vertical, horizontal) from one number for both, or from two."""
-    both = (value, value) if isinstance(value, int) else tuple(int(n) for n in value)
+    both = wholes(value, what) if several(value) else (whole(value, what),) * 2
     if len(both) != 2:
         raise ShapeError(f"{what} is one number or two, (vertical, horizontal), not {value} ({user_site()})")
     return both
@@ -171,15 +172,15 @@ def over_images(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
 
 def _geometry(window: Sequence[int], stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:
     """The primitives' static arguments, checked."""
-    stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
-    if padding == "same":
+    stride, dilation, groups = pair(stride, "stride"), pair(dilation, "dilation"), whole(groups, "groups")
+    if isinstance(padding, str) and padding == "same":
         if stride != (1, 1) or any(d * (k - 1) % 2 for k, d in zip(window, dilation)):
             raise ShapeError(
                 f'padding="same" needs stride 1 and odd windows, not stride {stride} and windows of {tuple(window)} '
                 f"({user_site()})"
             )
         padding = tuple(d * (k - 1) // 2 for k, d in zip(window, dilation))
-    padding = (0, 0) if padding == "valid" else pair(padding, "padding")
+    padding = (0, 0) if isinstance(padding, str) and padding == "valid" else pair(padding, "padding")
     if min(*stride, *dilation, groups) < 1 or min(padding) < 0:
         raise ShapeError(
             f"stride, dilation and groups are at least 1 and padding at least 0, not stride={stride}, "

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole, wholes
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import astype, broadcast_to
@@ -18,20 +19,20 @@ Shape = int | Sequence[int]
 
 def zeros(shape: Shape, dtype: Any = None) -> Tensor:
     """All 0; float64 unless `dtype` says otherwise."""
-    return Tensor(np.zeros(shape, dtype or float))
+    return Tensor(np.zeros(wholes(shape, "a size"), dtype or float))
 
 
 def ones(shape: Shape, dtype: Any = None) -> Tensor:
     """All 1; float64 unless `dtype` says otherwise."""
-    return Tensor(np.ones(shape, dtype or float))
+    return Tensor(np.ones(wholes(shape, "a size"), dtype or float))
 
 
 def full(shape: Shape, value: ArrayLike, dtype: Any = None) -> Tensor:
     """All `value`, in the value's own dtype unless `dtype` says otherwise; a Tensor has a gradient here."""
     if isinstance(value, Tensor):
         value = value if dtype is None else astype(value, dtype)
-        return broadcast_to(value, (shape,) if isinstance(shape, int) else tuple(shape))
-    return Tensor(np.full(shape, value, dtype))
+        return broadcast_to(value, shape)
+    return Tensor(np.full(wholes(shape, "a size"), value, dtype))
 
 
 def zeros_like(x: ArrayLike, dtype: Any = None) -> Tensor:
@@ -60,22 +61,24 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
 
 def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
     """`num` numbers, evenly apart, from `start` to `stop`, which is the last of them if `endpoint`."""
-    return Tensor(np.linspace(start, stop, num, endpoint, dtype=dtype))
+    return Tensor(np.linspace(start, stop, whole(num, "num"), endpoint, dtype=dtype))
 
 
 def eye(rows: int, columns: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     """1 on diagonal `k` (0 the main one, above it positive), 0 elsewhere; square unless `columns` is given."""
-    return Tensor(np.eye(rows, columns, k, dtype or float))
+    rows = whole(rows, "rows")
+    columns = rows if columns is None else whole(columns, "columns")
+    return Tensor(np.eye(rows, columns, whole(k, "k"), dtype or float))
 
 
 def tril(x: ArrayLike, k: int = 0) -> Tensor:
     """The lower triangle of matrices (the last two axes), up to and with diagonal `k`; 0 above it."""
-    return where(_triangle(x, k, "tril"), x, 0)
+    return where(_triangle(x, whole(k, "k"), "tril"), x, 0)
 
 
 def triu(x: ArrayLike, k: int = 0) -> Tensor:
     """The upper triangle of matrices (the last two axes), from diagonal `k` on; 0 below it."""
-    return where(_triangle(x, k - 1, "triu"), 0, x)
+    return where(_triangle(x, whole(k, "k") - 1, "triu"), 0, x)
 
 
 def _triangle(x: ArrayLike, k: int, what: str) -> Array:

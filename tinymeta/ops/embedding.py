@@ -9,6 +9,7 @@ import numpy as np
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.index import take
@@ -33,7 +34,7 @@ class one_hot_labels(Primitive):
 
 def one_hot(labels: ArrayLike, classes: int, dtype: Any = float) -> Tensor:
     """Labels 0 … classes − 1 of any shape as vectors, (…) to (…, classes): 1 at the label, else 0."""
-    return bind(one_hot_labels, integers(labels, "one_hot"), classes=int(classes), dtype=np.dtype(dtype))  # type: ignore[no-any-return]
+    return bind(one_hot_labels, integers(labels, "one_hot"), classes=whole(classes, "classes"), dtype=np.dtype(dtype))  # type: ignore[no-any-return]
 
 
 def embedding(table: ArrayLike, ids: ArrayLike) -> Tensor:

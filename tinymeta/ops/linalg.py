@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tinymeta_kernels as kernels
@@ -11,6 +12,7 @@ import tinymeta_kernels as kernels
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import reshape as _reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
@@ -86,7 +88,7 @@ def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
 
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
     """Σ a·b along `axis` (negative: it counts from the end in both); the other axes broadcast."""
-    a, b = as_tensor(a), as_tensor(b)
+    a, b, axis = as_tensor(a), as_tensor(b), whole(axis, "axis")
     if not -min(a.ndim, b.ndim) <= axis < 0 or a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot along axis {axis} of shapes {a.shape} and {b.shape}: sizes differ ({user_site()})")
     products = a * b
@@ -99,9 +101,11 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[Sequence[int]] = 
     The result has the other axes of `a`, then those of `b`.
     """
     a, b = as_tensor(a), as_tensor(b)
-    if isinstance(axes, int):
-        axes = (range(a.ndim - axes, a.ndim), range(axes))
-    ours, theirs = ([normalized(int(i), t.ndim)[0] for i in group] for group, t in zip(axes, (a, b)))
+    pairs: Any = axes
+    if not several(axes):
+        count = whole(axes, "axes")
+        pairs = (range(a.ndim - count, a.ndim), range(count))
+    ours, theirs = ([normalized(i, t.ndim)[0] for i in wholes(group, "an axis")] for group, t in zip(pairs, (a, b)))
     sizes = [a.shape[i] for i in ours]
     if sizes != [b.shape[i] for i in theirs] or len(set(ours)) < len(ours) or len(set(theirs)) < len(theirs):
         raise ShapeError(f"tensordot: axes {axes} of shapes {a.shape} and {b.shape} don't pair up ({user_site()})")

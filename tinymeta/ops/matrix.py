@@ -12,6 +12,7 @@ import numpy as np
 
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.creation import tril
@@ -157,7 +158,7 @@ def cholesky(x: ArrayLike, upper: bool = False) -> Tensor:
 
 def diagonal(x: ArrayLike, offset: int = 0, axes: tuple[int, int] = (-2, -1)) -> Tensor:
     """The entries x[…, i, i + offset]; the two axes are dropped, and the diagonal's is the last of the result."""
-    x = moveaxis(x, axes, (-2, -1))
+    x, offset = moveaxis(x, axes, (-2, -1)), whole(offset, "offset")
     rows, columns = x.shape[-2:]
     first = -offset if offset < 0 else 0
     n = max(0, min(rows - first, columns - first - offset))

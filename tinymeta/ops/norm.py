@@ -16,6 +16,7 @@ import tinymeta_kernels as kernels
 
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.elementwise import sqrt, square
@@ -152,6 +153,7 @@ def layer_norm(
     `weight` and `bias` have the shape of those axes; None for 1 and 0.
     """
     x, weight, bias = _operands("layer_norm", x, weight, bias)
+    axes = whole(axes, "axes")
     if not 1 <= axes <= x.ndim:
         raise ShapeError(f"layer_norm can't normalise the last {axes} axes of shape {x.shape} ({user_site()})")
     _check("layer_norm", x, x.shape[-axes:], weight, bias)
@@ -170,6 +172,7 @@ def group_norm(
     `groups=C` is instance norm. `weight` and `bias` are per channel, (C,); None for 1 and 0.
     """
     x, weight, bias = _operands("group_norm", x, weight, bias)
+    groups = whole(groups, "groups")
     if x.ndim < 2 or groups < 1 or x.shape[1] % groups:
         raise ShapeError(f"group_norm can't put the channels (axis 1) of {x.shape} in {groups} groups ({user_site()})")
     _check("group_norm", x, x.shape[1:2], weight, bias)

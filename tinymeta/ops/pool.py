@@ -180,13 +180,15 @@ def global_avg_pool2d(x: ArrayLike) -> Tensor:
 def max_pool1d(x: ArrayLike, window: int = 2, stride: int | None = None, padding: int = 0) -> Tensor:
     """`max_pool2d` for signals: (…, L) to (…, OL)."""
     (x,) = floats("max_pool1d", x)
-    return squeeze(max_pool2d(expand_dims(x, -2), (1, window), (1, stride or window), (0, padding)), -2)
+    stride = window if stride is None else stride
+    return squeeze(max_pool2d(expand_dims(x, -2), (1, window), (1, stride), (0, padding)), -2)
 
 
 def avg_pool1d(x: ArrayLike, window: int = 2, stride: int | None = None, padding: int = 0) -> Tensor:
     """`avg_pool2d` for signals: (…, L) to (…, OL)."""
     (x,) = floats("avg_pool1d", x)
-    return squeeze(avg_pool2d(expand_dims(x, -2), (1, window), (1, stride or window), (0, padding)), -2)
+    stride = window if stride is None else stride
+    return squeeze(avg_pool2d(expand_dims(x, -2), (1, window), (1, stride), (0, padding)), -2)
 
 
 def adaptive_avg_pool1d(x: ArrayLike, size: int) -> Tensor:

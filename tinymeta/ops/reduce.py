@@ -12,6 +12,7 @@ import numpy as np
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype, reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
@@ -27,15 +28,15 @@ VIEW_SIZE = 4096  # elements up to which NumPy fills an array faster than it mak
 
 def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes as sorted negative numbers; None means all of them."""
-    return _normalized(tuple(axis) if isinstance(axis, list) else axis, ndim)
+    return _normalized(axis if axis is None or type(axis) is int else wholes(axis, "axis"), ndim)
 
 
 @lru_cache(maxsize=4096)
-def _normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
+def _normalized(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(-ndim, 0))
-    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    found = tuple(sorted({int(a) - ndim if a >= 0 else int(a) for a in axes}))
+    axes = (axis,) if isinstance(axis, int) else axis
+    found = tuple(sorted({a - ndim if a >= 0 else a for a in axes}))
     if len(found) != len(axes) or any(not -ndim <= a < 0 for a in found):
         raise ShapeError(f"axis {axis} does not name distinct axes of an array of {ndim} axes ({user_site()})")
     return found

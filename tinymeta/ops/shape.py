@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
@@ -13,6 +12,7 @@ import numpy as np
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype as _astype
 from tinymeta.engine.structure import broadcast
@@ -69,7 +69,7 @@ def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
     if type(x) is not Tensor:
         x = as_tensor(x)
     have = x.shape
-    wanted = tuple(map(operator.index, shape)) if isinstance(shape, (tuple, list)) else _sizes(shape)
+    wanted = wholes(shape, "a size")
     if wanted == have:
         return x
     if -1 in wanted:
@@ -81,15 +81,11 @@ def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
     return bind(_reshape, x, shape=wanted, ndim=len(have))  # type: ignore[no-any-return]
 
 
-def _sizes(shape: Any) -> tuple[int, ...]:
-    return (operator.index(shape),) if hasattr(shape, "__index__") else tuple(map(operator.index, shape))
-
-
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
     """Axis `i` of the result is axis `axes[i]` of `x`."""
     x = as_tensor(x)
     n = x.ndim
-    negative = tuple([int(a) - n if a >= 0 else int(a) for a in axes])
+    negative = tuple([a - n if a >= 0 else a for a in wholes(axes, "an axis")])
     if sorted(negative) != list(range(-n, 0)):
         raise ShapeError(f"permute_dims needs each axis of shape {x.shape} once and got {tuple(axes)} ({user_site()})")
     return x if negative == tuple(range(-n, 0)) else bind(permute, x, axes=negative)
@@ -107,7 +103,7 @@ def matrix_transpose(x: ArrayLike) -> Tensor:
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """The axes `source` moved to the positions `destination`, the others in their order."""
     x = as_tensor(x)
-    sources, places = ((t,) if isinstance(t, int) else tuple(t) for t in (source, destination))
+    sources, places = (wholes(t, "an axis") for t in (source, destination))
     moved = {normalized(b, x.ndim)[0]: normalized(a, x.ndim)[0] for a, b in zip(sources, places)}
     if len(sources) != len(places) or len(set(moved.values())) < len(sources):
         raise ShapeError(
@@ -120,7 +116,7 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
 def expand_dims(x: ArrayLike, axis: int = 0) -> Tensor:
     """A new axis of size 1 at position `axis` of the result."""
     x = as_tensor(x)
-    shape = x.shape
+    shape, axis = x.shape, whole(axis, "axis")
     at = axis if axis >= 0 else axis + len(shape) + 1
     if not 0 <= at <= len(shape):
         raise ShapeError(f"expand_dims can't put a new axis at {axis} into shape {shape} ({user_site()})")
@@ -136,9 +132,9 @@ def squeeze(x: ArrayLike, axis: Axis = None) -> Tensor:
     return reshape(x, [n for i, n in enumerate(x.shape) if i - x.ndim not in axes])
 
 
-def broadcast_to(x: ArrayLike, shape: Sequence[int]) -> Tensor:
+def broadcast_to(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
     """`x` repeated along new leading axes and axes of size 1."""
-    x, shape = as_tensor(x), tuple(shape)
+    x, shape = as_tensor(x), wholes(shape, "a size")
     lead = len(shape) - x.ndim
     if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[lead:])):
         raise ShapeError(f"shape {x.shape} does not broadcast to {shape} ({user_site()})")
@@ -168,12 +164,13 @@ def split(x: ArrayLike, sections: int | Sequence[int], axis: int = 0) -> list[Te
     x = as_tensor(x)
     (a,) = normalized(axis, x.ndim)
     n = x.shape[a]
-    if isinstance(sections, int):
+    if not several(sections):
+        sections = whole(sections, "sections")
         if sections < 1 or n % sections:
             raise ShapeError(f"{n} elements don't split into {sections} equal parts ({user_site()})")
         cuts = list(range(0, n + 1, n // sections)) if n else [0] * (sections + 1)
     else:
-        cuts = [0, *sections, n]
+        cuts = [0, *wholes(sections, "a cut"), n]
     return [_between(x, a, start, stop) for start, stop in zip(cuts, cuts[1:])]
 
 

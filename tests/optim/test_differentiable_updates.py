@@ -38,7 +38,7 @@ def test_the_gradient_through_three_steps_is_exact_in_start_and_learning_rate(na
 
 
 def after_one_step(rule: Callable[[Any], Any], g: Any) -> Any:
-    optimizer, start = rule(0.1), tm.tensor(2.0)
+    optimizer, start = rule(0.1), tm.tensor(2.0, g.dtype)
     return optimizer.update(g, optimizer.init(start), start)[0]
 
 

@@ -10,14 +10,14 @@ The update rules are PyTorch's, equation by equation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.errors import user_site
+from tinymeta.engine.convert import as_tensor, as_tensors
+from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.elementwise import sqrt
 from tinymeta.ops.select import where
@@ -47,28 +47,60 @@ def start() -> Tensor:
 def each_leaf(step: Callable[..., Row], params: Any, *others: Any) -> list[Any]:
     """Apply `step(p, *leaves of others)` to every parameter; its results, put together as trees like `params`.
 
-    An entry of `others` is a tree like `params`, or `Leaves`, or None for a part of the state that a setting does
-    not have: `step` gets and returns None for it, and so does the caller.
+    An entry of `others` (the gradients, then parts of the state) is a tree like `params`, or `Leaves`, or None for a
+    part of the state that a setting does not have: `step` gets and returns None for it, and so does the caller.
+
+    Raises
+    ------
+    ValueError, ShapeError, DtypeError
+        If a tree has another structure than `params`, or a leaf another shape or dtype than its parameter, which the
+        step would otherwise spread it over, or turn the parameter into.
     """
     leaves, structure = tree.flatten(params)
-    rows = [step(*row) for row in zip(leaves, *[_column(other, structure, len(leaves)) for other in others])]
-    return [None if column[0] is None else tree.unflatten(structure, column) for column in zip(*rows)]
+    columns = [_column(k, other, leaves, structure) for k, other in enumerate(others)]
+    rows = [step(*row) for row in zip(leaves, *columns)]
+    results = list(zip(*rows))
+    if results:
+        _check_leaves("value that the learning rate or another setting gives to", results[0], leaves, structure)
+    return [None if column[0] is None else tree.unflatten(structure, column) for column in results]
 
 
 class Leaves(list[Any]):
     """One entry per leaf of the parameters."""
 
 
-def _column(other: Any, structure: tree.Structure, size: int) -> list[Any]:
+def check_gradients(grads: Any, params: Any) -> None:
+    """Raise what `each_leaf` does, for an optimizer that doesn't go leaf by leaf."""
+    _column(0, grads, *tree.flatten(params))
+
+
+def _column(k: int, other: Any, params: list[Any], structure: tree.Structure) -> list[Any]:
     if other is None or isinstance(other, Leaves):
-        return [None] * size if other is None else other
+        return [None] * len(params) if other is None else other
     leaves, found = tree.flatten(other)
     if found != structure:
         raise ValueError(
             f"the gradients and the state must have the structure of the parameters ({user_site()}): take the gradient "
             "with respect to these parameters, and the state from optimizer.init(params)"
         )
+    _check_leaves("state of" if k else "gradient with respect to", leaves, params, structure)
     return leaves
+
+
+def _check_leaves(what: str, leaves: Sequence[Any], params: list[Any], structure: tree.Structure) -> None:
+    for k, (x, p) in enumerate(zip(leaves, params)):
+        both = type(x) is type(p) is Tensor and x.batch == p.batch  # most are, and need no call
+        if both and x.array.shape == p.array.shape and x.array.dtype == p.array.dtype:
+            continue
+        p = as_tensors((p, x))[0]
+        x = as_tensor(x, p.dtype)  # a Python number has no dtype of its own
+        if x.shape != p.shape or x.dtype != p.dtype:
+            place = f"parameter '{tree.places(structure)[k]}'" if structure != tree.LEAF else "the parameter"
+            raise (ShapeError if x.shape != p.shape else DtypeError)(
+                f"the {what} {place} has shape {x.shape} and dtype {x.dtype}, and the parameter {p.shape} and "
+                f"{p.dtype} ({user_site()}): take the gradient with respect to these parameters, the state from "
+                "optimizer.init(params), and settings that are numbers"
+            )
 
 
 def rates(lr: LearningRate, taken: Tensor, params: Any) -> Leaves:

@@ -35,7 +35,7 @@ from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.select import where
 from tinymeta.ops.tree import dot, zeros_like
-from tinymeta.optim.optimizer import Optimizer, root
+from tinymeta.optim.optimizer import Optimizer, check_gradients, root
 
 Rule = Callable[[Any], Optimizer]  # from hyperparameters, a tree of scalars, to an optimizer
 
@@ -85,6 +85,7 @@ class Hypergradient:
         return HypergradientState(phi, self.rule(phi).init(params), [zeros_like(params) for _ in tree.leaves(phi)])
 
     def update(self, grads: Any, state: HypergradientState, params: Any) -> tuple[Any, HypergradientState]:
+        check_gradients(grads, params)
         values, structure = tree.flatten(state.phi)
         phi = tree.unflatten(structure, [self._tuned(v, grads, slope) for v, slope in zip(values, state.slopes)])
 

@@ -40,7 +40,7 @@ from tinymeta.ops.logistic import tanh
 from tinymeta.ops.select import abs, sign, where
 from tinymeta.ops.shape import stack
 from tinymeta.ops.tree import ravel
-from tinymeta.optim.optimizer import Optimizer, bias, root, start
+from tinymeta.optim.optimizer import Optimizer, bias, check_gradients, root, start
 
 P = 10.0  # gradients below e^−P are told from 0 by their size
 FAST_TO_SLOW = (0.5, 0.9, 0.99)  # decays of the averages m
@@ -66,6 +66,7 @@ class LearnedRule(Module):
         return RuleState(start(), [zero for _ in FAST_TO_SLOW], zero, self.blank(zero))
 
     def update(self, grads: Any, state: RuleState, params: Any) -> tuple[Any, RuleState]:
+        check_gradients(grads, params)
         g, _ = ravel(grads)
         count = state.taken + 1
         means = [b * m + (1 - b) * g for b, m in zip(FAST_TO_SLOW, state.means)]

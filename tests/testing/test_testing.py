@@ -89,8 +89,9 @@ def test_only_some_elements_of_a_large_argument_are_checked() -> None:
         return tm.sin(x)
 
     check_grad(f, np.linspace(0, 1, 500), order=1, elements=10)
-    # The outputs' shapes, the gradient (watched for writes, then in float64), and one step for each element.
-    assert len(calls) == 1 + 2 + 10
+    # The outputs' shapes, the gradient (watched for writes, then in float64), whether the values are finite, and one
+    # step for each element.
+    assert len(calls) == 1 + 2 + 1 + 10
 
 
 def test_integers_only_is_an_error_that_says_so() -> None:

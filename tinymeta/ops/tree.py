@@ -23,6 +23,7 @@ from tinymeta.ops.linalg import vector_norm
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.shape import concat, reshape
 from tinymeta.ops.shape import stack as stacked
+from tinymeta.ops.widen import double
 
 __all__ = [
     "add",
@@ -59,9 +60,10 @@ def dot(a: Any, b: Any) -> Tensor:
 def norm(a: Any) -> Tensor:
     """√Σ a² over all leaves, in float64: shape (). Its gradient at 0 is 0.
 
-    Squares that overflow or vanish don't make it ∞ or 0, as they would √dot(a, a).
+    Squares that overflow or vanish don't make it ∞ or 0, as they would √dot(a, a), nor does a leaf whose own length
+    is too large for its dtype.
     """
-    lengths = [vector_norm(as_tensor(x)).astype(np.float64) for x in leaves(a)]
+    lengths = [vector_norm(double(x)) for x in leaves(a)]
     return vector_norm(stacked(lengths)) if lengths else as_tensor(0.0)
 
 

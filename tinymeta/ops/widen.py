@@ -22,3 +22,10 @@ def floating(x: ArrayLike) -> Tensor:
 def squarable(x: Tensor) -> Tensor:
     """`x` for a mean of squares: float16, where squares overflow from 256 on, in float32."""
     return bind(astype, x, dtype=np.dtype(np.float32)) if x.dtype == np.float16 else x
+
+
+def double(x: ArrayLike) -> Tensor:
+    """`x` in float64 (complex numbers in complex128), where the squares of all smaller floats fit in."""
+    x = as_tensor(x)
+    dtype = np.result_type(x.dtype, np.float64)
+    return x if x.dtype == dtype else bind(astype, x, dtype=dtype)

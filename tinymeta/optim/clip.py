@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.elementwise import sqrt
+from tinymeta.ops.extrema import max
 from tinymeta.ops.logic import isfinite
-from tinymeta.ops.select import clip, where
+from tinymeta.ops.select import abs, clip, where
+from tinymeta.ops.shape import stack
 from tinymeta.ops.tree import norm
+from tinymeta.ops.widen import double, floating
 from tinymeta.optim.optimizer import Optimizer, Setting, setting
 
 global_norm = norm  # the field's name for it
@@ -19,17 +26,34 @@ global_norm = norm  # the field's name for it
 def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
     """The gradients, shortened together to length `limit` if they are longer (Pascanu et al. 2013, algorithm 1).
 
-    If one of them is infinite or NaN they have no direction, and all that comes out is NaN.
+    If one of them is infinite or NaN they have no direction, and all that comes out is NaN; so it is for a limit that
+    is NaN or negative. It is computed in float64, and the length may be too large even for that: with u the largest
+    entry and s the length of g/u, what comes out is g · limit/(s u), times the two numbers h and limit/(s u)/h for
+    some h, both at most 1, so that nothing overflows, and vanishes only where the result does. u and h are constants:
+    in exact numbers the result does not depend on them.
     """
-    length = norm(grads)
-    long = length > limit
-    factor = where(isfinite(length), where(long, limit / where(long, length, 1.0), 1.0), np.nan)
-    return tree.map(lambda g: g * factor.astype(g.dtype), grads)
+    wide = tree.map(double, grads)
+    unit = _largest(wide)
+    length = norm(tree.map(lambda g: g / unit, wide))
+    long = length > limit / unit
+    per_unit = limit / where(long, length, 1.0)  # limit/s
+    some = long & (per_unit > 0)
+    half = stop_gradient(where(some, sqrt(where(some, per_unit, 1.0)) / sqrt(unit), 1.0))
+    rest = where(long, per_unit / (half * unit), 1.0)
+    rest = where(isfinite(length) & (as_tensor(limit) >= 0), rest, np.nan)
+    return tree.map(lambda g, w: (w * half * rest).astype(floating(g).dtype), grads, wide)
+
+
+def _largest(grads: Any) -> Tensor:
+    """The size of the largest entry, a constant; 1 if there is none, or no finite one."""
+    sizes = [max(abs(stop_gradient(g))) for g in tree.leaves(grads) if g.size]
+    largest = max(stack(sizes)) if sizes else as_tensor(1.0)
+    return where(isfinite(largest) & (largest > 0), largest, 1.0)
 
 
 def clip_by_value(grads: Any, limit: Setting) -> Any:
     """Every entry of the gradients brought into [−limit, limit]."""
-    return tree.map(lambda g: clip(g, -setting(limit, g), setting(limit, g)), grads)
+    return tree.map(lambda g: clip(g, -setting(limit, g), setting(limit, g)), tree.map(floating, grads))
 
 
 class Clipped:

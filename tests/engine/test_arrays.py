@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from typing import Any
 
 import numpy as np
@@ -100,3 +101,64 @@ def test_repr_shows_values_dtype_order_and_maker() -> None:
 
 def test_iterating_takes_the_rows() -> None:
     assert [row.tolist() for row in tm.tensor(B)] == [[0.5], [2.0]]
+
+
+EQUAL = [np.array_equal, np.array_equiv, np.allclose]
+
+
+@pytest.mark.parametrize("equal", EQUAL)
+def test_numpys_equality_is_right_or_refused(equal: Any) -> None:
+    x, recorded = tm.tensor(A), tm.tensor(A, requires_grad=True)
+    for other in (A, A.tolist(), x):
+        assert equal(x, other) and equal(other, x) and not equal(x, np.asarray(other) + 1)
+        for call in (lambda: equal(recorded, other), lambda: equal(other, recorded)):  # noqa: B023
+            with pytest.raises(TypeError, match=r"recorded for a gradient.*\.detach\(\)"):
+                call()
+    assert equal(recorded.detach(), A)
+    with pytest.raises(TypeError, match="one value per example inside vmap"):
+        tm.vmap(lambda row: row * equal(row, A))(np.stack([A, A + 1]))
+    with pytest.raises(tm.UserError, match="static_argnames"):
+        tm.compile(lambda x: x * equal(A, x))(A)
+
+
+def _outcomes() -> list[tuple[str, str]]:
+    """What NumPy's functions make of Tensors, or say about them."""
+    x, recorded = tm.tensor(A), tm.tensor(A, requires_grad=True)
+    spaces = [(np, ""), (np.linalg, "linalg."), (np.fft, "fft.")]
+    functions = {prefix + n: f for space, prefix in spaces for n, f in vars(space).items()}
+    found = []
+    for name, f in functions.items():
+        if not hasattr(f, "_implementation") or name in {e.__name__ for e in EQUAL}:
+            continue
+        for args in ((x,), (recorded,), (x, x), (A, x), (x, A), ([x, A],)):
+            try:
+                result = repr(f(*args))
+            except Exception as error:  # whichever NumPy or we have for it
+                result = f"{type(error).__name__} {error}"
+            found.append((name, re.sub("0x[0-9a-f]+", "", result)))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_all_other_functions_of_numpy_do_what_they_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_ours = _outcomes()
+    monkeypatch.delattr(tm.Tensor, "__array_function__")
+    assert len(with_ours) > 1_000 and with_ours == _outcomes()
+
+
+def test_an_array_like_a_tensor_is_refused() -> None:
+    for make in (np.ones, np.array):
+        with pytest.raises(TypeError):
+            make(2, like=tm.tensor(A))
+
+
+class Theirs:
+    """An array of another library, which has an answer of its own."""
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return "theirs"
+
+
+def test_another_librarys_array_beside_a_tensor_is_asked() -> None:
+    for pair in ((tm.tensor(A), Theirs()), (Theirs(), tm.tensor(A))):
+        assert np.array_equal(*pair) == np.concatenate(pair) == "theirs"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.primitive import Primitive, bind
@@ -79,6 +81,17 @@ def _no_data(self: Tensor, *new: Any) -> Any:
     )
 
 
+def _array_function(self: Tensor, function: Any, types: Any, args: Any, options: Any) -> Any:
+    """NumPy's functions make an array of a Tensor, or are refused one; two would take the refusal for a difference."""
+    others = any(t.__array_function__ not in (_array_function, np.ndarray.__array_function__) for t in types)
+    if others or not hasattr(function, "_implementation"):  # for those to do, or to make an array like=tensor
+        return NotImplemented
+    if function in (np.array_equal, np.array_equiv):
+        args = [np.asarray(a) if isinstance(a, Tensor) else a for a in args]
+        options = {name: np.asarray(a) if isinstance(a, Tensor) else a for name, a in options.items()}
+    return function._implementation(*args, **options)
+
+
 def _reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`f` as a method, with the further arguments that NumPy's function of the same name calls it with."""
 
@@ -107,6 +120,7 @@ _methods: dict[str, Any] = {
     "__getitem__": index.getitem,
     "__setitem__": _setitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),
+    "__array_function__": _array_function,
     "data": property(_no_data, _no_data),
     "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1])),
     "mT": property(shape.matrix_transpose),

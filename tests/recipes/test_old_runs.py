@@ -21,6 +21,7 @@ from tinymeta.io.files import FORMAT
 from tinymeta.io.save import contents
 from tinymeta.recipes import run as runs
 from tinymeta.recipes.classify import probabilities
+from tinymeta.recipes.report import student
 
 OLD = Path(__file__).with_name("old_runs")
 FOLDERS = sorted(path.parent for path in OLD.glob("*/*/config.json"))
@@ -100,6 +101,8 @@ def _same(old: Any, new: Any, rel: float, size: float = 0.0) -> None:
     whose `size` an interval's half is a difference."""
     if isinstance(old, dict):
         assert set(old) == set(new)
+        if old.get("half") is not None:  # those of earlier versions are 1.96 standard errors
+            old = old | {"half": old["half"] * student(old["n"] - 1) / 1.96}
         for name in old:
             _same(old[name], new[name], rel, abs(old.get("mean") or 0.0))
     elif isinstance(old, float):

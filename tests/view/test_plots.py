@@ -117,8 +117,8 @@ def test_bars_show_their_numbers_intervals_and_the_published_mark() -> None:
     assert [bar.get_width() for bar in axes.patches] == [90.0, 20.0]
     assert [text.get_text() for text in axes.texts] == ["90", "20", "paper 89.7"]
     ours, none = axes.collections[0].get_segments()
-    # s = √8 of two values, so 1.96 · √8 / √2.
-    np.testing.assert_allclose(ours[:, 0], [90 - 1.96 * 2, 90 + 1.96 * 2])
+    half = interval([88.0, 92.0]).half
+    np.testing.assert_allclose(ours[:, 0], [90 - half, 90 + half])
     assert len(none) == 0
 
 

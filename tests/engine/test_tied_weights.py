@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tinymeta.engine import tree
 
 X = np.array([[0.5, -1.0], [2.0, 0.3], [0.1, 0.7]])
 
@@ -133,11 +134,67 @@ def test_ties_survive_adaptation_compilation_batching_and_a_file(tmp_path: Path)
         tm.vmap(loss, in_axes=(tm.tree.map(lambda p: 0, model), None))(each, X)
 
 
+class Held(tm.nn.Module):
+    """Some attributes; the value of the model is their product, each to a power of its own."""
+
+    def __call__(self) -> Any:
+        places = sorted(item for item in vars(self).items() if len(item[0]) == 1)
+        return sum((tm.sum(x ** (2 + NAMES.index(name))) for name, x in places), tm.tensor(0.0))
+
+
+NAMES = "abcd"
+changes = st.lists(
+    st.one_of(
+        st.tuples(st.just("new"), st.sampled_from(NAMES), st.just("")),
+        st.tuples(st.just("tie"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
+        st.tuples(st.just("delete"), st.sampled_from(NAMES), st.just("")),
+        st.tuples(st.just("train"), st.just(""), st.just("")),
+    ),
+    max_size=8,
+)
+
+
+@given(changes=changes)
+def test_weights_are_tied_by_what_stands_in_their_places_now(changes: list[tuple[str, str, str]]) -> None:
+    """A trained model has the gradients of a fresh one to which the same was done, added, deleted and tied."""
+    fresh, other, value = Held(), Held(), 1.0
+    for model in (fresh, other):
+        model.a = model.b = tm.tensor(1.0)
+    for what, name, another in changes:
+        value += 0.125
+        for model in (fresh, other):
+            if what == "new":
+                setattr(model, name, tm.tensor(value))
+            elif what == "tie" and hasattr(model, another):
+                setattr(model, name, getattr(model, another))
+            elif what == "delete" and hasattr(model, name):
+                delattr(model, name)
+        if what == "train":
+            other = tm.tree.map(lambda p: p * 1.0, other)
+    gradient = tm.grad(lambda m: m())
+    right = {n: g for n, g in vars(gradient(fresh)).items() if n in NAMES}
+    for found in (gradient(other), tm.compile(gradient)(other)):
+        assert {n: g.item() for n, g in vars(found).items() if n in NAMES} == {n: g.item() for n, g in right.items()}
+
+
+@pytest.mark.parametrize("same", [[0, 1], [0, 0], [0, 1, 0]])
+def test_one_tensor_put_into_places_that_are_not_tied_ties_them_in_no_model_around(same: list[int]) -> None:
+    model, rate = Layers(same), tm.tensor([0.1, 0.2])
+    rates = tm.tree.map(lambda p: rate, model)
+    assert tm.tree.flatten(rates)[1] == tm.tree.flatten(model)[1]
+    around = Held()
+    around.a, around.b = rates, rate  # a place of its own, but for what stands there
+    assert len(tm.tree.leaves(around)) == len(tm.tree.leaves(model))
+    rates.layers[1].bias = tm.tensor([0.3, 0.4])
+    rates.layers[0].bias = rates.layers[1].bias
+    assert tm.tree.paths(rates).count("layers.1.bias") == 0
+
+
 def test_the_number_of_parameters_counts_a_tied_weight_once() -> None:
     assert "(6 numbers)" in repr(Layers([0, 0])).splitlines()[0]
 
 
 def test_flattening_that_visits_both_places_is_caught(monkeypatch: Any) -> None:
-    monkeypatch.setattr(tm.nn.Module, "tree_ties", lambda self: ())
+    monkeypatch.setattr(tree, "_tied", lambda model, structure, *rest: structure)
     with pytest.raises(AssertionError):
         test_two_layers_with_one_weight_keep_it_and_their_own_biases()

@@ -6,13 +6,14 @@ dict come in the order of its sorted keys; what is put together has its order ag
 subclass added.
 
 A Tensor that stands in several places of a model is one leaf, and whatever is put together with the model's
-structure holds one value there: tied weights stay tied (`tree_ties`). In all other containers each place is a
-leaf of its own.
+structure holds one value there: tied weights stay tied. Where values can't show it (numbers, or one Tensor put into
+places that are not tied), the model remembers what was put where (`tree_ties`). In all other containers each place is
+a leaf of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from numpy import ndarray
@@ -34,19 +35,21 @@ class Tie:
 
 
 LEAF = Structure(None)
+Place = tuple[Any, ...]  # the names that lead there
+Ties = dict[Place, tuple[Any, int]]  # a place → what has been put there, and as which leaf
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """The leaves of `tree`, from left to right, and its structure."""
     found: list[Any] = []
-    return found, _take_apart(tree, found, None)
+    return found, _take_apart(tree, found, inside=False)
 
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     """The tree of this structure with these leaves: the inverse of `flatten`."""
     rest = iter(leaves)
     try:
-        tree = _put_together(structure, rest, None)
+        tree = _put_together(structure, rest, None, _distinct(leaves))
     except StopIteration:
         raise ValueError("too few leaves for the structure") from None
     if next(rest, rest) is not rest:
@@ -87,51 +90,105 @@ def places(structure: Structure) -> list[str]:
     return _paths(structure, "")
 
 
-class _Model:
-    """The outermost model around a place: its leaves so far, and for all of its places which leaf they hold."""
-
-    def __init__(self, ties: Sequence[int] | None) -> None:
-        self.ties = ties  # the leaf that each place holds; None: the same object is the same leaf
-        self.leaves: list[Any] = []
-        self.places: list[int] = []
-        self.numbers: dict[int, int] = {}  # an array's id → its number
-
-    def place(self, x: Any) -> int:
-        """The number of the leaf at the next place, where `x` stands."""
-        if self.ties is not None:
-            number = self.ties[len(self.places)]
-        else:
-            new = len(self.leaves)
-            number = self.numbers.setdefault(id(x), new) if isinstance(x, (Tensor, ndarray)) else new
-        self.places.append(number)
-        if number == len(self.leaves):
-            self.leaves.append(x)
-        return number
-
-
-def _take_apart(tree: Any, found: list[Any], model: _Model | None) -> Structure:
+def _take_apart(tree: Any, found: list[Any], inside: bool) -> Structure:
     parts = children_of(tree)
     if parts is None:
-        if model is not None:
-            known = len(model.leaves)
-            if (number := model.place(tree)) < known:
-                return Structure(Tie, number)
         found.append(tree)
         return LEAF
     meta, children = parts
-    if model is None and type(tree) not in BUILT_IN and hasattr(tree, "tree_ties") and (ties := tree.tree_ties()) != ():
-        model = _Model(ties)
-    places = []
+    outermost = not inside and type(tree) not in BUILT_IN and hasattr(tree, "tree_ties")
+    first, places = len(found), []
     for child in children:
-        if model is None and (type(child) is Tensor or type(child) is ndarray):  # most are, and need no call
+        if type(child) is Tensor or type(child) is ndarray:  # most are, and need no call
             found.append(child)
             places.append(LEAF)
         else:
-            places.append(_take_apart(child, found, model))
-    return Structure(type(tree), meta, tuple(places))
+            places.append(_take_apart(child, found, inside or outermost))
+    structure = Structure(type(tree), meta, tuple(places))
+    return _tied(tree, structure, found, first) if outermost else structure
 
 
-def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
+def _tied(model: Any, structure: Structure, found: list[Any], first: int) -> Structure:
+    """A model's structure with its ties; of the leaves in its places, `found[first:]`, each one stays once."""
+    held = found[first:]
+    if _distinct(held):
+        return structure
+    numbers = _numbers(held, structure, _remembered(model, structure))
+    leaves, parts = list[Any](), list[Structure]()
+    for n, x in zip(numbers, held):
+        parts.append(LEAF if n == len(leaves) else Structure(Tie, n))
+        leaves += [x] if n == len(leaves) else []
+    found[first:] = leaves
+    return _filled(structure, iter(parts))
+
+
+def _filled(structure: Structure, parts: Iterator[Structure]) -> Structure:
+    """The structure with other parts in its leaves' places."""
+    if structure.kind is None:
+        return next(parts)
+    return structure._replace(children=tuple([_filled(part, parts) for part in structure.children]))
+
+
+def _remembered(tree: Any, structure: Structure, at: Place = ()) -> Iterator[tuple[Place, Ties]]:
+    """Where each model in `tree` stands, the outermost one last, and what it remembers."""
+    for name, child, part in zip(_names(structure), (children_of(tree) or ((), ()))[1], structure.children):
+        yield from _remembered(child, part, (*at, name))
+    if hasattr(tree, "tree_ties"):
+        yield at, tree.tree_ties()
+
+
+def _numbers(held: Sequence[Any], structure: Structure, remembered: Iterable[tuple[Place, Ties]] = ()) -> list[int]:
+    """Which leaf of a model each of its places holds.
+
+    What a model remembers to have been put into a place, and is there still, holds what it was put there as. In all
+    other places the same array is the same leaf, and nothing else is.
+    """
+    places = _at(structure)
+    now = dict(zip(places, held))
+    then = {(*at, *to): (at, n) for at, put in remembered for to, (x, n) in put.items() if now.get((*at, *to)) is x}
+    known: dict[int, Any] = {id(now[place]): key for place, key in then.items()}
+    keys = [
+        then[place] if place in then
+        else known.setdefault(id(x), place) if isinstance(x, (Tensor, ndarray))
+        else place
+        for place, x in now.items()
+    ]  # fmt: skip
+    return _from_zero(keys)
+
+
+def _from_zero(keys: Iterable[Any]) -> list[int]:
+    """0 for the first key and all that equal it, 1 for the next one, and so on."""
+    numbers: dict[Any, int] = {}
+    return [numbers.setdefault(key, len(numbers)) for key in keys]
+
+
+def _distinct(leaves: Sequence[Any]) -> bool:
+    return len({id(x) for x in leaves}) == len(leaves)
+
+
+def _at(structure: Structure) -> list[Place]:
+    if not structure.children:
+        return [()] * (structure.kind in (None, Tie))
+    return [(name, *rest) for name, part in zip(_names(structure), structure.children) for rest in _at(part)]
+
+
+class _Model:
+    """The outermost model around a place: its leaves so far, and for all of its places which leaf they hold."""
+
+    def __init__(self) -> None:
+        self.leaves: list[Any] = []
+        self.places: list[int] = []
+
+    def ties(self, structure: Structure, first: int) -> Ties:
+        """What a part, whose places are those from the `first` on, has to remember: nothing where one sees its ties."""
+        numbers = self.places[first:]
+        held = [self.leaves[n] for n in numbers]
+        if _from_zero(numbers) == _numbers(held, structure):
+            return {}
+        return dict(zip(_at(structure), zip(held, numbers)))
+
+
+def _put_together(structure: Structure, rest: Any, model: _Model | None, plain: bool) -> Any:
     kind, meta, parts = structure
     if kind is None:
         leaf = next(rest)
@@ -145,15 +202,15 @@ def _put_together(structure: Structure, rest: Any, model: _Model | None) -> Any:
     if kind is type(None):
         return None
     ties = kind not in BUILT_IN and hasattr(kind, "tree_ties")
-    if ties and model is None and _has_ties(structure):
-        model = _Model(None)
-    first = len(model.places) if model is not None else 0
+    if ties and model is None and not (plain and not _has_ties(structure)):
+        model = _Model()
     if model is None:
-        children = [next(rest) if part is LEAF else _put_together(part, rest, None) for part in parts]
+        children = [next(rest) if part is LEAF else _put_together(part, rest, None, plain) for part in parts]
     else:
-        children = [_put_together(part, rest, model) for part in parts]
-    if ties and model is not None:
-        return kind.tree_unflatten(meta, children, _numbered(model.places[first:]))  # type: ignore[attr-defined]
+        first = len(model.places)
+        children = [_put_together(part, rest, model, plain) for part in parts]
+        if ties and (known := model.ties(structure, first)):
+            return kind.tree_unflatten(meta, children, known)  # type: ignore[attr-defined]
     if kind is dict and type(meta) is tuple:
         return dict(zip(meta, children))
     if kind is tuple or kind is list:
@@ -169,22 +226,15 @@ def _has_ties(structure: Structure) -> bool:
     return structure.kind is Tie or any(_has_ties(part) for part in structure.children)
 
 
-def _numbered(places: Sequence[int]) -> tuple[int, ...]:
-    """The leaves that a part's places hold, counted within the part; () if it has no ties of its own."""
-    numbers: dict[int, int] = {}
-    ties = tuple(numbers.setdefault(k, len(numbers)) for k in places)
-    return ties if len(numbers) < len(ties) else ()
-
-
 def _count(structure: Structure) -> int:
     return 1 if structure.kind is None else sum(_count(child) for child in structure.children)
 
 
 def _names(structure: Structure) -> Sequence[Any]:
-    if structure.kind is Tie:
-        return ()
-    names = getattr(structure.kind, "tree_names", None)
-    return names(structure.meta) if names else structure.meta or ()
+    given = getattr(structure.kind, "tree_names", None)
+    names = given(structure.meta) if given else structure.meta
+    named = isinstance(names, tuple) and len(names) == len(structure.children)
+    return names if named else range(len(structure.children))
 
 
 def _paths(structure: Structure, prefix: str) -> list[str]:

@@ -13,15 +13,15 @@ from typing import Any, Self
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.containers import attributes, children_of
+from tinymeta.engine.containers import attributes
 from tinymeta.engine.tensor import Tensor
 
 
 class Module:
     """Base class of models. Assign Tensors, other Modules and containers of them in `__init__`; define `__call__`."""
 
-    _children: tuple[str, ...] | None = None  # children for good once a model has been put together from leaves,
-    _ties: tuple[int, ...] = ()  # and so is which of its places hold the same leaf, until there are others
+    _children: tuple[str, ...] | None = None  # children for good once a model has been put together from leaves
+    _ties: tree.Ties = {}  # what was put where, if its values don't show which places hold the same leaf
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} defines no __call__: say there what the model computes")
@@ -36,7 +36,7 @@ class Module:
         return (names + new, static), [found[name] for name in names + new]
 
     @classmethod
-    def tree_unflatten(cls, meta: Any, children: Sequence[Any], ties: tuple[int, ...] = ()) -> Self:
+    def tree_unflatten(cls, meta: Any, children: Sequence[Any], ties: tree.Ties | None = None) -> Self:
         names, static = meta
         model = object.__new__(cls)
         vars(model).update(_children=names)
@@ -46,12 +46,9 @@ class Module:
             model._ties = ties
         return model
 
-    def tree_ties(self) -> tuple[int, ...] | None:
-        """The leaf that each place holds; None if the model was not put together from leaves: then the same Tensor in
-        two places (`self.b = self.a`, `self.out.weight = self.table.weight`) is one leaf; () if no two are the same."""
-        if self._ties and _places(self) != len(self._ties):  # it has got parameters since, or lost some
-            return None
-        return None if self._children is None else self._ties
+    def tree_ties(self) -> tree.Ties:
+        """What was put where, for `tm.tree.flatten`; empty where the same Tensor in two places is one leaf."""
+        return self._ties
 
     @staticmethod
     def tree_names(meta: Any) -> tuple[str, ...]:
@@ -63,11 +60,6 @@ class Module:
         rows = [f"  {path}: {tuple(leaf.shape)} {leaf.dtype}" for path, leaf in _arrays(self)]
         total = sum(int(np.prod(leaf.shape)) for _, leaf in _arrays(self))
         return "\n".join([f"{type(self).__name__}({total:,} numbers)", *rows])
-
-
-def _places(x: Any) -> int:
-    parts = children_of(x)
-    return 1 if parts is None else sum(map(_places, parts[1]))
 
 
 def _holds_arrays(value: Any) -> bool:

@@ -6,7 +6,7 @@ NumPy form beside each loop. Importing this package compiles nothing and does no
 compiles everything at once.
 """
 
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 
@@ -90,7 +90,7 @@ _GONE = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> NoReturn:
     if name in _GONE:
         raise AttributeError(f"tinymeta_kernels.{name} had no caller and is gone: use {_GONE[name]} instead")
     raise AttributeError(f"module 'tinymeta_kernels' has no attribute {name!r}")

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Array",
+    "DType",
     "broadcast_shapes",
     "broadcast_to",
     "c_order",
@@ -17,6 +18,7 @@ __all__ = [
 ]
 
 Array: TypeAlias = NDArray[Any]
+DType: TypeAlias = np.dtype[Any]
 Shape: TypeAlias = tuple[int, ...]
 
 

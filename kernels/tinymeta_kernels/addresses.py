@@ -13,11 +13,12 @@ right thing, and with which strides, is found out in ``contract.py``.
 import ctypes
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from . import _jit
+from ._layout import DType
 
 __all__ = ["Loop", "callable_from_loops", "gemm", "loop"]
 
@@ -54,7 +55,7 @@ class _Ufunc(ctypes.Structure):
 
 
 @cache
-def loop(name: str, dtypes: tuple[Any, ...]) -> Loop | None:
+def loop(name: str, dtypes: tuple[DType, ...]) -> Loop | None:
     """The loop of the NumPy ufunc ``name`` for these dtypes (inputs, then output) in native byte order, or None."""
     ufunc: np.ufunc = getattr(np, name)
     head = _Ufunc.from_address(id(ufunc))
@@ -69,7 +70,7 @@ def loop(name: str, dtypes: tuple[Any, ...]) -> Loop | None:
 
 
 @cache
-def gemm(dtype: Any) -> int | None:
+def gemm(dtype: DType) -> int | None:
     """The address of ``cblas_sgemm`` or ``cblas_dgemm`` with 64-bit sizes in NumPy's OpenBLAS, or None."""
     letter = {"f": "s", "d": "d"}[np.dtype(dtype).char]
     library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)

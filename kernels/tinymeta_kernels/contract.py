@@ -18,18 +18,17 @@ this NumPy, this processor and these settings would take as long, so there is no
 
 from functools import cache
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from . import addresses, machine
-from ._layout import Array
+from ._layout import Array, DType
 from .addresses import Loop
 
 __all__ = ["gemm", "holds", "loop"]
 
-Dtypes = tuple[Any, ...]
+Dtypes = tuple[DType, ...]
 
 LENGTHS = (*range(1, 36), *(k + d for k in (64, 96, 128, 256) for d in (-1, 0, 1, 2)))
 LONGEST = max(LENGTHS) + 1  # odd, so that runs that follow each other begin everywhere in a cache line
@@ -96,7 +95,7 @@ def _right(found: Loop, ufunc: np.ufunc, dtypes: Dtypes, steps: list[int], in_pl
     return _agree(_rows(results, len(lengths)), expected)
 
 
-def _operand(dtype: Any, step: int, k: int, whole: bool) -> tuple[Array, Array, Array]:
+def _operand(dtype: DType, step: int, k: int, whole: bool) -> tuple[Array, Array, Array]:
     """Numbers for operand k, copies of the runs among them from each of its beginnings, and where those lie."""
     width = max(1, abs(step))
     numbers = _aligned(dtype, LONGEST * width + LANES)
@@ -109,7 +108,7 @@ def _operand(dtype: Any, step: int, k: int, whole: bool) -> tuple[Array, Array, 
     return numbers, numbers[at[:, None] + step * np.arange(LONGEST)], at
 
 
-def _results(dtype: Any, step: int, count: int, whole: bool) -> tuple[Array, Array, Array]:
+def _results(dtype: DType, step: int, count: int, whole: bool) -> tuple[Array, Array, Array]:
     """Memory for many results, what the results are of it (for `_rows`), and where they lie. Runs with a step stand in
     each other's gaps, so one that writes beside its own numbers spoils another's."""
     width, length = max(1, abs(step)), LONGEST if step else 1
@@ -128,13 +127,13 @@ def _rows(results: Array, count: int) -> Array:
     return np.array(results.transpose(0, 2, 1).reshape(groups * lanes, length)[:count])
 
 
-def _numbers(dtype: Any, size: int, whole: bool, which: int = 0) -> Array:
+def _numbers(dtype: DType, size: int, whole: bool, which: int = 0) -> Array:
     """Numbers of every kind; or small whole ones, whose sums are exact. Others for each operand."""
     return np.resize(_pool(dtype, whole)[1000 * which :], size)
 
 
 @cache
-def _pool(dtype: Any, whole: bool) -> Array:
+def _pool(dtype: DType, whole: bool) -> Array:
     rng, size = np.random.default_rng(0), 8191
     if dtype.kind == "b":
         return rng.random(size) < 0.5
@@ -157,7 +156,7 @@ def _agree(found: Array, expected: Array) -> bool:
     return bool((abs(x - y) <= ULPS * np.spacing(abs(y))).all())  # a NaN or an infinity makes this False
 
 
-def _aligned(dtype: Any, size: int) -> Array:
+def _aligned(dtype: DType, size: int) -> Array:
     """Zeros that begin with a cache line."""
     raw = np.zeros(size * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -171,7 +170,7 @@ def _run(code: Array, memory: list[Array]) -> None:
 
 
 @cache
-def gemm(dtype: Any) -> int | None:
+def gemm(dtype: DType) -> int | None:
     """The address of the BLAS's product of matrices, or None where it isn't to be had.
 
     Tried on matrices of several shapes, ordinary and transposed, with and without gaps between rows, added to the

@@ -20,7 +20,6 @@ milliseconds, though it looked awake.
 import ctypes
 import os
 import threading
-from typing import Any
 
 import numpy as np
 from numba import carray, types
@@ -43,10 +42,10 @@ AWAKE = 20_000  # pauses of some 30 nanoseconds, before a helper goes to sleep
 
 
 @intrinsic
-def _exchange(typingctx, address, old, new):  # type: ignore[no-untyped-def]
+def _exchange(typingctx, address, old, new):
     """Write `new` at the address if `old` stands there, in one go; whether it did."""
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         from llvmlite import ir
 
         place = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
@@ -57,10 +56,10 @@ def _exchange(typingctx, address, old, new):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _state(typingctx, address):  # type: ignore[no-untyped-def]
+def _state(typingctx, address):
     """What stands at the address now. A core that only looks leaves the others their copies."""
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         from llvmlite import ir
 
         place = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
@@ -70,10 +69,10 @@ def _state(typingctx, address):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _pause(typingctx):  # type: ignore[no-untyped-def]
+def _pause(typingctx):
     """Tell an x86 processor that this is a loop that waits; others take the exchange beside it as pause enough."""
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         from llvmlite import binding, ir
 
         if binding.get_process_triple().startswith(("x86_64", "i686")):
@@ -85,11 +84,11 @@ def _pause(typingctx):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _run(typingctx, address, code, numbers, base, first, last, block, work):  # type: ignore[no-untyped-def]
+def _run(typingctx, address, code, numbers, base, first, last, block, work):
     """Call `machine.run`, whose compiled form lies at the address."""
     given = (code, numbers, base, first, last, block, work)
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         form = context.call_conv.get_function_type(types.none, given)
         function = builder.inttoptr(values[0], form.as_pointer())
         context.call_conv.call_function(builder, function, types.none, given, values[1:])
@@ -99,17 +98,17 @@ def _run(typingctx, address, code, numbers, base, first, last, block, work):  # 
 
 
 @intrinsic
-def _integers(typingctx, address):  # type: ignore[no-untyped-def]
+def _integers(typingctx, address):
     """An address as a pointer to 64-bit integers."""
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(types.int64)(types.int64), codegen
 
 
 @jit
-def serve(out_box, numbers, run):  # type: ignore[no-untyped-def]
+def serve(out_box, numbers, run):
     """Do what is posted in the box, one piece of work after the other, until nothing comes for a while."""
     at = out_box.ctypes.data
     idle = 0
@@ -135,7 +134,7 @@ def serve(out_box, numbers, run):  # type: ignore[no-untyped-def]
 
 
 @jit
-def share(out_boxes, numbers, run, before, body, base, out_work, count, grain, block, patience):  # type: ignore[no-untyped-def]
+def share(out_boxes, numbers, run, before, body, base, out_work, count, grain, block, patience):
     """Run a loop over `count` tasks: helper k, if it is awake, takes part k + 1, and the caller the rest.
 
     Parts are a multiple of `grain` tasks, and the same whoever takes them. Part k uses row k of `base` and `out_work`.
@@ -257,5 +256,4 @@ def _address() -> int:
     empty = np.zeros(0, np.int64)
     machine.run(empty, np.zeros(2), empty, 0, 0, 1, np.zeros(machine.WORK, np.int64))
     (compiled,) = machine.run.entries["l"].overloads.values()
-    address: Any = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    return int(address)
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))

@@ -7,26 +7,26 @@ dict for each; that is what is done where the struct is not as expected.
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from ._jit import jit
+from ._layout import Array
 
 __all__ = ["address", "locate"]
 
 
-def address(x: np.ndarray[Any, Any]) -> int:
+def address(x: Array) -> int:
     """Where the numbers of an array begin."""
-    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    return x.__array_interface__["data"][0]
 
 
 _HEAD = object.__basicsize__  # bytes of a Python object before what its class adds
 
 
-def _as_documented(x: np.ndarray[Any, Any]) -> bool:
+def _as_documented(x: Array) -> bool:
     return ctypes.c_void_p.from_address(id(x) + _HEAD).value == address(x)
 
 
@@ -34,7 +34,7 @@ _EXAMPLE = np.zeros((3, 4))
 _documented = _as_documented(_EXAMPLE) and _as_documented(_EXAMPLE[1:, ::-1])
 
 
-def locate(arrays: Sequence[np.ndarray[Any, Any]], columns: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
+def locate(arrays: Sequence[Array], columns: Array, out: Array) -> None:
     """Write the address of each array's numbers into its column of ``out``, an int64 array of shape (rows, slots)."""
     if _documented:
         _locate(np.fromiter(map(id, arrays), np.int64, len(arrays)), columns, _HEAD, out)
@@ -43,19 +43,19 @@ def locate(arrays: Sequence[np.ndarray[Any, Any]], columns: np.ndarray[Any, Any]
 
 
 @intrinsic
-def _word(typingctx, place):  # type: ignore[no-untyped-def]
+def _word(typingctx, place):
     """The 64 bits at an address."""
     from llvmlite import ir
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         return builder.load(builder.inttoptr(values[0], ir.IntType(64).as_pointer()))
 
     return types.int64(types.int64), codegen
 
 
 @jit
-def _locate(objects, columns, head, out):  # type: ignore[no-untyped-def]
+def _locate(objects, columns, head, out):
     for k in range(objects.size):
-        first = _word(objects[k] + head)  # type: ignore
+        first = _word(objects[k] + head)
         for row in range(out.shape[0]):
             out[row, columns[k]] = first

@@ -47,11 +47,11 @@ WORK = 24 + 2 * AXES + ROOM  # 64-bit integers that a run needs
 
 
 @intrinsic
-def _call_loop(typingctx, address, args, count, strides, data):  # type: ignore[no-untyped-def]
+def _call_loop(typingctx, address, args, count, strides, data):
     """Call a ufunc's inner loop."""
     from llvmlite import ir
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         pointer = ir.IntType(8).as_pointer()
         function = ir.FunctionType(ir.VoidType(), [pointer] * 4).as_pointer()
         given = [builder.inttoptr(v, pointer) for v in values[1:]]
@@ -62,11 +62,11 @@ def _call_loop(typingctx, address, args, count, strides, data):  # type: ignore[
 
 
 @intrinsic
-def _call_gemm(typingctx, address, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):  # type: ignore[no-untyped-def]
+def _call_gemm(typingctx, address, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
     """Call a BLAS product of row-major matrices, in the dtype of `alpha` and `beta`."""
     from llvmlite import ir
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         i32, i64, pointer = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
         real = context.get_value_type(alpha)
         forms = [i32, i32, i32, i64, i64, i64, real, pointer, i64, pointer, i64, real, pointer, i64]
@@ -86,27 +86,27 @@ def _call_gemm(typingctx, address, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta,
 
 
 @intrinsic
-def _pointer(typingctx, address, like):  # type: ignore[no-untyped-def]
+def _pointer(typingctx, address, like):
     """An address as a pointer to numbers of the type of `like`."""
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(like)(types.int64, like), codegen
 
 
 @intrinsic
-def _itemsize(typingctx, like):  # type: ignore[no-untyped-def]
+def _itemsize(typingctx, like):
     """The bytes of a number of the type of `like`."""
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         return context.get_constant(types.int64, like.bitwidth // 8)
 
     return types.int64(like), codegen
 
 
 @njit(error_model="numpy")
-def _scale(rows, n, address, stride, row_stride, spare, zero):  # type: ignore[no-untyped-def]
+def _scale(rows, n, address, stride, row_stride, spare, zero):
     """Runs of ROOM numbers through spare memory: the result may lie where an operand does, and a loop that might
     read what it has just written would not use SIMD."""
     sx, sy, so = stride[0], stride[1], stride[2]
@@ -138,13 +138,13 @@ def _scale(rows, n, address, stride, row_stride, spare, zero):  # type: ignore[n
 
 
 @njit(error_model="numpy")
-def _product(x, y, zero):  # type: ignore[no-untyped-def]
+def _product(x, y, zero):
     p = x * y
     return zero if (p != p) & ((x == zero) | (y == zero)) else p
 
 
 @njit(error_model="numpy")
-def _sum(rows, n, address, row_stride, spare, zero):  # type: ignore[no-untyped-def]
+def _sum(rows, n, address, row_stride, spare, zero):
     """Add rows of neighbours to one row, four at a time."""
     room = carray(_pointer(spare, zero), (ROOM,))
     item: int = _itemsize(zero)
@@ -172,7 +172,7 @@ def _sum(rows, n, address, row_stride, spare, zero):  # type: ignore[no-untyped-
 
 
 @njit(error_model="numpy")
-def _where(n, address, stride, zero):  # type: ignore[no-untyped-def]
+def _where(n, address, stride, zero):
     sc, sx, sy, so = stride[0], stride[1], stride[2], stride[3]
     item: int = _itemsize(zero)
     false = np.uint8(0)
@@ -188,13 +188,13 @@ def _where(n, address, stride, zero):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _erf(n, address, stride, zero):  # type: ignore[no-untyped-def]
+def _erf(n, address, stride, zero):
     for i in range(n):
         _pointer(address[1] + i * stride[1], zero)[0] = math.erf(_pointer(address[0] + i * stride[0], zero)[0])
 
 
 @njit(error_model="numpy")
-def _cast(n, address, stride, before, after):  # type: ignore[no-untyped-def]
+def _cast(n, address, stride, before, after):
     if stride[0] == _itemsize(before) and stride[1] == _itemsize(after):
         x, out = carray(_pointer(address[0], before), (n,)), carray(_pointer(address[1], after), (n,))
         for i in range(n):
@@ -205,7 +205,7 @@ def _cast(n, address, stride, before, after):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _own(opcode, rows, n, address, stride, row_stride, spare, zero, other):  # type: ignore[no-untyped-def]
+def _own(opcode, rows, n, address, stride, row_stride, spare, zero, other):
     """One of the machine's own loops, on numbers like `zero`; a cast is from these to numbers like `other`."""
     if opcode == SCALE:
         _scale(rows, n, address, stride, row_stride, spare, zero)
@@ -220,12 +220,12 @@ def _own(opcode, rows, n, address, stride, row_stride, spare, zero, other):  # t
 
 
 @njit
-def _sized(n, tasks):  # type: ignore[no-untyped-def]
+def _sized(n, tasks):
     return n if n >= 0 else -n * tasks
 
 
 @jit
-def run(code, numbers, base, first, last, block, out_work):  # type: ignore[no-untyped-def]
+def run(code, numbers, base, first, last, block, out_work):
     """Run the instructions in ``code`` for tasks ``first`` to ``last``, ``block`` of them at a time.
 
     Parameters

@@ -22,12 +22,12 @@ Sums are kept in float64, and the variance is taken of centred values, so that a
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from ._jit import has_kernel, jit
-from ._layout import Array, broadcast_shapes, broadcast_to, c_order, common
+from ._layout import Array, DType, broadcast_shapes, broadcast_to, c_order, common
 from .norm_rows import _normalize_input_grad_rows, _normalize_input_rows, _normalize_rows
 from .threads import run
 
@@ -133,10 +133,10 @@ class Blocks:
     def unpack_statistic(self, s: Array) -> Array:
         return s.reshape(self.ordered_statistic).transpose(self.back)
 
-    def empty(self, dtype: "np.dtype[Any]") -> Array:
+    def empty(self, dtype: DType) -> Array:
         return np.empty((self.tasks, self.m, self.channels), dtype)
 
-    def empty_statistic(self, dtype: "np.dtype[Any]") -> Array:
+    def empty_statistic(self, dtype: DType) -> Array:
         return np.empty((self.tasks, self.channels), dtype)
 
     def run(self, work: Callable[[slice], None]) -> None:

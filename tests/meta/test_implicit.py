@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from typing import Any
 
@@ -61,6 +62,29 @@ def test_every_example_of_a_vmap_has_its_own_system() -> None:
     a, b = np.stack([spd(rng, 3) for _ in range(4)]), rng.normal(size=(4, 3))
     x = tm.vmap(lambda a, b: tm.meta.conjugate_gradients(lambda v: tm.matmul(a, v), b, 3))(a, b).numpy()
     np.testing.assert_allclose(x, np.linalg.solve(a, b[..., None])[..., 0], rtol=1e-11)
+
+
+SOLVED = {  # where the steps' own derivative is wrong: the residual is 0, or a rounding error, after one or two steps
+    "an eigenvector": [1.0, 0.0, 0.0],
+    "nearly an eigenvector": [1.0, 1e-20, 0.0],
+    "two eigenvectors": [3.0, 0.1, 0.0],
+    "nothing": [0.0, 0.0, 0.0],
+    "anything": [1.0, 2.0, 3.0],
+}
+
+
+@pytest.mark.parametrize("b", SOLVED.values(), ids=SOLVED)
+def test_the_steps_of_conjugate_gradients_are_not_differentiated_and_the_error_names_the_program_that_is(
+    b: list[float],
+) -> None:
+    a = np.diag([1.0, 2.0, 5.0])
+    solved = lambda a, b: tm.meta.conjugate_gradients(lambda v: tm.matmul(a, v), b, 4)
+    several = lambda a, b: tm.vmap(lambda b: solved(a, b))(b[None])
+    for f, of in itertools.product((solved, several, tm.compile(solved)), (0, 1)):
+        with pytest.raises(tm.UserError, match=r"tm\.custom_vjp"):
+            tm.grad(lambda a, b, f=f: tm.sum(f(a, b)), argnums=of)(a, np.array(b))
+    solve = tm.custom_vjp(solved, lambda g, x, a, b: (lambda y: (-y[:, None] * x, y))(solve(a, g)))
+    tm.testing.check_grad(lambda a, b: solve(a + a.mT, b), a / 2, np.array(b), order=2)
 
 
 LAM = 2.0

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.custom import custom_vjp
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.logic import logical_and
 from tinymeta.ops.select import where
@@ -27,7 +29,22 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
 
     Returns
     -------
-    A tree like `b`.
+    A tree like `b`, of which nobody may take a derivative. That of the steps is not the solution's where they go on
+    after it is found, in directions that are rounding errors; the solution's own is another solution.
+
+    Examples
+    --------
+    x = A⁻¹b has the cotangents b̄ = A⁻¹g and Ā = −b̄xᵀ, at all orders:
+
+    >>> import numpy as np, tinymeta as tm
+    >>> products = lambda a: lambda v: tm.matmul(a, v)
+    >>> def of_solution(g, x, a, b):
+    ...     y = solve(a, g)
+    ...     return -y[:, None] * x, y
+    >>> solve = tm.custom_vjp(lambda a, b: tm.meta.conjugate_gradients(products(a), b, 2), of_solution)
+    >>> tm.jacobian(lambda b: solve(np.diag([1.0, 2.0]), b))(np.array([1.0, 0.0]))
+    tensor([[1. , 0. ],
+            [0. , 0.5]])
     """
     x = zeros_like(b)
     residual = direction = b
@@ -41,7 +58,18 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
         residual = add_scaled(residual, image, -step)
         before, square = square, dot(residual, residual)
         direction = add_scaled(residual, direction, _ratio(square, before))
-    return x
+    return _without_derivative(x)
+
+
+def _refuse(*_: Any) -> Any:
+    raise UserError(
+        f"conjugate_gradients has no derivative of its own ({user_site()}): its steps have one, but go on in "
+        "directions that are rounding errors once the solution is found. Give the solution's, x̄ ↦ A⁻¹x̄, by "
+        "tm.custom_vjp, as in the example of tm.meta.conjugate_gradients; solve a matrix that you hold by tm.solve"
+    )
+
+
+_without_derivative = custom_vjp(lambda x: x, _refuse)
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:

@@ -1,14 +1,16 @@
-"""How the suite draws its examples: the same few every time, or 2,000 random ones a night (TINYMETA_NIGHTLY=1)."""
+"""How the suite draws its examples, the same few every time or 2,000 random ones a night (TINYMETA_NIGHTLY=1), and in
+how many processes it runs: whole folders in two, a file or a test in one, where it can be stepped through."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from typing import Any
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tinymeta_kernels import addresses
+
+from tests.planted_table import pytest_terminal_summary as pytest_terminal_summary
 
 os.environ["TINYMETA_CHECK"] = "1"  # the stages of the compiler check one another in every test
 
@@ -22,48 +24,24 @@ settings.register_profile(
 )
 settings.load_profile("nightly" if os.environ.get("TINYMETA_NIGHTLY") else "steady")
 
-verdicts = pytest.StashKey[list[Any]]()
-compiler = pytest.StashKey[list[tuple[str, str]]]()
+PROCESSES = 2
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """What `-n 2 --dist worksteal` says, unless the command line says otherwise or pytest-xdist isn't installed.
+
+    Each process begins with one half of the tests in their order, so that hardly a fixture is made twice; who has
+    finished takes tests from the other's end.
+    """
+    option = config.option
+    in_sight = option.usepdb or option.trace or option.capture == "no"
+    folders = any(Path(argument).is_dir() for argument in config.args)
+    told = getattr(option, "numprocesses", 0) is not None or option.dist != "no"  # 0: there is no xdist
+    if folders and not (told or in_sight or hasattr(config, "workerinput")):
+        option.numprocesses, option.dist = PROCESSES, "worksteal"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not addresses.callable_from_loops():  # told once for all functions, in whichever test comes first
         config.addinivalue_line("filterwarnings", "ignore:compiled functions run as plain NumPy calls")
-    config.stash[verdicts] = []
-    config.stash[compiler] = []
-
-
-@pytest.fixture
-def planted(request: pytest.FixtureRequest) -> list[Any]:
-    """Where the tests of planted faults write down what caught each."""
-    return request.config.stash[verdicts]
-
-
-@pytest.fixture
-def compiler_faults(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
-    """Where the tests of faults in the compiler write down what caught each."""
-    return request.config.stash[compiler]
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The table of P15: how many faults of each kind were planted, and which property caught them first."""
-    if config.stash[compiler]:
-        terminalreporter.section("faults planted in the compiler: what caught them")
-        for fault, catcher in config.stash[compiler]:
-            terminalreporter.write_line(f"{fault:58} {catcher or 'MISSED'}")
-    found = config.stash[verdicts]
-    if not found:
-        return
-    counts = Counter((v.fault, v.caught) for v in found)
-    faults = list(dict.fromkeys(v.fault for v in found))
-    names = [p for p in dict.fromkeys(sorted(v.caught for v in found)) if p not in ("–", "")]
-    terminalreporter.section("planted faults: the property that caught them first")
-    terminalreporter.write_line(f"{'fault':24}{'planted':>8}" + "".join(f"{n:>6}" for n in names) + f"{'missed':>8}")
-    for fault in faults:
-        row = [counts[fault, name] for name in names]
-        missed = counts[fault, ""]
-        cells = "".join(f"{n or '·':>6}" for n in row)
-        terminalreporter.write_line(f"{fault:24}{sum(row) + missed:8}{cells}{missed:8}")
-    tried = len({v.primitive for v in found})
-    same = sum(counts[fault, "–"] for fault in faults)
-    terminalreporter.write_line(f"{tried} primitives; {same} further plantings change nothing and are not counted")

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tests.planted_table import IN_THE_COMPILER
 from tinymeta.compile.record import places, reached
 
 x = np.ones(2)
@@ -281,9 +282,9 @@ FAULTS: dict[str, tuple[Any, str, Any, str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_planted_in_what_is_looked_at_is_found(
-    fault: str, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+    fault: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     owner, name, new, holder = FAULTS[fault]
     monkeypatch.setattr(owner, name, new)
     assert not agrees(Chain([holder], [0]))
-    compiler_faults.append((fault, "chain of holders"))
+    record_property(IN_THE_COMPILER, (fault, "chain of holders"))

@@ -19,6 +19,7 @@ from tests.compile import machine_faults, program_faults
 from tests.compile.machine_witnesses import a_block_that_ends_early, instruction
 from tests.compile.planted import caught_by, plant
 from tests.compile.test_instructions import Memory
+from tests.planted_table import IN_THE_COMPILER
 
 FAULTS = program_faults.FAULTS | machine_faults.FAULTS
 
@@ -35,11 +36,11 @@ def test_a_witness_passes_while_nothing_is_planted(witness: Callable[[], None]) 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_caught(
-    name: str, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+    name: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     plant(FAULTS[name], monkeypatch)
     found = caught_by(FAULTS[name].witness)
-    compiler_faults.append((name, found))
+    record_property(IN_THE_COMPILER, (name, found))
     assert found, f"nothing saw it: {name}"
 
 
@@ -73,9 +74,9 @@ def spoilt_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.mark.parametrize("kind", IN_THE_MACHINE)
 def test_a_fault_in_the_machine_is_caught(
-    kind: str, spoilt_machine: Any, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+    kind: str, spoilt_machine: Any, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     monkeypatch.setattr(Memory, "run", spoilt_machine.run)
     found = caught_by(a_block_that_ends_early if kind == "LOOP" else instruction(kind))
-    compiler_faults.append((f"the machine: {kind}", found))
+    record_property(IN_THE_COMPILER, (f"the machine: {kind}", found))
     assert found, f"nothing saw it: {kind}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from tests.planted_table import Verdict
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Array
 from tinymeta.testing.case import random_case, usual_count
@@ -14,15 +15,6 @@ from tinymeta.testing.check import properties
 from tinymeta.testing.faults import FAULTS, Rule, planted, replaced
 
 _OF_THE_RULE = ("a term dropped", "values detached", "arguments swapped")  # not of one entry
-
-
-class Verdict(NamedTuple):
-    """What became of one planted fault."""
-
-    primitive: str
-    fault: str
-    entry: int  # the input whose gradient is wrong
-    caught: str  # the number of the property that noticed first; "" if none did, "–" if the fault changes nothing
 
 
 def plant_faults(primitive: type[Primitive], examples: int = 12) -> list[Verdict]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 
 import tinymeta as tm
 from tests.engine.drawn_cases import cases
-from tests.engine.planted_faults import Verdict, plant_faults
+from tests.engine.planted_faults import plant_faults
+from tests.planted_table import IN_A_RULE
 from tinymeta.engine.primitive import Primitive
 from tinymeta.testing.case import Case, random_case
 from tinymeta.testing.check import properties
@@ -67,10 +69,13 @@ def test_p10_a_kink_takes_one_side_at_orders_1_to_3(primitive: type[Primitive]) 
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES, ids=lambda p: p.__name__)
-def test_p15_every_planted_fault_is_caught(primitive: type[Primitive], planted: list[Verdict]) -> None:
+def test_p15_every_planted_fault_is_caught(
+    primitive: type[Primitive], record_property: Callable[[str, object], None]
+) -> None:
     with np.errstate(all="ignore"):
         found = plant_faults(primitive)
-    planted.extend(found)
+    for verdict in found:
+        record_property(IN_A_RULE, tuple(verdict))
     assert [v for v in found if not v.caught] == []
 
 

@@ -6,6 +6,7 @@ agree as the code stands, and some disagree with the fault.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import count, islice, product
 from typing import Any
@@ -17,6 +18,7 @@ import tinymeta as tm
 from tests.compile.planted import Fault, caught_by, plant
 from tests.fuzz import arrays
 from tests.fuzz.agreement import Refused, Setting
+from tests.planted_table import IN_THE_COMPILER
 from tinymeta.compile.record import convolution, number, pooling, translate
 from tinymeta.compile.record import recording as record
 from tinymeta.ops import elementwise, norm, select
@@ -188,10 +190,10 @@ def planted(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_random_programs_see_a_planted_fault(
-    name: str, monkeypatch: pytest.MonkeyPatch, compiler_faults: list[tuple[str, str]]
+    name: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     FAULTS[name].witness()
     planted(FAULTS[name], monkeypatch)
     found = caught_by(FAULTS[name].witness)
-    compiler_faults.append((name, found))
+    record_property(IN_THE_COMPILER, (name, found))
     assert found, f"nothing saw it: {name}"

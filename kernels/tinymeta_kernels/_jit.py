@@ -20,6 +20,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -82,11 +83,16 @@ class Kernel:
             dtype = numba.from_dtype(value.dtype)
             return numba.types.Array(dtype, value.ndim, "C", readonly=not name.startswith("out"))
 
-        code = self.py_func.__code__
+        loop, code = self.py_func, self.py_func.__code__
         names = code.co_varnames[: code.co_argcount]
         signature = tuple(declared(name, value) for name, value in zip(names, args, strict=True))
         compiled = numba.njit([signature], cache=cache, error_model="numpy", nogil=True)
-        dispatcher: Callable[..., None] = compiled(self.py_func)
+        # Numba has an index for each name and numbers what it lists: two processes that compile one name for two
+        # dtypes at once would write the same file. So each dtype has a name of its own.
+        named = FunctionType(code, loop.__globals__, loop.__name__, loop.__defaults__, loop.__closure__)
+        named.__qualname__ = f"{loop.__qualname__}_{args[0].dtype}"
+        named.__module__ = loop.__module__
+        dispatcher: Callable[..., None] = compiled(named)
         return dispatcher
 
 

@@ -5,7 +5,9 @@ import builtins
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,6 +155,40 @@ def test_a_loop_is_compiled_once_and_loaded_from_the_cache_after(tmp_path: Path)
     )
     assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "1 0"
     assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0 1"
+
+
+def test_processes_that_fill_one_cache_at_once_leave_each_other_the_right_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numba numbers the files of a loop by its index. Another process reads that, and writes, while this one writes."""
+    numba = pytest.importorskip("numba")
+    caching = import_module("numba.core.caching")
+    monkeypatch.setattr(_jit, "_interpret", False)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    write, before = caching.IndexDataCacheFile._save_data, len(_jit.KERNELS)
+
+    def as_another_process(x: np.ndarray) -> float:
+        @_jit.jit
+        def double(x, out):
+            for i in range(x.size):
+                out[i] = 2 * x[i]
+
+        out = np.empty_like(x)
+        double(x, out)
+        return float(out.sum())
+
+    def late(file: Any, name: str, data: Any) -> None:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(caching.IndexDataCacheFile, "_save_data", write)
+            meanwhile.setattr(caching.IndexDataCacheFile, "_load_index", lambda file: {})
+            as_another_process(np.ones(3, np.float32))
+        write(file, name, data)
+
+    with monkeypatch.context() as first:
+        first.setattr(caching.IndexDataCacheFile, "_save_data", late)
+        as_another_process(np.ones(3))
+    assert [as_another_process(np.ones(3, dtype)) for dtype in (np.float32, np.float64)] == [6, 6]
+    del _jit.KERNELS[before:]
 
 
 def test_what_had_no_caller_is_gone_and_the_error_names_what_to_use() -> None:

@@ -6,8 +6,10 @@ import datetime
 import importlib
 import os
 import queue
+import random
 import ssl
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable
@@ -69,6 +71,31 @@ def test_a_clock_that_the_result_does_not_depend_on_is_nobodys_business() -> Non
     before = time.time
     assert tm.compile(timed)(x).tolist() == [2, 2]
     assert time.time is before
+
+
+def test_clocks_are_the_real_ones_after_two_threads_have_recorded_at_once() -> None:
+    """The first to begin ends first: what the second found in a clock's place was the first one's stand-in."""
+    names = ((time, "perf_counter"), (time, "time"), (datetime, "datetime"), (os, "urandom"), (random, "_urandom"))
+    before = [getattr(*name) for name in names]
+    second_began, first_ended = threading.Event(), threading.Event()
+
+    def reads_the_clock(x: Any, begun: Callable[[], object], wait: threading.Event) -> Any:
+        if time.perf_counter is not before[0]:  # put on, as in a second recording
+            begun()
+            assert wait.wait(60)
+        return x * 2
+
+    def second() -> None:
+        g = tm.compile(lambda x: reads_the_clock(x, second_began.set, first_ended))
+        assert g(x).tolist() == [2, 2]
+
+    thread = threading.Thread(target=second)
+    f = tm.compile(lambda x: reads_the_clock(x, lambda: thread.ident or thread.start(), second_began))
+    assert f(x).tolist() == [2, 2]
+    first_ended.set()
+    thread.join()
+    assert [getattr(*name) for name in names] == before
+    assert time.time() < before[1]() + 60
 
 
 def test_a_date_that_is_given_stays_a_date_while_a_clock_is_put_on() -> None:

@@ -152,6 +152,29 @@ def test_nobody_is_blamed_for_what_another_thread_draws() -> None:
         thread.join()
 
 
+def test_what_another_thread_drew_from_a_generator_in_reach_is_not_laid_to_the_function() -> None:
+    recording, drawn = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        assert recording.wait(60)
+        generator.normal()
+        random.random()
+        drawn.set()
+
+    def f(x: Any) -> Any:
+        recording.set()
+        assert drawn.wait(60)  # the first time that it is recorded, the other thread draws meanwhile
+        return x * 2 if callable(generator.normal) and callable(random.random) else x
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        assert tm.compile(f)(np.ones(2)).tolist() == [2, 2]
+    finally:
+        recording.set()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     "read",
     [

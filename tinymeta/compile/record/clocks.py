@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import builtins
 import datetime
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FunctionType
 from typing import Any
+
+from tinymeta.compile.record.random_draws import sources
+from tinymeta.compile.record.stand_ins import Pair, pair, standing_in
 
 AHEAD = 100_003.7  # seconds: another second, minute, hour and day
 _COUNTS = ("time", "perf_counter", "monotonic", "process_time", "thread_time")
@@ -31,72 +33,58 @@ MOVING = frozenset(
 def may_move(words: set[str], functions: Sequence[Any]) -> bool:
     """Whether code with these names, and built-in functions in reach under any name, may read such a thing."""
     clocks = [getattr(time, name, None) for name in MOVING]
-    known = {id(f) for f in (*clocks, *_entropy(), builtins.open)} - {id(None)}
+    known = {id(f) for f in (*clocks, *sources(), builtins.open)} - {id(None)}
     return bool(words & MOVING) or any(id(f) in known for f in functions)
 
 
+_here = threading.local()  # `ahead` is True in a thread whose clocks are put on
+
+
 @contextmanager
-def put_on(functions: Sequence[FunctionType]) -> Iterator[list[Any]]:
-    """Every clock goes ahead for this thread, also where the globals of `functions` have it under another name; what is
-    given fills with the entropy that this thread asks for meanwhile."""
-    asked: list[Any] = []
-    fakes = {id(real): fake for real, fake in _fakes(threading.get_ident(), asked)}
-    modules = [vars(module) for module in (time, datetime, os, sys.modules.get("ssl")) if module is not None]
-    spaces = {id(space): space for space in (*modules, *[f.__globals__ for f in functions])}
-    before = [(space, name, x) for space in spaces.values() for name, x in list(space.items()) if id(x) in fakes]
-    try:
-        for space, name, x in before:
-            space[name] = fakes[id(x)]
-        yield asked
-    finally:
-        for space, name, x in before:
-            space[name] = x
+def put_on(functions: Sequence[FunctionType]) -> Iterator[None]:
+    """Every clock goes ahead for this thread, also where the globals of `functions` have it under another name."""
+    owners = [vars(time), vars(datetime), *(f.__globals__ for f in functions)]
+    with standing_in(owners, list(_clocks())):
+        _here.ahead = True
+        try:
+            yield
+        finally:
+            _here.ahead = False
 
 
-def _entropy() -> list[Any]:
-    """The functions that give random bytes of the machine's."""
-    found = [getattr(os, "urandom", None), getattr(os, "getrandom", None)]
-    found += [getattr(sys.modules.get("ssl"), "RAND_bytes", None)]
-    return [f for f in found if f is not None]
+def _ahead() -> bool:
+    return getattr(_here, "ahead", False)
 
 
-def _fakes(thread: int, asked: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Each clock and each source of entropy, and what stands in for it."""
+def _clocks() -> Iterator[Pair]:
+    """Each clock, and what stands in for it."""
     for name in _COUNTS:
-        for full, unit in ((name, 1.0), (f"{name}_ns", 1e9)):
-            if real := getattr(time, full, None):
-                yield real, _ahead(real, type(real())(AHEAD * unit), thread)
+        for full, unit in ((name, 1), (f"{name}_ns", 10**9)):
+            if clock := getattr(time, full, None):
+                yield pair(clock, partial(_later, unit=unit))
     for name in _BROKEN_DOWN[:3]:
-        real = getattr(time, name)
-        yield real, lambda seconds=None, real=real: real(time.time() if seconds is None else seconds)
+        yield pair(getattr(time, name), _now)
     for kind in (datetime.datetime, datetime.date):
-        yield kind, _later(kind, thread)
-    for real in _entropy():
-        yield real, _noting(real, thread, asked)
+        yield pair(kind, _later_dates)
 
 
-def _noting(real: Any, thread: int, asked: list[Any]) -> Any:
-    def entropy(*args: Any) -> Any:
-        if threading.get_ident() == thread:
-            asked.append(args)
-        return real(*args)
-
-    return entropy
+def _later(clock: Any, unit: int) -> Any:
+    by = type(clock())(AHEAD * unit)
+    return lambda: clock() + by if _ahead() else clock()
 
 
-def _ahead(real: Any, by: Any, thread: int) -> Any:
-    return lambda: real() + by if threading.get_ident() == thread else real()
+def _now(clock: Any) -> Any:
+    return lambda seconds=None: clock(time.time() if seconds is None else seconds)
 
 
-def _later(kind: Any, thread: int) -> Any:
+def _later_dates(kind: Any) -> Any:
     """A class of dates, whose present is ahead of time."""
 
     def read(name: str) -> Any:
         real = getattr(kind, name)
 
         def later(cls: Any, *args: Any) -> Any:
-            by = datetime.timedelta(seconds=AHEAD) if threading.get_ident() == thread else datetime.timedelta()
-            return real(*args) + by
+            return real(*args) + datetime.timedelta(seconds=AHEAD if _ahead() else 0)
 
         return classmethod(later)
 

@@ -17,21 +17,22 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, compress, tee
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from tinymeta.compile.record.generators import GENERATORS, bits, state_of
+from tinymeta.compile.record.stand_ins import pair, standing_in
 
 SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
 DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
 _active: dict[int, Draws] = {}  # thread → who watches it
-_lock = threading.Lock()
-_originals: list[tuple[Any, str, Any]] = []
 
 
 class Draws:
-    """What has been drawn: `certain` by this thread, or `possible`, for another one may have done it."""
+    """What has been drawn: `certain` by this thread, or `possible`, for another one may have done it; `reachable` if it
+    was from a generator that the function can reach."""
 
     def __init__(self, reachable: Sequence[Any], everywhere: bool) -> None:
         self.entropy = False
@@ -39,13 +40,14 @@ class Draws:
         self._before = [(x, state_of(x)) for x in watched if not isinstance(x, random.SystemRandom)]
         self._reachable = {id(x) for x in reachable} | {id(bits(x)) for x in reachable}
         self._alone = threading.active_count() == 1
-        self.certain = self.possible = False
+        self.certain = self.possible = self.reachable = False
 
     def finish(self) -> None:
         """Compare all generators with what they were."""
         changed = [x for x, was in self._before if state_of(x) != was]
-        self.certain = self.entropy or any(self._alone or id(x) in self._reachable for x in changed)
+        self.certain = self.entropy or (self._alone and bool(changed))
         self.possible = self.certain or bool(changed)
+        self.reachable = any(id(x) in self._reachable for x in changed)
         self._before = []
 
 
@@ -75,42 +77,37 @@ def _kinds(classes: Iterable[type]) -> Iterator[type]:
 
 
 @contextmanager
-def watching(reachable: Sequence[Any], everywhere: bool) -> Iterator[Draws]:
+def watching(reachable: Sequence[Any], everywhere: bool, functions: Sequence[FunctionType]) -> Iterator[Draws]:
     """Watch what this thread draws in the `with` block; `reachable` are the generators that the function can name,
-    and with `everywhere` all others are watched, too."""
+    with `everywhere` all others are watched, too, and `functions` may know a source of entropy by a name of theirs."""
     draws = Draws(reachable, everywhere)
     thread = threading.get_ident()
-    with _lock:
-        if not _active:
-            _listen()
+    owners = [vars(os), vars(random), random.Random, *(f.__globals__ for f in functions)]
+    owners += [vars(sys.modules["ssl"])] if "ssl" in sys.modules else []
+    pairs = [pair(random.Random.seed, _seeding), *(pair(source, _noting) for source in sources())]
+    with standing_in(owners, pairs):
         _active[thread] = draws
-    try:
-        yield draws
-    finally:
-        with _lock:
+        try:
+            yield draws
+        finally:
             del _active[thread]
-            if not _active:
-                while _originals:
-                    setattr(*_originals.pop())
-        draws.finish()
+    draws.finish()
 
 
-def _listen() -> None:
-    """Put an ear to the sources of entropy of Python and NumPy, which asks `secrets`, which asks `random._urandom`."""
-    seed = random.Random.seed
+def sources() -> list[Any]:
+    """The functions that give random bytes of the machine's. NumPy asks `secrets`, which asks `random._urandom`."""
+    found = [getattr(os, "urandom", None), getattr(os, "getrandom", None), vars(random)["_urandom"]]
+    found += [getattr(sys.modules.get("ssl"), "RAND_bytes", None)]
+    return [f for f in found if f is not None]
 
+
+def _seeding(seed: Callable[..., None]) -> Callable[..., None]:
     def seeded(self: random.Random, a: Any = None, *args: Any, **kwargs: Any) -> None:
         if a is None:
             _note()
         seed(self, a, *args, **kwargs)
 
-    for owner, name, new in (
-        (os, "urandom", _noting(os.urandom)),
-        (random, "_urandom", _noting(vars(random)["_urandom"])),
-        (random.Random, "seed", seeded),
-    ):
-        _originals.append((owner, name, getattr(owner, name)))
-        setattr(owner, name, new)
+    return seeded
 
 
 def _noting(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,10 +23,13 @@ from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
 
-_RANDOM = (
-    "the function draws random numbers, and tm.compile records it once, so every call would see the same ones: draw "
-    "outside of the function, and pass the numbers in, as in f(x, rng.normal(size=3))"
+_DRAWS = "the function draws random numbers"
+_OR_OTHERS = f"{_DRAWS}, or other threads do all the while, from a generator that it can reach"
+_ONCE = (
+    ", and tm.compile records it once, so every call would see the same ones: draw outside of the function, and pass "
+    "the numbers in, as in f(x, rng.normal(size=3))"
 )
+TRIES = 8  # to record while no other thread draws from what the function can reach
 
 
 class Surroundings:
@@ -74,15 +77,18 @@ class Surroundings:
 
     def _watched(self, call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured) -> Recording:
         everywhere = captured.strangers or not DRAWING.isdisjoint(captured.words)
-        with watching(captured.generators, everywhere) as draws:
-            recording = record(call, leaves, captured.inputs, captured.holds)
-        if draws.certain:
-            raise UserError(_RANDOM)
+        for _ in range(TRIES):
+            with watching(captured.generators, everywhere, captured.functions) as draws:
+                recording = record(call, leaves, captured.inputs, captured.holds)
+            if draws.certain:
+                raise UserError(_DRAWS + _ONCE)
+            if not draws.reachable:
+                break
+        else:
+            raise UserError(_OR_OTHERS + _ONCE)
         if draws.possible or captured.iterators or may_move(captured.words, captured.builtins):
-            with put_on(captured.functions) as asked:
+            with put_on(captured.functions):
                 other = record(call, leaves, captured.inputs, captured.holds)
-            if asked:
-                raise UserError(_RANDOM)
             if not _alike(recording, other):
                 raise UserError(
                     "the function gives another program when it is recorded once more, so its Python code reads "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_the_line_named_is_the_users_also_from_inside_a_gradient() -> None:
     line = wrong.__code__.co_firstlineno + 1
     with pytest.raises(ValueError, match=f"test_errors.py:{line}"):
         tm.grad(wrong)(np.ones(3))
+
+
+def test_a_script_beside_the_package_that_begins_with_its_name_is_the_users() -> None:
+    script = str(Path(tm.__file__).parents[1] / "tinymeta_course.py")
+    program = compile("with tm.trace() as trace:\n    y = tm.exp(tm.tensor(x))", script, "exec")
+    names: dict[str, Any] = {"tm": tm, "x": V}
+    exec(program, names)
+    assert names["trace"].steps[-1].path[-1].file == script
+    with pytest.raises(ValueError, match="tinymeta_course.py:1"):
+        exec(compile("tm.tensor(M) + V", script, "exec"), {"tm": tm, "M": M, "V": V})
 
 
 def test_an_error_inside_a_kernel_keeps_its_cause() -> None:

@@ -1,6 +1,8 @@
 """A file is written whole or not at all, and says in which format: beside its place first, then renamed over it.
 
-A reader, a crash or a full disk therefore meets the old file or the new one, never half of one. What the
+A reader, a crash or a full disk therefore meets the old file or the new one, never half of one. What stands beside has
+a name that nobody can foresee and must not exist before, so nothing is written through a link that somebody laid.
+What is read is a regular file of a bounded size: a pipe would be waited for, and a device has no end. What the
 operating system refuses (no space, no permission, a file where a folder should be) is told in one sentence.
 """
 
@@ -8,12 +10,19 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from tinymeta.engine.errors import UserError
+
+# Absent on Windows: links to follow, pipes to wait for; and elsewhere: bytes that are changed when they are text.
+_NO_LINK, _NO_WAIT, _BYTES = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+PART = "part"  # what is being written beside its place is called .0123456789abcdef.part
+LARGEST = 1 << 30  # bytes of a file that is read whole
 
 FORMAT = 2  # of every file that is written; 1 is what version 0.1.0 wrote, without a number
 
@@ -54,11 +63,11 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     UserError
         The system refused to write; `path` is as it was.
     """
-    # One fixed name per file: what a killed process left behind is overwritten by the next one.
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".{secrets.token_hex(8)}.{PART}")
     with told(path):
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BYTES, 0o666)
         try:
-            with open(beside, "wb") as stream:
+            with open(handle, "wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -75,16 +84,74 @@ def write_text(path: Path, text: str) -> None:
         stream.write(text.encode())
 
 
+def read(path: Path, most: int = LARGEST) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises
+    ------
+    UserError
+        It is larger or no regular file, or the system refuses to read.
+    """
+    with opened(path, most) as stream, told(path, "read"):
+        content = stream.read(most + 1)
+    if len(content) > most:  # it has grown meanwhile
+        raise UserError(f"{path} has more than {most} bytes: name another file")
+    return content
+
+
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def opened(path: Path, most: int = LARGEST) -> Iterator[BinaryIO]:
+    """A regular file of at most `most` bytes, to be read; it raises what `read` does."""
+    with told(path, "read"):
+        handle = os.open(path, os.O_RDONLY | _NO_WAIT | _BYTES)
+    with open(handle, "rb") as stream:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is {kind(found.st_mode)}, and a file is wanted: name another one")
+        if found.st_size > most:
+            raise UserError(f"{path} has {found.st_size} bytes, and at most {most} are read: name another file")
+        yield stream
+
+
+def append(path: Path, text: str) -> None:
+    """Add `text` as UTF-8 to the end of a regular file, which appears if there is none, and hand it to the system."""
+    with told(path):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BYTES, 0o666)
+        with open(handle, "ab") as stream:
+            found = os.fstat(handle).st_mode
+            if not stat.S_ISREG(found):
+                raise UserError(f"{path} is {kind(found)}, and nothing is added to that: remove it")
+            stream.write(text.encode())
+
+
+def settle(path: Path) -> None:
+    """Make what was added to a file survive a power cut."""
+    with told(path):
+        handle = os.open(path, os.O_RDWR | _NO_LINK | _NO_WAIT | _BYTES)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def kind(mode: int) -> str:
+    """What stands in a folder, in words."""
+    named = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return named.get(stat.S_IFMT(mode), "a device")
+
+
+@contextmanager
+def told(path: Path, deed: str = "write") -> Iterator[None]:
     """Turn what the system refuses about `path` into a `UserError` of one sentence."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"can't write {path}: {_reason(error)}") from error
+        raise UserError(f"can't {deed} {path}: {_reason(error, deed)}") from error
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError, deed: str) -> str:
+    if deed == "read":
+        return error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full: free some space or choose another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -18,7 +18,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import told, write_text
+from tinymeta.io.files import append, write_text
 
 
 class Journal:
@@ -48,8 +48,7 @@ class Journal:
             self._take_back(stage, iteration)
         line: dict[str, object] = {"stage": stage} if stage else {}
         line |= {"iteration": iteration, "seconds": round(self.seconds, 3), **metrics}
-        with told(self.path), open(self.path, "a", encoding="utf-8") as stream:
-            stream.write(_line(line))
+        append(self.path, _line(line))
 
     def lines(self) -> list[dict[str, Any]]:
         """The whole lines of the file, oldest first."""

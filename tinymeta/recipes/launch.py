@@ -10,17 +10,18 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
+from tinymeta.io.folder import sole_writer
 from tinymeta.recipes.config import configure, written
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, tables
-from tinymeta.recipes.run import Run, claim, latest, recorded
+from tinymeta.recipes.run import Run, check_free, claim, latest, recorded
 from tinymeta.view.table import show
 
 
@@ -55,24 +56,29 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
     KeyboardInterrupt
         Ctrl-C, with a note that holds the command that resumes.
     """
-    begun = __version__
     if wishes.resume:
-        config, run, begun = _again(recipe, changes, wishes)
-    else:
-        config = configure(recipe.name, recipe.config, changes)
-        data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
-        folder = claim(wishes.out, recipe.name)
+        folder = wishes.out or latest(recipe.name)
+        recorded(folder)  # what is no run's folder is not locked
+        with sole_writer(folder):
+            config, run, begun = _again(recipe, changes, wishes, folder)
+            return _finish(recipe, config, run, begun, verb)
+    config = configure(recipe.name, recipe.config, changes)
+    data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
+    folder = claim(wishes.out, recipe.name)
+    with _withdrawn(folder), sole_writer(folder):
+        check_free(folder)
         run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, workers=wishes.workers, quiet=wishes.quiet)
+        return _finish(recipe, config, run, __version__, verb)
+
+
+def _finish(recipe: Recipe[Any], config: Any, run: Run, begun: str, verb: tuple[str, ...]) -> Result:
+    """Train, measure, write and print what `launch` does, in a folder that nobody else writes to."""
     command = _command(recipe, config, run, verb)
     run.write("config.json", {"data": run.data, "config": asdict(config), "command": command, "begun": begun})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume"])
     try:
         with _written_by(begun, run.folder):
             result = recipe.run(config, run)
-    except UserError:
-        if not wishes.resume:
-            _withdraw(run.folder)
-        raise
     except KeyboardInterrupt as stop:
         stop.add_note(f"stopped; this goes on from the last checkpoint:\n  {resume}")
         raise
@@ -91,22 +97,37 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
     if not any(folder.glob("checkpoint*.npz")):
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
     data = _named(data) or _path(old["data"])
-    run = Run(folder, recipe.name, seed=old["seed"], data=data, resume=True, quiet=quiet, purpose="eval")
-    start = time.perf_counter()
-    with _written_by(_version(old), folder):
-        result = recipe.evaluate(config, run)
-    command = shlex.join(["tinymeta", "eval", str(folder), *_set(changes)])
-    _conclude("eval.json", result, run, time.perf_counter() - start, command)
-    _show(result, run, "tinymeta list")
+    with _unless_refused(sole_writer(folder)) as refusal:
+        how: dict[str, Any] = {"resume": True, "quiet": quiet, "keeps": refusal is None, "purpose": "eval"}
+        run = Run(folder, recipe.name, seed=old["seed"], data=data, **how)
+        start = time.perf_counter()
+        with _written_by(_version(old), folder):
+            result = recipe.evaluate(config, run)
+        command = shlex.join(["tinymeta", "eval", str(folder), *_set(changes)])
+        _conclude("eval.json", result, run, time.perf_counter() - start, command)
+        _show(result, run, "tinymeta list")
+        if refusal is not None:
+            print(f"kept:     nothing of this; {refusal}")
     return result
 
 
-def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes) -> tuple[Any, Run, str]:
+@contextmanager
+def _unless_refused(writing: AbstractContextManager[None]) -> Iterator[UserError | None]:
+    """Enter a context where that goes, and tell why it doesn't where not: numbers can be shown all the same."""
+    with ExitStack() as stack:
+        refusal = None
+        try:
+            stack.enter_context(writing)
+        except UserError as error:
+            refusal = error
+        yield refusal
+
+
+def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, folder: Path) -> tuple[Any, Run, str]:
     """The config and the run of a folder to go on with, if the wishes agree with what it holds, and its version.
 
     One key may change: more iterations continue where fewer ended.
     """
-    folder = wishes.out or latest(recipe.name)
     old = recorded(folder)
     if old["recipe"] != recipe.name:
         raise UserError(f"{folder} holds a run of recipe {old['recipe']}, not of {recipe.name}: name another --out")
@@ -148,11 +169,16 @@ def _written_by(begun: str, folder: Path) -> Iterator[None]:
         raise UserError(f"{folder} was begun by tinymeta {begun}, and this is {__version__}: {refusal}") from refusal
 
 
-def _withdraw(folder: Path) -> None:
-    """Take back a folder in which nothing happened, so that the corrected command may use it."""
-    if [entry.name for entry in folder.iterdir()] == ["config.json"]:
-        (folder / "config.json").unlink()
-        folder.rmdir()
+@contextmanager
+def _withdrawn(folder: Path) -> Iterator[None]:
+    """Take back a folder in which nothing happened before a refusal, so that the corrected command may use it."""
+    try:
+        yield
+    except UserError:
+        if [entry.name for entry in folder.iterdir()] == ["config.json"]:
+            (folder / "config.json").unlink()
+            folder.rmdir()
+        raise
 
 
 def _conclude(file: str, result: Result, run: Run, seconds: float, command: str) -> None:

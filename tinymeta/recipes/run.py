@@ -21,6 +21,7 @@ import numpy as np
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import FORMAT, check_format, told, write_text
+from tinymeta.io.folder import check_plain
 from tinymeta.recipes.journal import Journal, plain
 from tinymeta.view.progress import Progress, progress
 from tinymeta.view.style import MissingMatplotlib, save
@@ -50,6 +51,8 @@ class Run:
         Whether to go on from `checkpoint` where it exists.
     quiet : bool
         Show no progress.
+    keeps : bool
+        Whether it writes to its folder; a measurement need not, and then `write` and `draw` do nothing.
     purpose : str
         `""` for the run itself, `"eval"` for a later evaluation: it has random streams of its own.
     name : str
@@ -66,10 +69,11 @@ class Run:
         workers: int = 1,
         resume: bool = False,
         quiet: bool = False,
+        keeps: bool = True,
         purpose: str = "",
     ) -> None:
         self.folder, self.recipe, self.seed, self.data, self.workers = folder, recipe, seed, data, workers
-        self.resume, self.quiet, self.purpose, self.name = resume, quiet, purpose, ""
+        self.resume, self.quiet, self.keeps, self.purpose, self.name = resume, quiet, keeps, purpose, ""
         self.journal = Journal(folder / "metrics.jsonl")
         self.plots: list[str] = []
         self._said: set[str] = set()
@@ -112,6 +116,8 @@ class Run:
 
         Without matplotlib the run goes on, and says once that its plots are skipped.
         """
+        if not self.keeps:
+            return
         try:
             save(plot(*args, **kwargs), self.folder / file)
         except MissingMatplotlib as missing:
@@ -123,6 +129,8 @@ class Run:
 
     def write(self, file: str, content: Mapping[str, object]) -> None:
         """Write `content` as JSON to `file` in the folder, with the recipe, seed, version and format beside it."""
+        if not self.keeps:
+            return
         stamp = {"recipe": self.recipe, "seed": self.seed, "version": __version__, "format": FORMAT}
         text = json.dumps(plain({**stamp, **content}), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.folder / file, text + "\n")
@@ -142,13 +150,19 @@ def claim(out: Path | None, recipe: str) -> Path:
         raise UserError(f"--out {out} is a file: name a folder")
     with told(out):
         out.mkdir(parents=True, exist_ok=True)
+    check_free(out)
+    return out
+
+
+def check_free(out: Path) -> None:
+    """Refuse a folder for a new run that holds anything."""
+    with told(out):
         held = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")]
     if "config.json" in held:
         state = "a finished" if "result.json" in held else "an unfinished"
         raise UserError(f"{out} holds {state} run: go on with it by --resume, or choose another --out")
     if held:
         raise UserError(f"{out} holds other files ({sorted(held)[0]}): choose an empty or new folder for --out")
-    return out
 
 
 def latest(recipe: str) -> Path:
@@ -165,9 +179,11 @@ def recorded(folder: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        The folder is missing, holds no run, or a `config.json` that none of ours wrote.
+        The folder is missing, holds no run, a `config.json` that none of ours wrote, or what is no plain file.
     """
     file = folder / "config.json"
+    if folder.is_dir():
+        check_plain(folder)
     if not file.is_file():
         what = "holds no run (there is no config.json)" if folder.is_dir() else "is no folder of a run"
         raise UserError(f"{folder} {what}: name a folder that `tinymeta run` wrote, such as runs/sine-1")

@@ -12,12 +12,6 @@ from collections.abc import Iterator, Sequence
 from tests.architecture.sources import PRODUCT, ROOT, Source, room
 
 OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
-# To go: who reads it, and what.
-LEFT: set[tuple[str, str]] = {
-    ("tinymeta/compile/record/recording.py", "_aligned"),
-    ("tinymeta/io/save.py", "_read"),
-    ("tinymeta/watch/recorder.py", "_PACKAGE"),
-}
 
 
 def private(name: str) -> bool:
@@ -60,7 +54,7 @@ def intrusions(sources: Sequence[Source]) -> set[tuple[str, str]]:
 
 
 def test_no_room_reads_what_another_keeps_to_itself() -> None:
-    assert intrusions(PRODUCT) <= LEFT
+    assert intrusions(PRODUCT) == set()
 
 
 def test_a_reader_of_private_names_is_found() -> None:

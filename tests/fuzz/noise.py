@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.primitive import Primitive, _aligned
+from tinymeta.engine.primitive import Primitive, aligned
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
 
@@ -31,7 +31,7 @@ class Rounding(Watcher):
         if primitive.__name__ in MOVES:
             return
         # A kernel that sums within (a normalisation) rounds in there as if its inputs had other last bits.
-        arrays = _aligned(inputs, max((x.batch for x in inputs), default=0), primitive.broadcasts)
+        arrays = aligned(inputs, max((x.batch for x in inputs), default=0), primitive.broadcasts)
         y = primitive.kernel(*(moved(np.asarray(x), self.rng) for x in arrays), **static)
         output.array = (
             tuple(moved(np.asarray(part), self.rng) for part in y)

@@ -26,9 +26,7 @@ def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> T
     """
     if isinstance(data, Tensor):
         data = data.numpy()
-    array = np.array(_array(data), dtype=dtype)
-    if array.dtype.kind not in "fciub":
-        raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
+    array = _numbers(np.array(_array(data), dtype=dtype))
     if requires_grad and array.dtype.kind not in state.differentiable:
         raise DtypeError(f"only floating-point Tensors have gradients, and this is {array.dtype}: pass dtype=float")
     return Tensor(array, tracked=USER if requires_grad else 0)
@@ -46,9 +44,7 @@ def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
         fits = like.kind == "f" and not isinstance(value, complex)
         number: Any = value.item() if isinstance(value, np.generic) else value  # NumPy's float64 is as weak as a float
         return Tensor(np.array(number, like if fits else np.result_type(like, number)))
-    array = _array(value)
-    if array.dtype.kind not in "fciub":
-        raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
+    array = _numbers(_array(value))
     # An array is copied at the door, also one that is read-only: the flag can be set back, and other views of the same
     # memory don't have it. What is recorded must not change when its owner fills it anew, and no result is a view.
     fresh = type(value) in (list, tuple, int, float, complex) or isinstance(value, np.generic)
@@ -77,6 +73,13 @@ def _is_array(x: Any) -> bool:
     if isinstance(x, Tensor):
         return type(x) is Tensor or getattr(type(x), "strong", False)
     return isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, (float, complex))
+
+
+def _numbers(array: Array) -> Array:
+    """The array itself, which holds numbers."""
+    if array.dtype.kind not in "fciub":
+        raise DtypeError(f"a Tensor holds numbers, and dtype {array.dtype} is none: pass numbers or an array of them")
+    return array
 
 
 def _array(value: Any) -> Array:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-_PACKAGE = __file__[: -len("engine/errors.py")]  # ends in a separator: a tinymeta_x.py beside it is the user's
+PACKAGE = __file__[: -len("engine/errors.py")]  # ends in a separator: a tinymeta_x.py beside it is the user's
 
 
 class UserError(ValueError):
@@ -39,6 +39,6 @@ class Site(NamedTuple):
 def user_site() -> Site:
     """The innermost line of the call stack that lies outside the package: the user's line."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)

@@ -109,7 +109,7 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
             batch = x.batch
     if batch and primitive.aligns:
         check_levels(primitive, inputs)
-        arrays = _aligned(inputs, batch, primitive.broadcasts)
+        arrays = aligned(inputs, batch, primitive.broadcasts)
     try:
         data = primitive.kernel(*arrays, **static)
     except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
@@ -120,11 +120,11 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
     output = Tensor(data, batch + static["rise"] if primitive.hides else batch)
     if not primitive.aligns:
         output.batch, output.opened = output.batch - batch + inputs[0].batch, inputs[0].opened
-    if tracked & ~state.mask and (several or data.dtype.kind in "fc"):
-        check_threads(primitive, inputs)
-    tracked = tracked and primitive.vjp is not None and (several or data.dtype.kind in "fc") and tracked & state.mask
-    if tracked:  # booleans and integers are constant between their jumps
-        output.tracked, output.primitive, output.inputs, output.static = tracked, primitive, inputs, static
+    if tracked and primitive.vjp is not None and (several or data.dtype.kind in "fc"):
+        if tracked & ~state.mask:  # booleans and integers are constant between their jumps
+            check_threads(primitive, inputs)
+        if tracked := tracked & state.mask:
+            output.tracked, output.primitive, output.inputs, output.static = tracked, primitive, inputs, static
     for watcher in state.watchers:
         watcher.saw(primitive, inputs, static, output)
     if several:
@@ -139,7 +139,7 @@ def _plainly(primitive: type[Primitive], *arrays: Array, **static: Any) -> Any:
     return tuple(y.array for y in ys) if type(ys) is tuple else ys.array
 
 
-def _aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
+def aligned(inputs: tuple[Tensor, ...], batch: int, broadcasts: bool) -> list[Array]:
     """The inputs' arrays with `batch` hidden leading axes each (size 1 where an input has none),
     and, for primitives that broadcast, the visible axes lined up at their right ends."""
     rank = max(x.ndim for x in inputs) if broadcasts else 0

@@ -62,7 +62,7 @@ def check_levels(primitive: type[Primitive], inputs: Sequence[Tensor]) -> None:
 def check_threads(primitive: type[Primitive], inputs: Sequence[Tensor]) -> None:
     """No input may be followed by a differentiation in another thread, which would not see what is made of it here."""
     for x in inputs:
-        if elsewhere(x) and primitive.__name__ != "stop_gradient":
+        if elsewhere(x):
             raise TypeError(
                 f"{primitive.__name__} at {user_site()} uses {x._brief()}, which another thread is differentiating: "
                 "that thread does not see what is computed here, and the gradient would be lost. Take the gradient "

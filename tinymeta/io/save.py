@@ -111,7 +111,7 @@ def metadata(path: str | os.PathLike[str]) -> Texts:
 
 
 def _array(name: str, leaf: Any) -> Array:
-    array = bind(stop_gradient, leaf)._read("array") if isinstance(leaf, Tensor) else np.asarray(leaf)
+    array = bind(stop_gradient, leaf).numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
     if array.dtype.kind not in "fciub":
         raise UserError(f"the leaf '{name}' is {leaf!r:.60}, and a model file holds numbers: leave it out of the tree")
     return array

@@ -11,13 +11,16 @@ from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+from tinymeta.engine.primitive import part
+from tinymeta.engine.structure import enter, leave, lift, spread, sum_tasks
+
 if TYPE_CHECKING:
     from tinymeta.engine.errors import Site
     from tinymeta.view.trace import Trace
     from tinymeta.watch.recorder import Step
 
 # What the transforms insert at their borders: it gets a column only if a derivative hangs on it.
-BORDERS = frozenset({"lift", "spread", "enter", "leave", "sum_tasks", "part"})
+BORDERS = frozenset(p.__name__ for p in (enter, leave, lift, part, spread, sum_tasks))
 
 
 class Call(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymeta.engine.errors import _PACKAGE, Site
+from tinymeta.engine.errors import PACKAGE, Site
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.state import USER, Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
@@ -215,7 +215,7 @@ def _path(entered: CodeType | None) -> tuple[Site, ...]:
     path: list[Site] = []
     while frame is not None and len(path) < DEPTH:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE):
+        if not code.co_filename.startswith(PACKAGE):
             path.append(Site(code.co_filename, frame.f_lineno, code.co_qualname))
             if code is entered or code.co_name == "<module>":
                 break

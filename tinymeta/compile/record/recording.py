@@ -23,7 +23,7 @@ from tinymeta.compile.verify import checking
 from tinymeta.engine import tree
 from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import UserError, user_site
-from tinymeta.engine.primitive import Primitive, _aligned, part
+from tinymeta.engine.primitive import Primitive, aligned, part
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
 
@@ -112,7 +112,7 @@ class Recorder(Watcher):
         if primitive is part and type(places[0]) is tuple:
             return int(places[0][static["index"]])
         if batch:
-            shapes = [a.shape for a in _aligned(inputs, batch, primitive.broadcasts)]
+            shapes = [a.shape for a in aligned(inputs, batch, primitive.broadcasts)]
             places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
         return translate(self.builder, primitive, tuple(places), static, y, batch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,37 @@ def test_differentiating_what_reptile_adapted_is_an_error_and_not_a_silent_zero(
 
     with pytest.raises(tm.UserError, match="query_loss"):
         tm.grad(naive)(model())
+
+
+PARTS = {"start": 0.5, "scale": 0.3, "support": 1.0, "query": 2.0, "rate": 0.25}
+
+
+def pulled(start: Any, scale: Any, support: Any, query: Any, rate: Any) -> Any:
+    """Reptile's query loss of a parabola, all of whose parts may be learned."""
+    loss = lambda theta, goal: scale * (theta - goal) ** 2
+    episode = tm.tasks.Episode(support, query)
+    return tm.meta.query_loss(loss, start, episode, rule=SGD(rate), steps=2, differentiate="reptile")
+
+
+def test_reptile_has_the_gradient_that_leads_to_where_its_steps_went() -> None:
+    value, g = tm.value_and_grad(pulled)(*PARTS.values())
+    start, scale, support, query, rate = PARTS.values()
+    adapted = support + (start - support) * (1 - 2 * scale * rate) ** 2
+    assert value.item() == pytest.approx(scale * (adapted - query) ** 2, rel=1e-14)
+    assert g.item() == pytest.approx(start - adapted, rel=1e-14)
+    _, along = tm.jvp(lambda start: 3.0 * pulled(start, *list(PARTS.values())[1:]), [start], [2.0])
+    assert along.item() == pytest.approx(6.0 * (start - adapted), rel=1e-14)
+
+
+@pytest.mark.parametrize("of, part", list(itertools.product(["value", "gradient"], PARTS))[1:])
+def test_reptile_has_no_other_derivative_and_says_so(of: str, part: str) -> None:
+    derivative = tm.grad(pulled if of == "value" else tm.grad(pulled), argnums=list(PARTS).index(part))
+    for f in (derivative, tm.compile(derivative)):
+        if (of, part) == ("gradient", "query"):
+            assert f(*PARTS.values()).item() == 0.0  # the steps have never seen it
+        else:
+            with pytest.raises(tm.UserError, match="'reptile' has one derivative"):
+                f(*PARTS.values())
 
 
 @pytest.mark.parametrize("differentiate", ["exact", tm.meta.Implicit(1.0, 10)])

@@ -102,7 +102,7 @@ def adapt(
         points = _descend(regularised, constant(moving), examples, rule, steps, _constant_slope)
         dependent = partial(implicit_dependence, lambda m: inner(m, support), moving, how=how)
     elif how == "reptile":
-        points = _descend(inner, constant(moving), examples, rule, steps, _constant_slope)
+        points = _descend(inner, constant(moving), examples, rule, steps, _slope_at_a_constant)
         dependent = partial(constant_of_phi, moving)
     else:
         points = _descend(inner, moving, examples, rule, steps, grad if how == "exact" else _constant_slope)
@@ -122,9 +122,14 @@ def _descend(
         yield moving
 
 
+def _slope_at_a_constant(inner: Loss) -> Loss:
+    """`grad(inner)`, which depends on whatever `inner` is made of, but not on where it is taken."""
+    return lambda m, batch: grad(inner)(constant(m), batch)
+
+
 def _constant_slope(inner: Loss) -> Loss:
     """`grad(inner)`, whose result is a constant."""
-    return lambda m, batch: constant(grad(inner)(constant(m), batch))
+    return lambda m, batch: constant(_slope_at_a_constant(inner)(m, batch))
 
 
 def constant(params: Any) -> Any:

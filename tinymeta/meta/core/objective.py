@@ -29,11 +29,10 @@ def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentia
     Its gradient in `phi` is what `differentiate` says; with `"reptile"`, φ − φ̃. `options` go to `adapt`
     (`rule=`, `steps=`, `only=`, `parts=`).
     """
-    adapted = adapt(loss, phi, episode.support, differentiate=differentiate, **options)
-    if differentiate == "reptile":
-        adapted = constant(adapted)
-        return towards(phi, adapted, loss(adapted, episode.query))
-    return loss(adapted, episode.query)  # type: ignore[no-any-return]
+    start = constant(phi) if differentiate == "reptile" else phi
+    adapted = adapt(loss, start, episode.support, differentiate=differentiate, **options)
+    value = loss(adapted, episode.query)
+    return towards(phi, adapted, value) if differentiate == "reptile" else value
 
 
 def both_sets_loss(loss: Loss, phi: Any, episode: Any) -> Tensor:

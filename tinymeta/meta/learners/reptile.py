@@ -3,8 +3,8 @@
     φ ← φ − ε (φ − φ̃)        φ̃: the weights after k inner steps on a task        (Algorithm 1)
 
 Here φ − φ̃ is handed to the outer optimizer as if it were a gradient, as in the batched version
-(Algorithm 2); with SGD(ε) outside the update is the one above. It is the gradient of ½‖φ − φ̃‖² with φ̃
-held fixed, and that is how `towards` makes it.
+(Algorithm 2); with SGD(ε) outside the update is the one above. It is no derivative of the query loss, so nothing else
+is to be had from it: `towards` refuses all others.
 
 For two steps of size α on two minibatches, with gradients g₁, g₂ and Hessians H₁, H₂ of a task's losses,
 in expectation over their order (§ 5.1):
@@ -29,32 +29,39 @@ from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.custom import custom_vjp
-from tinymeta.engine.errors import UserError
-from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.nn.module import Module
-from tinymeta.ops.elementwise import square
-from tinymeta.ops.reduce import sum
 from tinymeta.optim.optimizer import Optimizer
 
 
 def towards(phi: Any, adapted: Any, value: Tensor) -> Tensor:
-    """A scalar with the value of `value` and, with respect to `phi`, the gradient φ − φ̃."""
-    pull: Any = 0.0
-    for p, q in zip(tree.leaves(phi), tree.leaves(adapted)):
-        pull = pull + 0.5 * sum(square(p - stop_gradient(q)))
-    return stop_gradient(value) + (pull - stop_gradient(pull))  # type: ignore[no-any-return]
+    """A scalar with the value of `value` and, with respect to `phi`, the gradient φ − φ̃.
+
+    It has no other derivative: not a second one, which would hold dφ̃/dφ, and none with respect to anything else that
+    `adapted` and `value` depend on.
+    """
+    pulled: Tensor = _pulled(phi, adapted, _underived(value))
+    return pulled
+
+
+def _pull(g: Tensor, y: Tensor, phi: Any, adapted: Any, value: Tensor) -> Any:
+    away = _underived(tree.map(lambda p, q: p - q, phi, adapted))
+    return tree.map(lambda d: g * d, away), None, g
 
 
 def _refuse(*_: Any) -> Any:
     raise UserError(
-        "adapt(…, differentiate='reptile') returns constants, for Reptile's gradient is no derivative of the "
-        "query loss: use tm.meta.query_loss or tm.meta.maml, which make it φ − adapted"
+        f"differentiate='reptile' has one derivative ({user_site()}): the gradient φ − φ̃ of tm.meta.query_loss and "
+        "tm.meta.maml with respect to the φ that was adapted. It is no derivative of the query loss, so its own "
+        "derivatives, and those with respect to anything else, mean nothing: take differentiate='exact', or detach()"
     )
 
 
-# What Reptile adapted, as something that depends on `phi` in a way nobody may differentiate: better than a silent 0.
+# What nobody may differentiate: better than a silent 0.
+_underived = custom_vjp(lambda x: x, _refuse)
 constant_of_phi = custom_vjp(lambda phi, adapted: adapted, _refuse)
+_pulled = custom_vjp(lambda phi, adapted, value: value, _pull)
 
 
 class Carried(Module):

@@ -16,9 +16,7 @@ from tinymeta import optim as optim
 from tinymeta import tasks as tasks
 from tinymeta import testing as testing
 from tinymeta.compile import compile as compile
-from tinymeta.engine.checkpoint import checkpoint as checkpoint
 from tinymeta.engine.convert import tensor as tensor
-from tinymeta.engine.custom import custom_vjp as custom_vjp
 from tinymeta.engine.errors import CompileWarning as CompileWarning
 from tinymeta.engine.errors import UserError as UserError
 from tinymeta.engine.primitive import primitive as primitive
@@ -38,6 +36,8 @@ from tinymeta.meta.core.explain import explain as explain
 from tinymeta.moved import keep_old_paths as _keep_old_paths
 from tinymeta.ops import *
 from tinymeta.ops import tree as tree
+from tinymeta.ops.checkpoint import checkpoint as checkpoint
+from tinymeta.ops.custom import custom_vjp as custom_vjp
 from tinymeta.view.trace import trace as trace
 from tinymeta.watch.checked import checked as checked
 from tinymeta.watch.orders import orders as orders

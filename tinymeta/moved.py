@@ -28,6 +28,7 @@ _MOVES = {
     ("engine.compile", "compile.run"): "machine replay",
     ("engine", ""): "compile",
     ("engine", "io"): "files save",
+    ("engine", "ops"): "checkpoint custom",
     ("engine", "watch"): "checked trace>recorder",
     ("testing", "testing"): "batching>transforms compiling>transforms",
     ("meta", "meta.control"): "policy policy_search trpo",

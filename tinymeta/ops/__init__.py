@@ -1,4 +1,4 @@
-"""The primitives by family, and the array functions made of them."""
+"""The primitives by family, the array functions made of them, and functions with a rule of their own."""
 
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.ops import methods as methods

@@ -19,10 +19,10 @@ from tinymeta.compile.program.views import Broadcast, Permute, Scatter, Slice
 from tinymeta.compile.record import convolution, pooling
 from tinymeta.compile.record.products import matmul
 from tinymeta.engine import structure
-from tinymeta.engine.checkpoint import unrecorded
 from tinymeta.engine.primitive import Primitive, part
 from tinymeta.engine.tensor import Array
 from tinymeta.ops import correlate, elementwise, extrema, index, linalg, logistic, pool, reduce, select, shape, special
+from tinymeta.ops.checkpoint import unrecorded
 
 Rule: TypeAlias = Callable[..., Any]  # the place of the result, or of all of several results; None: not for these
 

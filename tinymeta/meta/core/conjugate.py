@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.custom import custom_vjp
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.custom import custom_vjp
 from tinymeta.ops.logic import logical_and
 from tinymeta.ops.select import where
 from tinymeta.ops.tree import add_scaled, dot, zeros_like

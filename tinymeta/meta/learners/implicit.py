@@ -19,12 +19,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tinymeta.engine import tree
-from tinymeta.engine.custom import custom_vjp
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad, vjp
 from tinymeta.meta.core.conjugate import conjugate_gradients
+from tinymeta.ops.custom import custom_vjp
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import sum
 

@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinymeta.engine import tree
-from tinymeta.engine.custom import custom_vjp
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.nn.module import Module
+from tinymeta.ops.custom import custom_vjp
 from tinymeta.optim.optimizer import Optimizer
 
 

@@ -7,12 +7,12 @@ from functools import wraps
 from typing import Any
 
 from tinymeta.engine import tree
-from tinymeta.engine.checkpoint import as_outputs, constant, floats, now, outside, with_floats, with_rule
 from tinymeta.engine.convert import as_tensor, kept
 from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import inside, setting, state
 from tinymeta.engine.structure import today, zeros_like
 from tinymeta.engine.tensor import Tensor
+from tinymeta.ops.checkpoint import as_outputs, constant, floats, now, outside, with_floats, with_rule
 
 
 def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,8 +54,9 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
         outputs = as_outputs(outputs, [inputs[i] for i in followed])
         if lost := outside(floats(outputs), birth):
             raise UserError(
-                f"the function with a custom_vjp at {user_site()} uses {lost[0]._brief()}, which is being "
-                "differentiated, from outside: pass it as an argument, or write .detach()"
+                f"the function with a custom_vjp at {user_site()} uses a {lost[0].dtype} Tensor of shape "
+                f"{lost[0].shape}, which is being differentiated, from outside: pass it as an argument, or write "
+                ".detach()"
             )
 
         if followed and outputs and not floats(outputs):

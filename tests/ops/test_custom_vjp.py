@@ -139,6 +139,6 @@ def test_a_float_beside_the_result_keeps_the_dtype_of_the_arguments() -> None:
 
 
 def test_results_left_as_arrays_are_caught(monkeypatch: Any) -> None:
-    monkeypatch.setattr("tinymeta.engine.custom.as_outputs", lambda values, xs: values)
+    monkeypatch.setattr("tinymeta.ops.custom.as_outputs", lambda values, xs: values)
     with pytest.raises(tm.UserError, match="return floats"):
         test_a_function_that_computes_with_numpy_gets_the_gradient_of_its_rule(OF_NUMPY[0])

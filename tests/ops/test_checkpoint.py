@@ -10,7 +10,7 @@ import pytest
 
 import tinymeta as tm
 from tests.engine.meta_problem import objective, start
-from tinymeta.engine.checkpoint import unrecorded
+from tinymeta.ops.checkpoint import unrecorded
 
 RNG = np.random.default_rng(0)
 W = RNG.normal(size=(3, 3))

@@ -1,9 +1,8 @@
 """The few operations that the engine itself needs: to add cotangents, undo broadcasting, and move `vmap`'s axes.
 
-Axes are negative numbers throughout, so hidden leading axes never matter. The static argument
-`rise` says by how much an operation changes the number of hidden axes. Each rule below relies on
-one promise of the sweep: it sums whatever a rule returns over the axes, visible or hidden, that
-the input lacks. So broadcasting needs no rule of its own: its adjoint is `g` as it stands.
+Axes are negative numbers throughout, so hidden leading axes never matter. The static argument `rise` says by how much
+an operation changes the number of hidden axes. Each rule relies on one promise of the sweep: it sums what a rule
+returns over the axes that the input lacks. So broadcasting needs no rule of its own: its adjoint is `g` as it stands.
 """
 
 from __future__ import annotations
@@ -20,7 +19,13 @@ from tinymeta.engine.tensor import Array, Tensor
 
 
 class add(Primitive):
-    """y = a + b,   dy = da + db."""
+    """y = a + b,   dy = da + db.
+
+    Shapes: a, b → what they broadcast to, or a ShapeError.
+
+    >>> tm.add([1.0, 2.0], 10.0)
+    tensor([11., 12.])
+    """
 
     kernel = reference = np.add
     domain, kinks = (reals(-2, 2), reals(-2, 2)), ()
@@ -38,7 +43,13 @@ class astype(Primitive):
 
 
 class stop_gradient(Primitive):
-    """y = x, a constant for every differentiation."""
+    """y = x, a constant for every differentiation.
+
+    Shapes: any → the same.
+
+    >>> float(tm.grad(lambda x: x * tm.stop_gradient(x))(3.0))
+    3.0
+    """
 
     kernel = staticmethod(lambda x: x)
     # A complex step must not pass either; but inside a rule it does, so that a rule that stops one is found out.
@@ -229,9 +240,7 @@ def _widened(x: Tensor, at: int, rise: int, tail: int, opened: tuple[Opened, ...
 
 def today(x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     """`x` as a sweep inside of the `vmap`s `opened` uses it: their hidden axes first, then those of `vmap`s now over.
-
-    If `x` was made before some of them were opened, hidden axes that it has of others must make room.
-    """
+    If `x` was made before some of them were opened, hidden axes that it has of others must make room."""
     n = shared(x.opened, opened)
     if x.batch <= n or n == len(opened):
         return x
@@ -252,10 +261,8 @@ def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
-    """A cotangent brought to its input's terms: summed over the axes that `x` lacks, in the dtype of `x`.
-
-    Hidden axes of the `vmap`s that are open around the sweep (`opened`) stay, whether `x` has them or not: each
-    example has its own gradient, also with respect to what they share.
+    """A cotangent brought to its input's terms: summed over the axes that `x` lacks, in the dtype of `x`. Hidden axes
+    of the `vmap`s around the sweep (`opened`) stay: each example has its own gradient, also of what they share.
     """
     have, need = g.array, x.array
     if g.batch == x.batch and have.shape == need.shape and have.dtype == need.dtype:

@@ -40,13 +40,27 @@ Ties = dict[Place, tuple[Any, int]]  # a place → what has been put there, and 
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
-    """The leaves of `tree`, from left to right, and its structure."""
+    """The leaves of `tree`, from left to right, and its structure.
+
+    Shapes: any tree → a list of its leaves as they are.
+
+    >>> tm.tree.flatten({"w": 1.0, "b": [2.0, None]})[0]
+    [2.0, 1.0]
+    """
     found: list[Any] = []
     return found, _take_apart(tree, found, inside=False)
 
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
-    """The tree of this structure with these leaves: the inverse of `flatten`."""
+    """The tree of this structure with these leaves: the inverse of `flatten`.
+
+    Shapes: as many leaves as the structure holds, of any shape → a tree of them.
+    Raises: ValueError for too few leaves, or too many: `tm.tree.unflatten(tm.tree.flatten([1.0])[1], [])`.
+
+    >>> leaves, structure = tm.tree.flatten({"w": 1.0, "b": [2.0]})
+    >>> tm.tree.unflatten(structure, [20, 10])
+    {'w': 10, 'b': [20]}
+    """
     rest = iter(leaves)
     try:
         tree = _put_together(structure, rest, None, _distinct(leaves))
@@ -58,17 +72,25 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
 
 
 def leaves(tree: Any) -> list[Any]:
-    """The leaves of `tree`, from left to right."""
+    """The leaves of `tree`, from left to right; the keys of a dict are sorted.
+
+    Shapes: any tree → a list of its leaves as they are.
+
+    >>> tm.tree.leaves({"w": 1.0, "b": [2.0, None]})
+    [2.0, 1.0]
+    """
     return flatten(tree)[0]
 
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """A tree of `f(leaf, *leaves at the same place in rest)`.
 
-    Raises
-    ------
-    ValueError
-        If the trees differ in structure; the message names the first place where they do.
+    Shapes: trees of one structure → the same structure.
+    Raises: ValueError where the trees differ in structure, naming the first such place:
+    `tm.tree.map(max, [1], [1, 2])`.
+
+    >>> tm.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": 2.0}, {"w": 2.0, "b": 0.0})
+    {'w': 0.0, 'b': 2.0}
     """
     first, structure = flatten(tree)
     columns = [first]
@@ -81,7 +103,13 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
 
 def paths(tree: Any) -> list[str]:
-    """The name of every leaf's place, in the order of `leaves`: `["layers.0.weight", …]`."""
+    """The name of every leaf's place, in the order of `leaves`.
+
+    Shapes: any tree → a list of as many names as leaves.
+
+    >>> tm.tree.paths({"layers": [{"weight": 1.0, "bias": 2.0}]})
+    ['layers.0.bias', 'layers.0.weight']
+    """
     return places(flatten(tree)[1])
 
 

@@ -30,13 +30,10 @@ from tinymeta.ops.extrema import argmax, argmin, max, min
 from tinymeta.ops.index import take
 from tinymeta.ops.linalg import matmul, outer, tensordot, vecdot, vector_norm
 from tinymeta.ops.logic import (
-    all,
-    any,
     bitwise_and,
     bitwise_invert,
     bitwise_or,
     bitwise_xor,
-    count_nonzero,
     equal,
     greater,
     greater_equal,
@@ -64,6 +61,7 @@ from tinymeta.ops.pool import (
     max_pool2d,
 )
 from tinymeta.ops.products import cumulative_prod, cumulative_sum, prod
+from tinymeta.ops.quantifiers import all, any, count_nonzero
 from tinymeta.ops.reduce import mean, std, sum, var
 from tinymeta.ops.rounding import ceil, floor, floor_divide, remainder, round, trunc
 from tinymeta.ops.select import abs, clip, maximum, minimum, relu, sign, where

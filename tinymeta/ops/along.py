@@ -92,7 +92,16 @@ class argsort_axis(Primitive):
 
 
 def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
-    """For each position, the entry of `x` that `indices` names along `axis`; the other axes broadcast."""
+    """For each position, the entry of `x` that `indices` names along `axis`; the other axes broadcast.
+
+    Shapes: (…, n, …) and integers (…, k, …) → (…, k, …).
+    Raises: ShapeError where the others don't broadcast: `tm.take_along_axis([[1, 2]], [0])`; IndexError for an index
+    that x lacks: `tm.take_along_axis([1, 2], [2])`; DtypeError for fractions: `tm.take_along_axis([1, 2], [0.5])`.
+
+    >>> tm.take_along_axis([[1, 2], [3, 4]], [[1], [0]])
+    tensor([[2],
+            [3]])
+    """
     x, indices = as_tensor(x), integers(indices, "take_along_axis")
     (a,) = normalized(axis, x.ndim)
     sizes = [{n, m} - {1} for i, (n, m) in enumerate(zip(x.shape, indices.shape), -x.ndim) if i != a]
@@ -105,19 +114,40 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
 
 
 def argsort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
-    """The indices that sort `x` along `axis`; equal elements keep their order. No gradient."""
+    """The indices that sort `x` along `axis`; equal elements keep their order. No gradient.
+
+    Shapes: any → the same, int64.
+    Raises: ShapeError for an axis that x lacks: `tm.argsort(1.0)`.
+
+    >>> tm.argsort([3.0, 1.0, 2.0], descending=True)
+    tensor([0, 2, 1])
+    """
     x = as_tensor(x)
     return bind(argsort_axis, x, axis=normalized(axis, x.ndim)[0], descending=descending)  # type: ignore[no-any-return]
 
 
 def sort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
-    """The elements along `axis` in ascending order. Each gradient returns to where its element was."""
+    """The elements along `axis` in ascending order. Each gradient returns to where its element was.
+
+    Shapes: any → the same.
+    Raises: ShapeError for an axis that x lacks: `tm.sort(1.0)`.
+
+    >>> tm.sort([3.0, 1.0, 2.0])
+    tensor([1., 2., 3.])
+    """
     x = as_tensor(x)
     return bind(take_along, x, argsort(x, axis, descending), axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
 
 
 def topk(x: ArrayLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
-    """The `k` largest elements along `axis`, the largest first, and their indices; of equal ones the first count."""
+    """The `k` largest elements along `axis`, the largest first, and their indices; of equal ones the first count.
+
+    Shapes: (…, n, …) → (…, k, …), twice.
+    Raises: ShapeError where there are fewer than k: `tm.topk([1, 2], 3)`.
+
+    >>> tm.topk([3.0, 1.0, 2.0], 2)
+    (tensor([3., 2.]), tensor([0, 2]))
+    """
     x, k = as_tensor(x), whole(k, "k")
     (a,) = normalized(axis, x.ndim)
     if not 0 <= k <= x.shape[a]:

@@ -18,7 +18,14 @@ from tinymeta.ops.shape import broadcast_to, concat, reshape
 
 
 def flip(x: ArrayLike, axis: Axis = None) -> Tensor:
-    """The elements in reverse order along `axis` (an int, a tuple of ints, or all axes if None)."""
+    """The elements in reverse order along `axis` (an int, a tuple of ints, or all axes if None).
+
+    Shapes: any → the same.
+    Raises: ShapeError for an axis that x lacks: `tm.flip([1, 2], axis=1)`.
+
+    >>> tm.flip([1, 2, 3])
+    tensor([3, 2, 1])
+    """
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)
     return getitem(x, tuple(slice(None, None, -1 if a in axes else None) for a in range(-x.ndim, 0)))
@@ -28,6 +35,12 @@ def roll(x: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
     """Each element `shift` places further along `axis`, from the end round to the start.
 
     Several axes take a shift each, or one for all. Without `axis` the array is rolled as if it were flat.
+
+    Shapes: any → the same.
+    Raises: ShapeError for other than one shift or one per axis: `tm.roll([[1, 2]], (1, 2, 3), (0, 1))`.
+
+    >>> tm.roll([1, 2, 3], 1)
+    tensor([3, 1, 2])
     """
     x = as_tensor(x)
     if axis is None:
@@ -45,7 +58,15 @@ def roll(x: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
 
 
 def tile(x: ArrayLike, repetitions: int | Sequence[int]) -> Tensor:
-    """Copies of the whole array side by side, so many along each axis; new axes come in front."""
+    """Copies of the whole array side by side, so many along each axis; new axes come in front.
+
+    Shapes: (n₁, n₂, …) → (n₁·r₁, n₂·r₂, …).
+    Raises: ShapeError for a negative number of copies: `tm.tile([1], -1)`.
+
+    >>> tm.tile([1, 2], (2, 2))
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     x = as_tensor(x)
     times = wholes(repetitions, "a number of repetitions")
     rank = max(x.ndim, len(times))
@@ -58,7 +79,14 @@ def tile(x: ArrayLike, repetitions: int | Sequence[int]) -> Tensor:
 
 
 def repeat(x: ArrayLike, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
-    """Each element so many times in a row along `axis` (of the flattened array if None); a count for all, or each."""
+    """Each element so many times in a row along `axis` (of the flattened array if None); a count for all, or each.
+
+    Shapes: (…, n, …) → (…, the sum of the counts, …).
+    Raises: ShapeError for other than one count or one per element: `tm.repeat([1, 2, 3], [1, 2])`.
+
+    >>> tm.repeat([1, 2], [1, 3])
+    tensor([1, 2, 2, 2])
+    """
     x = as_tensor(x)
     if axis is None:
         return repeat(reshape(x, (x.size,)), repeats, 0)
@@ -78,11 +106,19 @@ def repeat(x: ArrayLike, repeats: int | Sequence[int], axis: int | None = None) 
 def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], value: float = 0) -> Tensor:
     """The array with `value` around it.
 
+    Shapes: (n₁, …) → (before₁ + n₁ + after₁, …).
+    Raises: ShapeError for widths that are negative, or that don't fit the axes: `tm.pad([1, 2], -1)`.
+
     Parameters
     ----------
     width
         How many before and after: one number for all sides, (before, after) for all axes, or such a pair for
         each axis.
+
+    Examples
+    --------
+    >>> tm.pad([1, 2], (1, 2))
+    tensor([0, 1, 2, 0, 0])
     """
     x = as_tensor(x)
     sides: Any = width if several(width) else (width,)
@@ -104,7 +140,14 @@ def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], valu
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along `axis`, each without it: the inverse of `stack`."""
+    """The slices along `axis`, each without it: the inverse of `stack`.
+
+    Shapes: (…, n, …) → n times (…).
+    Raises: ShapeError for an axis that x lacks: `tm.unstack(1.0)`.
+
+    >>> tm.unstack([[1, 2], [3, 4]])
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     x = as_tensor(x)
     (a,) = normalized(axis, x.ndim)
     return tuple(getitem(x, (..., i, *(slice(None),) * (-1 - a))) for i in range(x.shape[a]))

@@ -29,23 +29,26 @@ def conv2d(
 ) -> Tensor:
     """Slide filters over images (cross-correlation, as everywhere in the field).
 
+    Shapes: (…, C, H, W) and (O, C / groups, kh, kw) → (…, O, OH, OW),
+    OH = (H + 2·padding − dilation·(kh − 1) − 1) // stride + 1, likewise OW.
+    Raises: ShapeError where images, filters and options don't fit: `tm.conv2d([[1.0]], [[1.0]])`; DtypeError of
+    integers: `tm.conv2d([[[1]]], [[[[1]]]])`.
+
     Parameters
     ----------
-    x
-        Images, (…, C, H, W): one image, a batch, or more leading axes.
-    w
-        Filters, (O, C / groups, kh, kw).
-    b
-        A bias per output channel, (O,).
+    x, w, b
+        Images: one, a batch, or more leading axes; filters; a bias per output channel, (O,).
     stride, padding, dilation
         One number, or (vertical, horizontal). Padding is with zeros; "same" (stride 1, odd windows) keeps H
         and W, "valid" is 0.
     groups
         Output channels in group i see only the input channels in group i; `groups=C` is depthwise.
 
-    Returns
-    -------
-    (…, O, OH, OW) with OH = (H + 2·padding − dilation·(kh − 1) − 1) // stride + 1, likewise OW.
+    Examples
+    --------
+    >>> tm.conv2d([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]], [[[[1.0, 1.0]]]])
+    tensor([[[ 3.,  5.],
+             [ 9., 11.]]])
     """
     x, w = floats("conv2d", x, w)
     if x.ndim < 3 or w.ndim != 4:
@@ -72,21 +75,23 @@ def conv_transpose2d(
 ) -> Tensor:
     """The adjoint of `conv2d` with the same filters: it undoes a convolution's change of shape, not of values.
 
+    Shapes: (…, C, H, W) and (C, O / groups, kh, kw) → (…, O, OH, OW),
+    OH = (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1, likewise OW.
+    Raises: ShapeError where images, filters and options don't fit: `tm.conv_transpose2d([[1.0]], [[1.0]])`; DtypeError
+    of integers: `tm.conv_transpose2d([[[1]]], [[[[1]]]])`.
+
     Parameters
     ----------
-    x
-        (…, C, H, W).
-    w
-        Filters, (C, O / groups, kh, kw): those of the convolution that goes from O to C channels.
-    b
-        A bias per output channel, (O,).
+    w, b
+        Filters: those of the convolution that goes from O to C channels; a bias per output channel, (O,).
     output_padding
         Extra rows and columns at the lower and right edge, where several input sizes of the convolution give
         one output size.
 
-    Returns
-    -------
-    (…, O, OH, OW) with OH = (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1.
+    Examples
+    --------
+    >>> tm.conv_transpose2d([[[1.0, 2.0]]], [[[[1.0, 10.0]]]], stride=(1, 2))
+    tensor([[[ 1., 10.,  2., 20.]]])
     """
     x, w = floats("conv_transpose2d", x, w)
     if x.ndim < 3 or w.ndim != 4:
@@ -132,7 +137,14 @@ def conv1d(
     dilation: int = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`conv2d` for signals: x (…, C, L) and w (O, C / groups, k) give (…, O, OL)."""
+    """`conv2d` for signals.
+
+    Shapes: (…, C, L) and (O, C / groups, k) → (…, O, OL).
+    Raises: ShapeError where signals, filters and options don't fit: `tm.conv1d([1.0], [1.0])`.
+
+    >>> tm.conv1d([[1.0, 2.0, 3.0]], [[[1.0, -1.0]]])
+    tensor([[-1., -1.]])
+    """
     x, w = _flat_images(x, w, "conv1d")
     pad = padding if isinstance(padding, str) else (0, padding)
     return squeeze(conv2d(x, w, b, (1, stride), pad, (1, dilation), groups), -2)
@@ -148,7 +160,14 @@ def conv_transpose1d(
     dilation: int = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`conv_transpose2d` for signals: x (…, C, L) and w (C, O / groups, k) give (…, O, OL)."""
+    """`conv_transpose2d` for signals.
+
+    Shapes: (…, C, L) and (C, O / groups, k) → (…, O, OL).
+    Raises: ShapeError where signals, filters and options don't fit: `tm.conv_transpose1d([1.0], [1.0])`.
+
+    >>> tm.conv_transpose1d([[1.0, 2.0]], [[[1.0, 10.0]]])
+    tensor([[ 1., 12., 20.]])
+    """
     x, w = _flat_images(x, w, "conv_transpose1d")
     y = conv_transpose2d(x, w, b, (1, stride), (0, padding), (0, output_padding), (1, dilation), groups)
     return squeeze(y, -2)

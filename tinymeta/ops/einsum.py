@@ -31,6 +31,9 @@ class Term(NamedTuple):
 def einsum(subscripts: str, *operands: ArrayLike) -> Tensor:
     """Sums of products in Einstein's notation, as in `einsum("bij,bjk->bik", a, b)`.
 
+    Shapes: one letter per axis; the letters after `->` say the result's.
+    Raises: ShapeError where letters and shapes don't fit: `tm.einsum("ij,jk", [[1.0]])`.
+
     Parameters
     ----------
     subscripts
@@ -38,6 +41,13 @@ def einsum(subscripts: str, *operands: ArrayLike) -> Tensor:
         Letters that the result lacks are summed over. `...` stands for any further axes, which broadcast. A letter
         twice in one operand takes its diagonal. Without `->` the result has the letters that occur once, in
         alphabetical order, after the axes of `...`.
+
+    Examples
+    --------
+    >>> tm.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [10.0, 1.0])
+    tensor([12., 34.])
+    >>> tm.einsum("ii", [[1.0, 2.0], [3.0, 4.0]])
+    tensor(5.)
     """
     xs = [as_tensor(x) for x in operands]
     inputs, output = _parsed(subscripts, xs)

@@ -33,14 +33,31 @@ class one_hot_labels(Primitive):
 
 
 def one_hot(labels: ArrayLike, classes: int, dtype: Any = float) -> Tensor:
-    """Labels 0 … classes − 1 of any shape as vectors, (…) to (…, classes): 1 at the label, else 0."""
+    """Labels 0 … classes − 1 as vectors: 1 at the label, else 0. They carry no gradient.
+
+    Shapes: integers (…) → (…, classes).
+    Raises: IndexError for a label outside: `tm.one_hot([2], 2)`; DtypeError for fractions: `tm.one_hot([0.5], 2)`.
+
+    >>> tm.one_hot([0, 2], 3)
+    tensor([[1., 0., 0.],
+            [0., 0., 1.]])
+    """
     return bind(one_hot_labels, integers(labels, "one_hot"), classes=whole(classes, "classes"), dtype=np.dtype(dtype))  # type: ignore[no-any-return]
 
 
 def embedding(table: ArrayLike, ids: ArrayLike) -> Tensor:
-    """Rows of `table`, (entries, width), by their numbers: ids of shape (…) give (…, width).
+    """Rows of `table` by their numbers.
 
     The gradients of a row that is read several times add up.
+
+    Shapes: (entries, width) and integers (…) → (…, width).
+    Raises: ShapeError for a table of other than two axes: `tm.embedding([1.0], [0])`; IndexError for a number that is
+    no row: `tm.embedding([[1.0]], [1])`; DtypeError for fractions: `tm.embedding([[1.0]], [0.5])`.
+
+    >>> tm.embedding([[1.0, 2.0], [3.0, 4.0]], [1, 0, 1])
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
     table = as_tensor(table)
     if table.ndim != 2:

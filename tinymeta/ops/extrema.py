@@ -107,22 +107,54 @@ class argmin_axis(Primitive):
 
 
 def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element over `axis` (an int, a tuple of ints, or all axes if None); NaN if there is one."""
+    """The largest element over `axis` (an int, a tuple of ints, or all axes if None); NaN if there is one.
+
+    Of several largest the first, in row-major order, has the gradient.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, and over no elements: `tm.max([])`.
+
+    >>> tm.max([[1.0, 5.0], [4.0, 2.0]], axis=1)
+    tensor([5., 4.])
+    """
     return _extremum(max_axes, x, axis, keepdims)
 
 
 def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element over `axis` (an int, a tuple of ints, or all axes if None); NaN if there is one."""
+    """The smallest element over `axis` (an int, a tuple of ints, or all axes if None); NaN if there is one.
+
+    Of several smallest the first, in row-major order, has the gradient.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, and over no elements: `tm.min([])`.
+
+    >>> tm.min([[1.0, 5.0], [4.0, 2.0]], axis=1)
+    tensor([1., 2.])
+    """
     return _extremum(min_axes, x, axis, keepdims)
 
 
 def argmax(x: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the first maximum along `axis` (of the flattened array if None). It has no gradient."""
+    """Index of the first maximum along `axis` (of the flattened array if None). It has no gradient.
+
+    Shapes: (…) → (…) without the axis, or with size 1 in its place if `keepdims`; int64.
+    Raises: ShapeError for an axis that x lacks, and over no elements: `tm.argmax([])`.
+
+    >>> tm.argmax([[1.0, 5.0], [4.0, 2.0]], axis=1)
+    tensor([1, 0])
+    """
     return _index(argmax_axis, x, axis, keepdims)
 
 
 def argmin(x: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the first minimum along `axis` (of the flattened array if None). It has no gradient."""
+    """Index of the first minimum along `axis` (of the flattened array if None). It has no gradient.
+
+    Shapes: (…) → (…) without the axis, or with size 1 in its place if `keepdims`; int64.
+    Raises: ShapeError for an axis that x lacks, and over no elements: `tm.argmin([])`.
+
+    >>> tm.argmin([[1.0, 5.0], [4.0, 2.0]], axis=1)
+    tensor([0, 1])
+    """
     return _index(argmin_axis, x, axis, keepdims)
 
 

@@ -161,7 +161,16 @@ class wrap(Primitive):
 
 
 def take(x: ArrayLike, indices: ArrayLike, axis: int = 0) -> Tensor:
-    """The entries of `x` at integer `indices` (any shape) along `axis`; repeated indices add up in the gradient."""
+    """The entries of `x` at integer `indices` along `axis`; repeated indices add up in the gradient.
+
+    Shapes: (…, n, …) and integers (k…) → (…, k…, …).
+    Raises: IndexError for an index that x lacks: `tm.take([1, 2], 2)`; DtypeError for fractions:
+    `tm.take([1, 2], 0.5)`.
+
+    >>> tm.take([[1, 2, 3], [4, 5, 6]], [2, 0], axis=1)
+    tensor([[3, 1],
+            [6, 4]])
+    """
     x, indices = as_tensor(x), integers(indices, "take")
     (a,) = normalized(axis, x.ndim)
     return bind(gather, x, indices, axis=a, ndim=indices.ndim)  # type: ignore[no-any-return]

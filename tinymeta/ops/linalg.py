@@ -42,6 +42,12 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
 
     A vector counts as a row on the left and as a column on the right, and its axis is dropped from the
     result; the axes in front of the last two broadcast.
+
+    Shapes: (…, m, k) and (…, k, n) → (…, m, n).
+    Raises: ShapeError where they don't fit: `tm.matmul([[1, 2]], [[1, 2]])`.
+
+    >>> tm.matmul([[1, 2], [3, 4]], [10, 1])
+    tensor([12, 34])
     """
     if type(a) is not Tensor or type(b) is not Tensor:
         a, b = as_tensor(a), as_tensor(b)
@@ -79,7 +85,15 @@ def _unfit(left: tuple[int, ...], right: tuple[int, ...]) -> ShapeError:
 
 
 def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
-    """All products of an entry of the vector `a` and one of the vector `b`: (n,) and (m,) to (n, m)."""
+    """All products of an entry of the vector `a` and one of the vector `b`.
+
+    Shapes: (n,) and (m,) → (n, m).
+    Raises: ShapeError for other than two vectors: `tm.outer([[1]], [1])`.
+
+    >>> tm.outer([1, 2], [10, 1])
+    tensor([[10,  1],
+            [20,  2]])
+    """
     a, b = as_tensor(a), as_tensor(b)
     if a.ndim != 1 or b.ndim != 1:
         raise ShapeError(f"outer needs two vectors, not shapes {a.shape} and {b.shape} ({user_site()})")
@@ -87,7 +101,14 @@ def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
 
 
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
-    """Σ a·b along `axis` (negative: it counts from the end in both); the other axes broadcast."""
+    """Σ a·b along `axis` (negative: it counts from the end in both); the other axes broadcast.
+
+    Shapes: (…, n) and (…, n) → (…).
+    Raises: ShapeError where the axis differs in size: `tm.vecdot([1, 2], [1, 2, 3])`.
+
+    >>> tm.vecdot([[1, 2], [3, 4]], [10, 1])
+    tensor([12, 34])
+    """
     a, b, axis = as_tensor(a), as_tensor(b), whole(axis, "axis")
     if not -min(a.ndim, b.ndim) <= axis < 0 or a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot along axis {axis} of shapes {a.shape} and {b.shape}: sizes differ ({user_site()})")
@@ -99,6 +120,12 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[Sequence[int]] = 
     """Products summed over some axes of each: the last `axes` of `a` with the first of `b`, or the pairs listed.
 
     The result has the other axes of `a`, then those of `b`.
+
+    Shapes: (m…, k…) and (k…, n…) → (m…, n…).
+    Raises: ShapeError where the axes don't pair up: `tm.tensordot([1, 2], [1, 2, 3], 1)`.
+
+    >>> tm.tensordot([[1, 2], [3, 4]], [10, 1], 1)
+    tensor([12, 34])
     """
     a, b = as_tensor(a), as_tensor(b)
     pairs: Any = axes
@@ -120,15 +147,15 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: int | Sequence[Sequence[int]] = 
 def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """The length of vectors, (Σ |x|^ord)^(1/ord), over `axis` (an int, a tuple of ints, or all axes if None).
 
-    Parameters
-    ----------
-    ord
-        A positive number, or ∞ (the largest |x|) or −∞ (the smallest).
+    `ord` is a positive number, or ∞ (the largest |x|) or −∞ (the smallest). At the zero vector a length has no
+    derivative. For `ord=2`, the default, all derivatives there are taken as 0, at every order, so that the distance
+    of a point from itself gives neither NaN nor a direction.
 
-    Notes
-    -----
-    At the zero vector a length has no derivative. For `ord=2`, the default, all derivatives there are taken as
-    0, at every order, so that the distance of a point from itself gives neither NaN nor a direction.
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, or an `ord` that isn't positive: `tm.vector_norm([3, 4], ord=0)`.
+
+    >>> tm.vector_norm([3.0, 4.0]), tm.vector_norm([3.0, -4.0], ord=np.inf)
+    (tensor(5.), tensor(4.))
     """
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)

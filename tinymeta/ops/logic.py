@@ -1,4 +1,4 @@
-"""Questions with a yes or a no for an answer: comparisons, logic, and reductions of them. None has a gradient."""
+"""Questions with a yes or a no for an answer: comparisons and logic. None has a gradient."""
 
 from __future__ import annotations
 
@@ -6,110 +6,234 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.domain import Domain, Sample, reals
-from tinymeta.engine.primitive import Primitive, bind
-from tinymeta.engine.tensor import ArrayLike, Tensor
-from tinymeta.ops.reduce import Axis, keep_axes, normalized
+from tinymeta.engine.domain import Domain, reals
+from tinymeta.engine.primitive import Primitive
 
-_two = (reals(-2, 2), reals(-2, 2))
-_truth = Domain(0, 1, "bool")
+_real, _truth = reals(-2, 2), Domain(0, 1, "bool")
 
 
-def _compare(name: str, symbol: str, ufunc: Any) -> type[Primitive]:
-    """A comparison: two numbers in, a boolean out, no gradient. Complex numbers compare by their real parts."""
-    real = staticmethod(lambda a, b: ufunc(np.real(a), np.real(b)))
-    body = {
-        "kernel": ufunc,
-        "reference": real,
-        "domain": _two,
-        "kinks": (),
-        "vjp": None,
-        "__doc__": f"y = a {symbol} b.",
-        "__module__": __name__,
-    }
-    return type(name, (Primitive,), body)
+def _compared(ufunc: Any) -> tuple[Any, ...]:
+    """The parts of a comparison: complex numbers, which the oracle may bring, compare by their real parts."""
+    return ufunc, staticmethod(lambda a, b: ufunc(np.real(a), np.real(b))), (_real, _real), (), None
 
 
-less = _compare("less", "<", np.less)
-less_equal = _compare("less_equal", "≤", np.less_equal)
-greater = _compare("greater", ">", np.greater)
-greater_equal = _compare("greater_equal", "≥", np.greater_equal)
-equal = _compare("equal", "=", np.equal)
-not_equal = _compare("not_equal", "≠", np.not_equal)
+def _asked(ufunc: Any, *domain: Domain) -> tuple[Any, ...]:
+    """The parts of a question about one number or two."""
+    return ufunc, staticmethod(ufunc), domain, (), None
 
 
-def _asked(name: str, ufunc: Any, inputs: int, domain: Domain, meaning: str) -> type[Primitive]:
-    """A question about one number or two."""
-    body = {
-        "kernel": ufunc,
-        "reference": staticmethod(ufunc),
-        "domain": (domain,) * inputs,
-        "kinks": (),
-        "vjp": None,
-        "__doc__": f"y = {meaning}.",
-        "__module__": __name__,
-    }
-    return type(name, (Primitive,), body)
+class less(Primitive):
+    """Whether a < b: booleans, without a gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.less([1, 2], [1, 2, 3])`.
+
+    >>> tm.less([1, 2], [2, 2])
+    tensor([ True, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _compared(np.less)
 
 
-logical_and = _asked("logical_and", np.logical_and, 2, _truth, "a and b, where what is not 0 counts as true")
-logical_or = _asked("logical_or", np.logical_or, 2, _truth, "a or b, where what is not 0 counts as true")
-logical_xor = _asked("logical_xor", np.logical_xor, 2, _truth, "a or b but not both")
-logical_not = _asked("logical_not", np.logical_not, 1, _truth, "whether x is 0")
-bitwise_and = _asked("bitwise_and", np.bitwise_and, 2, _truth, "a & b, for booleans and integers")
-bitwise_or = _asked("bitwise_or", np.bitwise_or, 2, _truth, "a | b, for booleans and integers")
-bitwise_xor = _asked("bitwise_xor", np.bitwise_xor, 2, _truth, "a ^ b, for booleans and integers")
-bitwise_invert = _asked("bitwise_invert", np.bitwise_invert, 1, _truth, "~x, for booleans and integers")
-isnan = _asked("isnan", np.isnan, 1, reals(-2, 2), "whether x is NaN")
-isinf = _asked("isinf", np.isinf, 1, reals(-2, 2), "whether x is +∞ or −∞")
-isfinite = _asked("isfinite", np.isfinite, 1, reals(-2, 2), "whether x is neither infinite nor NaN")
+class less_equal(Primitive):
+    """Whether a ≤ b: booleans, without a gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.less_equal([1, 2], [1, 2, 3])`.
+
+    >>> tm.less_equal([1, 2], [2, 2])
+    tensor([ True,  True])
+    """
+
+    kernel, reference, domain, kinks, vjp = _compared(np.less_equal)
 
 
-class all_axes(Primitive):
-    """Whether all elements over the axes are true (not 0)."""
+class greater(Primitive):
+    """Whether a > b: booleans, without a gradient.
 
-    kernel = staticmethod(lambda x, axes: np.logical_and.reduce(x, axis=axes))
-    reference = staticmethod(lambda x, axes: np.multiply.reduce((x != 0).astype(int), axis=axes) == 1)
-    domain, kinks, vjp = (_truth,), (), None
-    samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}),)
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.greater([1, 2], [1, 2, 3])`.
 
+    >>> tm.greater([1, 2], [2, 2])
+    tensor([False, False])
+    """
 
-class any_axes(Primitive):
-    """Whether any element over the axes is true (not 0)."""
-
-    kernel = staticmethod(lambda x, axes: np.logical_or.reduce(x, axis=axes))
-    reference = staticmethod(lambda x, axes: np.maximum.reduce((x != 0).astype(int), axis=axes) == 1)
-    domain, kinks, vjp = (_truth,), (), None
-    samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}),)
+    kernel, reference, domain, kinks, vjp = _compared(np.greater)
 
 
-class count_axes(Primitive):
-    """How many elements over the axes are true (not 0)."""
+class greater_equal(Primitive):
+    """Whether a ≥ b: booleans, without a gradient.
 
-    kernel = staticmethod(lambda x, axes: np.add.reduce(x != 0, axis=axes))
-    reference = staticmethod(lambda x, axes: np.count_nonzero(x, axis=axes))
-    domain, kinks, vjp = (_truth,), (), None
-    samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}),)
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.greater_equal([1, 2], [1, 2, 3])`.
 
+    >>> tm.greater_equal([1, 2], [2, 2])
+    tensor([False,  True])
+    """
 
-def all(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether all elements over `axis` (all axes if None) are true, that is, not 0."""
-    return _over(all_axes, x, axis, keepdims)
-
-
-def any(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether any element over `axis` (all axes if None) is true, that is, not 0."""
-    return _over(any_axes, x, axis, keepdims)
+    kernel, reference, domain, kinks, vjp = _compared(np.greater_equal)
 
 
-def count_nonzero(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """How many elements over `axis` (all axes if None) are not 0."""
-    return _over(count_axes, x, axis, keepdims)
+class equal(Primitive):
+    """Whether a = b: booleans, without a gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.equal([1, 2], [1, 2, 3])`.
+
+    >>> tm.equal([1, 2], [2, 2])
+    tensor([False,  True])
+    """
+
+    kernel, reference, domain, kinks, vjp = _compared(np.equal)
 
 
-def _over(primitive: type[Primitive], x: ArrayLike, axis: Axis, keepdims: bool) -> Tensor:
-    x = as_tensor(x)
-    axes = normalized(axis, x.ndim)
-    y: Tensor = bind(primitive, x, axes=axes)
-    return keep_axes(y, axes, x.ndim) if keepdims else y
+class not_equal(Primitive):
+    """Whether a ≠ b: booleans, without a gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.not_equal([1, 2], [1, 2, 3])`.
+
+    >>> tm.not_equal([1, 2], [2, 2])
+    tensor([ True, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _compared(np.not_equal)
+
+
+class logical_and(Primitive):
+    """Whether both a and b are true, that is, not 0. No gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.logical_and([1, 2], [1, 2, 3])`.
+
+    >>> tm.logical_and([1, 1, 0], [1, 0, 0])
+    tensor([ True, False, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.logical_and, _truth, _truth)
+
+
+class logical_or(Primitive):
+    """Whether a or b, or both, are true, that is, not 0. No gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.logical_or([1, 2], [1, 2, 3])`.
+
+    >>> tm.logical_or([1, 1, 0], [1, 0, 0])
+    tensor([ True,  True, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.logical_or, _truth, _truth)
+
+
+class logical_xor(Primitive):
+    """Whether a or b is true, that is, not 0, but not both. No gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.logical_xor([1, 2], [1, 2, 3])`.
+
+    >>> tm.logical_xor([1, 1, 0], [1, 0, 0])
+    tensor([False,  True, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.logical_xor, _truth, _truth)
+
+
+class logical_not(Primitive):
+    """Whether x is 0. No gradient.
+
+    Shapes: any → the same.
+
+    >>> tm.logical_not([0, 2])
+    tensor([ True, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.logical_not, _truth)
+
+
+class bitwise_and(Primitive):
+    """y = a & b, bit by bit, for booleans and integers. No gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: DtypeError of other numbers: `tm.bitwise_and(1.0, 2)`.
+
+    >>> tm.bitwise_and(12, 10)
+    tensor(8)
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.bitwise_and, _truth, _truth)
+
+
+class bitwise_or(Primitive):
+    """y = a | b, bit by bit, for booleans and integers. No gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: DtypeError of other numbers: `tm.bitwise_or(1.0, 2)`.
+
+    >>> tm.bitwise_or(12, 10)
+    tensor(14)
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.bitwise_or, _truth, _truth)
+
+
+class bitwise_xor(Primitive):
+    """y = a ^ b, bit by bit, for booleans and integers. No gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: DtypeError of other numbers: `tm.bitwise_xor(1.0, 2)`.
+
+    >>> tm.bitwise_xor(12, 10)
+    tensor(6)
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.bitwise_xor, _truth, _truth)
+
+
+class bitwise_invert(Primitive):
+    """y = ~x, bit by bit, for booleans and integers. No gradient.
+
+    Shapes: any → the same.
+    Raises: DtypeError of other numbers: `tm.bitwise_invert(1.0)`.
+
+    >>> tm.bitwise_invert([True, False])
+    tensor([False,  True])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.bitwise_invert, _truth)
+
+
+class isnan(Primitive):
+    """Whether x is NaN. No gradient.
+
+    Shapes: any → the same.
+
+    >>> tm.isnan([0.0, np.inf, np.nan])
+    tensor([False, False,  True])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.isnan, _real)
+
+
+class isinf(Primitive):
+    """Whether x is +∞ or −∞. No gradient.
+
+    Shapes: any → the same.
+
+    >>> tm.isinf([0.0, np.inf, np.nan])
+    tensor([False,  True, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.isinf, _real)
+
+
+class isfinite(Primitive):
+    """Whether x is neither infinite nor NaN. No gradient.
+
+    Shapes: any → the same.
+
+    >>> tm.isfinite([0.0, np.inf, np.nan])
+    tensor([ True, False, False])
+    """
+
+    kernel, reference, domain, kinks, vjp = _asked(np.isfinite, _real)

@@ -111,12 +111,15 @@ class cholesky_matrices(Primitive):
 
 
 def solve(a: ArrayLike, b: ArrayLike) -> Tensor:
-    """The x with a x = b: matrices (…, n, n) and a vector (n,) or matrices (…, n, k).
+    """The x with a x = b.
 
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If some matrix is singular.
+    Shapes: (…, n, n) and a vector (n,) or matrices (…, n, k) → the shape of b, after broadcasting.
+    Raises: numpy.linalg.LinAlgError for a singular a: `tm.solve([[0.0]], [1.0])`; ShapeError where they don't fit:
+    `tm.solve([[1.0]], [1.0, 2.0])`; DtypeError of integers: `tm.solve([[1]], [1])`.
+    Source: Giles 2008, section 2.3.
+
+    >>> tm.solve([[2.0, 0.0], [0.0, 4.0]], [1.0, 1.0])
+    tensor([0.5 , 0.25])
     """
     a, b = floats("solve", a, b)
     _check_square("solve", a)
@@ -128,36 +131,73 @@ def solve(a: ArrayLike, b: ArrayLike) -> Tensor:
 
 
 def inv(x: ArrayLike) -> Tensor:
-    """The inverse of matrices (…, n, n). To solve an equation `tm.solve` is faster and more exact."""
+    """The inverse of matrices. To solve an equation `tm.solve` is faster and more exact.
+
+    Shapes: (…, n, n) → the same.
+    Raises: numpy.linalg.LinAlgError for a singular one: `tm.inv([[0.0]])`; ShapeError for one that isn't square:
+    `tm.inv([[1.0, 2.0]])`; DtypeError of integers: `tm.inv([[1]])`.
+    Source: Giles 2008, section 2.2.
+
+    >>> tm.inv([[2.0, 0.0], [0.0, 4.0]])
+    tensor([[0.5 , 0.  ],
+            [0.  , 0.25]])
+    """
     return _of_square("inv", inv_matrices, x)
 
 
 def det(x: ArrayLike) -> Tensor:
-    """The determinant of matrices, (…, n, n) to (…). Its gradient needs them invertible."""
+    """The determinant of matrices. Its gradient needs them invertible.
+
+    Shapes: (…, n, n) → (…).
+    Raises: ShapeError for a matrix that isn't square: `tm.det([[1.0, 2.0]])`; DtypeError of integers: `tm.det([[1]])`.
+    Source: Giles 2008, section 2.2.
+
+    >>> tm.det([[1.0, 2.0], [3.0, 4.0]])
+    tensor(-2.)
+    """
     return _of_square("det", det_matrices, x)
 
 
 def slogdet(x: ArrayLike) -> tuple[Tensor, Tensor]:
-    """Sign and log |·| of the determinant of matrices, where the determinant itself would overflow."""
+    """Sign and log |·| of the determinant of matrices, where the determinant itself would overflow.
+
+    Shapes: (…, n, n) → (…), twice.
+    Raises: ShapeError for one that isn't square: `tm.slogdet([[1.0, 2.0]])`; DtypeError of integers:
+    `tm.slogdet([[1]])`.
+
+    >>> tm.slogdet([[1.0, 2.0], [3.0, 4.0]])
+    (tensor(-1.), tensor(0.6931))
+    """
     return _of_square("slogdet", sign_det, x), _of_square("slogdet", log_abs_det, x)
 
 
 def cholesky(x: ArrayLike, upper: bool = False) -> Tensor:
-    """The lower triangular L with L Lᵀ = x, or its transpose, of positive definite matrices (…, n, n).
+    """The lower triangular L with L Lᵀ = x, or its transpose, of positive definite matrices.
 
     It reads the symmetric part (x + xᵀ)/2, so gradients are symmetric.
 
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If some matrix is not positive definite.
+    Shapes: (…, n, n) → the same.
+    Raises: numpy.linalg.LinAlgError where x isn't positive definite: `tm.cholesky([[-1.0]])`; ShapeError where it isn't
+    square: `tm.cholesky([[1.0, 2.0]])`; DtypeError of integers: `tm.cholesky([[1]])`.
+    Source: Murray 2016, section 3.1.
+
+    >>> tm.cholesky([[4.0, 2.0], [2.0, 5.0]])
+    tensor([[2., 0.],
+            [1., 2.]])
     """
     y = _of_square("cholesky", cholesky_matrices, x)
     return y.mT if upper else y
 
 
 def diagonal(x: ArrayLike, offset: int = 0, axes: tuple[int, int] = (-2, -1)) -> Tensor:
-    """The entries x[…, i, i + offset]; the two axes are dropped, and the diagonal's is the last of the result."""
+    """The entries x[…, i, i + offset]; the two axes are dropped, and the diagonal's is the last of the result.
+
+    Shapes: (…, m, n) → (…, k), k the length of that diagonal.
+    Raises: ShapeError for axes that x lacks: `tm.diagonal([1, 2])`.
+
+    >>> tm.diagonal([[1, 2], [3, 4]])
+    tensor([1, 4])
+    """
     x, offset = moveaxis(x, axes, (-2, -1)), whole(offset, "offset")
     rows, columns = x.shape[-2:]
     first = -offset if offset < 0 else 0
@@ -167,7 +207,14 @@ def diagonal(x: ArrayLike, offset: int = 0, axes: tuple[int, int] = (-2, -1)) ->
 
 
 def matrix_trace(x: ArrayLike, offset: int = 0) -> Tensor:
-    """Σ x[…, i, i + offset] over the last two axes. (`tm.trace` steps through a program.)"""
+    """Σ x[…, i, i + offset] over the last two axes. (`tm.trace` steps through a program.)
+
+    Shapes: (…, m, n) → (…).
+    Raises: ShapeError of fewer than two axes: `tm.matrix_trace([1, 2])`.
+
+    >>> tm.matrix_trace([[1, 2], [3, 4]])
+    tensor(5)
+    """
     return sum(diagonal(x, offset), -1)
 
 

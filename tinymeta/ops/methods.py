@@ -13,7 +13,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops import elementwise as e
-from tinymeta.ops import extrema, index, linalg, logic, products, reduce, rounding, select, shape
+from tinymeta.ops import extrema, index, linalg, logic, products, quantifiers, reduce, rounding, select, shape
 
 
 def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -107,7 +107,7 @@ def _reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 _reductions: list[Callable[..., Tensor]] = [reduce.sum, reduce.mean, reduce.var, reduce.std, products.prod]
-_reductions += [logic.all, logic.any, extrema.max, extrema.min, extrema.argmax, extrema.argmin]
+_reductions += [quantifiers.all, quantifiers.any, extrema.max, extrema.min, extrema.argmax, extrema.argmin]
 _methods: dict[str, Any] = {
     "__hash__": object.__hash__,
     "__neg__": lambda self: bind(e.negative, self),

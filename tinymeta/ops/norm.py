@@ -120,16 +120,25 @@ class normalize_input_grad(Primitive):
 def batch_norm(
     x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float | Tensor = 1e-5
 ) -> Tensor:
-    """weight·(x − mean)/√(var + eps) + bias for each channel, over all the other axes (Ioffe & Szegedy 2015, alg. 1).
+    """weight·(x − mean)/√(var + eps) + bias for each channel, over all the other axes.
+
+    Shapes: (N, C, …) → the same; weight and bias (C,), None for 1 and 0.
+    Raises: ShapeError for statistics of one number each: `tm.batch_norm([[1.0, 2.0]])`, or a weight that doesn't fit;
+    DtypeError of integers: `tm.batch_norm([[1], [2]])`.
+    Source: Ioffe & Szegedy 2015, algorithm 1.
 
     Parameters
     ----------
     x
         Channels are axis 1 for three axes or more, as in (N, C, H, W); else the last, as in (N, C).
-    weight, bias
-        Per channel, (C,); None for 1 and 0.
     eps
         Added to the (biased) variance.
+
+    Examples
+    --------
+    >>> tm.batch_norm([[1.0, 10.0], [3.0, 30.0]], eps=0.0)
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
     """
     x, weight, bias = _operands("batch_norm", x, weight, bias)
     channel = 1 if x.ndim > 2 else x.ndim - 1
@@ -148,9 +157,16 @@ def layer_norm(
     eps: float | Tensor = 1e-5,
     axes: int = 1,
 ) -> Tensor:
-    """weight·(x − mean)/√(var + eps) + bias over the last `axes` axes of each example (Ba et al. 2016, eq. 3–4).
+    """weight·(x − mean)/√(var + eps) + bias over the last `axes` axes of each example.
 
-    `weight` and `bias` have the shape of those axes; None for 1 and 0.
+    Shapes: (…, n) → the same; weight and bias (n,), or of the last `axes` axes; None for 1 and 0.
+    Raises: ShapeError for statistics of one number each, or a weight that doesn't fit: `tm.layer_norm([[1.0], [2.0]])`;
+    DtypeError of integers: `tm.layer_norm([1, 2])`.
+    Source: Ba et al. 2016, eq. 3–4.
+
+    >>> tm.layer_norm([[1.0, 3.0], [10.0, 30.0]], eps=0.0)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
     """
     x, weight, bias = _operands("layer_norm", x, weight, bias)
     axes = whole(axes, "axes")
@@ -167,9 +183,15 @@ def group_norm(
     bias: ArrayLike | None = None,
     eps: float | Tensor = 1e-5,
 ) -> Tensor:
-    """Each example's channels, axis 1 of (N, C, …), normalised in `groups` groups (Wu & He 2018, eq. 1–4).
+    """Each example's channels normalised in `groups` groups; `groups=C` is instance norm.
 
-    `groups=C` is instance norm. `weight` and `bias` are per channel, (C,); None for 1 and 0.
+    Shapes: (N, C, …) → the same; weight and bias (C,), None for 1 and 0.
+    Raises: ShapeError where the groups don't divide the channels: `tm.group_norm([[1.0, 2.0, 3.0]], 2)`; DtypeError of
+    integers: `tm.group_norm([[1, 2]], 1)`.
+    Source: Wu & He 2018, eq. 1–4.
+
+    >>> tm.group_norm([[1.0, 3.0, 10.0, 30.0]], 2, eps=0.0)
+    tensor([[-1.,  1., -1.,  1.]])
     """
     x, weight, bias = _operands("group_norm", x, weight, bias)
     groups = whole(groups, "groups")

@@ -129,13 +129,22 @@ def max_pool2d(
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
 ) -> Tensor:
-    """The largest entry of each window: (…, H, W) to (…, OH, OW), OH = (H + 2·padding − kh) // stride + 1.
+    """The largest entry of each window; of several largest the first in reading order has the gradient.
+
+    Shapes: (…, H, W) → (…, OH, OW), OH = (H + 2·padding − kh) // stride + 1, likewise OW.
+    Raises: ShapeError where a window doesn't fit, or holds padding alone: `tm.max_pool2d([[1.0]])`; DtypeError of
+    integers: `tm.max_pool2d([[1]], 1)`.
 
     Parameters
     ----------
     window, stride, padding
         One number, or (vertical, horizontal). `stride` is the window's size if None. Padding is never the
         largest, so it must be smaller than the window.
+
+    Examples
+    --------
+    >>> tm.max_pool2d([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
+    tensor([[6., 8.]])
     """
     (x,) = floats("max_pool2d", x)
     how = _geometry("max_pool2d", x, window, stride, padding)
@@ -153,15 +162,30 @@ def avg_pool2d(
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
 ) -> Tensor:
-    """The mean of each window, in which padding counts as zeros; shapes and arguments as in `max_pool2d`."""
+    """The mean of each window, in which padding counts as zeros; arguments as in `max_pool2d`.
+
+    Shapes: (…, H, W) → (…, OH, OW), OH = (H + 2·padding − kh) // stride + 1, likewise OW.
+    Raises: ShapeError where a window doesn't fit: `tm.avg_pool2d([[1.0]])`; DtypeError of integers:
+    `tm.avg_pool2d([[1]], 1)`.
+
+    >>> tm.avg_pool2d([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
+    tensor([[3.5, 5.5]])
+    """
     (x,) = floats("avg_pool2d", x)
     return bind(mean_windows, x, **_geometry("avg_pool2d", x, window, stride, padding))  # type: ignore[no-any-return]
 
 
 def adaptive_avg_pool2d(x: ArrayLike, size: int | Sequence[int]) -> Tensor:
-    """Means over `size` = (OH, OW) windows that cover the image evenly: (…, H, W) to (…, OH, OW).
+    """Means over `size` = (OH, OW) windows that cover the image evenly.
 
     Window i of OH spans the rows from ⌊i·H/OH⌋ to ⌈(i + 1)·H/OH⌉ − 1, likewise the columns.
+
+    Shapes: (…, H, W) → (…, OH, OW).
+    Raises: ShapeError for a size below 1: `tm.adaptive_avg_pool2d([[1.0]], 0)`; DtypeError of integers:
+    `tm.adaptive_avg_pool2d([[1]], 1)`.
+
+    >>> tm.adaptive_avg_pool2d([[1.0, 2.0, 3.0]], (1, 2))
+    tensor([[1.5, 2.5]])
     """
     (x,) = floats("adaptive_avg_pool2d", x)
     rows, columns = pair(size, "size")
@@ -172,27 +196,59 @@ def adaptive_avg_pool2d(x: ArrayLike, size: int | Sequence[int]) -> Tensor:
 
 
 def global_avg_pool2d(x: ArrayLike) -> Tensor:
-    """The mean of each image: (…, C, H, W) to (…, C)."""
+    """The mean of each image.
+
+    Shapes: (…, C, H, W) → (…, C).
+    Raises: DtypeError of integers: `tm.global_avg_pool2d([[1]])`; ShapeError of fewer than two axes:
+    `tm.global_avg_pool2d([1.0])`.
+
+    >>> tm.global_avg_pool2d([[1.0, 2.0], [3.0, 4.0]])
+    tensor(2.5)
+    """
     (x,) = floats("global_avg_pool2d", x)
     return mean(x, (-2, -1))
 
 
 def max_pool1d(x: ArrayLike, window: int = 2, stride: int | None = None, padding: int = 0) -> Tensor:
-    """`max_pool2d` for signals: (…, L) to (…, OL)."""
+    """`max_pool2d` for signals.
+
+    Shapes: (…, L) → (…, OL), OL = (L + 2·padding − window) // stride + 1.
+    Raises: ShapeError where a window doesn't fit: `tm.max_pool1d([1.0])`; DtypeError of integers:
+    `tm.max_pool1d([1, 2])`.
+
+    >>> tm.max_pool1d([1.0, 3.0, 2.0, 0.0])
+    tensor([3., 2.])
+    """
     (x,) = floats("max_pool1d", x)
     stride = window if stride is None else stride
     return squeeze(max_pool2d(expand_dims(x, -2), (1, window), (1, stride), (0, padding)), -2)
 
 
 def avg_pool1d(x: ArrayLike, window: int = 2, stride: int | None = None, padding: int = 0) -> Tensor:
-    """`avg_pool2d` for signals: (…, L) to (…, OL)."""
+    """`avg_pool2d` for signals.
+
+    Shapes: (…, L) → (…, OL), OL = (L + 2·padding − window) // stride + 1.
+    Raises: ShapeError where a window doesn't fit: `tm.avg_pool1d([1.0])`; DtypeError of integers:
+    `tm.avg_pool1d([1, 2])`.
+
+    >>> tm.avg_pool1d([1.0, 3.0, 2.0, 0.0])
+    tensor([2., 1.])
+    """
     (x,) = floats("avg_pool1d", x)
     stride = window if stride is None else stride
     return squeeze(avg_pool2d(expand_dims(x, -2), (1, window), (1, stride), (0, padding)), -2)
 
 
 def adaptive_avg_pool1d(x: ArrayLike, size: int) -> Tensor:
-    """`adaptive_avg_pool2d` for signals: (…, L) to (…, size)."""
+    """`adaptive_avg_pool2d` for signals.
+
+    Shapes: (…, L) → (…, size).
+    Raises: DtypeError of integers: `tm.adaptive_avg_pool1d([1, 2], 1)`; ShapeError for a size below 1:
+    `tm.adaptive_avg_pool1d([1.0], 0)`.
+
+    >>> tm.adaptive_avg_pool1d([1.0, 2.0, 3.0], 2)
+    tensor([1.5, 2.5])
+    """
     (x,) = floats("adaptive_avg_pool1d", x)
     return squeeze(adaptive_avg_pool2d(expand_dims(x, -2), (1, size)), -2)
 

@@ -61,7 +61,14 @@ class cumulative_sum_axis(Primitive):
 
 
 def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Π x over `axis` (an int, a tuple of ints, or all axes if None); zeros are exact at every order."""
+    """Π x over `axis` (an int, a tuple of ints, or all axes if None); zeros are exact at every order.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, or one named twice: `tm.prod([1, 2], axis=1)`.
+
+    >>> tm.grad(tm.prod)(np.array([0.0, 2.0, 3.0])).tolist()
+    [6.0, 0.0, 0.0]
+    """
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)
     kept = [a for a in range(-x.ndim, 0) if a not in axes]
@@ -74,6 +81,12 @@ def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool 
     """The partial sums along `axis`, each with its own element; `include_initial` puts a 0 in front.
 
     `axis` may be left out for one-dimensional arrays.
+
+    Shapes: (…, n, …) → the same, or (…, n + 1, …) with `include_initial`.
+    Raises: ShapeError for an axis that x lacks, or none where x has several: `tm.cumulative_sum([[1, 2]])`.
+
+    >>> tm.cumulative_sum([1.0, 2.0, 3.0], include_initial=True)
+    tensor([0., 1., 3., 6.])
     """
     x, a = _along(x, axis)
     y: Tensor = bind(cumulative_sum_axis, x, axis=a, reverse=False)
@@ -85,6 +98,12 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 
     By doubling: after step s each entry is the product of the last 2ˢ factors up to its own. So zeros are
     exact at every order, and the rule is that of a product of two.
+
+    Shapes: (…, n, …) → the same, or (…, n + 1, …) with `include_initial`.
+    Raises: ShapeError for an axis that x lacks, or none where x has several: `tm.cumulative_prod([[1, 2]])`.
+
+    >>> tm.cumulative_prod([1.0, 2.0, 3.0])
+    tensor([1., 2., 6.])
     """
     y, a = _along(x, axis)
     if y.dtype.kind in "biu":  # into the dtype of their product

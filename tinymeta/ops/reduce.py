@@ -157,12 +157,27 @@ def _scaled_length(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def sum(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ x over `axis` (an int, a tuple of ints, or all axes if None); booleans and small integers add up as int64."""
+    """Σ x over `axis` (an int, a tuple of ints, or all axes if None); booleans and small integers add up as int64.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, or one named twice: `tm.sum([1, 2], axis=1)`.
+
+    >>> tm.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    tensor([4., 6.])
+    """
     return _summed(x, axis, keepdims, False)
 
 
 def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The mean over `axis` (all axes if None); NaN over no elements, as in NumPy."""
+    """The mean over `axis` (all axes if None); NaN over no elements, as in NumPy.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, or one named twice: `tm.mean([1, 2], axis=1)`.
+
+    >>> tm.mean([[1.0, 2.0], [3.0, 4.0]], axis=-1, keepdims=True)
+    tensor([[1.5],
+            [3.5]])
+    """
     return _summed(x, axis, keepdims, True)
 
 
@@ -186,6 +201,12 @@ def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
     """The mean of |x − m|² for the mean m, divided by `count − correction` in place of `count`.
 
     NaN where that is not positive; of complex numbers a real one.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, or one named twice: `tm.var([1, 2], axis=1)`.
+
+    >>> tm.var([1.0, 2.0, 3.0]), tm.var([1.0, 2.0, 3.0], correction=1)
+    (tensor(0.6667), tensor(1.))
     """
     x, axes, count = _deviations(x, axis, correction)
     if x.dtype.kind == "c":
@@ -195,7 +216,14 @@ def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
 
 
 def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """The square root of `var`. Where that is 0 all derivatives are taken as 0, as for a norm."""
+    """The square root of `var`. Where that is 0 all derivatives are taken as 0, as for a norm.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks, or one named twice: `tm.std([1, 2], axis=1)`.
+
+    >>> tm.std([1.0, 2.0, 3.0], correction=1)
+    tensor(1.)
+    """
     x, axes, count = _deviations(x, axis, correction)
     y: Tensor = bind(norm_axes, x, axes=axes, keepdims=keepdims)
     return y * (1 / math.sqrt(count))

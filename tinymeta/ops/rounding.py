@@ -40,27 +40,58 @@ def _whole(primitive: type[Primitive], x: ArrayLike) -> Tensor:
 
 
 def floor(x: ArrayLike) -> Tensor:
-    """The largest integer ≤ x. No gradient."""
+    """The largest integer ≤ x. No gradient.
+
+    Shapes: any → the same, in its dtype.
+
+    >>> tm.floor([-1.5, 1.5])
+    tensor([-2.,  1.])
+    """
     return _whole(_floor, x)
 
 
 def ceil(x: ArrayLike) -> Tensor:
-    """The smallest integer ≥ x. No gradient."""
+    """The smallest integer ≥ x. No gradient.
+
+    Shapes: any → the same, in its dtype.
+
+    >>> tm.ceil([-1.5, 1.5])
+    tensor([-1.,  2.])
+    """
     return _whole(_ceil, x)
 
 
 def trunc(x: ArrayLike) -> Tensor:
-    """The integer part of x, towards 0. No gradient."""
+    """The integer part of x, towards 0. No gradient.
+
+    Shapes: any → the same, in its dtype.
+
+    >>> tm.trunc([-1.5, 1.5])
+    tensor([-1.,  1.])
+    """
     return _whole(_trunc, x)
 
 
 def round(x: ArrayLike) -> Tensor:
-    """The integer nearest to x, the even one of two as near. No gradient."""
+    """The integer nearest to x, the even one of two as near. No gradient.
+
+    Shapes: any → the same, in its dtype.
+
+    >>> tm.round([0.5, 1.4, 1.5])
+    tensor([0., 1., 2.])
+    """
     return _whole(_round, x)
 
 
 class floor_divide(Primitive):
-    """y = ⌊a/b⌋. It is constant between its jumps, so it has no gradient."""
+    """y = ⌊a/b⌋. It is constant between its jumps, so it has no gradient.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.floor_divide([1, 2], [1, 2, 3])`.
+
+    >>> tm.floor_divide([7, -7], 2)
+    tensor([ 3, -4])
+    """
 
     kernel = np.floor_divide
     reference = staticmethod(lambda a, b: np.floor_divide(np.real(a), np.real(b)))
@@ -68,7 +99,14 @@ class floor_divide(Primitive):
 
 
 class remainder(Primitive):
-    """y = a − b⌊a/b⌋, with the sign of b,   dy = da − ⌊a/b⌋ db. At its jumps, the side of rising a counts."""
+    """y = a − b⌊a/b⌋, with the sign of b,   dy = da − ⌊a/b⌋ db. At its jumps, the side of rising a counts.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.remainder([1, 2], [1, 2, 3])`.
+
+    >>> tm.remainder([7, -7], 4)
+    tensor([3, 1])
+    """
 
     kernel = np.remainder
     reference = staticmethod(lambda a, b: a - b * np.floor_divide(np.real(a), np.real(b)))

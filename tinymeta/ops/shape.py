@@ -65,7 +65,15 @@ class join(Primitive):
 
 
 def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
-    """The same numbers in row-major order in another shape; one entry may be −1."""
+    """The same numbers in row-major order in another shape; one entry may be −1.
+
+    Shapes: (…) → `shape`, with as many numbers.
+    Raises: ShapeError where the number of elements differs: `tm.reshape([1, 2, 3], (2, 2))`.
+
+    >>> tm.reshape([1, 2, 3, 4], (2, -1))
+    tensor([[1, 2],
+            [3, 4]])
+    """
     if type(x) is not Tensor:
         x = as_tensor(x)
     have = x.shape
@@ -82,7 +90,14 @@ def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
-    """Axis `i` of the result is axis `axes[i]` of `x`."""
+    """Axis `i` of the result is axis `axes[i]` of `x`.
+
+    Shapes: (n₀, n₁, …) → (n_axes[0], n_axes[1], …).
+    Raises: ShapeError unless each axis is named once: `tm.permute_dims([[1, 2]], (0, 0))`.
+
+    >>> tm.permute_dims(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     x = as_tensor(x)
     n = x.ndim
     negative = tuple([a - n if a >= 0 else a for a in wholes(axes, "an axis")])
@@ -92,7 +107,14 @@ def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
 
 
 def matrix_transpose(x: ArrayLike) -> Tensor:
-    """The last two axes exchanged."""
+    """The last two axes exchanged.
+
+    Shapes: (…, m, n) → (…, n, m).
+    Raises: ShapeError of fewer than two axes: `tm.matrix_transpose([1, 2])`.
+
+    >>> tm.matrix_transpose([[1, 2, 3]]).shape
+    (3, 1)
+    """
     x = as_tensor(x)
     n = x.ndim
     if n < 2:
@@ -101,7 +123,14 @@ def matrix_transpose(x: ArrayLike) -> Tensor:
 
 
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """The axes `source` moved to the positions `destination`, the others in their order."""
+    """The axes `source` moved to the positions `destination`, the others in their order.
+
+    Shapes: the sizes of x in that order.
+    Raises: ShapeError where they are not as many, or not distinct: `tm.moveaxis([[1, 2]], 0, (0, 1))`.
+
+    >>> tm.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     x = as_tensor(x)
     sources, places = (wholes(t, "an axis") for t in (source, destination))
     moved = {normalized(b, x.ndim)[0]: normalized(a, x.ndim)[0] for a, b in zip(sources, places)}
@@ -114,7 +143,14 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
 
 
 def expand_dims(x: ArrayLike, axis: int = 0) -> Tensor:
-    """A new axis of size 1 at position `axis` of the result."""
+    """A new axis of size 1 at position `axis` of the result.
+
+    Shapes: (…) → (…, 1, …).
+    Raises: ShapeError where the result has no such position: `tm.expand_dims([1, 2], 3)`.
+
+    >>> tm.expand_dims([1, 2], -1).shape
+    (2, 1)
+    """
     x = as_tensor(x)
     shape, axis = x.shape, whole(axis, "axis")
     at = axis if axis >= 0 else axis + len(shape) + 1
@@ -124,7 +160,14 @@ def expand_dims(x: ArrayLike, axis: int = 0) -> Tensor:
 
 
 def squeeze(x: ArrayLike, axis: Axis = None) -> Tensor:
-    """Without the axes of size 1 that are named (all of them if None)."""
+    """Without the axes of size 1 that are named (all of them if None).
+
+    Shapes: (…, 1, …) → (…).
+    Raises: ShapeError for an axis of another size: `tm.squeeze([1, 2], 0)`.
+
+    >>> tm.squeeze([[1], [2]]).shape
+    (2,)
+    """
     x = as_tensor(x)
     axes = [i - x.ndim for i, n in enumerate(x.shape) if n == 1] if axis is None else normalized(axis, x.ndim)
     if any(x.shape[a] != 1 for a in axes):
@@ -133,7 +176,15 @@ def squeeze(x: ArrayLike, axis: Axis = None) -> Tensor:
 
 
 def broadcast_to(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
-    """`x` repeated along new leading axes and axes of size 1."""
+    """`x` repeated along new leading axes and axes of size 1.
+
+    Shapes: (…) → `shape`.
+    Raises: ShapeError where x does not broadcast to it: `tm.broadcast_to([1, 2], (2, 3))`.
+
+    >>> tm.broadcast_to([1, 2], (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     x, shape = as_tensor(x), wholes(shape, "a size")
     lead = len(shape) - x.ndim
     if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[lead:])):
@@ -142,7 +193,14 @@ def broadcast_to(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
 
 
 def concat(xs: Sequence[ArrayLike], axis: int = 0) -> Tensor:
-    """The arrays laid end to end along an existing axis; their other sizes agree."""
+    """The arrays laid end to end along an existing axis; their other sizes agree. The dtype is what theirs promote to.
+
+    Shapes: (…, n₁, …), (…, n₂, …), … → (…, n₁ + n₂ + …, …).
+    Raises: ShapeError for no arrays, or sizes that differ elsewhere: `tm.concat([[1], [[2]]])`.
+
+    >>> tm.concat([[1.0, 2.0], [3.0]])
+    tensor([1., 2., 3.])
+    """
     tensors = _of_one_dtype(xs, "concat")
     (a,) = normalized(axis, tensors[0].ndim)
     shapes = [t.shape for t in tensors]
@@ -152,7 +210,15 @@ def concat(xs: Sequence[ArrayLike], axis: int = 0) -> Tensor:
 
 
 def stack(xs: Sequence[ArrayLike], axis: int = 0) -> Tensor:
-    """The arrays, all of one shape, side by side along a new axis."""
+    """The arrays, all of one shape, side by side along a new axis. The dtype is what theirs promote to.
+
+    Shapes: k times (…) → (…, k, …).
+    Raises: ShapeError for no arrays, or several shapes: `tm.stack([[1], [2, 3]])`.
+
+    >>> tm.stack([[1, 2], [3, 4]], axis=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     tensors = _of_one_dtype(xs, "stack")
     if len({t.shape for t in tensors}) > 1:
         raise ShapeError(f"stack needs arrays of one shape, not {[t.shape for t in tensors]} ({user_site()})")
@@ -160,7 +226,14 @@ def stack(xs: Sequence[ArrayLike], axis: int = 0) -> Tensor:
 
 
 def split(x: ArrayLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """`sections` equal parts along `axis`, or the parts between the given indices."""
+    """`sections` equal parts along `axis`, or the parts between the given indices.
+
+    Shapes: (…, n, …) → so many (…, n / sections, …).
+    Raises: ShapeError where the parts would not be equal: `tm.split([1, 2, 3], 2)`.
+
+    >>> tm.split([1, 2, 3, 4], [1, 3])
+    [tensor([1]), tensor([2, 3]), tensor([4])]
+    """
     x = as_tensor(x)
     (a,) = normalized(axis, x.ndim)
     n = x.shape[a]
@@ -175,7 +248,14 @@ def split(x: ArrayLike, sections: int | Sequence[int], axis: int = 0) -> list[Te
 
 
 def astype(x: ArrayLike, dtype: Any) -> Tensor:
-    """The same numbers in another dtype."""
+    """The same numbers in another dtype. A gradient comes back in the dtype of `x`.
+
+    Shapes: any → the same.
+    Raises: TypeError for what is no dtype: `tm.astype([1.0], "number")`.
+
+    >>> tm.astype([1.9, -1.9], int)
+    tensor([ 1, -1])
+    """
     x = as_tensor(x)
     return x if x.dtype == np.dtype(dtype) else bind(_astype, x, dtype=np.dtype(dtype))
 

@@ -134,19 +134,40 @@ def _softmax_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def softmax(x: ArrayLike, axis: int = -1) -> Tensor:
-    """Positive numbers that add to 1 along `axis`: eˣ / Σ eˣ."""
+    """Positive numbers that add to 1 along `axis`: eˣ / Σ eˣ.
+
+    Shapes: (…, n, …) → the same; integers give float64.
+    Raises: ShapeError for an axis that x lacks: `tm.softmax(1.0)`.
+
+    >>> tm.softmax([0.0, 1.0, 1000.0])
+    tensor([0., 0., 1.])
+    """
     x = floating(x)
     return bind(softmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
 
 
 def log_softmax(x: ArrayLike, axis: int = -1) -> Tensor:
-    """The logarithm of `softmax`, without its underflow."""
+    """The logarithm of `softmax`, without its underflow: x − log Σ eˣ.
+
+    Shapes: (…, n, …) → the same; integers give float64.
+    Raises: ShapeError for an axis that x lacks: `tm.log_softmax(1.0)`.
+
+    >>> tm.log_softmax([0.0, 1.0, 1000.0])
+    tensor([-1000.,  -999.,     0.])
+    """
     x = floating(x)
     return bind(log_softmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
 
 
 def logsumexp(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log Σ eˣ over `axis` (all axes if None), without overflow; −∞ over no elements or where all are −∞."""
+    """log Σ eˣ over `axis` (all axes if None), without overflow; −∞ over no elements or where all are −∞.
+
+    Shapes: (…) → (…) without the axes, or with size 1 in their place if `keepdims`.
+    Raises: ShapeError for an axis that x lacks: `tm.logsumexp(1.0, axis=0)`.
+
+    >>> tm.logsumexp([1000.0, 1000.0])
+    tensor(1000.6931)
+    """
     x = floating(x)
     axes = normalized(axis, x.ndim)
     y: Tensor = bind(logsumexp_axes, x, axes=axes) if axes else x

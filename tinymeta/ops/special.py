@@ -59,7 +59,13 @@ def _bell(x: Tensor, rate: float, height: float) -> Tensor:
 
 
 class erf(Primitive):
-    """y = 2/√π ∫₀ˣ e^(−t²) dt,   dy = 2/√π e^(−x²) dx."""
+    """y = 2/√π ∫₀ˣ e^(−t²) dt,   dy = 2/√π e^(−x²) dx.
+
+    Shapes: any → the same.
+
+    >>> tm.erf([0.0, 1.0])
+    tensor([0.    , 0.8427])
+    """
 
     kernel = staticmethod(kernels.erf)
     reference = staticmethod(_erf)
@@ -68,7 +74,13 @@ class erf(Primitive):
 
 
 class erfc(Primitive):
-    """y = 1 − erf x, small and exact for large x,   dy = −2/√π e^(−x²) dx."""
+    """y = 1 − erf x, small and exact for large x,   dy = −2/√π e^(−x²) dx.
+
+    Shapes: any → the same.
+
+    >>> f"{tm.erfc(10.0).item():.3e}"
+    '2.088e-45'
+    """
 
     kernel = staticmethod(kernels.erfc)
     reference = staticmethod(lambda x: 1 - _erf(x))
@@ -77,7 +89,13 @@ class erfc(Primitive):
 
 
 class normal_cdf(Primitive):
-    """y = Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function,   dy = e^(−x²/2)/√(2π) dx."""
+    """y = Φ(x) = ½ erfc(−x/√2), the standard normal's distribution function,   dy = e^(−x²/2)/√(2π) dx.
+
+    Shapes: any → the same.
+
+    >>> tm.normal_cdf([-1.96, 0.0, 1.96])
+    tensor([0.025, 0.5  , 0.975])
+    """
 
     @staticmethod
     def kernel(x: Array) -> Array:
@@ -93,12 +111,26 @@ class normal_cdf(Primitive):
 
 
 def gelu(x: ArrayLike) -> Tensor:
-    """x Φ(x), with Φ the distribution function of the standard normal (Hendrycks & Gimpel 2016, eq. 1), exact."""
+    """x Φ(x), with Φ the distribution function of the standard normal, exact.
+
+    Shapes: any → the same.
+    Source: Hendrycks & Gimpel 2016, eq. 1.
+
+    >>> tm.gelu([-1.0, 0.0, 1.0])
+    tensor([-0.1587,  0.    ,  0.8413])
+    """
     x = as_tensor(x)
     return x * normal_cdf(x)
 
 
 def silu(x: ArrayLike) -> Tensor:
-    """x sigmoid(x), also called swish (Elfwing et al. 2018, eq. 3)."""
+    """x σ(x), also called swish.
+
+    Shapes: any → the same.
+    Source: Elfwing et al. 2018, eq. 3.
+
+    >>> tm.silu([-1.0, 0.0, 1.0])
+    tensor([-0.2689,  0.    ,  0.7311])
+    """
     x = as_tensor(x)
     return x * sigmoid(x)

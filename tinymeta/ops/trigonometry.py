@@ -16,7 +16,13 @@ from tinymeta.ops.select import where
 
 
 class sin(Primitive):
-    """y = sin x,   dy = cos x dx."""
+    """y = sin x,   dy = cos x dx. Angles are in radians.
+
+    Shapes: any → the same.
+
+    >>> tm.sin([0.0, np.pi / 2])
+    tensor([0., 1.])
+    """
 
     kernel = reference = np.sin
     domain, kinks = (reals(-4, 4),), ()
@@ -24,7 +30,13 @@ class sin(Primitive):
 
 
 class cos(Primitive):
-    """y = cos x,   dy = −sin x dx."""
+    """y = cos x,   dy = −sin x dx. Angles are in radians.
+
+    Shapes: any → the same.
+
+    >>> tm.cos([0.0, np.pi])
+    tensor([ 1., -1.])
+    """
 
     kernel = reference = np.cos
     domain, kinks = (reals(-4, 4),), ()
@@ -32,7 +44,13 @@ class cos(Primitive):
 
 
 class tan(Primitive):
-    """y = tan x,   dy = (1 + y²) dx."""
+    """y = tan x,   dy = (1 + y²) dx. Angles are in radians.
+
+    Shapes: any → the same.
+
+    >>> tm.tan([0.0, np.pi / 4])
+    tensor([0., 1.])
+    """
 
     kernel = reference = np.tan
     domain, kinks = (reals(-1.2, 1.2),), ()
@@ -40,7 +58,13 @@ class tan(Primitive):
 
 
 class asin(Primitive):
-    """y = arcsin x,   dy = dx/√(1 − x²)."""
+    """y = arcsin x,   dy = dx/√(1 − x²): radians from −π/2 to π/2, NaN for |x| > 1.
+
+    Shapes: any → the same.
+
+    >>> tm.asin([0.0, 1.0])
+    tensor([0.    , 1.5708])
+    """
 
     kernel = reference = np.arcsin
     domain, kinks = (reals(-0.9, 0.9),), ()
@@ -48,7 +72,13 @@ class asin(Primitive):
 
 
 class acos(Primitive):
-    """y = arccos x,   dy = −dx/√(1 − x²)."""
+    """y = arccos x,   dy = −dx/√(1 − x²): radians from 0 to π, NaN for |x| > 1.
+
+    Shapes: any → the same.
+
+    >>> tm.acos([1.0, 0.0])
+    tensor([0.    , 1.5708])
+    """
 
     kernel = reference = np.arccos
     domain, kinks = (reals(-0.9, 0.9),), ()
@@ -56,7 +86,13 @@ class acos(Primitive):
 
 
 class atan(Primitive):
-    """y = arctan x,   dy = dx/(1 + x²)."""
+    """y = arctan x,   dy = dx/(1 + x²): radians from −π/2 to π/2.
+
+    Shapes: any → the same.
+
+    >>> tm.atan([0.0, 1.0])
+    tensor([0.    , 0.7854])
+    """
 
     kernel = reference = np.arctan
     domain, kinks = (reals(-4, 4),), ()
@@ -64,7 +100,14 @@ class atan(Primitive):
 
 
 class atan2(Primitive):
-    """θ = the angle of the point (b, a), with tan θ = a/b;   dθ = (b da − a db)/(a² + b²)."""
+    """θ = the angle of the point (b, a), with tan θ = a/b;   dθ = (b da − a db)/(a² + b²): radians from −π to π.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.atan2([1, 2], [1, 2, 3])`.
+
+    >>> tm.atan2([1.0, 0.0], [1.0, -1.0])
+    tensor([0.7854, 3.1416])
+    """
 
     kernel = np.arctan2
 
@@ -83,7 +126,14 @@ class atan2(Primitive):
 
 
 class hypot(Primitive):
-    """r = √(a² + b²), whose squares neither overflow nor vanish,   dr = (a da + b db)/r;   at r = 0 taken as 0."""
+    """r = √(a² + b²), whose squares neither overflow nor vanish,   dr = (a da + b db)/r;   at r = 0 taken as 0.
+
+    Shapes: a, b → what they broadcast to.
+    Raises: ShapeError where they don't broadcast: `tm.hypot([1, 2], [1, 2, 3])`.
+
+    >>> tm.hypot(3e200, 4e200)
+    tensor(5.e+200)
+    """
 
     kernel = np.hypot
     reference = staticmethod(lambda a, b: np.sqrt(a * a + b * b))
@@ -102,7 +152,13 @@ def _one_less_square(x: Tensor) -> Tensor:
 
 
 class sinh(Primitive):
-    """y = sinh x,   dy = cosh x dx."""
+    """y = sinh x,   dy = cosh x dx.
+
+    Shapes: any → the same.
+
+    >>> tm.sinh([0.0, 1.0])
+    tensor([0.    , 1.1752])
+    """
 
     kernel = reference = np.sinh
     domain, kinks = (reals(-2, 2),), ()
@@ -110,7 +166,13 @@ class sinh(Primitive):
 
 
 class cosh(Primitive):
-    """y = cosh x,   dy = sinh x dx."""
+    """y = cosh x,   dy = sinh x dx.
+
+    Shapes: any → the same.
+
+    >>> tm.cosh([0.0, 1.0])
+    tensor([1.    , 1.5431])
+    """
 
     kernel = reference = np.cosh
     domain, kinks = (reals(-2, 2),), ()
@@ -118,7 +180,13 @@ class cosh(Primitive):
 
 
 class asinh(Primitive):
-    """y = arsinh x,   dy = dx/√(x² + 1)."""
+    """y = arsinh x,   dy = dx/√(x² + 1).
+
+    Shapes: any → the same.
+
+    >>> tm.asinh([0.0, 1.0])
+    tensor([0.    , 0.8814])
+    """
 
     kernel = reference = np.arcsinh
     domain, kinks = (reals(-4, 4),), ()
@@ -126,7 +194,13 @@ class asinh(Primitive):
 
 
 class acosh(Primitive):
-    """y = arcosh x,   dy = dx/√(x² − 1)."""
+    """y = arcosh x,   dy = dx/√(x² − 1): NaN for x < 1.
+
+    Shapes: any → the same.
+
+    >>> tm.acosh([1.0, 2.0])
+    tensor([0.   , 1.317])
+    """
 
     kernel = reference = np.arccosh
     domain, kinks = (reals(1.2, 4),), ()
@@ -134,7 +208,13 @@ class acosh(Primitive):
 
 
 class atanh(Primitive):
-    """y = artanh x,   dy = dx/(1 − x²)."""
+    """y = artanh x,   dy = dx/(1 − x²): NaN for |x| > 1.
+
+    Shapes: any → the same.
+
+    >>> tm.atanh([0.0, 0.5])
+    tensor([0.    , 0.5493])
+    """
 
     kernel = reference = np.arctanh
     domain, kinks = (reals(-0.8, 0.8),), ()

@@ -17,7 +17,14 @@ from tinymeta.ops.select import where
 
 
 def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
-    """`x` with `values` added at `x[key]`, as often as the key names an element: NumPy's `np.add.at`."""
+    """`x` with `values` added at `x[key]`, as often as the key names an element: NumPy's `np.add.at`.
+
+    Shapes: x and values that broadcast to x[key] → the shape and dtype of x.
+    Raises: IndexError for an index that x lacks: `tm.index_add([1, 2], 2, 1)`.
+
+    >>> tm.index_add([1.0, 2.0], [0, 0], 10.0)
+    tensor([21.,  2.])
+    """
     x, values = as_tensor(x), as_tensor(values)
     at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
     values = broadcast(values.astype(x.dtype), at.shape)
@@ -25,7 +32,14 @@ def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
 
 
 def index_set(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
-    """`x` with `values` at `x[key]`; of several for one element the last one stays. Tensors never change in place."""
+    """`x` with `values` at `x[key]`; of several for one element the last one stays. Tensors never change in place.
+
+    Shapes: x and values that broadcast to x[key] → the shape and dtype of x.
+    Raises: IndexError for an index that x lacks: `tm.index_set([1, 2], 2, 1)`.
+
+    >>> tm.index_set([1.0, 2.0, 3.0], slice(1, None), 0.0)
+    tensor([1., 0., 0.])
+    """
     x, values = as_tensor(x), as_tensor(values)
     at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
     if not at.size:

@@ -42,10 +42,9 @@ class Augment:
 
     Examples
     --------
-    >>> from tinymeta.tasks import FewShotImages, glyphs
-    >>> family = FewShotImages(glyphs(alphabets=1), augment=Augment(rotate=10, bend=1.0))
-    >>> family.sample(np.random.default_rng(0), tasks=2).support[0].shape
-    (2, 5, 784)
+    >>> drawings = np.zeros((2, 5, 28, 28), np.float32)
+    >>> tm.tasks.Augment(rotate=10, bend=1.0)(np.random.default_rng(0), drawings).shape
+    (2, 5, 28, 28)
     """
 
     rotate: float = 8.0

@@ -58,7 +58,7 @@ class Sinusoids:
 
     Examples
     --------
-    >>> episode = Sinusoids(shots=5, query=10).sample(np.random.default_rng(0), tasks=3)
+    >>> episode = tm.tasks.Sinusoids(shots=5, query=10).sample(np.random.default_rng(0), tasks=3)
     >>> episode.support[0].shape, episode.query[1].shape
     ((3, 5, 1), (3, 10, 1))
     """

@@ -80,8 +80,7 @@ class Carrying:
 
     Examples
     --------
-    >>> import numpy as np, tinymeta as tm
-    >>> rule = Carrying(tm.optim.Adam(0.1, b1=0.0))
+    >>> rule = tm.meta.Carrying(tm.optim.Adam(0.1, b1=0.0))
     >>> start = rule.carried(tm.tensor(np.ones(2)))
     >>> loss = lambda theta, goal: ((theta.model - goal) ** 2).sum()
     >>> for _ in range(3):  # the tasks; a batch of several moves φ to the mean

@@ -108,7 +108,8 @@ def _methods(kind: type) -> Iterator[Any]:
     """Functions written in the class itself."""
     for value in vars(kind).values():
         value = getattr(value, "__func__", getattr(value, "fget", value))
-        if isinstance(value, FunctionType) and value.__code__.co_filename[0] != "<":  # a dataclass writes some
+        is_written = isinstance(value, FunctionType) and value.__code__.co_filename[0] != "<"  # a dataclass makes some
+        if is_written and value.__module__.startswith("tinymeta"):
             yield value
 
 

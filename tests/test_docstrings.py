@@ -26,10 +26,17 @@ CALLS = {
     f"{name}: {claim.call}": claim for name, thing in NAMES.items() for claim in claims(text_of(thing)) if claim.call
 }
 
-WRITTEN = ("tinymeta.ops",)
+ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta.core.explain")
+WRITTEN = tuple(f"tinymeta.{room}" for room in ROOMS)
 # Names for which an item makes no sense, and why.
-NO_SHAPES: dict[str, str] = {}
-NO_EXAMPLE: dict[str, str] = {}
+NO_SHAPES = {
+    "tm.CompileWarning": "a warning",
+    "tm.UserError": "an error",
+}
+NO_EXAMPLE = {
+    "tm.CompileWarning": "a warning",
+    "tm.UserError": "an error",
+}
 NO_RAISES = {
     "ops.tree.full_like": "one tree has one structure",
     "ops.tree.norm": "lengths have one shape",
@@ -81,7 +88,7 @@ def test_examples_print_what_they_say(path: Path) -> None:
         Primitive.registry.clear()
         Primitive.registry.update(before)
     assert runner.failures == 0, report.getvalue()
-    assert runner.tries == len(EXAMPLE.findall(path.read_text(encoding="utf-8"))), "an example that nobody runs"
+    assert runner.tries >= len(EXAMPLE.findall(path.read_text(encoding="utf-8"))), "an example that nobody runs"
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -211,6 +211,10 @@ def compile(
 ) -> Any:
     """`f`, recorded once and replayed: the same results in a fraction of the time.
 
+    Shapes: those of f; other ones are another recording.
+    Raises: UserError for what a recording can't hold (see the notes). It names the line or the attribute, and the way
+    out: `tm.compile(lambda x: x if x > 0 else -x)(np.float32(1.0))`.
+
     Parameters
     ----------
     f
@@ -246,16 +250,10 @@ def compile(
     variables, files, and state inside of other libraries are read once. Inside `grad` or `vmap` a compiled function
     runs as if it weren't compiled.
 
-    Raises
-    ------
-    UserError
-        See above. It names the line or the attribute, and the way out.
-
     Examples
     --------
-    >>> import numpy as np, tinymeta as tm
-    >>> tm.compile(lambda x: tm.sum(x * x))(np.array([1.0, 2.0])).item()
-    5.0
+    >>> tm.compile(lambda x: tm.sum(x * x))(np.array([1.0, 2.0]))
+    tensor(5.)
     """
     if f is None:
         return lambda f: compile(f, static_argnames=static_argnames, factor=factor, check=check)

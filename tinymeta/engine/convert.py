@@ -15,6 +15,9 @@ from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor holding a copy of `data`.
 
+    Shapes: any → the same.
+    Raises: DtypeError for what isn't numbers: `tm.tensor("one")`, and if integers shall have a gradient.
+
     Parameters
     ----------
     data
@@ -23,6 +26,12 @@ def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> T
         The dtype wanted instead.
     requires_grad
         Make it a leaf whose derivative `tm.gradient` can ask for. It must be floating point.
+
+    Examples
+    --------
+    >>> tm.tensor([[1, 2], [3, 4]], dtype=np.float32)
+    tensor([[1., 2.],
+            [3., 4.]], dtype=float32)
     """
     if isinstance(data, Tensor):
         data = data.numpy()

@@ -11,15 +11,14 @@ A primitive is one declaration on one screen::
         kinks = ()                                       # points with two one-sided derivatives, and the side taken
         vjp = lambda g, y, x: g * (1 - y * y)            # Tensors in, Tensors out: differentiable again
 
-Calling the class binds it: `tanh(x)` is `bind(tanh, x)`. There is no context object to hide
-residuals in. A VJP sees the cotangent `g`, the output `y`, the inputs and the static arguments,
-and nothing else; whatever more it needs must be an output of the primitive. That is what makes
-second derivatives right by construction.
+Calling the class binds it: `tanh(x)` is `bind(tanh, x)`. There is no context object to hide residuals in. A VJP sees
+the cotangent `g`, the output `y`, the inputs and the static arguments, and nothing else; whatever more it needs must
+be an output of the primitive. That is what makes second derivatives right by construction.
 
-A VJP returns one entry per input, in order (a lone entry for a lone input). An entry is a Tensor,
-or None for "no gradient", or a function of no arguments that is called only if that input's
-gradient is wanted. It needn't undo broadcasting: the sweep sums each entry to its input's shape.
-With several outputs `g` and `y` are tuples, and `g` has None for an output that nothing depends on.
+A VJP returns one entry per input, in order (a lone entry for a lone input). An entry is a Tensor, or None for "no
+gradient", or a function of no arguments that is called only if that input's gradient is wanted. It needn't undo
+broadcasting: the sweep sums each entry to its input's shape. With several outputs `g` and `y` are tuples, and `g`
+has None for an output that nothing depends on.
 
 An operation that does the work of several in one pass declares what it is in others, as in `plain = lambda x, w, b:
 relu(x @ w + expand_dims(b, -2))`. A trace unfolds it to that, and the compiler writes that down. A reference and a VJP
@@ -83,20 +82,23 @@ class Primitive:
 
 
 def primitive(declaration: type) -> type[Primitive]:
-    """Class decorator: make an operation of your own from a plain class with a primitive's five parts.
+    """Class decorator: an operation of your own from a plain class with a primitive's five parts (see this module's
+    docstring). It is like any built-in one; `tm.testing.check_primitive` puts it through the suite's own properties.
 
-    The result is called like any built-in operation, differentiated to any order, batched, compiled
-    and traced; `tm.testing.check_primitive` puts it through the suite's own properties.
+    Shapes: those of its kernel.
+    Raises: TypeError if a part is missing: `tm.primitive(type("half", (), {}))`.
+
+    >>> parts = {"kernel": lambda x: x**3, "domain": (tm.testing.reals(-2, 2),), "kinks": (), "__doc__": "y = x³."}
+    >>> cube = tm.primitive(type("cube", (), {**parts, "plain": lambda x: x * x * x}))
+    >>> float(tm.grad(cube)(2.0))
+    12.0
     """
     body = {k: v for k, v in vars(declaration).items() if k not in ("__dict__", "__weakref__")}
     return type(declaration.__name__, (Primitive,), body)
 
 
 def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
-    """Run `primitive` on `inputs`; record it if a differentiation follows one of them.
-
-    Returns the output Tensor (a tuple of Tensors for a primitive with several outputs).
-    """
+    """Run `primitive` on `inputs`; record it if a differentiation follows one of them. Several outputs are a tuple."""
     for value in static.values():
         if type(value) not in PLAIN:
             check_static(primitive, value)

@@ -1,12 +1,10 @@
 """The sweep: reverse-mode differentiation of what `bind` recorded.  (Read after `primitive.py`.)
 
-From the outputs backwards, each node hands its cotangent to its inputs through its VJP rule. The
-rules are written in Tensor operations, so the sweep is recorded like anything else and can be
-swept again: derivatives of any order, with no second mechanism.
+From the outputs backwards, each node hands its cotangent to its inputs through its VJP rule. The rules are written in
+Tensor operations, so the sweep is recorded like anything else and can be swept again: derivatives of any order.
 
-Whatever is made while differentiating node `t` with cotangent `g` has order
-`max(t.order + 1, g.order)`, and `made_by` names `t`. So the meta-gradient of MAML holds nodes of
-order 2, however many inner steps it takes, and that of first-order MAML holds none.
+Whatever is made while differentiating node `t` with cotangent `g` has order `max(t.order + 1, g.order)`, and `made_by`
+names `t`. So the meta-gradient of MAML holds nodes of order 2, however many steps it takes, of first-order MAML none.
 """
 
 from __future__ import annotations
@@ -27,13 +25,14 @@ from tinymeta.engine.tensor import Tensor
 def gradient(y: Tensor, xs: Any) -> Any:
     """dy/dxs for a scalar `y`: the tape level, for leaves made with `requires_grad=True`.
 
-    `xs` is a Tensor or a sequence of them; the result has the same form, each gradient in its
-    input's shape and dtype (zeros where `y` does not depend on it), and is itself differentiable.
+    `xs` is a Tensor or a sequence of them; so is the result, which is itself differentiable, and 0 where no path leads.
 
-    Raises
-    ------
-    TypeError
-        If nothing follows one of `xs`, so that the record doesn't say what was made of it.
+    Shapes: () with respect to xs (…) → theirs, and their dtypes.
+    Raises: ShapeError if y is no scalar; TypeError if nothing follows x: `tm.gradient(tm.tensor(1.0), tm.tensor(2.0))`.
+
+    >>> x = tm.tensor([1.0, 2.0], requires_grad=True)
+    >>> tm.gradient((x * x).sum(), x).detach()
+    tensor([2., 4.])
     """
     if y.shape != ():
         raise ShapeError(
@@ -104,11 +103,8 @@ def _between(ys: Sequence[Tensor], xs: Sequence[Tensor]) -> dict[int, Tensor]:
 def _differentiate(
     node: Tensor, g: Any, nodes: dict[int, Tensor], cotangents: dict[int, Any], opened: tuple[Opened, ...]
 ) -> None:
-    """Apply the VJP rule of `node` and hand the results to its inputs.
-
-    A sweep may stand inside of `vmap`s that were opened after `node` was made, and outside of others that are over:
-    the rule runs as if the latter had been opened inside of the former.
-    """
+    """Apply the VJP rule of `node` and hand the results to its inputs. A sweep may stand inside of `vmap`s opened after
+    `node` was made, and outside of others that are over: the rule runs as if the latter were inside of the former."""
     primitive: Any = node.primitive
     state.opened = opened if primitive.raw else inside(opened, node.opened)
     if primitive is part:

@@ -1,17 +1,16 @@
 """The Tensor: an array that remembers how it was made.  (Read this file first.)
 
-A Tensor *is* its node in the record: it keeps the primitive that made it, that primitive's inputs,
-and its static arguments. References point backwards only (a result knows its inputs, never the
-other way round), so Python's reference counting frees a record as soon as nobody needs it.
+A Tensor *is* its node in the record: it keeps the primitive that made it, that primitive's inputs, and its static
+arguments. References point backwards only (a result knows its inputs, never the other way round), so Python's
+reference counting frees a record as soon as nobody needs it.
 
 Three numbers make second-order learning visible and cheap:
 
-`order`    how many times something was differentiated to make this number: 0 for what the user
-           calls, 1 for a gradient, 2 for what only the gradient of a gradient needs.
-`batch`    how many leading axes of `array` belong to `vmap`, hidden from the user: `shape` is
-           `array.shape[batch:]`.
-`tracked`  the set (as bits) of the differentiations that this value takes part in. Only tracked
-           values keep their inputs, so nothing is recorded outside `grad`.
+`order`    how many times something was differentiated to make this number: 0 for what the user calls, 1 for a
+           gradient, 2 for what only the gradient of a gradient needs.
+`batch`    how many leading axes of `array` belong to `vmap`, hidden from the user: `shape` is `array.shape[batch:]`.
+`tracked`  the set (as bits) of the differentiations that this value takes part in. Only tracked values keep their
+           inputs, so nothing is recorded outside `grad`.
 
 Read on in `primitive.py` (how an operation runs) and `sweep.py` (how it is differentiated).
 """
@@ -35,7 +34,14 @@ ArrayLike: TypeAlias = "Tensor | Array | np.generic | complex | list[Any] | tupl
 
 
 class Tensor(Operators):
-    """An array of numbers with its history. Make one with `tm.tensor`."""
+    """An array of numbers with its history. Make one with `tm.tensor`.
+
+    Shapes: any; `shape`, `ndim` and `size` leave out the axes that `vmap` hides.
+
+    >>> x = tm.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x @ x.T).shape, float(x.sum())
+    ((2, 2), 10.0)
+    """
 
     __slots__ = (
         *("__weakref__", "array", "batch", "opened", "id", "order", "made_by"),
@@ -92,11 +98,7 @@ class Tensor(Operators):
     def numpy(self) -> Array:
         """The values as a NumPy array: a copy, so that nobody can change a Tensor, and read-only, to say so.
 
-        Raises
-        ------
-        TypeError
-            If the Tensor is recorded: the array would silently lose the gradient. So do `item`, `tolist`, `float`
-            and whatever else hands numbers out.
+        Raises: TypeError if it is recorded: the gradient would be lost. So do `item`, `tolist`, `float` and their like.
         """
         array = self._read("array").copy("K")
         array.flags.writeable = False

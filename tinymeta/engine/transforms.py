@@ -29,6 +29,10 @@ from tinymeta.engine.vmap import vmap
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a scalar function, as a function of the same arguments.
 
+    Shapes: f: pytrees → () becomes a function to a pytree like its argument.
+    Raises: ShapeError if the result is no scalar: `tm.grad(lambda x: x)([1.0, 2.0])`; DtypeError for integers:
+    `tm.grad(lambda x: x)(2)`; TypeError for an argument that isn't passed by position: `tm.grad(lambda x: x)()`.
+
     Parameters
     ----------
     f
@@ -41,7 +45,6 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
 
     Examples
     --------
-    >>> import tinymeta as tm
     >>> float(tm.grad(tm.grad(lambda x: x * x * x))(2.0))  # d²/dx² x³ = 6x
     12.0
     """
@@ -57,7 +60,15 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
 def value_and_grad(
     f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """Like `grad`, but the result is `(value, gradient)`, or `((value, aux), gradient)`."""
+    """Like `grad`, but the result is `(value, gradient)`, or `((value, aux), gradient)`.
+
+    Shapes: f: pytrees → () becomes a function to () and a pytree like its argument.
+    Raises: ShapeError (and DtypeError, TypeError) as `grad` does: `tm.value_and_grad(lambda x: x)([1.0, 2.0])`.
+
+    >>> value, slope = tm.value_and_grad(lambda x: x * x)(3.0)
+    >>> float(value), float(slope)
+    (9.0, 6.0)
+    """
     chosen, one = wholes(argnums, "argnums"), not several(argnums)
 
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
@@ -79,7 +90,16 @@ def value_and_grad(
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """`f(*primals)`, and the function from a cotangent of it to the cotangents of the primals: v ↦ vᵀJ."""
+    """`f(*primals)`, and the function from a cotangent of it to the cotangents of the primals: v ↦ vᵀJ.
+
+    Shapes: a cotangent like the result of f → a tuple of pytrees like the primals.
+    Raises: DtypeError for integers: `tm.vjp(tm.sin, 1)`; ValueError (by that function) for a cotangent of another
+    structure, ShapeError of another shape: `tm.vjp(tm.sin, 1.0)[1]([1.0])`.
+
+    >>> y, pullback = tm.vjp(lambda a, b: a * b, 2.0, 5.0)
+    >>> [float(g) for g in pullback(1.0)]
+    [5.0, 2.0]
+    """
     inputs, structure = tree.flatten(list(primals))
     with differentiating() as mark:
         xs = [_leaf(x, mark) for x in inputs]
@@ -104,6 +124,13 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     """`f(*primals)` and its derivative along the tangents: v ↦ Jv.
 
     By the double-VJP identity: u ↦ uᵀJ is linear, so its own VJP is J, and no forward rules are needed.
+
+    Shapes: tangents like the primals → the result of f, twice.
+    Raises: ValueError for tangents of another structure: `tm.jvp(tm.sin, [1.0], [1.0, 2.0])`; ShapeError of another
+    shape: `tm.jvp(tm.sin, [1.0], [np.ones(2)])`; DtypeError for integers: `tm.jvp(tm.sin, [1], [1])`.
+
+    >>> [float(t) for t in tm.jvp(lambda a, b: a * b, [2.0, 5.0], [1.0, 0.0])]
+    [10.0, 5.0]
     """
     given, structure = tree.flatten(list(tangents))
     inputs, expected = tree.flatten(list(primals))
@@ -120,7 +147,11 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     """The Hessian of a scalar function at `x` times `v`, without the Hessian: two sweeps.
 
-    `x` and `v` are pytrees of one structure; so is the result.
+    Shapes: x and v, pytrees of one structure → the same.
+    Raises: ShapeError if f gives no scalar: `tm.hvp(lambda x: x, [1.0, 2.0], [1.0, 0.0])`.
+
+    >>> tm.hvp(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
+    [6.0, 0.0]
     """
     return vjp(grad(f), x)[1](v)[0]
 
@@ -128,8 +159,13 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """The Jacobian of `f` with respect to one argument (−1 is the last), as a function.
 
-    For arrays, its shape is `f(x).shape + x.shape`; for pytrees, a tree like the output that holds
-    trees like the input. One sweep, batched by `vmap` over the elements of the output.
+    One sweep, batched by `vmap` over the elements of the output.
+
+    Shapes: for arrays `f(x).shape + x.shape`; for pytrees a tree like the output that holds trees like the input.
+    Raises: TypeError for an argument that isn't passed by position: `tm.jacobian(tm.sin, 1)(1.0)`.
+
+    >>> tm.jacobian(lambda x: x * x)(np.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
     """
 
     argnum = whole(argnums, "argnums")
@@ -155,7 +191,14 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
 
 def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """The Hessian of a scalar function, as a function: the Jacobian of its gradient."""
+    """The Hessian of a scalar function, as a function: the Jacobian of its gradient.
+
+    Shapes: for arrays `x.shape + x.shape`; for pytrees a tree of trees.
+    Raises: ShapeError if f gives no scalar: `tm.hessian(lambda x: x)(np.ones(2))`.
+
+    >>> tm.hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0])).tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
     return jacobian(grad(f, argnums), argnums)
 
 

@@ -43,6 +43,7 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """The leaves of `tree`, from left to right, and its structure.
 
     Shapes: any tree → a list of its leaves as they are.
+    Raises: TypeError for a dataclass with an array that is no field and that its constructor doesn't make again.
 
     >>> tm.tree.flatten({"w": 1.0, "b": [2.0, None]})[0]
     [2.0, 1.0]

@@ -25,6 +25,10 @@ from tinymeta.engine.tensor import Tensor
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """`f` for one example becomes a function of many.
 
+    Shapes: f: (…) → (…) becomes (n, …) → (n, …), or n at the axes named.
+    Raises: ShapeError for batch axes that are missing or of several sizes: `tm.vmap(tm.add)([1.0], [1.0, 2.0])`;
+    ValueError for axes of another structure than the arguments: `tm.vmap(tm.add, (0, 0, 0))([1.0], [1.0])`.
+
     Parameters
     ----------
     f
@@ -37,7 +41,6 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
     Examples
     --------
-    >>> import numpy as np, tinymeta as tm
     >>> tm.vmap(tm.grad(lambda x: x * x))(np.array([1.0, 2.0, 3.0])).tolist()
     [2.0, 4.0, 6.0]
     """

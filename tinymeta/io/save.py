@@ -43,6 +43,10 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | None = None) -> None:
     """Write the leaves of `tree` to a `.npz` or `.safetensors` file, whole or not at all.
 
+    Shapes: any leaves.
+    Raises: UserError if the suffix is neither: `tm.save("model.pkl", [1.0])`, a leaf is no number, two leaves have one
+    name, or the system refuses to write.
+
     Parameters
     ----------
     path
@@ -50,12 +54,15 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | 
     tree
         Its leaves are Tensors, NumPy arrays and Python numbers.
     metadata
-        Strings to keep beside the numbers; `metadata(path)` reads them back.
+        Strings to keep beside the numbers; `tinymeta.io.save.metadata(path)` reads them back.
 
-    Raises
-    ------
-    UserError
-        If the suffix is neither, a leaf is no number, two leaves have one name, or the system refuses to write.
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tm.save(f"{folder}/model.npz", {"w": np.array([1.0, 2.0])})
+    ...     tm.load(f"{folder}/model.npz", like={"w": np.zeros(2)})["w"]
+    array([1., 2.])
     """
     path = Path(path)
     write, _ = _format(path)
@@ -74,6 +81,10 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | 
 def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:
     """The tree that `save` wrote: the structure of `like`, and its kinds of leaf, with the numbers of the file.
 
+    Shapes: those of `like`, and its dtypes.
+    Raises: UserError if the file is missing, damaged or cut short, or is no such file: `tm.load("no.npz", [1.0])`, and
+    if it holds other leaves than `like`, or a leaf has another shape or dtype. The message names the leaf.
+
     Parameters
     ----------
     path
@@ -83,11 +94,13 @@ def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:
     within
         Load only the part of the saved tree under this name, such as `"phi"` of `{"phi": …, "state": …}`.
 
-    Raises
-    ------
-    UserError
-        If the file is missing, damaged or cut short, or is no such file; if it holds other leaves than
-        `like`, or a leaf has another shape or dtype. The message names the leaf.
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tm.save(f"{folder}/run.npz", {"phi": {"b": 3.0}, "state": 0})
+    ...     tm.load(f"{folder}/run.npz", {"b": 0.0}, within="phi")
+    {'b': 3.0}
     """
     path = Path(path)
     arrays, _ = contents(path)

@@ -37,6 +37,10 @@ class unrecorded(Primitive):
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f`, but nothing inside it is kept for the gradient: the sweep runs it again instead.
 
+    Shapes: those of f.
+    Raises: UserError (while differentiating) if `f` gave another result the second time.
+    Source: Griewank & Walther 2008, chapter 12; Chen et al. 2016.
+
     Parameters
     ----------
     f
@@ -47,14 +51,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     -------
     A function with the same values, derivatives of every order, and derivative orders of its nodes.
 
-    Raises
-    ------
-    UserError
-        While differentiating, if `f` gave another result the second time.
-
     Examples
     --------
-    >>> import tinymeta as tm
     >>> float(tm.grad(tm.checkpoint(lambda x: tm.sin(tm.sin(x))))(0.0))
     1.0
     """

@@ -18,6 +18,10 @@ from tinymeta.ops.checkpoint import as_outputs, constant, floats, now, outside, 
 def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., Any]:
     """`f` with `vjp` as its gradient rule; what happens inside `f` is not recorded.
 
+    Shapes: those of f; an entry of the rule has that of its argument.
+    Raises: UserError if `f` uses a Tensor that is being differentiated and is not among its arguments: the rule has no
+    place for its gradient; ShapeError if the rule gives an argument a gradient of another shape.
+
     Parameters
     ----------
     f
@@ -28,17 +32,10 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
         the argument, or None for "no gradient". It is written in Tensor operations, which are
         differentiated in their turn: second derivatives are those of the rule.
 
-    Raises
-    ------
-    UserError
-        If `f` uses a Tensor that is being differentiated and is not among its arguments: the rule has no
-        place for its gradient.
-
     Examples
     --------
     A step that lets gradients through as if it were the identity ("straight through"):
 
-    >>> import tinymeta as tm
     >>> step = tm.custom_vjp(lambda x: tm.sign(x), lambda g, y, x: g)
     >>> float(tm.grad(lambda x: 3 * step(x))(0.5))
     3.0

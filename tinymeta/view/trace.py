@@ -40,9 +40,9 @@ def trace(title: str = "") -> Trace:
     It sees through `vmap`, through the gradient of a gradient, and through `compile`, whose functions
     run operation by operation while somebody watches.
 
-    Examples
-    --------
-    >>> import tinymeta as tm
+    Shapes: of any operation.
+    Raises: RuntimeError if one trace is entered twice.
+
     >>> with tm.trace() as t:
     ...     _ = tm.grad(tm.grad(lambda x: x * x * x))(2.0)
     >>> max(t.counts())

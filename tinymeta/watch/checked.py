@@ -29,15 +29,10 @@ def checked() -> Iterator[None]:
     A NaN is always an error. An infinity is one where it arises; one that was handed in (a mask of −inf,
     say) may be passed on.
 
-    Raises
-    ------
-    FloatingPointError
-        Naming the operation, its derivative order, the shapes, the first bad index, the inputs' values
-        there, and the user's line.
+    Shapes: of any operation.
+    Raises: FloatingPointError (in the block) with the operation, its derivative order, the shapes, the first bad index,
+    the inputs' values there, and the user's line.
 
-    Examples
-    --------
-    >>> import tinymeta as tm
     >>> with tm.checked():
     ...     tm.log(tm.tensor([1.0, 0.0]))
     Traceback (most recent call last):

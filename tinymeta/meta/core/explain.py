@@ -31,6 +31,10 @@ Vector = NDArray[np.float64]
 def explain(meta_loss: Callable[[Any, Any], Any], phi: Any, tasks: Any) -> Explanation:
     """Split the gradient of `meta_loss(phi, tasks)` with respect to `phi` into its first-order and its Hessian part.
 
+    Shapes: phi a pytree → three like it.
+    Raises: ShapeError if the loss is no scalar: `tm.explain(lambda x, _: x, [1.0, 2.0], None)`.
+    Source: Finn et al. 2017, § 5.2.
+
     Parameters
     ----------
     meta_loss
@@ -50,7 +54,6 @@ def explain(meta_loss: Callable[[Any, Any], Any], phi: Any, tasks: Any) -> Expla
     One step of size 0.1 down ½·3x², then the loss ½(x − 1)²: x′ = 0.7 x, so the derivative at x = 2 is
     0.7·(1.4 − 1), of which 1·(1.4 − 1) is first order and −0.1·3·(1.4 − 1) comes through the inner gradient.
 
-    >>> import tinymeta as tm
     >>> def meta_loss(x, target):
     ...     x = x - 0.1 * tm.grad(lambda x: 1.5 * x * x)(x)
     ...     return 0.5 * (x - target) ** 2

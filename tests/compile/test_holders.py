@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import tinymeta as tm
 from tests.planted_table import IN_THE_COMPILER
-from tinymeta.compile.record import places, reached
+from tinymeta.compile.record import holdings, reached
 
 x = np.ones(2)
 
@@ -267,13 +267,13 @@ def test_each_holder_is_seen_by_itself(name: str) -> None:
 
 FAULTS: dict[str, tuple[Any, str, Any, str]] = {
     "attributes are not looked at": (reached.Reached, "_attributes", lambda self, path, x: None, "plain"),
-    "buffers are taken for constants": (places, "content", lambda x: None, "ctypes"),
-    "members are not looked at": (places, "members", lambda path, x: places.place([], list, None), "list"),
+    "buffers are taken for constants": (holdings, "content", lambda x: None, "ctypes"),
+    "members are not looked at": (holdings, "members", lambda path, x: holdings.holding([], list, None), "list"),
     "which names a class has is not looked at": (
-        places,
+        holdings,
         "namespace",
-        lambda paths, path, space, names, store: places.place(
-            paths, lambda: [space.get(n, places.UNSET) for n in names], places.unrestored
+        lambda paths, path, space, names, store: holdings.holding(
+            paths, lambda: [space.get(n, holdings.UNSET) for n in names], holdings.unrestored
         ),
         "derived class hides it",
     ),

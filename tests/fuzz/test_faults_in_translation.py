@@ -120,13 +120,17 @@ FAULTS: dict[str, Fault] = {
         ask="hvp",
     ),
     "a plain form for integers, constants in their dtype": Fault(
-        record.Recorder, "_written_out", 'x.dtype.kind != "f"', 'x.dtype.kind not in "fiub"', functions_of_whole_numbers
+        record.Transcriber,
+        "_written_out",
+        'x.dtype.kind != "f"',
+        'x.dtype.kind not in "fiub"',
+        functions_of_whole_numbers,
     ),
     "a plain form of one result for another": _fault(
-        record.Recorder,
+        record.Transcriber,
         "_written_out",
-        "self.places[twin.id] = self.place(x)",
-        "self.places[twin.id] = self.place(inputs[0])",
+        "self.nodes[twin.id] = self.node(x)",
+        "self.nodes[twin.id] = self.node(inputs[0])",
         "layer_norm",
         "batch_norm",
         "group_norm",
@@ -142,7 +146,7 @@ FAULTS: dict[str, Fault] = {
         translate, "_permute", "rank - len(axes)", "0", "permute_dims", "moveaxis", ask="vmap"
     ),
     "vmap: operands that were not aligned": _fault(
-        record.Recorder,
+        record.Transcriber,
         "_translated",
         "if batch:",
         "if False:",

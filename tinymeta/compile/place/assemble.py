@@ -80,7 +80,7 @@ def _layout(schedule: Schedule, i: int, slot: int, offset: int) -> Layout:
     if node.dtype is None:
         return Layout(slot, offset, 0, ())
     free = isinstance(node.op, Copy) and slot == ARENA and i not in schedule.row_major  # what others see is row-major
-    order = schedule.axes.order(i) if free else None
+    order = schedule.axes.in_memory(i) if free else None
     return Layout(slot, offset, 0, packed(node.shape, node.dtype.itemsize, order))
 
 

@@ -35,7 +35,7 @@ class Axes(NamedTuple):
     cut: list[bool]  # whether a task's part of a node is a task's part of the memory that it is a view of
     rank: list[list[int]]  # for each node's axes, where they come in the common order
 
-    def order(self, i: int) -> tuple[int, ...]:
+    def in_memory(self, i: int) -> tuple[int, ...]:
         """The axes of node i in the common order, so that arrays that meet lie alike."""
         return tuple(sorted(range(len(self.rank[i])), key=lambda k: self.rank[i][k]))
 

@@ -178,7 +178,7 @@ class LoopBody:
     def _sum(self, i: int) -> Layout:
         """Where a core adds up its part of a sum over tasks, with the instructions that begin and end it."""
         node, whole = self.nodes[i], self.layouts[i]
-        strides = packed(node.shape, node.dtype.itemsize, self.schedule.axes.order(i))
+        strides = packed(node.shape, node.dtype.itemsize, self.schedule.axes.in_memory(i))
         part = Layout(PARTIAL, self.partial, 0, strides)
         self.partial += -(-node.size * node.dtype.itemsize // 64) * 64
         self.code.before += instructions.zeros(node.dtype, part, node.shape, None, 1)
@@ -224,7 +224,7 @@ class LoopBody:
         """The order in memory of the axes of node i."""
         if i in self.schedule.row_major or self.loop.kind == "tiles":
             return list(range(len(self._shape(i))))
-        return list(self.schedule.axes.order(i))
+        return list(self.schedule.axes.in_memory(i))
 
     def _operand(self, x: int) -> Layout:
         """Where node x can be read, a view or not."""

@@ -11,7 +11,7 @@ from tinymeta.compile.verify import Broken
 from tinymeta.engine.tensor import Array
 
 STAGE = "placed program"
-Place = tuple[int, Array, int]  # slot, the first byte of each element, bytes of one
+Region = tuple[int, Array, int]  # slot, the first byte of each element, bytes of one
 
 
 class Memory:
@@ -59,7 +59,7 @@ class Memory:
         self._mark(key, core, offsets, width)
         self.symbol[key][offsets] = values
 
-    def apart(self, x: Place, out: Place, elementwise: bool) -> None:
+    def apart(self, x: Region, out: Region, elementwise: bool) -> None:
         """An operand and the result share no bytes, unless each element lies where the result's does."""
         if x[0] != out[0] or not x[1].size:
             return
@@ -88,6 +88,6 @@ def _byte(j: int, width: int) -> int:
     return 1 + j + 16 * width
 
 
-def _bytes(place: Place) -> Array:
-    _, offsets, width = place
+def _bytes(region: Region) -> Array:
+    _, offsets, width = region
     return np.unique(offsets.reshape(-1, 1) + np.arange(width))

@@ -124,7 +124,7 @@ class Builder:
     def reshape(self, x: int, shape: Shape) -> int:
         return self.add(Reshape(shape), x)
 
-    def number(self, value: float, like: int, dtype: Any = None) -> int:
+    def constant_like(self, value: float, like: int, dtype: Any = None) -> int:
         """A constant in the rank and, unless another is given, the dtype of node `like`."""
         node = self.nodes[like]
         return self.constant(np.full((1,) * len(node.shape), value, dtype or node.dtype))

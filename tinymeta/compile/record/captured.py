@@ -12,7 +12,7 @@ from operator import is_
 from typing import Any
 
 from tinymeta.compile.key import Same
-from tinymeta.compile.record import places
+from tinymeta.compile.record import holdings
 from tinymeta.compile.record.reached import Reached
 from tinymeta.engine.state import USER
 from tinymeta.engine.tensor import Array, Tensor
@@ -38,28 +38,26 @@ class Captured:
         self.inputs = list({id(x): x for _, x in reached.tensors if id(x) in moving}.values())
         kinds = [(first[id(x)], x.shape, x.dtype) if id(x) in moving else Same(x) for _, x in reached.tensors]
         self.signature = (tuple(reached.signature), tuple(kinds))
-        self._checks = [
-            (place, [(k, first[id(x)]) for k, x in enumerate(place.was) if id(x) in moving]) for place in reached.places
-        ]
-        self._checks = [(place, at) for place, at in self._checks if place.put is not None or at]
-        readers = [(path, x, places.content(x)) for path, x in reached.contents]
+        places = [[(k, first[id(x)]) for k, x in enumerate(h.was) if id(x) in moving] for h in reached.holdings]
+        self._checks = [(h, at) for h, at in zip(reached.holdings, places) if h.put is not None or at]
+        readers = [(path, x, holdings.content(x)) for path, x in reached.contents]
         self._contents = [(path, x, read, read()) for path, x, read in readers if read is not None]
 
     def current(self) -> list[Array] | None:
         """The arrays of the inputs, as they are now; None if anything else has changed."""
         found: list[Any] = [None] * len(self.inputs)
-        for place, at in self._checks:
-            now = place.read()
-            if len(now) != len(place.was):
+        for holding, moved in self._checks:
+            now = holding.read()
+            if len(now) != len(holding.was):
                 return None
-            for k, number in at:
+            for k, at in moved:
                 x = now[k]
-                if found[number] is None:
-                    found[number] = x
-                elif found[number] is not x:  # two names of one Tensor have come apart
+                if found[at] is None:
+                    found[at] = x
+                elif found[at] is not x:  # two names of one Tensor have come apart
                     return None
-                now[k] = place.was[k]
-            if not all(map(is_, now, place.was)):
+                now[k] = holding.was[k]
+            if not all(map(is_, now, holding.was)):
                 return None
         for x, was in zip(found, self.inputs):
             if type(x) is not Tensor or x.shape != was.shape or x.dtype != was.dtype or x.tracked & USER:
@@ -71,15 +69,15 @@ class Captured:
     def changes(self) -> dict[str, Any]:
         """What differs from the time of the walk: paths, and the new values."""
         found: dict[str, Any] = {}
-        for place in self._reached.places:
-            if place.put is None:
+        for holding in self._reached.holdings:
+            if holding.put is None:
                 continue
-            now = place.read()
+            now = holding.read()
             for k, new in enumerate(now):
-                if k >= len(place.was) or new is not place.was[k]:
-                    found[place.names[min(k, len(place.names) - 1)]] = new
-            if len(now) < len(place.was):
-                found[place.names[-1]] = None
+                if k >= len(holding.was) or new is not holding.was[k]:
+                    found[holding.names[min(k, len(holding.names) - 1)]] = new
+            if len(now) < len(holding.was):
+                found[holding.names[-1]] = None
         return found | {path: x for path, x, read, was in self._contents if read is not object and read() != was}
 
     def holds(self, x: Any) -> bool:
@@ -95,14 +93,14 @@ class Captured:
 
     def restore(self) -> None:
         """Put everything back as it was (but the contents of arrays)."""
-        for place in self._reached.places:
-            now = place.read()
-            if place.put is not None and (len(now) != len(place.was) or not all(map(is_, now, place.was))):
-                place.put(place.was)
+        for holding in self._reached.holdings:
+            now = holding.read()
+            if holding.put is not None and (len(now) != len(holding.was) or not all(map(is_, now, holding.was))):
+                holding.put(holding.was)
 
     def differs(self, other: Captured) -> str:
         """The first name that stands for something else in another state."""
-        for mine, theirs in zip(self._reached.places, other._reached.places):
+        for mine, theirs in zip(self._reached.holdings, other._reached.holdings):
             for name, a, b in zip(mine.names, mine.was, theirs.was):
                 if a is not b:
                     return name

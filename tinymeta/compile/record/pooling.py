@@ -3,10 +3,10 @@
     P[n, a, b, (i, j), c] = x[n, a·s + i, b·s + j, c]     the windows, images channels-last, as in `convolution.py`
 
     largest    y = max over (i, j) of P
-    place      k = the first (i, j), counted in reading order, that holds it: found as the maximum is, entry by entry
+    position   k = the first (i, j), counted in reading order, that holds it: found as the maximum is, entry by entry
     gradient   gx = (g where (i, j) = k, else 0), added up: each row back where its window came from
 
-A primitive that asks for pixels by an index which pooling has found is told by the place within the window, so the
+A primitive that asks for pixels by an index which pooling has found is told by the position within the window, so the
 index itself is never made. The rules answer None where an index comes from elsewhere, or where padding, which is never
 the largest, would have to be told from zeros: then the kernel is called.
 """
@@ -36,7 +36,7 @@ def take(b: Builder, x: int, index: int) -> int | None:
     if image == x:
         return channels_first(b, _running(b, _windows(b, x, **how))[-1])
     seen = _windows(b, x, **how)
-    chosen = b.add(Where(), _is_place(b, _windows(b, image, **how)), seen, b.number(0, seen))
+    chosen = b.add(Where(), _is_first(b, _windows(b, image, **how)), seen, b.constant_like(0, seen))
     rank = len(b.nodes[seen].shape)
     return channels_first(b, b.add(Reduce(np.add, (rank - 3, rank - 2)), chosen))
 
@@ -47,8 +47,8 @@ def put(b: Builder, g: int, index: int, size: Pair) -> int | None:
     if found is None:
         return None
     image, how = found
-    mask = _is_place(b, _windows(b, image, **how))
-    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), b.number(0, mask, b.nodes[g].dtype))
+    mask = _is_first(b, _windows(b, image, **how))
+    spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), b.constant_like(0, mask, b.nodes[g].dtype))
     return channels_first(b, _added(b, spread, size, **how))
 
 
@@ -59,7 +59,7 @@ def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int |
         return None
     rank = len(b.nodes[seen].shape)
     total = b.add(Reduce(np.add, (rank - 3, rank - 2)), seen)
-    return channels_first(b, b.add(Ufunc(np.divide), total, b.number(math.prod(window), total)))
+    return channels_first(b, b.add(Ufunc(np.divide), total, b.constant_like(math.prod(window), total)))
 
 
 def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: Pair) -> int | None:
@@ -68,7 +68,7 @@ def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: 
     if not _is_image(b, g) or not 0 < math.prod(shape[-4:]) * math.prod(window) <= LARGEST:
         return None
     share = _beside(b, channels_last(b, g))
-    share = b.add(Ufunc(np.divide), share, b.number(math.prod(window), share))
+    share = b.add(Ufunc(np.divide), share, b.constant_like(math.prod(window), share))
     before = b.nodes[share].shape
     share = b.add(Broadcast((*before[:-3], *window, before[-1])), share)
     padded = _added(b, share, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), window, stride)
@@ -128,18 +128,18 @@ def _running(b: Builder, seen: int) -> list[int]:
     return largest
 
 
-def _is_place(b: Builder, seen: int) -> int:
+def _is_first(b: Builder, seen: int) -> int:
     """Where each window has its first largest entry: booleans (…, OH, OW, kh, kw, C)."""
     largest = _running(b, seen)
-    place = b.number(0, largest[0])
+    position = b.constant_like(0, largest[0])
     for k, (before, after) in enumerate(zip(largest, largest[1:]), 1):
         grown = b.add(Ufunc(np.not_equal), after, before)
         known = b.add(Ufunc(np.equal), before, before)  # after a NaN nothing is larger
-        place = b.add(Where(), b.add(Ufunc(np.logical_and), grown, known), b.number(k, before), place)
+        position = b.add(Where(), b.add(Ufunc(np.logical_and), grown, known), b.constant_like(k, before), position)
     shape = b.nodes[seen].shape
     order = np.arange(math.prod(shape[-3:-1]), dtype=b.nodes[seen].dtype)
     wanted = b.constant(order.reshape(*(1,) * (len(shape) - 3), *shape[-3:-1], 1))
-    return b.add(Broadcast(shape), b.add(Ufunc(np.equal), _beside(b, place), wanted))
+    return b.add(Broadcast(shape), b.add(Ufunc(np.equal), _beside(b, position), wanted))
 
 
 def _beside(b: Builder, x: int) -> int:

@@ -26,11 +26,11 @@ from weakref import ReferenceType
 import numpy as np
 
 from tinymeta.compile.key import Same, frozen
-from tinymeta.compile.record import places
+from tinymeta.compile.record import holdings
 from tinymeta.compile.record.generators import GENERATORS, state_of
+from tinymeta.compile.record.holdings import UNSET, Holding
 from tinymeta.compile.record.library import home, is_library, is_strange, of_library, reads_itself
 from tinymeta.compile.record.names import codes_of, imports_of, texts_of
-from tinymeta.compile.record.places import UNSET, Place
 from tinymeta.engine.containers import slot_names
 from tinymeta.engine.tensor import Tensor
 
@@ -60,9 +60,9 @@ class Reached:
             known = len(self.words) + len(self.texts)
             self.named = self.words | self.texts
             self.whole = bool(_WHOLE & self.words)
-            self.places: list[Place] = []
+            self.holdings: list[Holding] = []
             self.contents: list[tuple[str, Any]] = []  # arrays and buffers
-            self.tensors: list[tuple[str, Tensor]] = []  # each place that holds one
+            self.tensors: list[tuple[str, Tensor]] = []  # each name that one has
             self.paths: dict[int, list[str]] = {}  # an object's id → all that it is called
             self.generators: list[Any] = []
             self.functions: list[FunctionType] = []
@@ -113,7 +113,7 @@ class Reached:
         elif isinstance(x, GENERATORS):
             self.signature.append(Same(x))
             self._generator(path, x)
-        elif read := places.content(x):
+        elif read := holdings.content(x):
             self.signature.append((type(x), read()))
             self.contents.append((path, x))
         elif isinstance(x, (*_VALUES, Enum)):  # of a class of the user's
@@ -123,7 +123,7 @@ class Reached:
             plain = of_library(type(x).__module__)
             self.signature.append((type(x), len(x), getattr(x, "maxlen", None)))
             if path not in self.ignored:
-                self._add(places.members(path, x))
+                self._add(holdings.members(path, x))
             if not plain:
                 self._attributes(path, x)
         else:
@@ -132,7 +132,7 @@ class Reached:
     def _function(self, path: str, f: FunctionType) -> None:
         held = [(n, c) for n, c in zip(f.__code__.co_freevars, f.__closure__ or ()) if n not in self.ignored]
         if held:
-            self._add(places.cells([n for n, _ in held], [c for _, c in held]))
+            self._add(holdings.cells([n for n, _ in held], [c for _, c in held]))
         if of_library(f.__module__):
             self.strangers |= is_strange(f.__module__)
             return
@@ -172,11 +172,11 @@ class Reached:
         imported |= {f"{a}.{n}" if n else a for a in above for n in imported}
         names = [n for n in sorted(imported | (texts & sys.modules.keys())) if not of_library(n)]
         if names:
-            self._add(places.place(names, lambda: [sys.modules.get(n, UNSET) for n in names], places.unrestored))
+            self._add(holdings.holding(names, lambda: [sys.modules.get(n, UNSET) for n in names], holdings.unrestored))
 
     def _defaults(self, path: str, f: FunctionType) -> None:
         """A function's defaults: known by the names of their parameters, which its code calls them by."""
-        self.places.append(places.function(path, f))
+        self.holdings.append(holdings.function(path, f))
         given, by_name = f.__defaults__ or (), f.__kwdefaults__ or {}
         names = f.__code__.co_varnames[: f.__code__.co_argcount][-len(given) :] if given else ()
         self.signature.append((len(given), *by_name))
@@ -218,10 +218,10 @@ class Reached:
             self._follow([(path, x.fget if isinstance(x, property) else x.func)])
         elif isinstance(x, ContextVar):
             self.signature.append(Same(x))
-            self._add(places.place([x.name], lambda: [x.get(UNSET)], places.unrestored))
+            self._add(holdings.holding([x.name], lambda: [x.get(UNSET)], holdings.unrestored))
         elif isinstance(x, ReferenceType):
             self.signature.append(kind)
-            self._add(places.place([path], lambda: [x()], places.unrestored))
+            self._add(holdings.holding([path], lambda: [x()], holdings.unrestored))
         elif isinstance(getattr(x, "__dict__", None), dict) or slot_names(_of_users(kind)):
             self.iterators |= isinstance(x, Iterator)
             self.signature.append(kind)
@@ -239,17 +239,17 @@ class Reached:
             names = [n for n in vars(x) if every or n in self.named or n == "__wrapped__"]
             names, paths = self._kept(path, names)
             self.signature.append(tuple(names))
-            self._add(places.attributes(paths, path, x, names))
+            self._add(holdings.attributes(paths, path, x, names))
         slots = [n for n in slot_names(_of_users(kind)) if every or n in self.named]
         if slots:
-            self._add(places.slots([f"{path}.{n}" for n in slots], x, slots))
+            self._add(holdings.slots([f"{path}.{n}" for n in slots], x, slots))
         self._type(kind)
 
     def _namespace(self, path: str, space: Mapping[str, Any], names: list[str], store: Any) -> None:
         """Some entries of a module's or a class's namespace."""
         names, paths = self._kept(path, names)
         self.signature.append(tuple(names))
-        self._add(places.namespace(paths, path or "its globals", space, names, store))
+        self._add(holdings.namespace(paths, path or "its globals", space, names, store))
 
     def _kept(self, path: str, names: list[str]) -> tuple[list[str], list[str]]:
         """The names that count, and their paths."""
@@ -257,8 +257,8 @@ class Reached:
         kept = [n for n in names if paths[n] not in self.ignored]
         return kept, [paths[n] for n in kept]
 
-    def _add(self, found: Place) -> None:
-        self.places.append(found)
+    def _add(self, found: Holding) -> None:
+        self.holdings.append(found)
         self._follow(found.held())
 
     def _follow(self, found: list[tuple[str, Any]]) -> None:

@@ -45,7 +45,7 @@ class Recording(NamedTuple):
     holders: tuple[tuple[int, Any], ...] = ()  # and for these leaves, where an object that is reached is returned
 
 
-class Recorder(Watcher):
+class Transcriber(Watcher):
     """Hears of each operation and writes it into a program; a lean one lets go of large results at once."""
 
     def __init__(self, lean: bool) -> None:
@@ -53,7 +53,7 @@ class Recorder(Watcher):
         self.lean = lean
         self.kept = 0  # bytes of large results
         self.let_go = False  # whether it has let go of a result
-        self.places: dict[int, Any] = {}  # a Tensor's id → the node that makes it; of several results, the nodes
+        self.nodes: dict[int, Any] = {}  # a Tensor's id → the node that makes it; of several results, the nodes
         self.followed = False
         self.undecided: UserError | None = None  # Python asked for a value that a program doesn't have
         self.has_shown = False  # whether a value that the program computes became text
@@ -61,25 +61,25 @@ class Recorder(Watcher):
 
     def take(self, x: Tensor, position: int) -> Tensor:
         """`x` becomes the program's argument number `position`."""
-        self.places[x.id] = self.builder.input(position, x.array.shape, x.array.dtype)
+        self.nodes[x.id] = self.builder.input(position, x.array.shape, x.array.dtype)
         return x
 
-    def place(self, x: Tensor) -> Any:
+    def node(self, x: Tensor) -> Any:
         """The node of a Tensor; one that no recorded operation made is a constant, as it is now."""
-        if x.id not in self.places:
+        if x.id not in self.nodes:
             self.followed |= x.requires_grad
-            self.places[x.id] = self.builder.constant(np.array(x.array))
-        return self.places[x.id]
+            self.nodes[x.id] = self.builder.constant(np.array(x.array))
+        return self.nodes[x.id]
 
     def saw(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
     ) -> None:
-        place: Any = self._written_out(primitive, inputs, static, output.array)
-        if place is None:
-            place = self._translated(primitive, inputs, static, output.array)
-        self.places[output.id] = place
+        node: Any = self._written_out(primitive, inputs, static, output.array)
+        if node is None:
+            node = self._translated(primitive, inputs, static, output.array)
+        self.nodes[output.id] = node
         y = output.array
-        if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[place].value is None:
+        if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[node].value is None:
             self.kept += y.nbytes
             if self.kept > KEPT:
                 output.array, self.let_go = _light(y), True
@@ -94,38 +94,38 @@ class Recorder(Watcher):
         twins = [Tensor(x.array, x.batch) for x in inputs]  # without their past, which concerns the fused one alone
         for twin, x in zip(twins, inputs):
             twin.opened = x.opened
-            self.places[twin.id] = self.place(x)
+            self.nodes[twin.id] = self.node(x)
         with setting(watchers=(self,)):
             found = primitive.plain(*twins, **static)
         several = type(found) is tuple
-        places = tuple(self.place(t) for t in (found if several else (found,)))
-        if not all(fits(self.builder, i, part) for i, part in zip(places, y if several else (y,))):
+        nodes = tuple(self.node(t) for t in (found if several else (found,)))
+        if not all(fits(self.builder, i, part) for i, part in zip(nodes, y if several else (y,))):
             return None
-        return places if several else places[0]
+        return nodes if several else nodes[0]
 
     def _translated(
         self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], y: Any
     ) -> int | tuple[int, ...]:
         """The node of an operation in the compiler's vocabulary."""
         batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
-        places = [self.place(x) for x in inputs]
-        if primitive is part and type(places[0]) is tuple:
-            return int(places[0][static["index"]])
+        nodes = [self.node(x) for x in inputs]
+        if primitive is part and type(nodes[0]) is tuple:
+            return int(nodes[0][static["index"]])
         if batch:
             shapes = [a.shape for a in aligned(inputs, batch, primitive.broadcasts)]
-            places = [self.builder.reshape(i, shape) for i, shape in zip(places, shapes)]
-        return translate(self.builder, primitive, tuple(places), static, y, batch)
+            nodes = [self.builder.reshape(i, shape) for i, shape in zip(nodes, shapes)]
+        return translate(self.builder, primitive, tuple(nodes), static, y, batch)
 
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
-        self.builder.add(Check(check, frozen(static), static), *[self.place(x) for x in inputs], shape=())
+        self.builder.add(Check(check, frozen(static), static), *[self.node(x) for x in inputs], shape=())
 
     def shown(self, tensor: Tensor) -> None:
         self.asked |= isinstance(tensor, Number)
-        self.has_shown |= not isinstance(tensor, Number) and tensor.id in self.places
+        self.has_shown |= not isinstance(tensor, Number) and tensor.id in self.nodes
 
     def read(self, tensor: Tensor, how: str) -> None:
-        place = self.places.get(tensor.id)
-        if place is None or self.builder.nodes[place].value is not None:
+        node = self.nodes.get(tensor.id)
+        if node is None or self.builder.nodes[node].value is not None:
             return
         self.undecided = UserError(
             f"{user_site()} takes the value of a Tensor as a Python {how} while tm.compile records, and that value "
@@ -148,14 +148,14 @@ def record(
     `reached` tells whether it reaches an object.
     """
     with np.errstate(all="ignore"):
-        recorder = Recorder(lean=True)
+        transcriber = Transcriber(lean=True)
         try:
-            return _recorded(f, leaves, captured, reached, recorder)
+            return _recorded(f, leaves, captured, reached, transcriber)
         except Exception:
-            if recorder.undecided is not None or not recorder.let_go:
+            if transcriber.undecided is not None or not transcriber.let_go:
                 raise
             # It may be the numbers, of which only the first were there.
-            return _recorded(f, leaves, captured, reached, Recorder(lean=False))
+            return _recorded(f, leaves, captured, reached, Transcriber(lean=False))
 
 
 def _recorded(
@@ -163,32 +163,32 @@ def _recorded(
     leaves: Sequence[Any],
     captured: Sequence[Tensor],
     reached: Callable[[Any], bool],
-    recorder: Recorder,
+    transcriber: Transcriber,
 ) -> Recording:
     given: list[Any] = []
     taken: list[Tensor] = []
     for x in leaves:
         fresh = dynamic(x)
-        given.append(x if fresh is None else recorder.take(fresh, len(taken)))
+        given.append(x if fresh is None else transcriber.take(fresh, len(taken)))
         taken += [fresh] if fresh is not None else []
     for k, x in enumerate(captured):
-        recorder.take(x, len(taken) + k)
-    with setting(watchers=(*state.watchers, recorder)):
+        transcriber.take(x, len(taken) + k)
+    with setting(watchers=(*state.watchers, transcriber)):
         results, structure = tree.flatten(f(given))
-    if recorder.undecided is not None:  # the function has caught the refusal, and gone the other way
-        raise recorder.undecided
+    if transcriber.undecided is not None:  # the function has caught the refusal, and gone the other way
+        raise transcriber.undecided
     arrays = [isinstance(y, (np.ndarray, np.generic)) and y.dtype.kind in NUMERIC for y in results]
     tensors = [Tensor(y) if array else y for y, array in zip(results, arrays)]
-    found = [recorder.place(y) for y in tensors if isinstance(y, Tensor)]
-    rest = others(tensors, leaves, reached, recorder.has_shown)
-    program = recorder.builder.finished(found)
+    found = [transcriber.node(y) for y in tensors if isinstance(y, Tensor)]
+    rest = others(tensors, leaves, reached, transcriber.has_shown)
+    program = transcriber.builder.finished(found)
     if checking():
         well_formed.check(program)
-    kept = None if recorder.let_go else [y.array for y in tensors if isinstance(y, Tensor)]
-    asked = [(k, x.array.tobytes()) for k, x in enumerate(taken) if recorder.asked and isinstance(x, Number)]
+    kept = None if transcriber.let_go else [y.array for y in tensors if isinstance(y, Tensor)]
+    asked = [(k, x.array.tobytes()) for k, x in enumerate(taken) if transcriber.asked and isinstance(x, Number)]
     keeps = any(type(y) is Kept for y in rest)
     holders = [(k, x) for k, x in enumerate(leaves) if keeps and not isinstance(x, (Tensor, np.ndarray))]
-    return Recording(program, structure, rest, recorder.followed, kept, tuple(asked), tuple(holders))
+    return Recording(program, structure, rest, transcriber.followed, kept, tuple(asked), tuple(holders))
 
 
 def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -24,13 +24,13 @@ from tinymeta.engine.tensor import Array
 from tinymeta.ops import correlate, elementwise, extrema, index, linalg, logistic, pool, reduce, select, shape, special
 from tinymeta.ops.checkpoint import unrecorded
 
-Rule: TypeAlias = Callable[..., Any]  # the place of the result, or of all of several results; None: not for these
+Rule: TypeAlias = Callable[..., Any]  # the node of the result, or of all of several results; None: not for these
 
 
 def translate(
     b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], static: dict[str, Any], y: Any, hidden: int
 ) -> int | tuple[int, ...]:
-    """The place of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`.
+    """The node of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`.
 
     The inputs have `hidden` leading axes of `vmap`.
     """
@@ -95,7 +95,7 @@ def _sum(b: Builder, x: int, axes: tuple[int, ...], keepdims: bool = False, coun
 
 
 def _divided(b: Builder, x: int, count: float) -> int:
-    return x if count == 1 else b.add(Ufunc(np.divide), x, b.number(count, x))
+    return x if count == 1 else b.add(Ufunc(np.divide), x, b.constant_like(count, x))
 
 
 def _repeat(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, keepdims: bool, count: float) -> int:
@@ -119,7 +119,7 @@ def _largest(b: Builder, x: int, axes: tuple[int, ...]) -> int:
 def _tanh(b: Builder, x: int) -> int:
     """Its slope stands behind it, and goes if nobody asks for it: a sweep that made it would keep x alive, not y."""
     y, cosh = b.add(Ufunc(np.tanh), x), b.add(Ufunc(np.cosh), x)
-    b.add(Ufunc(np.square), b.add(Ufunc(np.divide), b.number(1, cosh), cosh))
+    b.add(Ufunc(np.square), b.add(Ufunc(np.divide), b.constant_like(1, cosh), cosh))
     return y
 
 

@@ -104,5 +104,4 @@ class Writer:
             return x
         if weight == -1:
             return self._b.add(Ufunc(np.negative), x)
-        node = self._b.nodes[x]
-        return self._b.add(Ufunc(np.multiply), x, self._b.constant(np.full((1,) * len(node.shape), weight, node.dtype)))
+        return self._b.add(Ufunc(np.multiply), x, self._b.constant_like(weight, x))

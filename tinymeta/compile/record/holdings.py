@@ -1,6 +1,6 @@
-"""Places: the values that one object holds, how to read them again, and how to put them back.
+"""Holdings: the values that one object holds, how to read them again, and how to put them back.
 
-Values are compared by identity, so what a place reads is the objects themselves; of a namespace, also which names it
+Values are compared by identity, so what a holding reads is the objects themselves; of a namespace, also which names it
 has, or how many, for code may ask for one that wasn't there.
 """
 
@@ -18,7 +18,7 @@ from tinymeta.compile.record.generators import GENERATORS, state_of
 UNSET: Any = type("unset", (), {})()  # in a cell or a namespace that holds nothing
 
 
-class Place(NamedTuple):
+class Holding(NamedTuple):
     """Values that one object holds: their names, how to read them again and how to put them back (None: they stay).
 
     The last `about` of them say how the object is, and aren't reached through it.
@@ -35,17 +35,17 @@ class Place(NamedTuple):
         return list(zip(self.names, self.was))[: len(self.was) - self.about]
 
 
-def place(
+def holding(
     names: list[str], read: Callable[[], list[Any]], put: Callable[[Sequence[Any]], None] | None, about: int = 0
-) -> Place:
-    return Place(names, read, put, read(), about)
+) -> Holding:
+    return Holding(names, read, put, read(), about)
 
 
 def unrestored(values: Sequence[Any]) -> None:
     """For what may change, but isn't put back."""
 
 
-def cells(names: list[str], held: Sequence[CellType]) -> Place:
+def cells(names: list[str], held: Sequence[CellType]) -> Holding:
     """What a function closes over."""
 
     def write(values: Sequence[Any]) -> None:
@@ -53,22 +53,22 @@ def cells(names: list[str], held: Sequence[CellType]) -> Place:
             if value is not UNSET:
                 cell.cell_contents = value
 
-    return place(names, lambda: [_content(cell) for cell in held], write)
+    return holding(names, lambda: [_content(cell) for cell in held], write)
 
 
-def function(path: str, f: FunctionType) -> Place:
+def function(path: str, f: FunctionType) -> Holding:
     """A function's code, its defaults, and how many attributes it has."""
 
     def read() -> list[Any]:
         return [f.__code__, f.__defaults__, *(f.__kwdefaults__ or {}).values(), len(f.__dict__)]
 
     names = [path, path, *(f.__kwdefaults__ or {}), path]
-    return place(names, read, unrestored, about=len(names))
+    return holding(names, read, unrestored, about=len(names))
 
 
 def namespace(
     paths: list[str], path: str, space: Mapping[str, Any], names: list[str], store: Callable[[str, Any], None]
-) -> Place:
+) -> Holding:
     """Some entries of a module's or a class's namespace, and how many it has."""
 
     def read() -> list[Any]:
@@ -79,10 +79,10 @@ def namespace(
             if value is not UNSET:
                 store(n, value)
 
-    return place([*paths, path], read, write, about=1)
+    return holding([*paths, path], read, write, about=1)
 
 
-def attributes(paths: list[str], path: str, x: Any, names: list[str]) -> Place:
+def attributes(paths: list[str], path: str, x: Any, names: list[str]) -> Holding:
     """Some attributes of an object, its class, and which attributes it has."""
     kind, keys = type(x), frozenset(vars(x))
 
@@ -97,21 +97,21 @@ def attributes(paths: list[str], path: str, x: Any, names: list[str]) -> Place:
         for n, value in zip(names, values):
             _store(x, n, value)
 
-    return place([*paths, f"{path}.__class__", path], read, write, about=2)
+    return holding([*paths, f"{path}.__class__", path], read, write, about=2)
 
 
-def slots(paths: list[str], x: Any, names: list[str]) -> Place:
+def slots(paths: list[str], x: Any, names: list[str]) -> Holding:
     """Some of the slots of an object."""
 
     def write(values: Sequence[Any]) -> None:
         for n, value in zip(names, values):
             _store(x, n, value)
 
-    return place(paths, lambda: [getattr(x, n, UNSET) for n in names], write)
+    return holding(paths, lambda: [getattr(x, n, UNSET) for n in names], write)
 
 
-def members(path: str, x: Any) -> Place:
-    """What a container holds."""
+def members(path: str, x: Any) -> Holding:
+    """What a container holds; the last name is for what is added."""
     held: Any = x
     if isinstance(x, Mapping):
         names = [*[path] * len(x), *[f"{path}[{k!r}]" for k in x], path]
@@ -129,7 +129,7 @@ def members(path: str, x: Any) -> Place:
             held.clear()
             (held.extend if hasattr(held, "extend") else held.update)(change)
 
-    return place(names, read, None if isinstance(x, (tuple, frozenset)) else write)  # the last name: for what is added
+    return holding(names, read, None if isinstance(x, (tuple, frozenset)) else write)
 
 
 def content(x: Any) -> Callable[[], Any] | None:

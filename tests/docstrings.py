@@ -29,14 +29,14 @@ import numpy as np
 
 import tinymeta as tm
 from tests.public_api import stored
-from tinymeta.engine import errors
+from tinymeta.engine import errors, tree
 from tinymeta.engine.convert import as_tensor, as_tensors
 from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import Primitive, bind
 
 FIELDS = ("Shapes", "Raises", "Source")
-# What these refuse is the same wherever they are called: what isn't a number, or not a whole one.
-SAID_ONCE = {as_tensor, as_tensors, bind, several, whole, wholes}
+# What these refuse is the same wherever they are called: what isn't a number, or not a whole one, and unlike trees.
+SAID_ONCE = {as_tensor, as_tensors, bind, several, tree.flatten, tree.map, tree.unflatten, whole, wholes}
 
 
 class Claim(NamedTuple):
@@ -133,17 +133,23 @@ def _parts(f: FunctionType) -> set[FunctionType]:
 
 @cache
 def _called(f: FunctionType) -> list[FunctionType]:
-    """The functions of this package that the body calls by a global name."""
-    calls = [n.func.id for n in ast.walk(_tree(f)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    return [g for g in (inspect.unwrap(f.__globals__.get(name)) for name in calls) if _is_ours(g)]
+    """The functions of this package that the body calls by a global name, or as a module's attribute."""
+    called = [_named(node.func, f) for node in ast.walk(_source(f)) if isinstance(node, ast.Call)]
+    return [g for g in map(inspect.unwrap, called) if _is_ours(g)]
+
+
+def _named(expression: ast.expr, f: FunctionType) -> Any:
+    if isinstance(expression, ast.Attribute) and isinstance(module := _named(expression.value, f), ModuleType):
+        return getattr(module, expression.attr, None)
+    return f.__globals__.get(expression.id) if isinstance(expression, ast.Name) else None
 
 
 @cache
 def _raises(f: FunctionType) -> bool:
-    return any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(_tree(f)))
+    return any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(_source(f)))
 
 
-def _tree(f: FunctionType) -> ast.AST:
+def _source(f: FunctionType) -> ast.AST:
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(f)))
     except SyntaxError:  # a lambda in the middle of an expression

@@ -26,21 +26,22 @@ CALLS = {
     f"{name}: {claim.call}": claim for name, thing in NAMES.items() for claim in claims(text_of(thing)) if claim.call
 }
 
-ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta.core.explain")
+ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta.core.explain", "nn", "optim", "testing")
 WRITTEN = tuple(f"tinymeta.{room}" for room in ROOMS)
 # Names for which an item makes no sense, and why.
 NO_SHAPES = {
     "tm.CompileWarning": "a warning",
     "tm.UserError": "an error",
+    "optim.Optimizer": "a protocol",
 }
 NO_EXAMPLE = {
     "tm.CompileWarning": "a warning",
     "tm.UserError": "an error",
+    "optim.Optimizer": "a protocol",
 }
 NO_RAISES = {
-    "ops.tree.full_like": "one tree has one structure",
-    "ops.tree.norm": "lengths have one shape",
-    "ops.tree.scale": "one tree has one structure",
+    "ops.tree.norm": "what it stacks has one shape",
+    "optim.clip_by_global_norm": "what it stacks has one shape",
 }
 
 

@@ -21,18 +21,22 @@ from tinymeta.ops.widen import floating
 
 
 def attention(q: ArrayLike, k: ArrayLike, v: ArrayLike, mask: ArrayLike | None = None) -> Tensor:
-    """softmax(q kᵀ/√d) v (Vaswani et al. 2017, eq. 1).
+    """softmax(q kᵀ/√d) v: a mean of the values, weighted by how well their keys fit the query.
+
+    Shapes: queries (…, n, d), keys (…, m, d), values (…, m, e) → (…, n, e).
+    Raises: DtypeError for a mask that isn't of booleans: `tm.nn.attention([[1.0]], [[1.0]], [[1.0]], [[0.0]])`;
+    ShapeError where q, k and v don't fit: `tm.nn.attention([[1.0]], [[1.0, 2.0]], [[1.0]])`.
+    Source: Vaswani et al. 2017, eq. 1.
 
     Parameters
     ----------
-    q, k, v
-        Queries (…, n, d), keys (…, m, d) and values (…, m, e).
     mask
         Booleans that broadcast to (…, n, m): which keys a query may look at. Each must be let see one.
 
-    Returns
-    -------
-    (…, n, e)
+    Examples
+    --------
+    >>> tm.nn.attention([[0.0]], [[1.0], [2.0]], [[10.0], [30.0]])
+    tensor([[20.]])
     """
     q, k, v = floating(q), floating(k), floating(v)
     scores = (q @ k.mT) * (1 / math.sqrt(q.shape[-1]))
@@ -48,7 +52,12 @@ def attention(q: ArrayLike, k: ArrayLike, v: ArrayLike, mask: ArrayLike | None =
 
 
 class MultiHeadAttention(Module):
-    """Attention with several heads, each in its own projection to width/heads (Vaswani et al. 2017, § 3.2.2).
+    """Attention with several heads, each in its own projection to width/heads.
+
+    Shapes: x (…, n, width), memory (…, m, width) → (…, n, width).
+    Raises: ValueError where the heads don't divide the width: `tm.nn.MultiHeadAttention(4, 3, rng=None)`;
+    ShapeError for x or memory of fewer than two axes.
+    Source: Vaswani et al. 2017, § 3.2.2.
 
     Parameters
     ----------
@@ -56,6 +65,11 @@ class MultiHeadAttention(Module):
         Of what comes in and goes out.
     heads
         How many; they divide the width.
+
+    Examples
+    --------
+    >>> tm.nn.MultiHeadAttention(4, 2, rng=np.random.default_rng(0))(np.ones((5, 3, 4))).shape
+    (5, 3, 4)
     """
 
     def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:

@@ -23,14 +23,22 @@ from tinymeta.ops.select import relu
 
 
 class Conv2d(Module):
-    """Filters slid over images, (…, inputs, H, W) to (…, outputs, OH, OW); see `tm.nn.conv2d`.
+    """Filters slid over images; see `tm.nn.conv2d`.
+
+    Shapes: (…, inputs, H, W) → (…, outputs, OH, OW); `weight` (outputs, inputs / groups, kh, kw), `bias` (outputs,).
+    Raises: ValueError where the groups don't divide the channels: `tm.nn.Conv2d(3, 4, 3, groups=2, rng=None)`.
 
     Parameters
     ----------
     inputs, outputs
-        Channels before and after; `weight` has shape (outputs, inputs / groups, window, window).
+        Channels before and after.
     window
         The filters' size: one number, or (vertical, horizontal).
+
+    Examples
+    --------
+    >>> tm.nn.Conv2d(1, 8, 3, padding="same", rng=np.random.default_rng(0))(np.ones((5, 1, 28, 28))).shape
+    (5, 8, 28, 28)
     """
 
     def __init__(
@@ -70,6 +78,11 @@ class ConvNet4(Module):
     Either way a 28×28 image has `channels` features. Convolutions have no bias where a normalisation,
     which would take it off again, follows.
 
+    Shapes: (n, *image) → (n, outputs), or (n, features) without a head.
+    Raises: ShapeError for images that can't be halved so often:
+    `tm.nn.ConvNet4(5, image=(1, 0, 0), rng=None)`, or that it isn't built for.
+    Source: Vinyals et al. 2016; Finn et al. 2017; Snell et al. 2017.
+
     Parameters
     ----------
     outputs
@@ -82,6 +95,12 @@ class ConvNet4(Module):
         How many of the four, from the first on, halve the size.
     norm
         A normalisation layer, called `norm(channels, dtype=dtype)`; None leaves it out.
+
+    Examples
+    --------
+    >>> net = tm.nn.ConvNet4(5, channels=4, image=(1, 16, 16), rng=np.random.default_rng(0))
+    >>> net(np.ones((2, 1, 16, 16))).shape
+    (2, 5)
     """
 
     def __init__(

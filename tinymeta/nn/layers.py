@@ -24,18 +24,26 @@ from tinymeta.ops.shape import reshape
 
 
 class Linear(Module):
-    """y = x W + b for x of shape (…, inputs).
+    """y = x W + b.
+
+    Shapes: (…, inputs) → (…, outputs); `weight` (inputs, outputs), `bias` (outputs,).
+    Raises: ShapeError for an x that doesn't fit: `tm.nn.Linear(2, 3, rng=np.random.default_rng(0))([1.0])`.
 
     Parameters
     ----------
     inputs, outputs
-        Sizes of the last axis before and after; `weight` has shape (inputs, outputs).
+        Sizes of the last axis before and after.
     rng
         Draws the weights.
     bias
         Whether to add `b`.
     weight_init
         How to draw the weights (`tm.nn.init`); He's normal by default.
+
+    Examples
+    --------
+    >>> tm.nn.Linear(2, 3, rng=np.random.default_rng(0))(np.ones((5, 2))).shape
+    (5, 3)
     """
 
     def __init__(
@@ -73,7 +81,14 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """Rows of a learned table: ids of shape (…), integers from 0 to entries − 1, give (…, width)."""
+    """Rows of a learned table.
+
+    Shapes: integers (…) from 0 to entries − 1 → (…, width); `weight` (entries, width).
+    Raises: IndexError for a number that is no row: `tm.nn.Embedding(2, 3, rng=np.random.default_rng(0))([2])`.
+
+    >>> tm.nn.Embedding(10, 3, rng=np.random.default_rng(0))([[1, 2], [2, 1]]).shape
+    (2, 2, 3)
+    """
 
     def __init__(
         self,
@@ -92,10 +107,18 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """Each entry is 0 with probability `rate`, and the others divided by 1 − rate (Srivastava et al. 2014, § 10).
+    """Each entry is 0 with probability `rate`, and the others divided by 1 − rate.
 
     It acts only where a call passes `rng`, so a model has no mode to be switched. Inside `vmap` each
     example drops its own entries, also of what the examples share.
+
+    Shapes: any → the same.
+    Raises: ValueError for a rate outside of [0, 1): `tm.nn.Dropout(1.0)`; TypeError for a Tensor, in which it would
+    have no derivative: `tm.nn.Dropout(tm.tensor(0.5))`.
+    Source: Srivastava et al. 2014, § 10.
+
+    >>> tm.nn.Dropout(0.5)(np.ones(4), np.random.default_rng(0))
+    tensor([2., 0., 0., 0.])
     """
 
     def __init__(self, rate: float) -> None:
@@ -117,7 +140,14 @@ class Dropout(Module):
 
 
 class Sequential(Module):
-    """Modules and functions one after the other; `rng`, if passed, goes to those that drop."""
+    """Modules and functions one after the other; `rng`, if passed, goes to those that drop.
+
+    Shapes: what the first takes → what the last gives.
+
+    >>> net = tm.nn.Sequential(tm.nn.Linear(2, 3, rng=np.random.default_rng(0)), tm.nn.relu)
+    >>> net(np.ones((5, 2))).shape
+    (5, 3)
+    """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
         self.layers = [layer if isinstance(layer, Module) else _Function(layer) for layer in layers]
@@ -143,12 +173,20 @@ class MLP(Module):
 
     The last layer is called `head`, so that ANIL can adapt it alone (`only="head.*"`).
 
+    Shapes: (…, inputs) → (…, outputs).
+    Raises: ValueError for fewer than two sizes: `tm.nn.MLP([1], rng=np.random.default_rng(0))`.
+
     Parameters
     ----------
     sizes
         `[inputs, hidden…, outputs]`.
     norm
         Normalise each hidden layer with batch statistics, as in the Omniglot network of Finn et al. (2017).
+
+    Examples
+    --------
+    >>> tm.nn.MLP([1, 40, 40, 1], rng=np.random.default_rng(0))(np.ones((5, 1))).shape
+    (5, 1)
     """
 
     def __init__(

@@ -17,7 +17,14 @@ from tinymeta.ops.widen import floating, squarable
 
 
 def mse_loss(pred: ArrayLike, target: ArrayLike) -> Tensor:
-    """Mean of (pred − target)² over all elements; the shapes must be equal, so that nothing broadcasts unseen."""
+    """Mean of (pred − target)² over all elements; the shapes must be equal, so that nothing broadcasts unseen.
+
+    Shapes: twice (…) → ().
+    Raises: ShapeError where they differ: `tm.nn.mse_loss([1.0, 2.0], [[1.0], [2.0]])`.
+
+    >>> tm.nn.mse_loss([1.0, 2.0], [1.0, 4.0])
+    tensor(2.)
+    """
     pred, target = floating(pred), floating(target)
     _same_shape("mse_loss", pred, target)
     error = pred - target
@@ -25,20 +32,28 @@ def mse_loss(pred: ArrayLike, target: ArrayLike) -> Tensor:
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
-    """Mean of −log softmax(logits)[label].
+    """Mean of −log softmax(logits)[label] over the examples, with unnormalised log probabilities for logits.
 
-    Parameters
-    ----------
-    logits
-        Shape (…, classes), unnormalised log probabilities.
-    labels
-        Shape (…), integers from 0 to classes − 1.
+    Shapes: (…, classes) and integers (…) from 0 to classes − 1 → ().
+    Raises: ShapeError where they don't fit, or for a label outside: `tm.nn.cross_entropy([[1.0, 2.0]], [2])`;
+    DtypeError for labels that aren't integers: `tm.nn.cross_entropy([[1.0, 2.0]], [0.5])`.
+
+    >>> tm.nn.cross_entropy([[0.0, 0.0], [0.0, 1000.0]], [0, 1])
+    tensor(0.3466)
     """
     return mean(cross_entropy_each(logits, labels))
 
 
 def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
-    """−log softmax(logits)[label] for every example: shape (…)."""
+    """−log softmax(logits)[label] for every example.
+
+    Shapes: (…, classes) and integers (…) from 0 to classes − 1 → (…).
+    Raises: ShapeError where they don't fit, or for a label outside: `tm.nn.cross_entropy_each([[1.0, 2.0]], [2])`;
+    DtypeError for labels that aren't integers: `tm.nn.cross_entropy_each([[1.0, 2.0]], [0.5])`.
+
+    >>> tm.nn.cross_entropy_each([[0.0, 0.0], [0.0, 1000.0]], [0, 1])
+    tensor([0.6931, 0.    ])
+    """
     logits, labels = floating(logits), as_tensor(labels)
     if labels.dtype.kind not in "iu":
         raise DtypeError(
@@ -62,7 +77,14 @@ def _within(labels: Array, classes: int) -> None:
 
 
 def bce_with_logits(logits: ArrayLike, targets: ArrayLike) -> Tensor:
-    """Mean binary cross-entropy −t log σ(z) − (1 − t) log σ(−z): two terms of one sign, exact however sure z is."""
+    """Mean binary cross-entropy −t log σ(z) − (1 − t) log σ(−z): two terms of one sign, exact however sure z is.
+
+    Shapes: twice (…) → (); targets are 0, 1 or a probability.
+    Raises: ShapeError where they differ: `tm.nn.bce_with_logits([1.0, 2.0], [1])`.
+
+    >>> tm.nn.bce_with_logits([0.0, 1000.0], [1, 1])
+    tensor(0.3466)
+    """
     logits, targets = floating(logits), as_tensor(targets)
     _same_shape("bce_with_logits", logits, targets)
     t = targets.astype(logits.dtype)
@@ -70,7 +92,14 @@ def bce_with_logits(logits: ArrayLike, targets: ArrayLike) -> Tensor:
 
 
 def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
-    """Mean over examples of KL(p ‖ q) = Σ p (log p − log q) along the last axis; a term with p = 0 is 0."""
+    """Mean over examples of KL(p ‖ q) = Σ p (log p − log q) along the last axis; a term with p = 0 is 0.
+
+    Shapes: log q and p, twice (…, n) → ().
+    Raises: ShapeError where they differ: `tm.nn.kl_div([0.0, 0.0], [1.0])`.
+
+    >>> tm.nn.kl_div(np.log([0.5, 0.5]), [1.0, 0.0])
+    tensor(0.6931)
+    """
     log_q, p = as_tensor(log_q), as_tensor(p)
     _same_shape("kl_div", log_q, p)
     positive = p > 0
@@ -78,7 +107,14 @@ def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
 
 
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> Tensor:
-    """The share of examples whose largest logit is that of their label. No gradient."""
+    """The share of examples whose largest logit is that of their label. No gradient.
+
+    Shapes: (…, classes) and integers (…) → ().
+    Raises: ShapeError where they don't fit: `tm.nn.accuracy([[1.0, 2.0]], [[0, 1]])`.
+
+    >>> tm.nn.accuracy([[3.0, 1.0], [2.0, 5.0]], [0, 0])
+    tensor(0.5)
+    """
     logits, labels = as_tensor(logits), as_tensor(labels)
     if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
         raise ShapeError(

@@ -18,7 +18,19 @@ from tinymeta.engine.tensor import Tensor
 
 
 class Module:
-    """Base class of models. Assign Tensors, other Modules and containers of them in `__init__`; define `__call__`."""
+    """Base class of models. Assign Tensors, other Modules and containers of them in `__init__`; define `__call__`.
+
+    Shapes: its leaves are the arrays among its attributes, whatever their shapes.
+    Raises: TypeError where a subclass defines no `__call__`: `tm.nn.Module()()`.
+
+    >>> model = tm.nn.Linear(2, 1, rng=np.random.default_rng(0))
+    >>> tm.tree.paths(model)
+    ['weight', 'bias']
+    >>> model
+    Linear(3 numbers)
+      weight: (2, 1) float32
+      bias: (1,) float32
+    """
 
     _children: tuple[str, ...] | None = None  # children for good once a model has been put together from leaves
     _ties: tree.Ties = {}  # what was put where, if its values don't show which places hold the same leaf

@@ -19,6 +19,14 @@ class BatchNorm(Module):
 
     There is no running average: a few-shot task normalises with its own examples, and a hidden state
     would leak from task to task. Channels are axis 1 for x of three axes or more, else the last.
+
+    Shapes: (N, C, …) → the same; `weight` and `bias` (C,).
+    Raises: ShapeError for statistics of one number each: `tm.nn.BatchNorm(2)([[1.0, 2.0]])`, or other channels.
+    Source: Ioffe & Szegedy 2015, algorithm 1.
+
+    >>> tm.nn.BatchNorm(1, eps=0.0)([[1.0], [3.0]])
+    tensor([[-1.],
+            [ 1.]])
     """
 
     def __init__(self, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
@@ -31,7 +39,16 @@ class BatchNorm(Module):
 
 
 class LayerNorm(Module):
-    """The same over the last axis of every example: no example sees another one."""
+    """`BatchNorm` over the last axis of every example instead: no example sees another one.
+
+    Shapes: (…, width) → the same; `weight` and `bias` (width,).
+    Raises: ShapeError for statistics of one number each: `tm.nn.LayerNorm(1)([[1.0], [2.0]])`, or another width.
+    Source: Ba et al. 2016, eq. 3–4.
+
+    >>> tm.nn.LayerNorm(2, eps=0.0)([[1.0, 3.0], [10.0, 30.0]])
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
 
     def __init__(self, width: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
         self.weight = init.ones((width,), dtype)
@@ -43,7 +60,15 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """The same over each of `groups` groups of channels (axis 1) of every example: no example sees another one."""
+    """`BatchNorm` over each of `groups` groups of channels of every example instead: no example sees another one.
+
+    Shapes: (N, C, …) → the same; `weight` and `bias` (C,).
+    Raises: ValueError where the groups don't divide the channels: `tm.nn.GroupNorm(2, 3)`.
+    Source: Wu & He 2018, eq. 1–4.
+
+    >>> tm.nn.GroupNorm(2, 4, eps=0.0)([[1.0, 3.0, 10.0, 30.0]])
+    tensor([[-1.,  1., -1.,  1.]])
+    """
 
     def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
         groups, channels = wholes((groups, channels), "a number of groups or channels")

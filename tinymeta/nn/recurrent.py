@@ -17,14 +17,23 @@ from tinymeta.ops.shape import split
 
 
 class LSTMCell(Module):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+    """Long short-term memory, one step of time, with a forget gate whose bias starts at 1.
 
         i, f, o = σ(x Wᵢ + h Uᵢ + bᵢ), …         input, forget and output gates
         c ← f ∘ c + i ∘ tanh(x W_g + h U_g + b_g)
         h ← o ∘ tanh(c)
 
-    x has shape (…, inputs), the state is the pair (h, c) of (…, width); the result is the new state, whose
-    first entry is also the output. The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
+    The result is the new state, whose first entry is also the output.
+
+    Shapes: x (…, inputs), the state a pair (h, c) of (…, width) → the new pair.
+    Raises: ShapeError where x and state don't fit:
+    `tm.nn.LSTMCell(2, 3, rng=np.random.default_rng(0))([1.0], (tm.zeros(3), tm.zeros(3)))`.
+    Source: Hochreiter & Schmidhuber 1997; Gers et al. 2000; Jozefowicz et al. 2015 for the bias.
+
+    >>> cell = tm.nn.LSTMCell(2, 3, rng=np.random.default_rng(0))
+    >>> h, c = cell(np.ones((5, 2)), cell.start(5))
+    >>> h.shape, c.shape
+    ((5, 3), (5, 3))
     """
 
     def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
@@ -49,13 +58,22 @@ class LSTMCell(Module):
 
 
 class GRUCell(Module):
-    """Gated recurrent unit (Cho et al. 2014), in the form that libraries compute:
+    """Gated recurrent unit, one step of time, in the form that libraries compute:
 
         r, z = σ(x W_r + h U_r + b_r), …         reset and update gates
         n = tanh(x W_n + b_n + r ∘ (h U_n + d_n))
         h ← (1 − z) ∘ n + z ∘ h
 
-    x has shape (…, inputs), the state h (…, width); the result is the new state, which is also the output.
+    The result is the new state, which is also the output.
+
+    Shapes: x (…, inputs), the state h (…, width) → the new h.
+    Raises: ShapeError where x and state don't fit:
+    `tm.nn.GRUCell(2, 3, rng=np.random.default_rng(0))([1.0], tm.zeros(3))`.
+    Source: Cho et al. 2014.
+
+    >>> cell = tm.nn.GRUCell(2, 3, rng=np.random.default_rng(0))
+    >>> cell(np.ones((5, 2)), cell.start(5)).shape
+    (5, 3)
     """
 
     def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:

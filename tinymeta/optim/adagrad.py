@@ -18,6 +18,11 @@ class AdagradState(NamedTuple):
 class Adagrad:
     """v ← v + g²,   θ ← θ − lr/(1 + taken·lr_decay) · g/(√v + ε).
 
+    Shapes: parameters a pytree; gradients and v are like it.
+    Raises: ShapeError (by `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters:
+    `tm.optim.Adagrad().update(tm.ones(2), tm.optim.Adagrad().init(tm.ones(3)), tm.ones(3))`.
+    Source: Duchi, Hazan & Singer 2011.
+
     Parameters
     ----------
     lr
@@ -29,6 +34,12 @@ class Adagrad:
         Adds this times θ to the gradient.
     initial
         v before the first step.
+
+    Examples
+    --------
+    >>> optimizer, theta = tm.optim.Adagrad(0.1, initial=16.0), tm.tensor(1.0)
+    >>> optimizer.update(tm.tensor(3.0), optimizer.init(theta), theta)[0]  # 1 − 0.1·3/√(16 + 9)
+    tensor(0.94)
     """
 
     def __init__(

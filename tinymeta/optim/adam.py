@@ -21,6 +21,11 @@ class Adam:
 
     m̂ and v̂ are m/(1 − β₁ᵗ) and v/(1 − β₂ᵗ). It may be differentiated through, also where a gradient is 0.
 
+    Shapes: parameters a pytree; gradients, m and v are like it.
+    Raises: ShapeError (by `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters:
+    `tm.optim.Adam().update(tm.ones(2), tm.optim.Adam().init(tm.ones(3)), tm.ones(3))`.
+    Source: Kingma & Ba 2015, algorithm 1.
+
     Parameters
     ----------
     lr
@@ -29,6 +34,12 @@ class Adam:
         β₁ and β₂. Like every number here floats or Tensors, which may be differentiated.
     weight_decay
         Adds this times θ to the gradient (`AdamW` takes it from θ itself).
+
+    Examples
+    --------
+    >>> optimizer, theta = tm.optim.Adam(0.1), tm.tensor([1.0, 1.0])
+    >>> optimizer.update(tm.tensor([5.0, -0.2]), optimizer.init(theta), theta)[0]  # the first step is lr·sign(g)
+    tensor([0.9, 1.1])
     """
 
     decoupled = False
@@ -60,7 +71,15 @@ class Adam:
 
 
 class AdamW(Adam):
-    """Adam whose weight decay acts on θ itself: θ ← θ − lr (m̂/(√v̂ + ε) + λ θ)."""
+    """Adam whose weight decay acts on θ itself: θ ← θ − lr (m̂/(√v̂ + ε) + λ θ).
+
+    Shapes: parameters a pytree; gradients, m and v are like it.
+    Source: Loshchilov & Hutter 2019, algorithm 2.
+
+    >>> optimizer, theta = tm.optim.AdamW(0.1, weight_decay=0.5), tm.tensor(1.0)
+    >>> optimizer.update(tm.tensor(0.0), optimizer.init(theta), theta)[0]
+    tensor(0.95)
+    """
 
     decoupled = True
 

@@ -24,13 +24,19 @@ global_norm = norm  # the field's name for it
 
 
 def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
-    """The gradients, shortened together to length `limit` if they are longer (Pascanu et al. 2013, algorithm 1).
+    """The gradients, shortened together to length `limit` if they are longer.
 
     If one of them is infinite or NaN they have no direction, and all that comes out is NaN; so it is for a limit that
     is NaN or negative. It is computed in float64, and the length may be too large even for that: with u the largest
     entry and s the length of g/u, what comes out is g · limit/(s u), times the two numbers h and limit/(s u)/h for
     some h, both at most 1, so that nothing overflows, and vanishes only where the result does. u and h are constants:
     in exact numbers the result does not depend on them.
+
+    Shapes: any tree → the same, and its dtypes.
+    Source: Pascanu et al. 2013, algorithm 1.
+
+    >>> tm.optim.clip_by_global_norm({"w": np.array([6.0, 8.0])}, 5.0)
+    {'w': tensor([3., 4.])}
     """
     wide = tree.map(double, grads)
     unit = _largest(wide)
@@ -52,12 +58,25 @@ def _largest(grads: Any) -> Tensor:
 
 
 def clip_by_value(grads: Any, limit: Setting) -> Any:
-    """Every entry of the gradients brought into [−limit, limit]."""
+    """Every entry of the gradients brought into [−limit, limit].
+
+    Shapes: any tree → the same.
+
+    >>> tm.optim.clip_by_value({"w": np.array([6.0, -0.5])}, 1.0)
+    {'w': tensor([ 1. , -0.5])}
+    """
     return tree.map(lambda g: clip(g, -setting(limit, g), setting(limit, g)), tree.map(floating, grads))
 
 
 class Clipped:
-    """An optimizer that sees clipped gradients, as in `Clipped(Adam(1e-3), partial(clip_by_global_norm, limit=10))`."""
+    """An optimizer that sees clipped gradients, as in `Clipped(Adam(1e-3), partial(clip_by_global_norm, limit=10))`.
+
+    Shapes: parameters a pytree; gradients are like it.
+
+    >>> optimizer = tm.optim.Clipped(tm.optim.SGD(0.1), lambda g: tm.optim.clip_by_value(g, 1.0))
+    >>> optimizer.update(tm.tensor(50.0), optimizer.init(tm.tensor(1.0)), tm.tensor(1.0))[0]
+    tensor(0.9)
+    """
 
     def __init__(self, optimizer: Optimizer, clip: Callable[[Any], Any]) -> None:
         self.optimizer, self.clip = optimizer, clip

@@ -20,6 +20,11 @@ class RMSPropState(NamedTuple):
 class RMSProp:
     """v ← ρ v + (1 − ρ) g²,   u ← μ u + g/(√v + ε),   θ ← θ − lr u.
 
+    Shapes: parameters a pytree; gradients, v and u are like it.
+    Raises: ShapeError (by `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters:
+    `tm.optim.RMSProp().update(tm.ones(2), tm.optim.RMSProp().init(tm.ones(3)), tm.ones(3))`.
+    Source: Hinton 2012, lecture 6e; Graves 2013, eq. 38–45, for `centered`.
+
     Parameters
     ----------
     lr
@@ -31,7 +36,13 @@ class RMSProp:
     momentum
         μ; 0 keeps no velocity.
     centered
-        Divide by the standard deviation, √(v − mean²), instead (Graves 2013, eq. 38–45).
+        Divide by the standard deviation, √(v − mean²), instead.
+
+    Examples
+    --------
+    >>> optimizer, theta = tm.optim.RMSProp(0.1, decay=0.75), tm.tensor(1.0)
+    >>> optimizer.update(tm.tensor(3.0), optimizer.init(theta), theta)[0]  # 1 − 0.1·3/√(0.25·9)
+    tensor(0.8)
     """
 
     def __init__(

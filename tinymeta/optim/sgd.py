@@ -19,6 +19,11 @@ class SGDState(NamedTuple):
 class SGD:
     """v ← μ v + g,   θ ← θ − lr v   (θ ← θ − lr (g + μ v) for Nesterov).
 
+    Shapes: parameters a pytree; gradients and velocity are like it.
+    Raises: ValueError for `nesterov` without momentum: `tm.optim.SGD(0.1, nesterov=True)`; ShapeError (by
+    `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters.
+    Source: Polyak 1964 for momentum; Sutskever et al. 2013 for Nesterov's; in PyTorch's form.
+
     Parameters
     ----------
     lr
@@ -30,13 +35,12 @@ class SGD:
 
     Examples
     --------
-    >>> import tinymeta as tm
     >>> optimizer, theta = tm.optim.SGD(0.1, momentum=0.5), tm.tensor(1.0)
     >>> state = optimizer.init(theta)
     >>> for _ in range(2):
     ...     theta, state = optimizer.update(tm.tensor(1.0), state, theta)
-    >>> round(float(theta), 6)  # 1 − 0.1·1 − 0.1·(0.5 + 1)
-    0.75
+    >>> theta  # 1 − 0.1·1 − 0.1·(0.5 + 1)
+    tensor(0.75)
     """
 
     def __init__(

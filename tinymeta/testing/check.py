@@ -54,20 +54,14 @@ def check_primitive(primitive: type[Primitive], examples: int = 10, seed: int = 
     NaN of theirs reaches the branch that is taken. For that a rule multiplies its cotangent with
     `tm.scale` in place of `*`.
 
-    Raises
-    ------
-    AssertionError
-        Naming the property, the inputs, the seed, and the numbers that differ.
+    Shapes: those of the primitive's samples, or any that broadcast.
+    Raises: AssertionError naming the property, the inputs, the seed, and the numbers that differ.
 
-    Examples
-    --------
-    >>> import numpy as np, tinymeta as tm
-    >>> from tinymeta.engine.domain import reals
     >>> @tm.primitive
     ... class cube:
     ...     "y = x³,   dy = 3x² dx."
     ...     kernel = reference = staticmethod(lambda x: x * x * x)
-    ...     domain, kinks = (reals(-2, 2),), ()
+    ...     domain, kinks = (tm.testing.reals(-2, 2),), ()
     ...     vjp = lambda g, y, x: g * 3 * x * x
     >>> tm.testing.check_primitive(cube)
     """

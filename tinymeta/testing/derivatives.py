@@ -42,6 +42,11 @@ def check_grad(
     All this is done in float64. Of arguments in float32 or float16 the gradient in their own dtype is then held
     against that. `f` gets copies, and neither it nor any kernel may write into what it is given.
 
+    Shapes: f: pytrees → a pytree, of any shapes.
+    Raises: AssertionError with the worst elements (order, argument, index, both values, relative error, ulps), or with
+    what was written to, or a gradient of another shape or dtype; TypeError for arguments without floats:
+    `tm.testing.check_grad(tm.sin, 1)`.
+
     Parameters
     ----------
     f
@@ -56,15 +61,8 @@ def check_grad(
     elements
         Every element of the arguments is checked up to this many; of more, a random choice of this many.
 
-    Raises
-    ------
-    AssertionError
-        With one line for each of the worst elements: order, argument, index, both values, relative error, ulps.
-        Or naming what was written to, or the argument whose gradient has another shape or dtype than it.
-
     Examples
     --------
-    >>> import numpy as np, tinymeta as tm
     >>> tm.testing.check_grad(lambda x: tm.tanh(x) * x, np.array([0.3, -1.2]), order=3)
     """
     problem = _Problem(f, args, seed, order)

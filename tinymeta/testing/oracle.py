@@ -44,7 +44,14 @@ def exchanged(change: Callable[[type[Primitive]], Callable[..., Any]]) -> Iterat
 
 @contextmanager
 def references() -> Iterator[None]:
-    """Every primitive runs its reference in place of its kernel while the `with` block lasts (in all threads)."""
+    """Every primitive runs its reference in place of its kernel while the `with` block lasts (in all threads).
+
+    Shapes: of any operation; complex numbers may come in.
+
+    >>> with tm.testing.references():
+    ...     tm.sigmoid(np.array([1e-20j])).array.imag * 1e20
+    array([0.25])
+    """
     with exchanged(lambda primitive: primitive.reference), setting(differentiable="fc"):
         yield
 
@@ -74,13 +81,29 @@ def constants(values: list[Array], recording: bool) -> Iterator[None]:
 
 
 def complex_step(f: Function, points: Sequence[Array], directions: Sequence[Array], step: float = STEP) -> list[Array]:
-    """The derivative of `f`, a function of lists of arrays, at `points` along `directions`."""
+    """The derivative of `f`, a function of lists of arrays, at `points` along `directions`: Im f(x + ihv)/h.
+
+    Shapes: points and directions, lists of arrays of the same shapes → a list like the result of f.
+    Source: Squire & Trapp 1998.
+
+    >>> tm.testing.complex_step(lambda xs: [np.sin(xs[0])], [np.array([0.0])], [np.array([2.0])])
+    [array([2.])]
+    """
     moved = [x + 1j * step * v for x, v in zip(points, directions)]
     return [np.imag(y) / step for y in f(moved)]
 
 
 def central_difference(f: Function, points: Sequence[Array], directions: Sequence[Array]) -> list[Array]:
-    """The same by five points (Abramowitz & Stegun 25.3.6), the error h⁴f⁽⁵⁾/30 + 3ε|f|/2h with h = 1e-3."""
+    """The derivative of `f` at `points` along `directions` by five points.
+
+    Its error is h⁴f⁽⁵⁾/30 + 3ε|f|/2h with h = 1e-3.
+
+    Shapes: points and directions, lists of arrays of the same shapes → a list like the result of f.
+    Source: Abramowitz & Stegun 25.3.6.
+
+    >>> tm.testing.central_difference(lambda xs: [np.sin(xs[0])], [np.array([0.0])], [np.array([2.0])])
+    [array([2.])]
+    """
     step = 1e-3
     weights = {-2: 1, -1: -8, 1: 8, 2: -1}
     runs = []

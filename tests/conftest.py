@@ -40,6 +40,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     told = getattr(option, "numprocesses", 0) is not None or option.dist != "no"  # 0: there is no xdist
     if folders and not (told or in_sight or hasattr(config, "workerinput")):
         option.numprocesses, option.dist = PROCESSES, "worksteal"
+    if getattr(option, "numprocesses", None):
+        # Two processes with two threads of BLAS each, all waiting awake, wait for cores that the others wait on.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:

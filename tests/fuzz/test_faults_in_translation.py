@@ -45,9 +45,12 @@ class Asked:
             assert not said, f"{said}\n{case.text()}"
 
 
+_drawn = cache(arrays.draw)  # for all faults the same
+
+
 @cache
 def _holding(functions: tuple[str, ...], ask: str) -> list[Any]:
-    drawn = map(arrays.draw, count(7_000_000))
+    drawn = map(_drawn, count(7_000_000))
     wanted = (c for c in drawn if ask in c.ask and any(step.name in functions for step in c.steps))
     small = (c._replace(setting=Setting()) for c in wanted if all(i.shape not in arrays.LARGE for i in c.inputs))
     return list(islice(small, ENOUGH))

@@ -50,8 +50,9 @@ def test_the_official_layout_is_measured_beside_within_alphabet_episodes(tmp_pat
 def test_several_networks_are_reported_alone_and_together(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "run01")
     found = {}
-    for name, keys in {"both": ["networks=2"], "0": ["--seed", "0"], "1": ["--seed", "1"]}.items():
-        out, words = tmp_path / name, [*BRIEFLY, f"runs={tmp_path / 'runs'}", *keys]
+    alone = {"0": ["--seed", "0"], "1": ["--seed", "1"]}
+    for name, keys in ({"both": ["networks=2"]} | alone).items():
+        out, words = tmp_path / name, [*BRIEFLY, "augment=none", f"runs={tmp_path / 'runs'}", *keys]
         assert main(["run", "challenge", *words, "--out", str(out), "--quiet"]) == 0
         found[name] = json.loads((out / "result.json").read_text(encoding="utf-8"))["metrics"]
     both = found["both"]

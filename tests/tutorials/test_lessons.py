@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,35 @@ def exercises(path: Path) -> list[str]:
 
 
 @cache
-def before_the_exercise(path: Path, exercise: str) -> dict[str, Any]:
-    """What a learner has at hand when the exercise begins."""
+def before_exercises(path: Path) -> dict[str, dict[str, Any]]:
+    """Run a lesson; for each exercise, what a learner has at hand when it begins."""
     namespace: dict[str, Any] = {"__name__": "lesson"}
-    for cell in lessons.cells(path):
-        if cell.kind == "exercise" and cell.name == exercise:
-            return namespace
-        if cell.kind != "prose":
-            lessons.run(cell, path, namespace)
-    raise AssertionError(f"{path.name} has no exercise {exercise}")
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("tempfile.tempdir", folder)
+        for cell in lessons.cells(path):
+            if cell.kind == "exercise":
+                found[cell.name] = dict(namespace)
+            if cell.kind != "prose":
+                lessons.run(cell, path, namespace)
+    return found
+
+
+def said_of(path: Path, exercise: str, text: str) -> str:
+    """What the exercise's check says where `text` stands in the solution's place."""
+    cell, check = (
+        next(cell for cell in lessons.cells(path) if (cell.kind, cell.name) == (kind, exercise))
+        for kind in ("exercise", "check")
+    )
+    namespace = dict(before_exercises(path)[exercise])
+    lessons.run(cell._replace(text=SOLUTION.sub(lambda _: text, cell.text)), path, namespace)
+    return lessons.problem(check, path, namespace)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_the_lesson_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    runpy.run_path(str(path))
+def test_the_lesson_runs(path: Path) -> None:
+    assert list(before_exercises(path)) == exercises(path)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -56,11 +69,19 @@ def test_the_lesson_keeps_to_its_form(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_the_blank_copy_is_not_solved_and_says_so(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_the_blank_copy_is_not_solved_and_says_so(path: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     lessons.blank(path, mine)
     assert "BEGIN SOLUTION" not in mine.read_text(encoding="utf-8")
+    assert [cell.name for cell in lessons.cells(mine) if cell.kind == "exercise"] == exercises(path)
+    assert all(said_of(path, exercise, "    ...\n") for exercise in exercises(path))
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_blank_copy_is_graded_to_its_end(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path, mine = lessons.find(number), tmp_path / "mine.py"
+    lessons.blank(path, mine)
     unsolved = {grade.exercise for grade in lessons.grade(path, mine) if grade.problem}
     assert set(exercises(path)) <= unsolved
 
@@ -77,14 +98,7 @@ def test_each_exercise_has_three_planted_mistakes() -> None:
     ids=[f"{n}-{e}-{i}" for (n, e), bodies in MISTAKES.items() for i, _ in enumerate(bodies)],
 )
 def test_a_mistake_gets_a_sentence_that_helps(number: str, exercise: str, body: str) -> None:
-    path = lessons.find(int(number))
-    cell, check = (
-        next(cell for cell in lessons.cells(path) if (cell.kind, cell.name) == (kind, exercise))
-        for kind in ("exercise", "check")
-    )
-    namespace = dict(before_the_exercise(path, exercise))
-    lessons.run(cell._replace(text=SOLUTION.sub(lambda _: body, cell.text)), path, namespace)
-    problem = lessons.problem(check, path, namespace)
+    problem = said_of(lessons.find(int(number)), exercise, body)
     assert problem, "the mistake was taken for a solution"
     assert not problem.startswith("it stops with"), problem
     assert len(problem.split()) >= 6, problem

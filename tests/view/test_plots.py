@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,8 @@ def test_figures_leave_the_callers_settings_and_pyplot_alone() -> None:
         "before = matplotlib.rcParams['font.size']\n"
         "from tinymeta.view import plots\n"
         "plots.learning_curves([{'iteration': 1, 'loss': 1.0}])\n"
-        "assert matplotlib.rcParams['font.size'] == before and 'matplotlib.pyplot' not in sys.modules"
+        "print(matplotlib.rcParams['font.size'] == before, 'matplotlib.pyplot' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr

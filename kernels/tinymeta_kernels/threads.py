@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["count", "one_blas_thread", "run", "set_num_threads"]
+__all__ = ["count", "cores", "one_blas_thread", "one_core", "run", "set_num_threads"]
 
 Unit = TypeVar("Unit")
 
@@ -52,12 +52,29 @@ def set_num_threads(n: int) -> None:
     count, _pool = n, None
 
 
+def cores() -> int:
+    """How many cores this thread may use: one, if it is a helper or inside of ``one_core``."""
+    return 1 if getattr(_local, "busy", False) else count
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep what this thread computes on its core: then sums don't depend on how many cores there are."""
+    before = getattr(_local, "busy", False)
+    _local.busy = True
+    try:
+        with one_blas_thread():
+            yield
+    finally:
+        _local.busy = before
+
+
 def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
     """Call ``work(unit)`` once for each unit, on the free threads; return when all are done.
 
     Work started by work (or a single unit) stays on the calling thread.
     """
-    if len(units) < 2 or count < 2 or getattr(_local, "busy", False):
+    if len(units) < 2 or cores() < 2:
         for unit in units:
             work(unit)
         return

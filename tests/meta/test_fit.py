@@ -1,15 +1,13 @@
-"""The outer loop: killed and resumed, diverging, spread over workers, and for ever in the same memory."""
+"""The outer loop: killed and resumed, diverging, and for ever in the same memory."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import tracemalloc
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -103,25 +101,6 @@ def test_an_objective_may_ask_for_the_iteration() -> None:
     assert seen == [0.0, 1.0, 2.0]
 
 
-def test_no_executor_threads_and_processes_give_the_same_bits() -> None:
-    spawn = multiprocessing.get_context("spawn")
-    with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(2, mp_context=spawn) as processes:
-        for name in ("maml, 1 step", "maml++"):  # one that is told the iteration, and one that is not
-            alone = fitted(name, chunks=2)
-            np.testing.assert_array_equal(fitted(name, chunks=2, executor=threads), alone)
-            np.testing.assert_array_equal(fitted(name, chunks=2, executor=processes), alone)
-
-
-def test_a_batch_in_parts_learns_what_the_whole_batch_does() -> None:
-    sgd = tm.optim.SGD(0.1)
-    np.testing.assert_allclose(fitted(chunks=4, optimizer=sgd), fitted(optimizer=sgd), rtol=0, atol=1e-14)
-
-
-def test_a_batch_that_does_not_divide_is_refused() -> None:
-    with pytest.raises(tm.UserError, match="does not split into 3"):
-        fitted(chunks=3)
-
-
 def live() -> tuple[int, int]:
     """How many Tensors there are, and how many bytes of array data."""
     arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
@@ -153,14 +132,3 @@ def test_memory_is_flat_over_two_hundred_meta_steps_without_the_garbage_collecto
         tracemalloc.stop()
         gc.enable()
     assert seen[0] == seen[1], "Tensors and bytes after 20 steps, and after 200 more"
-
-
-def test_a_worker_may_get_a_model_and_no_gradient_is_lost_on_the_way() -> None:
-    import copy
-    import pickle
-
-    model = start(LEARNERS["maml, 1 step"])
-    for there in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        np.testing.assert_array_equal(flat(there), flat(model))
-    with pytest.raises(TypeError, match="detach"):
-        copy.copy(tm.tensor([1.0], requires_grad=True))

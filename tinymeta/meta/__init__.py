@@ -1,7 +1,7 @@
 """Meta-learning on one interface: adapt, then a loss on the query.
 
 Read adapt.py and objective.py for the inner loop, learner.py and then any algorithm, loop.py and fit.py
-for the outer loop, evaluate.py for measuring.
+for the outer loop, evaluate.py for measuring, and spread/ for many workers.
 """
 
 from tinymeta.meta.control.policy import CategoricalPolicy, GaussianPolicy, policy_gradient
@@ -28,6 +28,8 @@ from tinymeta.meta.learners.protonet import ProtoNet
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, k_means, partitions_of
 from tinymeta.meta.learners.relation import Relation, RelationNet
 from tinymeta.meta.learners.reptile import Carried, Carrying
+from tinymeta.meta.spread.cluster import Dask
+from tinymeta.meta.spread.workers import Workers
 from tinymeta.meta.stream.memory import GradientMemory
 from tinymeta.meta.stream.online import OnlineMetaSGD
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
@@ -46,6 +48,7 @@ __all__ = [
     "Carried",
     "Carrying",
     "CategoricalPolicy",
+    "Dask",
     "Distillation",
     "GaussianPolicy",
     "GradientLearner",
@@ -75,6 +78,7 @@ __all__ = [
     "Trials",
     "Umtra",
     "WeightNet",
+    "Workers",
     "adapt",
     "adaptation_curve",
     "agreement",

@@ -81,7 +81,7 @@ class Machine:
 
     def _run(self, step: _Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
-        cores = min(self._cores, step.count, step.work // max(1, WORTH_SHARING))
+        cores = min(self._cores, threads.cores(), step.count, step.work // max(1, WORTH_SHARING))
         if cores > 1:
             patience = step.work // PATIENCE
             base, work = space.base[:cores], space.work[:cores]

@@ -5,20 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial, reduce
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from tinymeta.compile import compile
-from tinymeta.engine import tree
-from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.objective import Objective
-from tinymeta.ops.tree import add, scale
+from tinymeta.meta.core.parts import in_parts
 from tinymeta.optim.optimizer import Optimizer
 
 Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
@@ -35,7 +32,7 @@ def fit(
     seed: int = 0,
     run: Record | None = None,
     executor: Executor | None = None,
-    chunks: int = 1,
+    chunks: int | None = None,
     compiled: bool = False,
     save_every: float = 30.0,
 ) -> Any:
@@ -59,9 +56,11 @@ def fit(
     run
         Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing.
     executor, chunks
-        Split each batch of tasks into `chunks` equal parts and compute their gradients with `executor.map`
-        (one after the other if it is None). They are added in order, so the result depends on `chunks`, by
-        rounding, but not on the executor. For processes the objective must be importable: no lambda.
+        Split each batch of tasks into `chunks` parts (8 if there is an executor) and have their gradients computed by
+        its workers: `tm.meta.Workers`, `tm.meta.Dask`, any executor of `concurrent.futures`; None: here, one after
+        the other. Parts are added in order, and each is computed on one core. So the result depends on `chunks`, by
+        rounding, but not on the executor, on how many workers there are, nor on what becomes of them. For processes
+        the objective must be importable: no lambda.
     compiled
         Record the step once and replay it (`tm.compile`). An objective whose Python decisions depend on values,
         or that draws random numbers, needs False.
@@ -76,14 +75,12 @@ def fit(
     Raises
     ------
     UserError
-        The loss is no longer a finite number, or the checkpoint does not fit.
+        The loss is no longer a finite number, the checkpoint does not fit, or no worker answers.
     """
-    if chunks < 1 or meta_batch % chunks:
-        raise UserError(f"a meta-batch of {meta_batch} tasks does not split into {chunks} equal parts")
     told = "iteration" in inspect.signature(objective).parameters
     step: Callable[..., Any] = partial(_step, objective, optimizer)
-    if executor is not None or chunks > 1:
-        step = _spread(objective, optimizer, executor, chunks, compiled)
+    if executor is not None or chunks is not None:
+        step = in_parts(objective, optimizer, executor, chunks, compiled)
     elif compiled:
         step = compile(step)
 
@@ -101,31 +98,3 @@ def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, *bat
     value, grads = value_and_grad(objective)(phi, *batch)
     phi, state = optimizer.update(grads, state, phi)
     return phi, state, value
-
-
-def _spread(
-    objective: Objective, optimizer: Optimizer, executor: Executor | None, chunks: int, compiled: bool
-) -> Callable[..., Any]:
-    """`_step` by parts of the batch, whose gradients are independent of one another."""
-    map_ = map if executor is None else executor.map
-    job = uuid4().hex
-
-    def step(phi: Any, state: Any, episodes: Any, *iteration: Any) -> tuple[Any, Any, Tensor]:
-        parts = [tree.map(lambda a, k=k: np.array_split(a, chunks)[k], episodes) for k in range(chunks)]
-        one = partial(_gradient, job, objective, compiled, phi)
-        value, grads = reduce(add, map_(one, parts, *([x] * chunks for x in iteration)))
-        phi, state = optimizer.update(scale(grads, 1.0 / chunks), state, phi)
-        return phi, state, value * (1.0 / chunks)
-
-    return step
-
-
-_gradients: dict[str, Callable[..., Any]] = {}  # the latest job's, kept in every worker process
-
-
-def _gradient(job: str, objective: Objective, compiled: bool, phi: Any, *batch: Any) -> Any:
-    """Value and gradient of one part. A worker process records the program of a job once, however often it is asked."""
-    if job not in _gradients:
-        _gradients.clear()
-        _gradients[job] = compile(value_and_grad(objective)) if compiled else value_and_grad(objective)
-    return _gradients[job](phi, *batch)

@@ -1,0 +1,84 @@
+"""What worker processes compute in the tests of workers: at module level, so that they can import it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Client
+from pathlib import Path
+from typing import Any
+
+from tinymeta_kernels import threads
+
+import tinymeta as tm
+from tests.meta.learners import LEARNERS, Blobs, flat, start
+
+LEARNER = LEARNERS["maml, 1 step"]
+
+
+def fitted(objective: Any = LEARNER, **options: Any) -> Any:
+    """All numbers of what two iterations with ten tasks each come to."""
+    settings: dict[str, Any] = {"optimizer": tm.optim.Adam(0.01), "meta_batch": 10, "iterations": 2} | options
+    return flat(tm.meta.fit(objective, start(getattr(objective, "learner", objective)), Blobs(), **settings))
+
+
+@dataclass
+class Troubled:
+    """An objective, and what happens to the worker that is asked for it first, in one part of one step."""
+
+    folder: Path
+    how: str
+    address: Any = None  # who wants to know
+    learner: Any = LEARNER
+
+    def __call__(self, phi: Any, episodes: Any) -> Any:
+        try:
+            (self.folder / "first").touch(exist_ok=False)
+        except FileExistsError:
+            return self.learner(phi, episodes)
+        if self.how == "killed":
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        if self.how == "raises":
+            raise OSError("no space left on this one")
+        assert self.how == "hangs"
+        with Client(self.address) as line:
+            line.send(os.getpid())
+        threading.Event().wait()
+
+
+def surroundings() -> dict[str, Any]:
+    """Where a worker finds itself."""
+    get = threads.blas_function("get_num_threads")
+    return {"pid": os.getpid(), "cores": threads.count, "BLAS": get and get(), "OMP": os.environ["OMP_NUM_THREADS"]}
+
+
+class Counted:
+    """Counts how often it has been made anew from what was sent."""
+
+    arrivals = 0
+
+    def __setstate__(self, state: Any) -> None:
+        Counted.arrivals += 1
+
+    def __getstate__(self) -> Any:
+        return "something"
+
+
+def arrivals(*_: Any) -> int:
+    return Counted.arrivals
+
+
+def unruly() -> None:
+    raise tm.UserError("a label out of range")
+
+
+def stopped() -> None:
+    threading.Event().wait()
+
+
+if __name__ == "__main__":  # a worker is at work when this process is killed
+    with tm.meta.Workers(1) as workers:
+        print(workers.submit(os.getpid).result(), flush=True)
+        workers.submit(stopped).result()

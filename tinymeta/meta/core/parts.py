@@ -1,0 +1,105 @@
+"""An outer step whose tasks are shared out: the gradient of a mean over tasks is the mean of those of its parts.
+
+Each part is computed on one core, alike wherever that is, and the parts are added in their order. So how many workers
+there are, who they are and which of them fail changes no bit of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial, reduce
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from tinymeta_kernels.threads import one_core
+
+from tinymeta.compile import compile
+from tinymeta.engine import tree
+from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.transforms import value_and_grad
+from tinymeta.meta.core.objective import Objective
+from tinymeta.meta.spread.gather import gather, shared
+from tinymeta.ops.tree import add, scale
+from tinymeta.optim.optimizer import Optimizer
+
+CHUNKS = 8  # however many workers there are, so that these change no number
+
+
+class Job(NamedTuple):
+    """What all parts of all steps have in common."""
+
+    name: str
+    objective: Objective
+    compiled: bool
+
+
+def in_parts(
+    objective: Objective, optimizer: Optimizer, executor: Executor | None, chunks: int | None, compiled: bool
+) -> Callable[..., Any]:
+    """One outer step, from `(phi, state, episodes, *iteration)` to `(phi, state, value)`, by parts of the episodes."""
+    if chunks is not None and chunks < 1:
+        raise UserError(f"chunks={chunks}: a batch of tasks has 1 part or more")
+    job: Any = Job(uuid4().hex, objective, compiled)
+    job = job if executor is None else shared(executor, job)
+    finish: Callable[..., Any] = partial(_finished, optimizer)
+    finish = compile(finish) if compiled else finish
+
+    def step(phi: Any, state: Any, episodes: Any, *iteration: Any) -> tuple[Any, Any, Tensor]:
+        parts, shares = divided(episodes, chunks)
+        if executor is None:
+            found = [slope(job, phi, part, *iteration) for part in parts]
+        else:
+            common = shared(executor, phi)
+            found = gather(executor, slope, [(job, common, part, *iteration) for part in parts])
+        with one_core():
+            return finish(phi, state, found, shares)  # type: ignore[no-any-return]
+
+    return step
+
+
+def divided(episodes: Any, chunks: int | None) -> tuple[list[Any], list[float]]:
+    """Parts of a batch that differ by at most one task, and each one's share of the tasks."""
+    sizes = {len(leaf) if leaf.ndim else 0 for leaf in tree.leaves(episodes)}
+    if len(sizes) != 1:
+        raise UserError(
+            f"the arrays of a batch of episodes have {sorted(sizes)} as their first lengths: a batch that is shared "
+            "out to workers has a leading axis of tasks in each array"
+        )
+    (tasks,) = sizes
+    if chunks is not None and chunks > tasks:
+        raise UserError(f"a meta-batch of {tasks} tasks does not split into {chunks} parts")
+    count = min(CHUNKS, tasks) if chunks is None else chunks
+    bounds = [k * tasks // count for k in range(count + 1)]
+    parts = [tree.map(lambda x, a=a, b=b: x[a:b], episodes) for a, b in zip(bounds, bounds[1:])]
+    return parts, [(b - a) / tasks for a, b in zip(bounds, bounds[1:])]
+
+
+def slope(job: Job, phi: Any, *batch: Any) -> tuple[Tensor, Any]:
+    """Value and gradient of the mean over one part's tasks."""
+    with one_core():
+        return _slope_of(job)(phi, *batch)  # type: ignore[no-any-return]
+
+
+_slopes: dict[str, Callable[..., Any]] = {}  # by the names of jobs: a worker records a job's program once
+_LATEST = 8  # jobs that are kept
+
+
+def _slope_of(job: Job) -> Callable[..., Any]:
+    found = _slopes.get(job.name)
+    if found is None:
+        made = value_and_grad(job.objective)
+        found = _slopes.setdefault(job.name, compile(made) if job.compiled else made)
+        for name in list(_slopes)[:-_LATEST]:
+            _slopes.pop(name, None)
+    return found
+
+
+def _finished(
+    optimizer: Optimizer, phi: Any, state: Any, found: list[tuple[Tensor, Any]], shares: list[float]
+) -> tuple[Any, Any, Tensor]:
+    """The step that the parts' gradients come to, together."""
+    value, grads = reduce(add, [scale(part, share) for part, share in zip(found, shares)])
+    phi, state = optimizer.update(grads, state, phi)
+    return phi, state, value

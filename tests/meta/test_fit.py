@@ -105,7 +105,7 @@ def live() -> tuple[int, int]:
     """How many Tensors there are, and how many bytes of array data."""
     arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
     traces = tracemalloc.take_snapshot().filter_traces([arrays]).statistics("filename")
-    return sum(isinstance(x, tm.Tensor) for x in gc.get_objects()), sum(s.size for s in traces)
+    return sum(type(x) is tm.Tensor for x in gc.get_objects()), sum(s.size for s in traces)
 
 
 @pytest.mark.parametrize("compiled", [False, True])

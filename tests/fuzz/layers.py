@@ -140,6 +140,28 @@ def _masked(x: Any, kept: Held, rate: float) -> Any:
     return tm.where(kept.array, x * (1 / (1 - rate)), 0)
 
 
+class Along(nn.Module):
+    """A recurrent layer's outputs, or the last one: forwards or backwards, with every k-th state kept."""
+
+    def __init__(self, layer: Any, whole: bool, options: dict[str, Any]) -> None:
+        self.layer, self.whole, self.options = layer, whole, tuple(options.items())
+
+    def __call__(self, x: Any) -> Any:
+        outputs, _ = self.layer(x, **dict(self.options))
+        return outputs if self.whole else outputs[:, -1]
+
+
+def _sequence(kind: Any) -> Callable[..., Any]:
+    def strategy(r: Any, flow: Flow, dtype: Any) -> Any:
+        if len(flow.shape) != 2 or flow.ids or flow.shape[0] > 5:
+            return None
+        layer = kind(flow.shape[1], int(r.choice([1, 3, 8])), rng=r, dtype=dtype)
+        options = {"reverse": bool(r.integers(2)), "checkpoint": [False, True, 1, 2][r.integers(4)]}
+        return Along(layer, bool(r.integers(2)), options)
+
+    return strategy
+
+
 def _cell(kind: Any) -> Callable[..., Any]:
     def strategy(r: Any, flow: Flow, dtype: Any) -> Any:
         if len(flow.shape) != 2 or flow.ids or flow.shape[0] > 5:
@@ -228,8 +250,10 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "ConvNet4": images.convnet,
     "Dropout": _dropout,
     "Embedding": _embedding,
+    "GRU": _sequence(nn.GRU),
     "GRUCell": _cell(nn.GRUCell),
     "GroupNorm": _group_norm,
+    "LSTM": _sequence(nn.LSTM),
     "LSTMCell": _cell(nn.LSTMCell),
     "LayerNorm": _layer_norm,
     "Linear": _linear,

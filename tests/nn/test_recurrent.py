@@ -73,3 +73,47 @@ def test_a_wrong_input_or_state_is_refused_with_the_way_to_start(kind: Any) -> N
         cell(np.zeros((4, 5), np.float32), cell.start(4))
     with pytest.raises(ValueError, match=r"cell\.start"):
         cell(np.zeros((4, 3), np.float32), cell.start(5))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("keep", [False, True, 3])
+@pytest.mark.parametrize("kind", [tm.nn.LSTM, tm.nn.GRU])
+def test_a_layer_leads_its_cell_along_the_sequence(kind: Any, keep: Any, reverse: bool) -> None:
+    layer, xs = kind(2, 3, rng=rng(), dtype=np.float64), rng().normal(size=(4, 5, 2))
+
+    def step_by_step(layer: Any, xs: Any) -> Any:
+        state, seen = layer.start(4), {}
+        for t in reversed(range(5)) if reverse else range(5):
+            state = layer.cell(xs[:, t], state)
+            seen[t] = tm.tree.leaves(state)[0]
+        return tm.stack([seen[t] for t in range(5)], 1), state
+
+    def at_once(layer: Any, xs: Any) -> Any:
+        return layer(xs, reverse=reverse, checkpoint=keep)
+
+    for ours, theirs in zip(tm.tree.leaves(at_once(layer, xs)), tm.tree.leaves(step_by_step(layer, xs))):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-13, atol=1e-15)
+    loss = lambda run: lambda layer, xs: tm.sum(run(layer, xs)[0] ** 3)
+    ours, theirs = (tm.tree.leaves(tm.grad(loss(run))(layer, xs)) for run in (at_once, step_by_step))
+    for one, other in zip(ours, theirs):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-12, atol=1e-14)
+    tm.testing.check_grad(lambda layer, xs: loss(at_once)(layer, xs), layer, xs, order=2, elements=6)
+
+
+@pytest.mark.parametrize("kind", [tm.nn.LSTM, tm.nn.GRU])
+def test_a_sequence_that_does_not_fit_is_refused(kind: Any) -> None:
+    layer = kind(3, 2, rng=rng())
+    with pytest.raises(ValueError, match=r"\(…, time, inputs\)"):
+        layer(np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match=r"cell\.start"):
+        layer(np.zeros((4, 5, 2), np.float32))
+    with pytest.raises(ValueError, match=r"cell\.start"):
+        layer(np.zeros((4, 6, 3), np.float32), layer.start(5))
+
+
+@pytest.mark.parametrize("kind", [tm.nn.LSTM, tm.nn.GRU])
+def test_of_no_times_a_layer_gives_the_state_that_came(kind: Any) -> None:
+    layer = kind(3, 2, rng=rng())
+    outputs, state = layer(np.zeros((4, 0, 3), np.float32))
+    assert outputs.shape == (4, 0, 2)
+    assert all(not leaf.numpy().any() for leaf in tm.tree.leaves(state))

@@ -7,7 +7,7 @@ from tinymeta.nn.layers import MLP, Dropout, Embedding, Linear, Sequential
 from tinymeta.nn.losses import accuracy, bce_with_logits, cross_entropy, cross_entropy_each, kl_div, mse_loss
 from tinymeta.nn.module import Module
 from tinymeta.nn.normalization import BatchNorm, GroupNorm, LayerNorm
-from tinymeta.nn.recurrent import GRUCell, LSTMCell
+from tinymeta.nn.recurrent import GRU, LSTM, GRUCell, LSTMCell
 from tinymeta.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinymeta.ops.embedding import embedding, one_hot
 from tinymeta.ops.logistic import log_sigmoid, sigmoid, softplus, tanh
@@ -26,6 +26,8 @@ from tinymeta.ops.softmax import log_softmax, softmax
 from tinymeta.ops.special import gelu, silu
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MLP",
     "BatchNorm",
     "Conv2d",

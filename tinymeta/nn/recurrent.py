@@ -1,4 +1,4 @@
-"""Recurrent cells: one step of time each; a sequence is a Python loop, which `tm.grad` follows and `vmap` batches."""
+"""Recurrent cells, one step of time each, and what leads a cell along a sequence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.ops.logistic import sigmoid, tanh
-from tinymeta.ops.shape import split
+from tinymeta.ops.scan import scan
+from tinymeta.ops.shape import moveaxis, split
 
 
 class LSTMCell(Module):
@@ -50,9 +51,16 @@ class LSTMCell(Module):
         return init.zeros(shape, self.bias.dtype), init.zeros(shape, self.bias.dtype)
 
     def __call__(self, x: ArrayLike, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return self.advance(self.drive(_checked(self, x, state[0])), state)
+
+    def drive(self, x: Tensor) -> Tensor:
+        """What x, of any leading axes, contributes to the gates."""
+        return x @ self.from_input + self.bias
+
+    def advance(self, drive: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """The state that `drive` leads to."""
         h, c = state
-        x = _checked(self, x, h)
-        i, f, g, o = split(x @ self.from_input + h @ self.from_state + self.bias, 4, -1)
+        i, f, g, o = split(drive + h @ self.from_state, 4, -1)
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return sigmoid(o) * tanh(c), c
 
@@ -88,12 +96,93 @@ class GRUCell(Module):
         return init.zeros((*leading, self.from_state.shape[0]), self.bias.dtype)
 
     def __call__(self, x: ArrayLike, state: Tensor) -> Tensor:
-        x = _checked(self, x, state)
-        xr, xz, xn = split(x @ self.from_input + self.bias, 3, -1)
+        return self.advance(self.drive(_checked(self, x, state)), state)
+
+    def drive(self, x: Tensor) -> Tensor:
+        """What x, of any leading axes, contributes to the gates."""
+        return x @ self.from_input + self.bias
+
+    def advance(self, drive: Tensor, state: Tensor) -> Tensor:
+        """The state that `drive` leads to."""
+        xr, xz, xn = split(drive, 3, -1)
         hr, hz, hn = split(state @ self.from_state, 3, -1)
         z = sigmoid(xz + hz)
         n = tanh(xn + sigmoid(xr + hr) * (hn + self.state_bias))
         return (1 - z) * n + z * state
+
+
+class Sequence(Module):
+    """A recurrent cell led along a sequence by `tm.scan`.
+
+    `layer(xs, state=None, *, reverse=False, checkpoint=False)` with xs of shape (…, time, inputs) gives the outputs
+    (…, time, width) and the last state. What the inputs contribute is one product for all times, and so is its
+    gradient. `reverse` reads the sequence from its end; `checkpoint` keeps every k-th state alone (see `tm.scan`).
+
+    Raises
+    ------
+    ShapeError
+        If xs has other inputs than the cell, or `state` other leading axes than xs.
+    """
+
+    def __init__(self, cell: LSTMCell | GRUCell) -> None:
+        self.cell = cell
+
+    def start(self, *leading: int) -> Any:
+        """The state before the first step: zeros of shape (*leading, width)."""
+        return self.cell.start(*leading)
+
+    def __call__(
+        self, xs: ArrayLike, state: Any = None, *, reverse: bool = False, checkpoint: bool | int = False
+    ) -> tuple[Tensor, Any]:
+        xs, cell = as_tensor(xs), self.cell
+        if xs.ndim < 2:
+            raise ShapeError(
+                f"{type(self).__name__} reads sequences (…, time, inputs), not shape {xs.shape} ({user_site()})"
+            )
+        state = self.start(*xs.shape[:-2]) if state is None else state
+        _checked(cell, Tensor(np.empty((*xs.shape[:-2], xs.shape[-1]))), _output(state))
+
+        def turn(state: Any, drive: Tensor) -> tuple[Any, Tensor]:
+            state = cell.advance(drive, state)
+            return state, _output(state)
+
+        drives = moveaxis(cell.drive(xs), -2, 0)
+        state, outputs = scan(turn, state, drives, reverse=reverse, checkpoint=checkpoint)
+        return moveaxis(outputs, 0, -2), state
+
+
+class LSTM(Sequence):
+    """`LSTMCell` along a sequence: xs (…, time, inputs) ↦ outputs (…, time, width) and the last (h, c).
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> outputs, (h, c) = tm.nn.LSTM(3, 4, rng=np.random.default_rng(0))(np.zeros((2, 5, 3), np.float32))
+    >>> outputs.shape, h.shape
+    ((2, 5, 4), (2, 4))
+    """
+
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        super().__init__(LSTMCell(inputs, width, rng=rng, dtype=dtype))
+
+
+class GRU(Sequence):
+    """`GRUCell` along a sequence: xs (…, time, inputs) ↦ outputs (…, time, width) and the last state.
+
+    Examples
+    --------
+    >>> import numpy as np, tinymeta as tm
+    >>> outputs, last = tm.nn.GRU(3, 4, rng=np.random.default_rng(0))(np.zeros((2, 5, 3), np.float32))
+    >>> outputs.shape, last.shape
+    ((2, 5, 4), (2, 4))
+    """
+
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+        super().__init__(GRUCell(inputs, width, rng=rng, dtype=dtype))
+
+
+def _output(state: Any) -> Tensor:
+    return state[0] if isinstance(state, tuple) else state  # type: ignore[no-any-return]
 
 
 def _checked(cell: LSTMCell | GRUCell, x: ArrayLike, h: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ from tinymeta.ops.products import cumulative_prod, cumulative_sum, prod
 from tinymeta.ops.quantifiers import all, any, count_nonzero
 from tinymeta.ops.reduce import mean, std, sum, var
 from tinymeta.ops.rounding import ceil, floor, floor_divide, remainder, round, trunc
+from tinymeta.ops.scan import scan
 from tinymeta.ops.select import abs, clip, maximum, minimum, relu, sign, where
 from tinymeta.ops.shape import (
     astype,
@@ -200,6 +201,7 @@ __all__ = [
     "round",
     "scale",
     "sigmoid",
+    "scan",
     "sign",
     "silu",
     "sin",

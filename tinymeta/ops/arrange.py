@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import several, whole, wholes
-from tinymeta.engine.primitive import bind
+from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.structure import zeros_like
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.index import getitem, place, take
 from tinymeta.ops.reduce import Axis, normalized
-from tinymeta.ops.shape import broadcast_to, concat, reshape
+from tinymeta.ops.shape import broadcast_to, concat, reshape, stack
 
 
 def flip(x: ArrayLike, axis: Axis = None) -> Tensor:
@@ -139,6 +141,16 @@ def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], valu
     return y + border
 
 
+class rows(Primitive):
+    """All slices along one axis at once, each without it; their cotangents are laid side by side again."""
+
+    kernel = staticmethod(lambda x, axis: tuple(np.moveaxis(x, axis, 0)))
+    reference = staticmethod(lambda x, axis: tuple(np.take(x, i, axis) for i in range(x.shape[axis])))
+    domain, kinks = (reals(-2, 2),), ()
+    samples = (Sample(((3, 2),), {"axis": -2}), Sample(((2, 2, 1),), {"axis": -1}))
+    vjp = lambda g, y, x, axis: stack([zeros_like(one) if h is None else h for h, one in zip(g, y)], axis)
+
+
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices along `axis`, each without it: the inverse of `stack`.
 
@@ -150,4 +162,4 @@ def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
     """
     x = as_tensor(x)
     (a,) = normalized(axis, x.ndim)
-    return tuple(getitem(x, (..., i, *(slice(None),) * (-1 - a))) for i in range(x.shape[a]))
+    return tuple(rows(x, axis=a)) if x.shape[a] else ()

@@ -21,7 +21,20 @@ from tinymeta.compile.record.products import matmul
 from tinymeta.engine import structure
 from tinymeta.engine.primitive import Primitive, part
 from tinymeta.engine.tensor import Array
-from tinymeta.ops import correlate, elementwise, extrema, index, linalg, logistic, pool, reduce, select, shape, special
+from tinymeta.ops import (
+    arrange,
+    correlate,
+    elementwise,
+    extrema,
+    index,
+    linalg,
+    logistic,
+    pool,
+    reduce,
+    select,
+    shape,
+    special,
+)
 from tinymeta.ops.checkpoint import unrecorded
 
 Rule: TypeAlias = Callable[..., Any]  # the node of the result, or of all of several results; None: not for these
@@ -170,6 +183,12 @@ def _index(b: Builder, x: int, key: tuple[Any, ...]) -> int:
     return b.add(_slice(key, len(b.nodes[x].shape) - len(key)), x)
 
 
+def _rows(b: Builder, x: int, axis: int) -> tuple[int, ...]:
+    shape = b.nodes[x].shape
+    at = axis % len(shape)
+    return tuple(b.add(_slice((i, *(slice(None),) * (len(shape) - at - 1)), at), x) for i in range(shape[at]))
+
+
 def _place(b: Builder, x: int, key: tuple[Any, ...], shape: Shape, ndim: int) -> int:
     hidden = b.nodes[x].shape[: len(b.nodes[x].shape) - ndim]
     return b.add(Scatter((*hidden, *shape), (_slice(key, len(hidden)),)), x)
@@ -182,6 +201,7 @@ def _slice(key: tuple[Any, ...], hidden: int) -> Slice:
 
 # For numbers of any dtype.
 _MOVES: dict[type[Primitive], Rule] = {
+    arrange.rows: _rows,
     elementwise.scale: _scale,
     index.index: _index,
     index.place: _place,

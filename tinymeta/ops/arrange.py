@@ -141,7 +141,7 @@ def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], valu
     return y + border
 
 
-class rows(Primitive):
+class slices(Primitive):
     """All slices along one axis at once, each without it; their cotangents are laid side by side again."""
 
     kernel = staticmethod(lambda x, axis: tuple(np.moveaxis(x, axis, 0)))
@@ -162,4 +162,4 @@ def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
     """
     x = as_tensor(x)
     (a,) = normalized(axis, x.ndim)
-    return tuple(rows(x, axis=a)) if x.shape[a] else ()
+    return tuple(slices(x, axis=a)) if x.shape[a] else ()

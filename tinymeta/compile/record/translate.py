@@ -183,7 +183,7 @@ def _index(b: Builder, x: int, key: tuple[Any, ...]) -> int:
     return b.add(_slice(key, len(b.nodes[x].shape) - len(key)), x)
 
 
-def _rows(b: Builder, x: int, axis: int) -> tuple[int, ...]:
+def _slices(b: Builder, x: int, axis: int) -> tuple[int, ...]:
     shape = b.nodes[x].shape
     at = axis % len(shape)
     return tuple(b.add(_slice((i, *(slice(None),) * (len(shape) - at - 1)), at), x) for i in range(shape[at]))
@@ -201,7 +201,7 @@ def _slice(key: tuple[Any, ...], hidden: int) -> Slice:
 
 # For numbers of any dtype.
 _MOVES: dict[type[Primitive], Rule] = {
-    arrange.rows: _rows,
+    arrange.slices: _slices,
     elementwise.scale: _scale,
     index.index: _index,
     index.place: _place,

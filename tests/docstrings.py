@@ -107,7 +107,7 @@ def raises(thing: Any) -> bool:
 def _methods(kind: type) -> Iterator[Any]:
     """Functions written in the class itself."""
     for value in vars(kind).values():
-        value = getattr(value, "__func__", getattr(value, "fget", value))
+        value = inspect.unwrap(getattr(value, "__func__", getattr(value, "fget", value)))
         is_written = isinstance(value, FunctionType) and value.__code__.co_filename[0] != "<"  # a dataclass makes some
         if is_written and value.__module__.startswith("tinymeta"):
             yield value

@@ -26,18 +26,29 @@ CALLS = {
     f"{name}: {claim.call}": claim for name, thing in NAMES.items() for claim in claims(text_of(thing)) if claim.call
 }
 
-ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta.core.explain", "nn", "optim", "testing")
+ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta.core.explain", "nn", "optim", "tasks", "testing")
 WRITTEN = tuple(f"tinymeta.{room}" for room in ROOMS)
 # Names for which an item makes no sense, and why.
 NO_SHAPES = {
     "tm.CompileWarning": "a warning",
     "tm.UserError": "an error",
     "optim.Optimizer": "a protocol",
+    "tasks.DataError": "an error",
+    "tasks.Environment": "a protocol",
+    "tasks.TaskFamily": "a protocol",
+    "tasks.download_omniglot": "files, as they come",
 }
 NO_EXAMPLE = {
     "tm.CompileWarning": "a warning",
     "tm.UserError": "an error",
     "optim.Optimizer": "a protocol",
+    "tasks.DataError": "an error",
+    "tasks.Environment": "a protocol",
+    "tasks.TaskFamily": "a protocol",
+    "tasks.download_omniglot": "needs the network",
+    "tasks.load_folder": "needs pictures, and Pillow",
+    "tasks.load_omniglot": "needs the archives, and Pillow",
+    "tasks.load_runs": "needs the runs, and Pillow",
 }
 NO_RAISES = {
     "ops.tree.norm": "what it stacks has one shape",

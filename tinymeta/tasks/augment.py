@@ -26,6 +26,9 @@ class Augment:
 
     Every amount is the standard deviation of a normal draw, so that most images change little.
 
+    Shapes: images (…, height, width) → the same, and their dtype.
+    Raises: ValueError for more shared axes than there are: `tm.tasks.Augment(shared=1)(None, np.zeros((28, 28)))`.
+
     Parameters
     ----------
     rotate : float

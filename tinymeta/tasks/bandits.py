@@ -27,6 +27,10 @@ class Pulled(NamedTuple):
 class Bandits:
     """The environment; its tasks are the arms' mean rewards (tasks, arms).
 
+    Shapes: tasks (tasks, arms), actions (tasks, trajectories) → observations (tasks, trajectories, arms + 1).
+    Raises: ValueError for fewer than two arms: `tm.tasks.Bandits(arms=1)`, or another kind.
+    Source: Wang et al. 2016; Duan et al. 2016.
+
     Parameters
     ----------
     arms : int
@@ -40,6 +44,13 @@ class Bandits:
         For "gaussian".
     dtype : NumPy dtype
         Of observations and rewards.
+
+    Examples
+    --------
+    >>> bandits, rng = tm.tasks.Bandits(arms=3, horizon=4), np.random.default_rng(0)
+    >>> always_0 = lambda seen: np.zeros(seen.shape[:2], int)
+    >>> tm.tasks.rollout(bandits, rng, bandits.draw(rng, 2), always_0, trajectories=5).rewards.shape
+    (2, 5, 4)
     """
 
     arms: int = 5
@@ -82,7 +93,10 @@ class Bandits:
 def regret(means: Array, actions: Array) -> Array:
     """What was missed by not knowing: the best mean minus the pulled arms' means, summed over pulls.
 
-    Takes means (tasks, arms) and actions (tasks, trajectories, horizon) to (tasks, trajectories).
+    Shapes: means (tasks, arms), actions (tasks, trajectories, horizon) → (tasks, trajectories).
+
+    >>> tm.tasks.regret(np.array([[0.25, 0.75]]), np.array([[[0, 0, 1, 1]]]))
+    array([[1.]])
     """
     pulled = np.take_along_axis(means[:, None], actions, axis=-1)
     total: Array = (means.max(axis=-1)[:, None, None] - pulled).sum(axis=-1)

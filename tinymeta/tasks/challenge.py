@@ -23,7 +23,15 @@ WAYS = 20
 
 
 def challenge_tasks(classes: ImageClasses, ways: int = WAYS, flatten: bool = True) -> FewShotImages:
-    """Draw one-shot tasks within one alphabet, support and query each by one (different) person."""
+    """Draw one-shot tasks within one alphabet, support and query each by one (different) person.
+
+    Shapes: as `FewShotImages` with shots = query = 1.
+    Source: Lake et al. 2015.
+
+    >>> family = tm.tasks.challenge_tasks(tm.tasks.glyphs(alphabets=1, characters=5, hands=2), ways=5)
+    >>> family.sample(np.random.default_rng(0), tasks=3).support[0].shape
+    (3, 5, 784)
+    """
     return FewShotImages(classes, ways, shots=1, query=1, flatten=flatten, within_group=True, one_hand=True)
 
 
@@ -34,6 +42,10 @@ def load_runs(
     dtype: npt.DTypeLike = np.float32,
 ) -> list[Episode]:
     """Load the official runs, in their order.
+
+    Shapes: x (20, size·size), or (20, 1, size, size); y (20,) int64.
+    Raises: DataError for a folder without runs, or a run that is incomplete: `tm.tasks.load_runs("nowhere")`.
+    Source: Lake et al. 2015.
 
     Parameters
     ----------

@@ -39,7 +39,14 @@ class Environment(Protocol[Rules]):
 
 
 class Trajectories(NamedTuple):
-    """What happened. Steps after the end of a trajectory have `alive` False and reward 0."""
+    """What happened. Steps after the end of a trajectory have `alive` False and reward 0.
+
+    Shapes: observations (tasks, trajectories, horizon, features); the others (tasks, trajectories, horizon).
+
+    >>> one = np.ones((1, 1, 3))
+    >>> tm.tasks.Trajectories(one[..., None], one, one, one > 0).returns(discount=0.5)
+    array([[[1.75, 1.5 , 1.  ]]])
+    """
 
     observations: Array  # (tasks, trajectories, horizon, features)
     actions: Array  # (tasks, trajectories, horizon, ...)
@@ -61,6 +68,8 @@ def rollout(
 ) -> Trajectories:
     """Let a policy act in every task, `trajectories` times.
 
+    Shapes: observations (tasks, trajectories, features), actions (tasks, trajectories, …) → `Trajectories`.
+
     Parameters
     ----------
     environment : Environment
@@ -73,6 +82,12 @@ def rollout(
         Asked once per step for all trajectories, those that are over included.
     trajectories : int
         Per task.
+
+    Examples
+    --------
+    >>> walk, rng = tm.tasks.Navigation(horizon=10), np.random.default_rng(0)
+    >>> tm.tasks.rollout(walk, rng, walk.draw(rng, tasks=2), lambda seen: 0.01 - seen, trajectories=5).rewards.shape
+    (2, 5, 10)
     """
     state = environment.start(rng, rules, trajectories)
     observations, actions, rewards, alive = [], [], [], []

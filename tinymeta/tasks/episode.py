@@ -24,12 +24,20 @@ class Episode(NamedTuple):
 
     Being a NamedTuple it is a pytree: `vmap`, `tree.map` and `compile` take it without registration.
 
+    Shapes: x (shots, …) and y for one task, (tasks, shots, …) for a batch; the query with numbers of its own.
+
     Attributes
     ----------
     support : (x, y)
         What the learner adapts on; `x` is (shots, ...) for one task, (tasks, shots, ...) for a batch.
     query : (x, y)
         What the adapted learner is judged by, with the same axes.
+
+    Examples
+    --------
+    >>> episode = tm.tasks.Episode((np.zeros((5, 1)), np.zeros((5, 1))), (np.zeros((9, 1)), np.zeros((9, 1))))
+    >>> len(tm.tree.leaves(episode))
+    4
     """
 
     support: Pair
@@ -57,10 +65,12 @@ def at_least(family: object, **least: float) -> None:
 def stack(episodes: Sequence[Episode]) -> Episode:
     """Join single tasks of equal shapes into a batch.
 
-    Raises
-    ------
-    ValueError
-        When there is no episode, or when their shapes differ.
+    Shapes: so many episodes of x (n, …) → one of (tasks, n, …).
+    Raises: ValueError when there is no episode, or when their shapes differ: `tm.tasks.stack([])`.
+
+    >>> family, rng = tm.tasks.Sinusoids(shots=5), np.random.default_rng(0)
+    >>> tm.tasks.stack([next(tm.tasks.unstack(family.sample(rng, 1))) for _ in range(3)]).support[0].shape
+    (3, 5, 1)
     """
     if not episodes:
         raise ValueError("stack() needs at least one episode, and was given none.")
@@ -77,6 +87,13 @@ def stack(episodes: Sequence[Episode]) -> Episode:
 
 
 def unstack(episodes: Episode) -> Iterator[Episode]:
-    """Go through a batch one task at a time: the inverse of `stack`."""
+    """Go through a batch one task at a time: the inverse of `stack`.
+
+    Shapes: x (tasks, n, …) → so many of (n, …).
+
+    >>> batch = tm.tasks.Sinusoids(shots=5).sample(np.random.default_rng(0), tasks=3)
+    >>> [episode.support[0].shape for episode in tm.tasks.unstack(batch)]
+    [(5, 1), (5, 1), (5, 1)]
+    """
     for xs, ys, xq, yq in zip(*episodes.support, *episodes.query):
         yield Episode((xs, ys), (xq, yq))

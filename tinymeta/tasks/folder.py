@@ -29,6 +29,10 @@ def load_folder(
 ) -> ImageClasses:
     """Load a folder of class folders of PNG or JPEG images of any size.
 
+    Shapes: images (classes, instances, size, size) of uint8, or (classes, instances, 3, size, size) in colour.
+    Raises: DataError when there are no class folders, fewer than two of them, or an image that cannot be read:
+    `tm.tasks.load_folder("nowhere")`.
+
     Parameters
     ----------
     folder : path
@@ -44,11 +48,6 @@ def load_folder(
     -------
     ImageClasses
         uint8; classes may differ in size (`counts`).
-
-    Raises
-    ------
-    DataError
-        When there are no class folders, fewer than two of them, or an image that cannot be read.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():

@@ -75,6 +75,10 @@ class Layout(NamedTuple):
 def glyphs(alphabets: int = 10, characters: int = 20, hands: int = 20, seed: int = 0, size: int = 28) -> ImageClasses:
     """Invent alphabets and have them drawn.
 
+    Shapes: images (alphabets·characters, hands, size, size) of uint8.
+    Raises: ValueError for none of them, or less than 8 pixels: `tm.tasks.glyphs(alphabets=0)`.
+    Source: the generative idea of Lake et al. 2015, much simplified.
+
     Parameters
     ----------
     alphabets, characters, hands : int
@@ -89,6 +93,11 @@ def glyphs(alphabets: int = 10, characters: int = 20, hands: int = 20, seed: int
     -------
     ImageClasses
         uint8 images (alphabets * characters, hands, size, size) with ink 255; groups are the alphabets.
+
+    Examples
+    --------
+    >>> tm.tasks.glyphs(alphabets=1, characters=3, hands=2)
+    ImageClasses(3 classes in 1 groups, 2 images each, 28x28, uint8)
     """
     if min(alphabets, characters, hands) < 1 or size < 8:
         raise ValueError(

@@ -39,6 +39,9 @@ class Board(NamedTuple):
 class GridGame:
     """The environment; an action is a button, 0 ... 3.
 
+    Shapes: actions (tasks, trajectories) → observations (tasks, trajectories, (1 + colours)·side²).
+    Raises: ValueError for a board without a free cell: `tm.tasks.GridGame(side=1, colours=1)`.
+
     Parameters
     ----------
     side : int
@@ -51,6 +54,13 @@ class GridGame:
         Whether buttons change between tasks, or the colour alone does.
     dtype : NumPy dtype
         Of observations and rewards.
+
+    Examples
+    --------
+    >>> game, rng = tm.tasks.GridGame(side=3, horizon=4), np.random.default_rng(0)
+    >>> up = lambda seen: np.zeros(seen.shape[:2], int)
+    >>> tm.tasks.rollout(game, rng, game.draw(rng, 2), up, trajectories=5).observations.shape
+    (2, 5, 4, 36)
     """
 
     side: int = 5

@@ -23,6 +23,10 @@ from tinymeta.tasks.episode import Array, Episode, at_least
 class ImageClasses:
     """Images sorted into classes, and classes into groups.
 
+    Shapes: images (classes, instances, [channels,] height, width).
+    Raises: ValueError for images of other axes, or other than one name and group for each class:
+    `tm.tasks.ImageClasses(np.zeros((2, 2)), np.array(["a", "b"]), np.array(["a", "b"]))`.
+
     Attributes
     ----------
     images : (classes, instances, height, width) or (classes, instances, channels, height, width)
@@ -34,6 +38,12 @@ class ImageClasses:
         A name for messages and plots, unique in the collection.
     sizes : (classes,) of int, optional
         Images per class, where they differ.
+
+    Examples
+    --------
+    >>> names = np.array(["cat", "dog"])
+    >>> tm.tasks.ImageClasses(np.zeros((2, 20, 28, 28), np.uint8), np.array(["pets", "pets"]), names)
+    ImageClasses(2 classes in 1 groups, 20 images each, 28x28, uint8)
     """
 
     images: Array
@@ -106,6 +116,11 @@ class FewShotImages:
     Examples come class by class (y of the support is 0 ... 0, 1 ... 1, ...): a learner that reads its
     examples in order has to shuffle them first.
 
+    Shapes: x (tasks, ways·n, pixels) or (tasks, ways·n, channels, height, width), y (tasks, ways·n), n shots or query.
+    Raises: ValueError when the collection cannot fill a task:
+    `tm.tasks.FewShotImages(tm.tasks.glyphs(1, 2, 2), ways=5)`.
+    Source: Vinyals et al. 2016.
+
     Parameters
     ----------
     classes : ImageClasses
@@ -129,10 +144,11 @@ class FewShotImages:
     dtype : NumPy dtype
         Of x; labels are int64.
 
-    Raises
-    ------
-    ValueError
-        When the collection cannot fill a task.
+    Examples
+    --------
+    >>> family = tm.tasks.FewShotImages(tm.tasks.glyphs(alphabets=1, characters=5, hands=3), ways=5, shots=2)
+    >>> family.sample(np.random.default_rng(0), tasks=4).support[0].shape
+    (4, 10, 784)
     """
 
     classes: ImageClasses

@@ -12,7 +12,16 @@ from tinymeta.tasks.episode import Array, Episode, TaskFamily
 
 
 def flip_uniform(rng: np.random.Generator, labels: Array, rate: float, classes: int) -> Array:
-    """Replace each label, with probability `rate`, by one of the `classes - 1` others, all equally likely."""
+    """Replace each label, with probability `rate`, by one of the `classes - 1` others, all equally likely.
+
+    Shapes: integers (…) → the same.
+    Raises: ValueError for a rate outside of [0, 1], or fewer than two classes:
+    `tm.tasks.flip_uniform(np.random.default_rng(0), np.zeros(3, int), 0.5, classes=1)`.
+    Source: Ren et al. 2018.
+
+    >>> tm.tasks.flip_uniform(np.random.default_rng(0), np.zeros(5, int), rate=1.0, classes=2)
+    array([1, 1, 1, 1, 1])
+    """
     check_rate(rate)
     if classes < 2:
         raise ValueError(f"flip_uniform needs at least 2 classes to flip between, and got classes={classes}.")
@@ -21,15 +30,32 @@ def flip_uniform(rng: np.random.Generator, labels: Array, rate: float, classes: 
 
 
 def flip_background(rng: np.random.Generator, labels: Array, rate: float, background: int = 0) -> Array:
-    """Replace each label, with probability `rate`, by the one label `background`."""
+    """Replace each label, with probability `rate`, by the one label `background`.
+
+    Shapes: integers (…) → the same.
+    Raises: ValueError for a rate outside of [0, 1]:
+    `tm.tasks.flip_background(np.random.default_rng(0), np.zeros(3), 2)`.
+    Source: Ren et al. 2018.
+
+    >>> tm.tasks.flip_background(np.random.default_rng(0), np.array([1, 2, 3]), rate=1.0)
+    array([0, 0, 0])
+    """
     check_rate(rate)
     return np.where(rng.random(labels.shape) < rate, background, labels)
 
 
 def imbalanced(rng: np.random.Generator, labels: Array, counts: Sequence[int]) -> Array:
-    """Indices of a random subset, in random order, with `counts[c]` examples of class c: (sum(counts),).
+    """Indices of a random subset, in random order, with `counts[c]` examples of class c.
 
     The paper's experiment has 4,975 nines and 25 fours.
+
+    Shapes: labels (n,) → (sum(counts),).
+    Raises: ValueError for a class that has fewer: `tm.tasks.imbalanced(np.random.default_rng(0), np.zeros(3), [5])`.
+    Source: Ren et al. 2018.
+
+    >>> labels = np.array([0, 0, 0, 1, 1])
+    >>> np.bincount(labels[tm.tasks.imbalanced(np.random.default_rng(0), labels, [3, 1])])
+    array([3, 1])
     """
     chosen = []
     for label, count in enumerate(counts):
@@ -44,6 +70,10 @@ def imbalanced(rng: np.random.Generator, labels: Array, counts: Sequence[int]) -
 class NoisySupport:
     """A family of classification tasks whose support labels are flipped; the query labels stay true.
 
+    Shapes: those of the family.
+    Raises: ValueError for a rate outside of [0, 1]: `tm.tasks.NoisySupport(tm.tasks.Sinusoids(), 5, rate=2)`.
+    Source: Ren et al. 2018.
+
     Parameters
     ----------
     family : TaskFamily
@@ -54,6 +84,13 @@ class NoisySupport:
         Probability of a flip.
     background : int or None
         The class that flipped labels take; None: any other.
+
+    Examples
+    --------
+    >>> family = tm.tasks.FewShotImages(tm.tasks.glyphs(alphabets=1, characters=5, hands=2), ways=5)
+    >>> noisy = tm.tasks.NoisySupport(family, ways=5, rate=1.0)
+    >>> noisy.sample(np.random.default_rng(0), tasks=1).support[1] == np.arange(5)
+    array([[False, False, False, False, False]])
     """
 
     family: TaskFamily

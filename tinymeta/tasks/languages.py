@@ -24,7 +24,14 @@ Texts = Mapping[str, str]
 
 
 class Vocabulary(NamedTuple):
-    """Characters as integers: 0 is the unknown character, `characters[i]` is i + 1."""
+    """Characters as integers: 0 is the unknown character, `characters[i]` is i + 1.
+
+    Shapes: text of n characters → (n,) int64, and back.
+
+    >>> letters = tm.tasks.Vocabulary.of(["abba"])
+    >>> letters.encode("abc"), letters.decode(np.array([1, 2]))
+    (array([1, 2, 0]), 'ab')
+    """
 
     characters: str
 
@@ -60,6 +67,10 @@ class Vocabulary(NamedTuple):
 class Languages:
     """Next-character tasks, one language each.
 
+    Shapes: x and y (tasks, shots or query, length) of int64, y one character on.
+    Raises: ValueError when a text is too short for shots + query windows:
+    `tm.tasks.Languages({"en": "short"}, tm.tasks.Vocabulary("short"))`.
+
     Parameters
     ----------
     texts : mapping of name to text
@@ -71,10 +82,12 @@ class Languages:
     length : int
         Characters per window.
 
-    Raises
-    ------
-    ValueError
-        When a text is too short for shots + query windows.
+    Examples
+    --------
+    >>> texts = tm.tasks.markov_languages(3, length=1000)
+    >>> family = tm.tasks.Languages(texts, tm.tasks.Vocabulary.of(texts.values()), shots=2, query=2, length=16)
+    >>> family.sample(np.random.default_rng(0), tasks=4).support[0].shape
+    (4, 2, 16)
     """
 
     texts: Texts
@@ -123,10 +136,21 @@ class Languages:
 def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """Read a folder or zip archive of UTF-8 .txt files, one language each, in the order of their names.
 
+    Shapes: texts of any lengths, by name.
+    Raises: DataError for a folder without texts, or a text that is not UTF-8: `tm.tasks.load_languages("nowhere")`.
+
     Parameters
     ----------
     source : path, optional
         The folder or archive, or a data folder with `udhr.zip` in it; TINYMETA_DATA where not given.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, "english.txt").write_text("All human beings are born free", encoding="utf-8")
+    ...     tm.tasks.load_languages(folder)
+    {'english': 'All human beings are born free'}
     """
     path = data_folder(source)
     if path.is_dir():
@@ -149,6 +173,14 @@ def split_languages(
     """Deal languages into training (what remains), validation and test.
 
     The same `rng` state gives the same split.
+
+    Shapes: n texts → n − validation − test, validation, and test of them.
+    Raises: ValueError when none remains for training:
+    `tm.tasks.split_languages({"en": "text"}, np.random.default_rng(0), validation=0, test=1)`.
+
+    >>> texts = tm.tasks.markov_languages(5, length=10)
+    >>> [len(part) for part in tm.tasks.split_languages(texts, np.random.default_rng(0), validation=1, test=1)]
+    [3, 1, 1]
     """
     if validation + test >= len(texts):
         raise ValueError(
@@ -168,6 +200,12 @@ def markov_languages(count: int, seed: int = 0, letters: int = 12, length: int =
     A letter is mostly followed by two or three others, and which ones differs between languages: the rows
     of a language's transition matrix are Dirichlet draws of concentration 0.15. Knowing the language is
     worth most of the entropy of a character.
+
+    Shapes: `count` texts of `length` characters.
+    Raises: ValueError for no language, or other than 2 to 26 letters: `tm.tasks.markov_languages(0)`.
+
+    >>> {name: len(text) for name, text in tm.tasks.markov_languages(2, length=50).items()}
+    {'markov0-000': 50, 'markov0-001': 50}
     """
     if count < 1 or not 2 <= letters <= 26 or length < 1:
         raise ValueError("markov_languages needs count >= 1, 2 to 26 letters and length >= 1.")

@@ -32,6 +32,9 @@ class Planes(NamedTuple):
 class LinearRegressions:
     """Tasks y = x w + b with Gaussian x, w and b, and Gaussian noise on all targets.
 
+    Shapes: x (tasks, n, features), y (tasks, n, 1), n shots or query.
+    Raises: ValueError for no shots, query or features: `tm.tasks.LinearRegressions(shots=0)`.
+
     Parameters
     ----------
     shots, query : int
@@ -47,6 +50,12 @@ class LinearRegressions:
         Standard deviation of the noise on y.
     dtype : NumPy dtype
         Of the arrays in the episodes. Closed-form checks want `np.float64`.
+
+    Examples
+    --------
+    >>> episode = tm.tasks.LinearRegressions(shots=5, features=2).sample(np.random.default_rng(0), tasks=3)
+    >>> episode.support[0].shape, episode.query[1].shape
+    ((3, 5, 2), (3, 10, 1))
     """
 
     shots: int = 10

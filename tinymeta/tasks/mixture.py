@@ -14,12 +14,21 @@ from tinymeta.tasks.episode import Array, Episode, TaskFamily
 class Mixture:
     """Each task comes from one of several families whose episodes have the same shapes.
 
+    Shapes: those of the families.
+    Raises: ValueError for no family, or other than one weight for each: `tm.tasks.Mixture([])`.
+
     Parameters
     ----------
     families : sequence of TaskFamily
         What to mix.
     weights : sequence of float, optional
         How likely each family is; equally by default.
+
+    Examples
+    --------
+    >>> mixture = tm.tasks.Mixture([tm.tasks.Sinusoids(), tm.tasks.LinearRegressions()])
+    >>> mixture.sample_kinds(np.random.default_rng(0), tasks=6)[1].shape
+    (6,)
     """
 
     families: Sequence[TaskFamily]

@@ -21,6 +21,9 @@ REACH = 0.01
 class Navigation:
     """The environment; its tasks are goals (tasks, 2), its states positions (tasks, trajectories, 2).
 
+    Shapes: tasks (tasks, 2); observations and actions (tasks, trajectories, 2).
+    Source: Finn, Abbeel & Levine 2017, § 5.3.
+
     Parameters
     ----------
     horizon : int
@@ -33,6 +36,12 @@ class Navigation:
         Starts are uniform on [-start_extent, start_extent]^2; 0 is the fixed start at the origin.
     dtype : NumPy dtype
         Of positions and rewards.
+
+    Examples
+    --------
+    >>> walk, rng = tm.tasks.Navigation(horizon=10), np.random.default_rng(0)
+    >>> tm.tasks.rollout(walk, rng, walk.draw(rng, tasks=2), lambda seen: 0.01 - seen, trajectories=5).rewards.shape
+    (2, 5, 10)
     """
 
     horizon: int = 100

@@ -53,6 +53,11 @@ def load_omniglot(data: str | os.PathLike[str] | None = None, part: Part = "all"
 
     Groups are alphabets, and instances are the drawers 1 to 20 in order.
 
+    Shapes: images (characters, 20, size, size) of uint8.
+    Raises: DataError when an archive is missing, broken, or does not hold every image it should:
+    `tm.tasks.load_omniglot("nowhere")`; ValueError for another part: `tm.tasks.load_omniglot("nowhere", "half")`.
+    Source: Lake et al. 2015.
+
     Parameters
     ----------
     data : path, optional
@@ -62,11 +67,6 @@ def load_omniglot(data: str | os.PathLike[str] | None = None, part: Part = "all"
         sets of 5 alphabets.
     size : int
         Side of the images in pixels.
-
-    Raises
-    ------
-    DataError
-        When an archive is missing, broken, or does not hold every image it should.
     """
     if part == "all":
         return ImageClasses.join([load_omniglot(data, half, size) for half in ("background", "evaluation")])
@@ -116,10 +116,8 @@ def download_omniglot(
 ) -> list[Path]:
     """Fetch official archives into `folder` and check their md5 sums. Archives already there are kept.
 
-    Raises
-    ------
-    DataError
-        When a sum differs; nothing is left behind then.
+    Raises: DataError when a sum differs, or nothing can be fetched; no half archive is left behind then.
+    Source: Lake et al. 2015.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)

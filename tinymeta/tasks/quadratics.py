@@ -19,6 +19,10 @@ from tinymeta.tasks.episode import Array, Episode, at_least
 class Quadratics:
     """Random quadratics, as of Andrychowicz et al. 2016 or with a chosen condition number.
 
+    Shapes: x = W (tasks, dimensions, dimensions), y (tasks, dimensions, 1); θ (tasks, dimensions, 1).
+    Raises: ValueError for no dimension, or a condition below 1: `tm.tasks.Quadratics(dimensions=0)`.
+    Source: Andrychowicz et al. 2016, section 3.1.
+
     Parameters
     ----------
     dimensions : int
@@ -30,6 +34,11 @@ class Quadratics:
         proportional to it.
     dtype : NumPy dtype
         Of W and y.
+
+    Examples
+    --------
+    >>> tm.tasks.Quadratics(dimensions=4).sample(np.random.default_rng(0), tasks=3).support[0].shape
+    (3, 4, 4)
     """
 
     dimensions: int = 10

@@ -19,6 +19,10 @@ from tinymeta.tasks.episode import Array, at_least
 class SignalBandits:
     """The environment; its tasks are shifts (tasks,), its states the lamp that is lit (tasks, trajectories).
 
+    Shapes: tasks (tasks,), actions (tasks, trajectories) → observations (tasks, trajectories, lamps).
+    Raises: ValueError for fewer than two arms, or no lamp: `tm.tasks.SignalBandits(arms=1)`.
+    Source: Wang, Kulkarni & Poor 2005.
+
     Parameters
     ----------
     arms : int
@@ -31,6 +35,13 @@ class SignalBandits:
         Probability that the right arm pays 1; each other one pays with probability 1 - sure.
     dtype : NumPy dtype
         Of observations and rewards.
+
+    Examples
+    --------
+    >>> lamps, rng = tm.tasks.SignalBandits(arms=3, lamps=4, horizon=2), np.random.default_rng(0)
+    >>> by_lamp = lambda seen: seen.argmax(-1) % 3
+    >>> tm.tasks.rollout(lamps, rng, lamps.draw(rng, 2), by_lamp, trajectories=5).observations.shape
+    (2, 5, 2, 4)
     """
 
     arms: int = 5

@@ -41,6 +41,10 @@ class Curves(NamedTuple):
 class Sinusoids:
     """Curves y = A sin(w x - p) with uniformly drawn amplitude A, frequency w and phase p.
 
+    Shapes: x and y (tasks, n, 1), n shots or query.
+    Raises: ValueError for no shots or query, or a range whose ends are exchanged: `tm.tasks.Sinusoids(shots=0)`.
+    Source: Finn, Abbeel & Levine 2017, § 5.1; Li et al. 2017, § 4.1, for `Sinusoids.meta_sgd()`.
+
     Parameters
     ----------
     shots, query : int

@@ -25,7 +25,15 @@ EVALUATION_ALPHABETS = (
 
 
 class Split(NamedTuple):
-    """Three collections without a common class."""
+    """Three collections without a common class: `train`, `validation` and `test`.
+
+    Shapes: images (classes, instances, [channels,] height, width) in each.
+
+    >>> few = tm.tasks.glyphs(alphabets=1, characters=4, hands=2)
+    >>> parts = tm.tasks.split(few, rng=np.random.default_rng(0), sizes=(2, 1, 1))
+    >>> isinstance(parts, tm.tasks.Split), len(parts.train)
+    (True, 2)
+    """
 
     train: ImageClasses
     validation: ImageClasses
@@ -42,6 +50,11 @@ def split(
 ) -> Split:
     """Split a collection by a named protocol.
 
+    Shapes: classes (n, …) → `sizes` classes of these, or those of the protocol.
+    Raises: ValueError for another protocol, or more classes than there are:
+    `tm.tasks.split(tm.tasks.glyphs(1, 2, 2), rng=np.random.default_rng(0))`; DataError where split files are missing.
+    Source: Vinyals et al. 2016; Lake et al. 2015; Finn et al. 2017.
+
     Parameters
     ----------
     protocol : {"random", "groups", "vinyals", "background"}
@@ -57,6 +70,12 @@ def split(
         For "random" and "groups".
     data : path, optional
         For "vinyals"; TINYMETA_DATA where not given.
+
+    Examples
+    --------
+    >>> few = tm.tasks.glyphs(alphabets=1, characters=4, hands=2)
+    >>> [len(part) for part in tm.tasks.split(few, rng=np.random.default_rng(0), sizes=(2, 1, 1))]
+    [2, 1, 1]
     """
     if protocol in ("random", "groups"):
         if rng is None:

@@ -15,6 +15,10 @@ from tinymeta.tasks.sinusoid import Curves, Range, Sinusoids
 class DriftingSinusoids:
     """Sinusoids whose amplitude, frequency and phase walk at random through the ranges of a family.
 
+    Shapes: at each step x and y (tasks, n, 1), n shots or query.
+    Raises: ValueError for a negative drift, or a jump that is no probability:
+    `tm.tasks.DriftingSinusoids(tm.tasks.Sinusoids(), drift=-1.0)`.
+
     Parameters
     ----------
     family : Sinusoids
@@ -23,6 +27,13 @@ class DriftingSinusoids:
         Standard deviation of a step, as a share of each range; at a border the walk is reflected.
     jump : float
         Probability, at each step, that a curve is replaced by an unrelated one.
+
+    Examples
+    --------
+    >>> stream = tm.tasks.DriftingSinusoids(tm.tasks.Sinusoids(shots=5), drift=0.01)
+    >>> curves, episode = next(stream.episodes(np.random.default_rng(0), tasks=3))
+    >>> episode.support[0].shape
+    (3, 5, 1)
     """
 
     family: Sinusoids = Sinusoids()

@@ -40,10 +40,7 @@ class Variant:
 
     captured: Captured
     recording: Recording
-    program: Program  # the recorded one, optimised
-    run: Callable[[list[Array]], list[Array]] | None  # None: only eager execution does these arguments justice
-    runs: str  # what `run` is, and why
-    checked: str  # what the check of its first call found
+    made: First
 
     def is_for(self, arrays: list[Array], leaves: list[Any]) -> bool:
         """Whether the numbers that Python asked for while recording are these, and objects those that it returns."""
@@ -101,9 +98,9 @@ class Compiled:
             variant, found = known[0], None
             arrays += known[1]
         if found is None:
-            if variant.run is None:
+            if variant.made.run is None:
                 return self._call(statics, (args, kwargs))
-            found = variant.run(arrays)
+            found = variant.made.run(arrays)
         fresh = iter(found)
         results = returned(variant.recording.others, fresh, leaves)
         return tree.unflatten(variant.recording.structure, results)
@@ -121,7 +118,7 @@ class Compiled:
 
     def programs(self) -> list[tuple[Program, Program]]:
         """The programs as recorded and as they run, the latest first."""
-        return [(variant.recording.program, variant.program) for variant in self._variants.all()]
+        return [(variant.recording.program, variant.made.program) for variant in self._variants.all()]
 
     def report(self) -> str:
         """A table of the latest recording: operations and bytes as recorded and as they run; and for each recording,
@@ -133,7 +130,7 @@ class Compiled:
             steps = sum(program.moved(node) > 0 for node in program.nodes)
             lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
         for k, variant in enumerate(self._variants.all()):
-            lines.append(f"recording {k}: runs on the {variant.runs}; its first call {variant.checked}")
+            lines.append(f"recording {k}: runs on the {variant.made.runs}; its first call {variant.made.checked}")
         return "\n".join(lines)
 
     def _taken_apart(self, given: Any) -> tuple[list[Any], tree.Structure, Any]:
@@ -160,7 +157,7 @@ class Compiled:
         self, form: Form, statics: tuple[Any, ...], structure: tree.Structure, leaves: list[Any], arrays: list[Array]
     ) -> tuple[Variant, list[Array] | None]:
         """A recording for this state, and the results of its first call if it is new; `arrays` get what it reads."""
-        made: First | None = None
+        results: list[Array] | None = None
         with self._recording:
             names = [place.partition(".")[2] for place in tree.places(structure)]  # without args or kwargs
             roots = [(getattr(self._f, "__name__", ""), self._f), ("", structure)]
@@ -182,16 +179,15 @@ class Compiled:
                 else:
                     arrays += [x.array for x in captured.inputs]
                     made = first(recording, arrays, name, self._factor, self._check)
-                variant = Variant(
-                    captured, recording._replace(results=None), made.program, made.run, made.runs, made.checked
-                )
+                results, made.results = made.results, None
+                variant = Variant(captured, recording._replace(results=None), made)
             state = earlier[0].captured.differs(variant.captured) if earlier else ""
             self._variants.keep(form, variant, names, state)
-        warned = _warned if made and made.everywhere else self._warned
-        if made is not None and made.warning and made.warning not in warned:
-            warned.add(made.warning)
-            warnings.warn(made.warning, CompileWarning, stacklevel=3)
-        return variant, made.results if made else None
+        warned, told = _warned if variant.made.everywhere else self._warned, variant.made.warning
+        if told and told not in warned:
+            warned.add(told)
+            warnings.warn(told, CompileWarning, stacklevel=3)
+        return variant, results
 
     def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
         """The function itself, with its static arguments back in place."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import operator
 import sys
 from collections import deque
+from collections.abc import Callable
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -21,6 +23,13 @@ from tinymeta.engine.tensor import Array, Tensor
 
 DIGESTED = 256  # arrays of more bytes are kept as a digest
 _PLAIN = (int, bool, bytes, type(None), type(...))
+# What says all about an object, besides its kind.
+_PARTS: dict[tuple[type, ...], Callable[[Any], tuple[Any, ...]]] = {
+    (slice, range): lambda x: (x.start, x.stop, x.step),
+    (MethodType,): lambda x: (x.__func__, x.__self__),
+    (functools.partial, functools.partialmethod): lambda x: (x.func, x.args, x.keywords),
+    (operator.attrgetter, operator.methodcaller): lambda x: x.__reduce__()[1],
+}
 _IDENTITIES = (type, ModuleType, BuiltinFunctionType, np.ufunc, np.random.Generator, np.random.RandomState)
 
 
@@ -152,15 +161,11 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
         return kind, made, *zip(all_of(value), all_of(value.values())), *_attributes(value, above)
     if isinstance(value, (set, frozenset)):
         return kind, *all_of(value), *_attributes(value, above)  # equal sets may be walked through in another order
-    if isinstance(value, (slice, range)):
-        return kind, *all_of((value.start, value.stop, value.step))
     if isinstance(value, FunctionType):
         held = (value.__defaults__, value.__kwdefaults__, _cells(value))
         return Same(value.__code__), Same(value.__globals__), *all_of(held), *_attributes(value, above)
-    if isinstance(value, MethodType):
-        return kind, *all_of((value.__func__, value.__self__))
-    if isinstance(value, functools.partial):
-        return kind, *all_of((value.func, value.args, value.keywords))
+    if parts := parts_of(value):
+        return kind, *all_of(parts)
     if isinstance(value, memoryview):
         return kind, value.format, value.shape, bytes(value)
     if _compares_itself(kind):
@@ -169,6 +174,11 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
     if any(map(_compares_itself, kind.__mro__)):  # a date or a number, of a class of the user's
         found = (frozen(value.__reduce_ex__(2)[1], above), *found)
     return (kind, *found) if found else Same(value)
+
+
+def parts_of(x: Any) -> tuple[Any, ...]:
+    """The objects that one is made of, if it is made of nothing else."""
+    return next((parts(x) for kinds, parts in _PARTS.items() if isinstance(x, kinds)), ())
 
 
 def of_array(x: Array) -> tuple[Any, ...]:

@@ -58,14 +58,7 @@ def input_(
         return None
     lead = _lead(b, g)
     rows = product(b, lead + "noab", g, lead + "ocij", w, lead + "nabijc")
-    padded = (*b.nodes[rows].shape[: len(lead) + 1], *(k + 2 * p for k, p in zip(size, padding)), c)
-    if (kh, kw) == (1, 1) == stride:
-        added = b.reshape(rows, padded)
-    else:
-        added = b.add(Scatter(padded, windows(len(lead) + 1, (oh, ow), (kh, kw), stride, dilation)), rows)
-    if padding != (0, 0):
-        added = b.add(inside(len(lead) + 1, size, padding), added)
-    return channels_first(b, added)
+    return added_up(b, rows, size, stride, padding, dilation)
 
 
 def patches(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> int | None:
@@ -84,6 +77,19 @@ def patches(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair, dilat
     if window == (1, 1) == stride:
         return b.reshape(x, (*shape[:rows], oh, ow, 1, 1, c))
     return b.add(Gather(windows(rows, (oh, ow), window, stride, dilation)), x)
+
+
+def added_up(b: Builder, x: int, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> int:
+    """The adjoint of `patches`: (…, N, OH, OW, kh, kw, C) added up in images (…, N, C, *size)."""
+    *lead, oh, ow, kh, kw, c = b.nodes[x].shape
+    padded = (*lead, *(k + 2 * p for k, p in zip(size, padding)), c)
+    if (kh, kw) == (1, 1) == stride:
+        x = b.reshape(x, padded)
+    else:
+        x = b.add(Scatter(padded, windows(len(lead), (oh, ow), (kh, kw), stride, dilation)), x)
+    if padding != (0, 0):
+        x = b.add(inside(len(lead), size, padding), x)
+    return channels_first(b, x)
 
 
 def windows(rows: int, count: Pair, window: Pair, stride: Pair, dilation: Pair) -> Views:

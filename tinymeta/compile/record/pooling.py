@@ -22,34 +22,32 @@ import numpy as np
 from tinymeta.compile.program.calls import Call
 from tinymeta.compile.program.operations import Reduce, Ufunc, Where
 from tinymeta.compile.program.program import Builder
-from tinymeta.compile.program.views import Broadcast, Gather, Scatter, Slice
-from tinymeta.compile.record.convolution import LARGEST, Pair, channels_first, channels_last, inside, patches, windows
+from tinymeta.compile.program.views import Broadcast, Slice
+from tinymeta.compile.record.convolution import LARGEST, Pair, added_up, channels_first, channels_last, patches
 from tinymeta.ops.pool import max_pool_index
 
 
 def take(b: Builder, x: int, index: int) -> int | None:
     """The pixels of x that `index` names."""
-    found = _found(b, x, index)
-    if found is None:
+    image, how = _found(b, x, index)
+    seen = patches(b, x, **how) if image is not None else None
+    if image is None or seen is None:
         return None
-    image, how = found
-    if image == x:
-        return channels_first(b, _running(b, _windows(b, x, **how))[-1])
-    seen = _windows(b, x, **how)
-    chosen = b.add(Where(), _is_first(b, _windows(b, image, **how)), seen, b.constant_like(0, seen))
+    if image == seen:
+        return channels_first(b, _running(b, seen)[-1])
+    chosen = b.add(Where(), _is_first(b, image), seen, b.constant_like(0, seen))
     rank = len(b.nodes[seen].shape)
     return channels_first(b, b.add(Reduce(np.add, (rank - 3, rank - 2)), chosen))
 
 
 def put(b: Builder, g: int, index: int, size: Pair) -> int | None:
     """g added into zeros at the pixels that `index` names."""
-    found = _found(b, g, index)
-    if found is None:
+    image, how = _found(b, g, index)
+    if image is None:
         return None
-    image, how = found
-    mask = _is_first(b, _windows(b, image, **how))
+    mask = _is_first(b, image)
     spread = b.add(Where(), mask, _beside(b, channels_last(b, g)), b.constant_like(0, mask, b.nodes[g].dtype))
-    return channels_first(b, _added(b, spread, size, **how))
+    return added_up(b, spread, size, how["stride"], how["padding"], how["dilation"])
 
 
 def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int | None:
@@ -64,51 +62,27 @@ def mean(b: Builder, x: int, window: Pair, stride: Pair, padding: Pair) -> int |
 
 def spread(b: Builder, g: int, size: Pair, window: Pair, stride: Pair, padding: Pair) -> int | None:
     """The adjoint of `mean`."""
-    shape = b.nodes[g].shape
-    if not _is_image(b, g) or not 0 < math.prod(shape[-4:]) * math.prod(window) <= LARGEST:
+    if not _is_image(b, g) or math.prod(b.nodes[g].shape[-4:]) * math.prod(window) > LARGEST:
         return None
     share = _beside(b, channels_last(b, g))
     share = b.add(Ufunc(np.divide), share, b.constant_like(math.prod(window), share))
     before = b.nodes[share].shape
     share = b.add(Broadcast((*before[:-3], *window, before[-1])), share)
-    padded = _added(b, share, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), window, stride)
-    if padding != (0, 0):
-        padded = b.add(inside(len(shape) - 3, size, padding), padded)
-    return channels_first(b, padded)
+    return added_up(b, share, size, stride, padding, (1, 1))
 
 
-def _found(b: Builder, x: int, index: int) -> tuple[int, dict[str, Any]] | None:
-    """The image in which an index was found by pooling without padding, and its windows."""
+def _found(b: Builder, x: int, index: int) -> tuple[int | None, dict[str, Any]]:
+    """The windows of the image in which an index for x was found by pooling without padding, and how they lie."""
     op = b.nodes[index].op
     if not isinstance(op, Call) or op.primitive is not max_pool_index or op.static["padding"] != (0, 0):
-        return None
-    image = b.nodes[index].inputs[0]
+        return None, {}
+    image, how = b.nodes[index].inputs[0], {**op.static, "dilation": (1, 1)}
     alike = b.nodes[image].shape[:-2] == b.nodes[x].shape[:-2] and b.nodes[x].dtype.char in "fd"
-    how = {name: op.static[name] for name in ("window", "stride")}
-    return (image, how) if alike and _is_image(b, image) else None
+    return patches(b, image, **how) if alike and _is_image(b, image) else None, how
 
 
 def _is_image(b: Builder, x: int) -> bool:
     return len(b.nodes[x].shape) > 2 and b.nodes[x].size > 0
-
-
-def _windows(b: Builder, x: int, window: Pair, stride: Pair) -> int:
-    """(…, C, H, W) to (…, OH, OW, kh, kw, C)."""
-    x = channels_last(b, x)
-    rows = len(b.nodes[x].shape) - 3
-    count = _count(b.nodes[x].shape[rows : rows + 2], window, stride)
-    return b.add(Gather(windows(rows, count, window, stride, (1, 1))), x)
-
-
-def _count(size: tuple[int, ...], window: Pair, stride: Pair) -> Pair:
-    oh, ow = ((n - k) // s + 1 for n, k, s in zip(size, window, stride))
-    return oh, ow
-
-
-def _added(b: Builder, x: int, size: Pair, window: Pair, stride: Pair) -> int:
-    """The adjoint of `_windows`, channels last."""
-    *lead, oh, ow, _, _, c = b.nodes[x].shape
-    return b.add(Scatter((*lead, *size, c), windows(len(lead), (oh, ow), window, stride, (1, 1))), x)
 
 
 def _entries(b: Builder, seen: int) -> list[int]:

@@ -12,20 +12,19 @@ import builtins
 import dataclasses
 import functools
 import inspect
-import operator
 import random
 import sys
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
-from types import BuiltinMethodType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CodeType, FunctionType, ModuleType
 from typing import Any
 from weakref import ReferenceType
 
 import numpy as np
 
-from tinymeta.compile.key import Same, frozen
+from tinymeta.compile.key import Same, frozen, parts_of
 from tinymeta.compile.record import holdings
 from tinymeta.compile.record.generators import GENERATORS, state_of
 from tinymeta.compile.record.holdings import UNSET, Holding
@@ -36,7 +35,6 @@ from tinymeta.engine.tensor import Tensor
 
 _VALUES = (str, bytes, int, float, complex, bool, type(None), type(...), range, slice, np.generic, np.dtype, np.ufunc)
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)
-_HOLD_NAMES = (operator.attrgetter, operator.methodcaller)
 _BEFORE = {"__init__", "__new__", "__post_init__", "__init_subclass__", "__repr__", "__str__", "__del__"}
 _WHOLE = {"__dict__", "vars", "asdict", "astuple", "replace", "fields", "dir"}  # names of what reads every attribute
 _STATES = {"state", "__getstate__", "getstate", "get_state", "deepcopy", "copy", "jumped", "dumps"}  # of a generator
@@ -100,12 +98,9 @@ class Reached:
         elif isinstance(x, type):
             self.signature.append(Same(x))
             self._type(x, made=True)
-        elif isinstance(x, MethodType):
-            self.signature.append(MethodType)
-            self._follow([(path, x.__func__), (_named(x.__self__), x.__self__)])
-        elif isinstance(x, (functools.partial, functools.partialmethod)):
+        elif parts := parts_of(x):
             self.signature.append(type(x))
-            self._follow([(path, x.func), (path, x.args), (path, x.keywords)])
+            self._follow([(_named(part) if part is getattr(x, "__self__", None) else path, part) for part in parts])
         elif isinstance(x, ModuleType):
             self.signature.append(Same(x))
             if not is_library(x):
@@ -206,9 +201,6 @@ class Reached:
         if inspect.getattr_static(x, "__wrapped__", None) is not None:  # a compiled or otherwise decorated function
             self.signature.append(kind)
             self._follow([(path, x.__wrapped__)])
-        elif isinstance(x, _HOLD_NAMES):
-            self.signature.append(kind)
-            self._follow([(path, part) for part in x.__reduce__()[1]])
         elif isinstance(x, BuiltinMethodType):
             self.builtins.append(x)
             self.signature.append((kind, x.__name__))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.tensor import Tensor
 from tinymeta.testing.case import Case, random_case, usual_count
 
@@ -32,7 +32,10 @@ def forms(case: Case) -> list[Callable[..., Any]]:
         return of_variables
 
     plain: Any = case.primitive.plain
-    return [of(lambda *xs: bind(case.primitive, *xs, **case.static)), of(lambda *xs: plain(*xs, **case.static))]
+    return [
+        of(lambda *xs: outputs_of(bind(case.primitive, *xs, **case.static))),
+        of(lambda *xs: plain(*xs, **case.static)),
+    ]
 
 
 def agree(found: Any, expected: Any) -> None:

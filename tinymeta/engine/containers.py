@@ -11,6 +11,7 @@ from typing import Any
 from numpy import ndarray
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 
 
 class Names(tuple[Any, ...]):
@@ -20,7 +21,7 @@ class Names(tuple[Any, ...]):
     held: dict[str, Any]  # attributes that are no children
 
 
-def children_of(tree: Any) -> tuple[Any, Sequence[Any]] | None:
+def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
     """(meta, children) of a container; None for a leaf."""
     kind = type(tree)
     if kind is Tensor:
@@ -86,7 +87,7 @@ def _sorted(keys: tuple[Any, ...]) -> tuple[Any, ...]:
 BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of its own
 
 
-def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
+def _names_of(tree: Tree, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
     found = Names(names)
     found.order, found.held = order, attributes(tree)
     if isinstance(tree, defaultdict):
@@ -94,7 +95,7 @@ def _names_of(tree: Any, names: tuple[Any, ...], order: tuple[Any, ...] = ()) ->
     return found
 
 
-def _with_undeclared(tree: Any, names: tuple[Any, ...]) -> Names:
+def _with_undeclared(tree: Tree, names: tuple[Any, ...]) -> Names:
     """A dataclass's field names, and those of its other attributes that its constructor wouldn't give it again."""
     found = Names(names)
     again = attributes(type(tree)(**{f.name: getattr(tree, f.name) for f in dataclasses.fields(tree) if f.init}))
@@ -111,7 +112,7 @@ def _with_undeclared(tree: Any, names: tuple[Any, ...]) -> Names:
     return found
 
 
-def refilled(kind: Any, meta: Any, children: list[Any]) -> Any:
+def refilled(kind: Any, meta: Any, children: list[Any]) -> Tree:
     """A dict, list or tuple of a class of its own, whose constructor may ask for other things than its content."""
     made: Any = tuple.__new__(kind, children) if issubclass(kind, tuple) else kind.__new__(kind)
     if issubclass(kind, list):
@@ -126,7 +127,7 @@ def refilled(kind: Any, meta: Any, children: list[Any]) -> Any:
     return made
 
 
-def reconstructed(kind: Any, meta: Any, children: list[Any]) -> Any:
+def reconstructed(kind: Any, meta: Any, children: list[Any]) -> Tree:
     """A dataclass with these fields, and whatever else its constructor derives from them."""
     fields = dict(zip(meta, children))
     made = kind(**{f.name: fields[f.name] for f in dataclasses.fields(kind) if f.init})

@@ -10,9 +10,10 @@ import numpy as np
 from tinymeta.engine.errors import DtypeError, user_site
 from tinymeta.engine.state import USER, state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import DType, DTypeLike
 
 
-def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: ArrayLike, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """A Tensor holding a copy of `data`.
 
     Shapes: any → the same.
@@ -41,17 +42,17 @@ def tensor(data: ArrayLike, dtype: Any = None, requires_grad: bool = False) -> T
     return Tensor(array, tracked=USER if requires_grad else 0)
 
 
-def as_tensor(value: ArrayLike, like: np.dtype[Any] | None = None) -> Tensor:
+def as_tensor(value: ArrayLike, like: DType | None = None) -> Tensor:
     """`value` as a Tensor; a Python number takes the dtype `like` where that can hold it."""
     if type(value) is Tensor:
         return value
     if (type(value) is float or type(value) is int) and like is not None and like.kind == "f":
         return Tensor(np.array(value, like))
     if isinstance(value, Tensor):
-        return value if like is None else value.weak(like)
+        return value if like is None else value.weak(like)  # type: ignore[attr-defined]
     if isinstance(value, (int, float, complex)) and like is not None:
         fits = like.kind == "f" and not isinstance(value, complex)
-        number: Any = value.item() if isinstance(value, np.generic) else value  # NumPy's float64 is as weak as a float
+        number = value.item() if isinstance(value, np.generic) else value  # NumPy's float64 is as weak as a float
         return Tensor(np.array(number, like if fits else np.result_type(like, number)))
     array = _numbers(_array(value))
     # An array is copied at the door, also one that is read-only: the flag can be set back, and other views of the same

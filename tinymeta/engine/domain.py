@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tinymeta.engine.typing import Static
 
 Values = float | tuple[float, ...]
 
@@ -49,7 +51,7 @@ class Sample(NamedTuple):
     """
 
     shapes: tuple[tuple[int, ...], ...]  # one per input
-    static: dict[str, Any]
+    static: Static
     batch: int = 0  # how many leading axes of each shape are hidden ones
 
 
@@ -68,4 +70,4 @@ class Kink(NamedTuple):
     at: tuple[Values, ...]  # one entry per input
     takes: tuple[Values, ...]  # d/d(input), one entry per input, of every order's chosen branch
     side: str  # which branch that is, in words
-    static: dict[str, Any] = {}
+    static: Static = {}

@@ -40,15 +40,16 @@ from tinymeta.engine.domain import Domain, Kink, Sample
 from tinymeta.engine.refusals import PLAIN, check_levels, check_static, check_threads, explained
 from tinymeta.engine.state import setting, state
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Cotangents, Function
 
 
 class Primitive:
     """An operation: subclass it to declare one (see the module's docstring)."""
 
-    kernel: ClassVar[Callable[..., Any]]
-    reference: ClassVar[Callable[..., Any]]
-    vjp: ClassVar[Callable[..., Any] | None]
-    plain: ClassVar[Callable[..., Any] | None] = None  # Tensors in and out; axes count from the last
+    kernel: ClassVar[Function]
+    reference: ClassVar[Function]
+    vjp: ClassVar[Callable[..., Cotangents] | None]
+    plain: ClassVar[Function | None] = None  # Tensors in and out; axes count from the last
     domain: ClassVar[tuple[Domain, ...]]
     kinks: ClassVar[tuple[Kink, ...]]
     samples: ClassVar[tuple[Sample, ...]] = ()  # shapes and static arguments to test with; (): any that broadcast
@@ -75,10 +76,10 @@ class Primitive:
     def __new__(cls, /, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
         for x in inputs:
             if type(x) is not Tensor:
+                inputs = tuple(as_tensors(inputs))
                 break
-        else:
-            return bind(cls, *inputs, **static)  # type: ignore[arg-type, no-any-return]
-        return bind(cls, *as_tensors(inputs), **static)  # type: ignore[no-any-return]
+        y = bind(cls, *inputs, **static)  # type: ignore[arg-type]
+        return y if type(y.array) is ndarray else outputs_of(y)  # type: ignore[return-value]
 
 
 def primitive(declaration: type) -> type[Primitive]:
@@ -97,7 +98,7 @@ def primitive(declaration: type) -> type[Primitive]:
     return type(declaration.__name__, (Primitive,), body)
 
 
-def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
+def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Tensor:
     """Run `primitive` on `inputs`; record it if a differentiation follows one of them. Several outputs are a tuple."""
     for value in static.values():
         if type(value) not in PLAIN:
@@ -113,10 +114,10 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
         check_levels(primitive, inputs)
         arrays = aligned(inputs, batch, primitive.broadcasts)
     try:
-        data = primitive.kernel(*arrays, **static)
+        data: Array = primitive.kernel(*arrays, **static)
     except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
         raise explained(primitive, inputs, static, error) from error
-    several = type(data) is tuple
+    several = type(data) is tuple  # type: ignore[comparison-overlap]
     if type(data) is not ndarray and not several:
         data = np.asarray(data)
     output = Tensor(data, batch + static["rise"] if primitive.hides else batch)
@@ -129,12 +130,15 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Any:
             output.tracked, output.primitive, output.inputs, output.static = tracked, primitive, inputs, static
     for watcher in state.watchers:
         watcher.saw(primitive, inputs, static, output)
-    if several:
-        return tuple(bind(part, output, index=i) for i in range(len(data)))
     return output
 
 
-def _plainly(primitive: type[Primitive], *arrays: Array, **static: Any) -> Any:
+def outputs_of(y: Tensor) -> tuple[Tensor, ...]:
+    """All outputs of the operation that `bind` gave `y` for; of most that is `y` alone."""
+    return tuple([bind(part, y, index=i) for i in range(len(y.array))]) if isinstance(y.array, tuple) else (y,)
+
+
+def _plainly(primitive: type[Primitive], *arrays: Array, **static: Any) -> Array | tuple[Array, ...]:
     """The reference that a plain form is; with other references around it, it is made of those."""
     with setting(watchers=()):
         ys = primitive.plain(*map(Tensor, arrays), **static)  # type: ignore[misc]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.state import elsewhere, shared, state
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Static
 
 if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
@@ -31,7 +32,7 @@ def demand(check: Callable[..., None], *inputs: Tensor, **static: Any) -> None:
         watcher.demanded(check, inputs, static)
 
 
-def check_static(primitive: type[Primitive], value: Any) -> None:
+def check_static(primitive: type[Primitive], value: object) -> None:
     """A static argument is part of the program, so no Tensor may hide in it: its gradient would be lost."""
     if isinstance(value, Tensor):
         raise TypeError(
@@ -81,7 +82,7 @@ def check_differentiable(what: str, y: Tensor) -> None:
         )
 
 
-def check_followed(x: Any) -> None:
+def check_followed(x: object) -> None:
     """What a gradient is asked for has been followed from the start, or some of its uses are in no record."""
     if not isinstance(x, Tensor):
         raise TypeError(
@@ -96,9 +97,7 @@ def check_followed(x: Any) -> None:
         )
 
 
-def explained(
-    primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], error: Exception
-) -> Exception:
+def explained(primitive: type[Primitive], inputs: Sequence[Tensor], static: Static, error: Exception) -> Exception:
     """The kernel's error, retold with the operation, its arguments and the user's line."""
     if isinstance(error, (ShapeError, DtypeError)):
         return error

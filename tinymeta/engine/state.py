@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
     from tinymeta.engine.tensor import Tensor
+    from tinymeta.engine.typing import Static
 
 
 class Watcher:
     """Someone who looks on while operations pass through `bind`: the tracer, the recorder, NaN mode."""
 
-    def saw(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
-    ) -> None:
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         """An operation has run."""
 
-    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
+    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: Static) -> None:
         """Values have been checked (`demand` in `refusals.py`)."""
 
     def sweeping(self, nodes: dict[int, Tensor]) -> None:

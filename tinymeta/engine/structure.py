@@ -180,7 +180,7 @@ class enter(Primitive):
                 f"a gradient inside vmap ({user_site()}) with respect to a value that this vmap took apart: take it "
                 "with respect to the function's own argument, or outside of vmap"
             )
-        return bind(leave, g, axis=axis, at=last, size=y.array.shape[last], rise=-1)  # type: ignore[no-any-return]
+        return bind(leave, g, axis=axis, at=last, size=y.array.shape[last], rise=-1)
 
 
 class leave(Primitive):
@@ -229,7 +229,7 @@ class narrow(Primitive):
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, at: int, rise: int, tail: int) -> Tensor:
         g = _widened(g, g.batch - tail, -rise, tail, x.opened)
-        return bind(spread, g, at=g.batch, sizes=x.array.shape[: x.batch], rise=0)  # type: ignore[no-any-return]
+        return bind(spread, g, at=g.batch, sizes=x.array.shape[: x.batch], rise=0)
 
 
 def _widened(x: Tensor, at: int, rise: int, tail: int, opened: tuple[Opened, ...]) -> Tensor:
@@ -296,4 +296,4 @@ def cover(g: Tensor, y: Tensor) -> Tensor:
     if g.batch < y.batch:
         g = bind(lift, g, at=g.batch, rise=y.batch - g.batch)
     sizes = np.broadcast_shapes(g.array.shape[: g.batch], need)
-    return bind(spread, g, at=g.batch, sizes=sizes, rise=0)  # type: ignore[no-any-return]
+    return bind(spread, g, at=g.batch, sizes=sizes, rise=0)

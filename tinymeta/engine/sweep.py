@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.errors import ShapeError
-from tinymeta.engine.primitive import bind, part
+from tinymeta.engine.primitive import bind, outputs_of, part
 from tinymeta.engine.refusals import check_differentiable, check_followed
 from tinymeta.engine.state import Opened, differentiating, inside, setting, state
 from tinymeta.engine.structure import add, conform, cover, lift, today, zeros_like
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Xs
 
 
-def gradient(y: Tensor, xs: Any) -> Any:
+def gradient(y: Tensor, xs: Xs) -> Xs:
     """dy/dxs for a scalar `y`: the tape level, for leaves made with `requires_grad=True`.
 
     `xs` is a Tensor or a sequence of them; so is the result, which is itself differentiable, and 0 where no path leads.
@@ -43,7 +44,7 @@ def gradient(y: Tensor, xs: Any) -> Any:
     for x in targets:
         check_followed(x)
     grads = pull([y], [Tensor(np.ones_like(y.array), y.batch)], targets)
-    return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)
+    return grads[0] if isinstance(xs, Tensor) else type(xs)(grads)  # type: ignore[return-value, call-arg]
 
 
 def pull(ys: Sequence[Tensor], gs: Sequence[Tensor | None], xs: Sequence[Tensor]) -> list[Tensor]:
@@ -113,8 +114,8 @@ def _differentiate(
         parts[i] = g if parts[i] is None else bind(add, parts[i], g)
         return
     y: Any = node
-    if type(node.array) is tuple:
-        y, g = tuple(today(bind(part, node, index=i), opened) for i in range(len(node.array))), tuple(g)
+    if isinstance(node.array, tuple):
+        y, g = tuple([today(one, opened) for one in outputs_of(node)]), tuple(g)
     elif opened:
         y = today(node, opened)
     inputs = [today(x, opened) for x in node.inputs] if opened and not primitive.raw else node.inputs

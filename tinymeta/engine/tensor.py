@@ -25,11 +25,12 @@ import numpy as np
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.operators import Operators
 from tinymeta.engine.state import elsewhere, next_id, state
+from tinymeta.engine.typing import DType, DTypeLike, Shape, Static
 
 if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Array: TypeAlias = np.ndarray[Shape, DType]
 ArrayLike: TypeAlias = "Tensor | Array | np.generic | complex | list[Any] | tuple[Any, ...]"
 
 
@@ -50,38 +51,33 @@ class Tensor(Operators):
     __array_ufunc__ = None  # so that `ndarray * Tensor` asks us, instead of looping over objects
     __array_priority__ = 1000
 
-    array: Any  # an Array, for kernels; for a primitive with several outputs, the tuple of their arrays
+    array: Array  # for kernels; for a primitive with several outputs, the tuple of their arrays
     primitive: type[Primitive] | None
     inputs: tuple[Tensor, ...]
-    static: dict[str, Any]
+    static: Static
 
-    def __init__(self, array: Any, batch: int = 0, tracked: int = 0) -> None:
-        self.array = array
-        self.batch = batch
+    def __init__(self, array: Array, batch: int = 0, tracked: int = 0) -> None:
+        self.array, self.batch, self.tracked = array, batch, tracked
         self.opened = state.opened
-        self.tracked = tracked
         self.id = next_id()
-        self.order = state.order
-        self.made_by = state.maker
-        self.primitive = None
-        self.inputs = ()
+        self.order, self.made_by = state.order, state.maker
+        self.primitive, self.inputs = None, ()
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self.array.shape
-        return shape[self.batch :] if self.batch else shape
+    def shape(self) -> Shape:
+        return self.array.shape[self.batch :] if self.batch else self.array.shape
 
     @property
     def ndim(self) -> int:
-        return int(self.array.ndim) - self.batch
+        return self.array.ndim - self.batch
 
     @property
     def size(self) -> int:
         return prod(self.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.array.dtype  # type: ignore[no-any-return]
+    def dtype(self) -> DType:
+        return self.array.dtype
 
     @property
     def requires_grad(self) -> bool:
@@ -104,7 +100,7 @@ class Tensor(Operators):
         array.flags.writeable = False
         return array
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if copy is False:
             raise ValueError(f"{self._brief()} hands out copies of its numbers only: leave copy=False away")
         return self.numpy() if copy is None and dtype is None else self._read("array").astype(dtype or self.dtype)
@@ -141,8 +137,8 @@ class Tensor(Operators):
     def __dlpack__(self, **options: Any) -> Any:
         return self._read("array").copy("K").__dlpack__(**options)
 
-    def __dlpack_device__(self) -> tuple[Any, Any]:
-        return self.array.__dlpack_device__()  # type: ignore[no-any-return]
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
 
     def _read(self, how: str) -> Array:
         """The numbers, for someone outside of the record; a choice (`bool`) has no gradient that could be lost."""
@@ -158,13 +154,13 @@ class Tensor(Operators):
             )
         for watcher in state.watchers:
             watcher.read(self, how)
-        return self.array  # type: ignore[no-any-return]
+        return self.array
 
     def _show(self) -> Array:
         """The numbers, for a reader: that is allowed everywhere."""
         for watcher in state.watchers:
             watcher.shown(self)
-        return self.array  # type: ignore[no-any-return]
+        return self.array
 
     def _brief(self) -> str:
         return f"Tensor(shape={self.shape}, {self.dtype})"

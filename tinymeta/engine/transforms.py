@@ -9,7 +9,7 @@ record nobody else needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate, overload
 
 import numpy as np
 
@@ -22,11 +22,16 @@ from tinymeta.engine.refusals import check_differentiable
 from tinymeta.engine.state import differentiating, state
 from tinymeta.engine.structure import lift, zeros_like
 from tinymeta.engine.sweep import pull
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import Function, Tree, X
 from tinymeta.engine.vmap import vmap
 
 
-def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@overload
+def grad(f: Callable[Concatenate[X, ...], ArrayLike]) -> Callable[..., X]: ...
+@overload
+def grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any: ...  # a function, too
+def grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Function:
     """The gradient of a scalar function, as a function of the same arguments.
 
     Shapes: f: pytrees → () becomes a function to a pytree like its argument.
@@ -50,16 +55,18 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
     """
     both = value_and_grad(f, argnums, has_aux)
 
-    def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+    def gradient_of_f(*args: Tree, **kwargs: Tree) -> Tree:
         value, grads = both(*args, **kwargs)
         return (grads, value[1]) if has_aux else grads
 
     return gradient_of_f
 
 
-def value_and_grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+@overload
+def value_and_grad(f: Callable[Concatenate[X, ...], ArrayLike]) -> Callable[..., tuple[Tensor, X]]: ...
+@overload
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any: ...
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Function:
     """Like `grad`, but the result is `(value, gradient)`, or `((value, aux), gradient)`.
 
     Shapes: f: pytrees → () becomes a function to () and a pytree like its argument.
@@ -71,7 +78,7 @@ def value_and_grad(
     """
     chosen, one = wholes(argnums, "argnums"), not several(argnums)
 
-    def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+    def value_and_gradient_of_f(*args: Tree, **kwargs: Tree) -> Tree:
         places = _positions("grad", chosen, len(args))
         inputs, structure = tree.flatten([args[i] for i in places])
         with differentiating() as mark:
@@ -89,7 +96,7 @@ def value_and_grad(
     return value_and_gradient_of_f
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
     """`f(*primals)`, and the function from a cotangent of it to the cotangents of the primals: v ↦ vᵀJ.
 
     Shapes: a cotangent like the result of f → a tuple of pytrees like the primals.
@@ -108,7 +115,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     for y in ys:
         check_differentiable("vjp", y)
 
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
+    def pullback(cotangent: Tree) -> tuple[Tree, ...]:
         given, found_structure = tree.flatten(cotangent)
         if found_structure != out_structure:
             raise ValueError("the cotangent has another structure than the function's result")
@@ -120,7 +127,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return tree.unflatten(out_structure, copies), pullback
 
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, Tree]:
     """`f(*primals)` and its derivative along the tangents: v ↦ Jv.
 
     By the double-VJP identity: u ↦ uᵀJ is linear, so its own VJP is J, and no forward rules are needed.
@@ -144,7 +151,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return y, tangent
 
 
-def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+def hvp(f: Callable[[X], ArrayLike], x: X, v: X) -> X:
     """The Hessian of a scalar function at `x` times `v`, without the Hessian: two sweeps.
 
     Shapes: x and v, pytrees of one structure → the same.
@@ -153,10 +160,10 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     >>> tm.hvp(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
     [6.0, 0.0]
     """
-    return vjp(grad(f), x)[1](v)[0]
+    return vjp(grad(f), x)[1](v)[0]  # type: ignore[no-any-return]
 
 
-def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+def jacobian(f: Function, argnums: int = 0) -> Function:
     """The Jacobian of `f` with respect to one argument (−1 is the last), as a function.
 
     One sweep, batched by `vmap` over the elements of the output.
@@ -170,10 +177,10 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
     argnum = whole(argnums, "argnums")
 
-    def jacobian_of_f(*args: Any) -> Any:
+    def jacobian_of_f(*args: Tree) -> Tree:
         (at,) = _positions("jacobian", (argnum,), len(args))
 
-        def rows(*unit: Any) -> Any:
+        def rows(*unit: ArrayLike) -> Tree:
             y, pullback = vjp(lambda x: f(*args[:at], x, *args[at + 1 :]), args[at])
             return pullback(tree.unflatten(structure, unit))[0]
 
@@ -190,7 +197,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     return jacobian_of_f
 
 
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+def hessian(f: Function, argnums: int = 0) -> Function:
     """The Hessian of a scalar function, as a function: the Jacobian of its gradient.
 
     Shapes: for arrays `x.shape + x.shape`; for pytrees a tree of trees.
@@ -216,7 +223,7 @@ def _positions(what: str, argnums: tuple[int, ...], count: int) -> list[int]:
     return places
 
 
-def _leaf(x: Any, mark: int) -> Tensor:
+def _leaf(x: ArrayLike, mark: int) -> Tensor:
     """A fresh leaf with the value of `x` that carries `mark`. Inside `vmap` each example has its own."""
     x = as_tensor(x)
     if x.dtype.kind not in state.differentiable:
@@ -224,7 +231,7 @@ def _leaf(x: Any, mark: int) -> Tensor:
             f"grad needs floating-point arguments and got {x.dtype} of shape {x.shape} ({user_site()}): pass real "
             "floats, or name the arguments to differentiate with argnums"
         )
-    leaf: Tensor = bind(lift, x, at=x.batch, rise=state.level - x.batch)
+    leaf = bind(lift, x, at=x.batch, rise=state.level - x.batch)
     leaf.tracked |= mark
     return leaf
 
@@ -250,7 +257,7 @@ def _like(g: Tensor, y: Tensor, what: str) -> Tensor:
     return g
 
 
-def _release(values: Any) -> None:
+def _release(values: Tree) -> None:
     """Tensors that leave a differentiation forget it, and drop their record unless another still follows them."""
     for t in tree.leaves(values):
         if isinstance(t, Tensor):

@@ -13,13 +13,14 @@ a leaf of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from numpy import ndarray
 
 from tinymeta.engine.containers import BUILT_IN, children_of, reconstructed, refilled
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 
 
 class Structure(NamedTuple):
@@ -39,7 +40,7 @@ Place = tuple[Any, ...]  # the names that lead there
 Ties = dict[Place, tuple[Any, int]]  # a place → what has been put there, and as which leaf
 
 
-def flatten(tree: Any) -> tuple[list[Any], Structure]:
+def flatten(tree: Tree) -> tuple[list[Any], Structure]:
     """The leaves of `tree`, from left to right, and its structure.
 
     Shapes: any tree → a list of its leaves as they are.
@@ -52,7 +53,7 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     return found, _take_apart(tree, found, inside=False)
 
 
-def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
+def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
     """The tree of this structure with these leaves: the inverse of `flatten`.
 
     Shapes: as many leaves as the structure holds, of any shape → a tree of them.
@@ -72,7 +73,7 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     return tree
 
 
-def leaves(tree: Any) -> list[Any]:
+def leaves(tree: Tree) -> list[Any]:
     """The leaves of `tree`, from left to right; the keys of a dict are sorted.
 
     Shapes: any tree → a list of its leaves as they are.
@@ -83,7 +84,7 @@ def leaves(tree: Any) -> list[Any]:
     return flatten(tree)[0]
 
 
-def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+def map(f: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
     """A tree of `f(leaf, *leaves at the same place in rest)`.
 
     Shapes: trees of one structure → the same structure.
@@ -103,7 +104,7 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return unflatten(structure, [f(*row) for row in zip(*columns)])
 
 
-def paths(tree: Any) -> list[str]:
+def paths(tree: Tree) -> list[str]:
     """The name of every leaf's place, in the order of `leaves`.
 
     Shapes: any tree → a list of as many names as leaves.
@@ -119,7 +120,7 @@ def places(structure: Structure) -> list[str]:
     return _paths(structure, "")
 
 
-def _take_apart(tree: Any, found: list[Any], inside: bool) -> Structure:
+def _take_apart(tree: Tree, found: list[Any], inside: bool) -> Structure:
     parts = children_of(tree)
     if parts is None:
         found.append(tree)
@@ -137,7 +138,7 @@ def _take_apart(tree: Any, found: list[Any], inside: bool) -> Structure:
     return _tied(tree, structure, found, first) if outermost else structure
 
 
-def _tied(model: Any, structure: Structure, found: list[Any], first: int) -> Structure:
+def _tied(model: Tree, structure: Structure, found: list[Any], first: int) -> Structure:
     """A model's structure with its ties; of the leaves in its places, `found[first:]`, each one stays once."""
     held = found[first:]
     if _distinct(held):
@@ -158,7 +159,7 @@ def _filled(structure: Structure, parts: Iterator[Structure]) -> Structure:
     return structure._replace(children=tuple([_filled(part, parts) for part in structure.children]))
 
 
-def _remembered(tree: Any, structure: Structure, at: Place = ()) -> Iterator[tuple[Place, Ties]]:
+def _remembered(tree: Tree, structure: Structure, at: Place = ()) -> Iterator[tuple[Place, Ties]]:
     """Where each model in `tree` stands, the outermost one last, and what it remembers."""
     for name, child, part in zip(_names(structure), (children_of(tree) or ((), ()))[1], structure.children):
         yield from _remembered(child, part, (*at, name))
@@ -166,7 +167,7 @@ def _remembered(tree: Any, structure: Structure, at: Place = ()) -> Iterator[tup
         yield at, tree.tree_ties()
 
 
-def _numbers(held: Sequence[Any], structure: Structure, remembered: Iterable[tuple[Place, Ties]] = ()) -> list[int]:
+def _numbers(held: Sequence[object], structure: Structure, remembered: Iterable[tuple[Place, Ties]] = ()) -> list[int]:
     """Which leaf of a model each of its places holds.
 
     What a model remembers to have been put into a place, and is there still, holds what it was put there as. In all
@@ -185,13 +186,13 @@ def _numbers(held: Sequence[Any], structure: Structure, remembered: Iterable[tup
     return _from_zero(keys)
 
 
-def _from_zero(keys: Iterable[Any]) -> list[int]:
+def _from_zero(keys: Iterable[Hashable]) -> list[int]:
     """0 for the first key and all that equal it, 1 for the next one, and so on."""
-    numbers: dict[Any, int] = {}
+    numbers: dict[Hashable, int] = {}
     return [numbers.setdefault(key, len(numbers)) for key in keys]
 
 
-def _distinct(leaves: Sequence[Any]) -> bool:
+def _distinct(leaves: Sequence[object]) -> bool:
     return len({id(x) for x in leaves}) == len(leaves)
 
 
@@ -217,7 +218,7 @@ class _Model:
         return dict(zip(_at(structure), zip(held, numbers)))
 
 
-def _put_together(structure: Structure, rest: Any, model: _Model | None, plain: bool) -> Any:
+def _put_together(structure: Structure, rest: Iterator[Any], model: _Model | None, plain: bool) -> Tree:
     kind, meta, parts = structure
     if kind is None:
         leaf = next(rest)

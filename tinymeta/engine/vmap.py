@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.containers import children_of
@@ -20,9 +19,10 @@ from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import Opened, setting, state
 from tinymeta.engine.structure import enter, leave, lift
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, Y
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable[..., Y]:
     """`f` for one example becomes a function of many.
 
     Shapes: f: (…) → (…) becomes (n, …) → (n, …), or n at the axes named.
@@ -45,7 +45,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     [2.0, 4.0, 6.0]
     """
 
-    def batched(*args: Any) -> Any:
+    def batched(*args: Tree) -> Tree:
         axes_of_args = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes_of_args) != len(args):
             raise ValueError(f"in_axes has {len(axes_of_args)} entries for {len(args)} arguments ({user_site()})")
@@ -78,7 +78,7 @@ def _enter(x: Tensor, axis: int | None) -> Tensor:
     if axis is None:
         return x
     axis = axis - x.ndim if axis >= 0 else axis
-    return bind(enter, x, axis=axis, at=x.batch, rise=state.level - x.batch)  # type: ignore[no-any-return]
+    return bind(enter, x, axis=axis, at=x.batch, rise=state.level - x.batch)
 
 
 def _leave(y: Tensor, axis: int | None, size: int) -> Tensor:
@@ -90,10 +90,10 @@ def _leave(y: Tensor, axis: int | None, size: int) -> Tensor:
     if y.batch < level:
         y = bind(lift, y, at=y.batch, rise=level - y.batch)
     rank = y.ndim + 1
-    return bind(leave, y, axis=axis - rank if axis >= 0 else axis, at=level - 1, size=size, rise=-1)  # type: ignore[no-any-return]
+    return bind(leave, y, axis=axis - rank if axis >= 0 else axis, at=level - 1, size=size, rise=-1)
 
 
-def _axes(prefix: Any, described: Any) -> list[int | None]:
+def _axes(prefix: Tree, described: Tree) -> list[int | None]:
     """One axis per leaf of `described`, from a prefix tree in which an int or None stands for a whole subtree."""
     parts, children = children_of(prefix), children_of(described)
     if prefix is None or parts is None:

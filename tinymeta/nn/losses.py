@@ -65,7 +65,7 @@ def cross_entropy_each(logits: ArrayLike, labels: ArrayLike) -> Tensor:
         )
     classes = logits.shape[-1]
     demand(_within, labels, classes=classes)
-    return bind(cross_entropy_rows, logits, labels)  # type: ignore[no-any-return]
+    return bind(cross_entropy_rows, logits, labels)
 
 
 def _within(labels: Array, classes: int) -> None:

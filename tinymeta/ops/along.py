@@ -110,7 +110,7 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
             f"take_along_axis along axis {axis} needs shapes that agree elsewhere, not {x.shape} and "
             f"{indices.shape} ({user_site()}): see tm.take for indices of another shape"
         )
-    return bind(take_along, x, indices, axis=a)  # type: ignore[no-any-return]
+    return bind(take_along, x, indices, axis=a)
 
 
 def argsort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
@@ -123,7 +123,7 @@ def argsort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
     tensor([0, 2, 1])
     """
     x = as_tensor(x)
-    return bind(argsort_axis, x, axis=normalized(axis, x.ndim)[0], descending=descending)  # type: ignore[no-any-return]
+    return bind(argsort_axis, x, axis=normalized(axis, x.ndim)[0], descending=descending)
 
 
 def sort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
@@ -136,7 +136,7 @@ def sort(x: ArrayLike, axis: int = -1, descending: bool = False) -> Tensor:
     tensor([1., 2., 3.])
     """
     x = as_tensor(x)
-    return bind(take_along, x, argsort(x, axis, descending), axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
+    return bind(take_along, x, argsort(x, axis, descending), axis=normalized(axis, x.ndim)[0])
 
 
 def topk(x: ArrayLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:

@@ -18,12 +18,13 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor, kept
-from tinymeta.engine.errors import UserError, user_site
-from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.errors import Site, UserError, user_site
+from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.state import differentiating, setting, state
 from tinymeta.engine.structure import lift
 from tinymeta.engine.sweep import sweep
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Function, Tree, Y
 
 
 class unrecorded(Primitive):
@@ -34,7 +35,7 @@ class unrecorded(Primitive):
     vjp = lambda g, y, *inputs, rule, n: (*(None,) * n, *rule(g, y, *inputs[n:]))
 
 
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+def checkpoint(f: Callable[..., Y]) -> Callable[..., Y]:
     """`f`, but nothing inside it is kept for the gradient: the sweep runs it again instead.
 
     Shapes: those of f.
@@ -58,7 +59,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(f)
-    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+    def checkpointed(*args: Tree, **kwargs: Tree) -> Tree:
         inputs, structure = tree.flatten((args, kwargs))
         inputs = [kept(x) for x in inputs]
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
@@ -82,7 +83,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     return checkpointed
 
 
-def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int, site: Any) -> Callable[..., Any]:
+def _rule(run: Function, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int, site: Site) -> Function:
     """The VJP of a checkpointed call: recompute as it was computed, and sweep what that recorded."""
     order, maker, opened = state.order, state.maker, state.opened
     before = [y.array for y in ys]
@@ -105,13 +106,13 @@ def _rule(run: Any, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int
     return lambda g, y, *xs: checkpoint(pull)(g, *xs)
 
 
-def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Callable[..., Any]) -> list[Any]:
+def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Function) -> list[Any]:
     """`outputs`, cut off from their record; the floating-point ones depend on `inputs` through `rule` instead."""
     ys: Sequence[Tensor] = floats(outputs)
     if not inputs or not ys:
         return with_floats(outputs, [constant(y) for y in ys])
     most = max(ys, key=lambda y: y.batch)
-    ys = bind(unrecorded, *[_cut(_copy(y, most)) for y in ys], *inputs, rule=rule, n=len(ys))
+    ys = outputs_of(bind(unrecorded, *[_cut(_copy(y, most)) for y in ys], *inputs, rule=rule, n=len(ys)))
     return with_floats(outputs, ys)
 
 
@@ -188,4 +189,4 @@ def _leaf(x: Tensor, mark: int) -> Tensor:
 def _copy(x: Tensor, like: Tensor) -> Tensor:
     """`x` as a new Tensor with as many hidden axes as `like`, of the same `vmap`s."""
     with setting(opened=like.opened):
-        return bind(lift, x, at=x.batch, rise=like.batch - x.batch)  # type: ignore[no-any-return]
+        return bind(lift, x, at=x.batch, rise=like.batch - x.batch)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import Static
 from tinymeta.ops.arrange import pad
 from tinymeta.ops.correlate import conv2d_images, conv2d_input
 from tinymeta.ops.shape import expand_dims, floats, reshape, squeeze
 
 Pair = tuple[int, int]
+Size = int | Sequence[int]  # one for both sides, or (vertical, horizontal)
 
 
 def conv2d(
@@ -117,7 +118,7 @@ def conv_transpose2d(
     return y if b is None else y + reshape(b, (-1, 1, 1))
 
 
-def _with_all_windows(x: Tensor, window: Sequence[int], size: Sequence[int], how: dict[str, Any]) -> Tensor:
+def _with_all_windows(x: Tensor, window: Sequence[int], size: Sequence[int], how: Static) -> Tensor:
     """`x` with zeros at its lower and right edge for the windows that output padding made room for: its adjoint, the
     convolution, reads them too."""
     counts = [
@@ -173,7 +174,7 @@ def conv_transpose1d(
     return squeeze(y, -2)
 
 
-def pair(value: int | Sequence[int], what: str) -> Pair:
+def pair(value: Size | str, what: str) -> Pair:
     """(vertical, horizontal) from one number for both, or from two."""
     both = wholes(value, what) if several(value) else (whole(value, what),) * 2
     if len(both) != 2:
@@ -189,7 +190,7 @@ def over_images(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
     return reshape(y, (*x.shape[:-3], *y.shape[1:]))
 
 
-def _geometry(window: Sequence[int], stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:
+def _geometry(window: Sequence[int], stride: Size, padding: Size | str, dilation: Size, groups: int) -> Static:
     """The primitives' static arguments, checked."""
     stride, dilation, groups = pair(stride, "stride"), pair(dilation, "dilation"), whole(groups, "groups")
     if isinstance(padding, str) and padding == "same":

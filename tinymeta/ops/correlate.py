@@ -16,12 +16,13 @@ import tinymeta_kernels as kernels
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Static
 
 Pair = tuple[int, int]
 
 _two = (reals(-1, 1), reals(-1, 1))
-_plain: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
-_rich: dict[str, Any] = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2), "groups": 2}
+_plain: Static = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+_rich: Static = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2), "groups": 2}
 
 
 def _windows(x: Array, i: int, j: int, out: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Any, ...]:

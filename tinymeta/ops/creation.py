@@ -11,13 +11,14 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole, wholes
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import astype, broadcast_to
 
 Shape = int | Sequence[int]
 
 
-def zeros(shape: Shape, dtype: Any = None) -> Tensor:
+def zeros(shape: Shape, dtype: DTypeLike | None = None) -> Tensor:
     """All 0; float64 unless `dtype` says otherwise.
 
     Shapes: `shape`, an int or a sequence of them.
@@ -30,7 +31,7 @@ def zeros(shape: Shape, dtype: Any = None) -> Tensor:
     return Tensor(np.zeros(wholes(shape, "a size"), dtype or float))
 
 
-def ones(shape: Shape, dtype: Any = None) -> Tensor:
+def ones(shape: Shape, dtype: DTypeLike | None = None) -> Tensor:
     """All 1; float64 unless `dtype` says otherwise.
 
     Shapes: `shape`, an int or a sequence of them.
@@ -42,7 +43,7 @@ def ones(shape: Shape, dtype: Any = None) -> Tensor:
     return Tensor(np.ones(wholes(shape, "a size"), dtype or float))
 
 
-def full(shape: Shape, value: ArrayLike, dtype: Any = None) -> Tensor:
+def full(shape: Shape, value: ArrayLike, dtype: DTypeLike | None = None) -> Tensor:
     """All `value`, in the value's own dtype unless `dtype` says otherwise; a Tensor has a gradient here.
 
     Shapes: `shape`, an int or a sequence of them.
@@ -58,7 +59,7 @@ def full(shape: Shape, value: ArrayLike, dtype: Any = None) -> Tensor:
     return Tensor(np.full(wholes(shape, "a size"), value, dtype))
 
 
-def zeros_like(x: ArrayLike, dtype: Any = None) -> Tensor:
+def zeros_like(x: ArrayLike, dtype: DTypeLike | None = None) -> Tensor:
     """All 0, in the shape and dtype of `x`: a constant, not a function of `x`.
 
     Shapes: any → the same.
@@ -70,7 +71,7 @@ def zeros_like(x: ArrayLike, dtype: Any = None) -> Tensor:
     return Tensor(np.zeros(x.shape, dtype or x.dtype))
 
 
-def ones_like(x: ArrayLike, dtype: Any = None) -> Tensor:
+def ones_like(x: ArrayLike, dtype: DTypeLike | None = None) -> Tensor:
     """All 1, in the shape and dtype of `x`: a constant, not a function of `x`.
 
     Shapes: any → the same.
@@ -82,7 +83,7 @@ def ones_like(x: ArrayLike, dtype: Any = None) -> Tensor:
     return Tensor(np.ones(x.shape, dtype or x.dtype))
 
 
-def full_like(x: ArrayLike, value: ArrayLike, dtype: Any = None) -> Tensor:
+def full_like(x: ArrayLike, value: ArrayLike, dtype: DTypeLike | None = None) -> Tensor:
     """All `value`, in the shape and dtype of `x`: not a function of `x`.
 
     Shapes: any → the same.
@@ -94,7 +95,7 @@ def full_like(x: ArrayLike, value: ArrayLike, dtype: Any = None) -> Tensor:
     return full(x.shape, value, dtype or x.dtype)
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
+def arange(start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None) -> Tensor:
     """start, start + step, … up to but without `stop`; with one argument from 0 up to it.
 
     Shapes: (⌈(stop − start) / step⌉,).
@@ -107,7 +108,7 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     return Tensor(np.arange(*bounds, dtype=dtype))
 
 
-def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
+def linspace(start: float, stop: float, num: int, dtype: DTypeLike | None = None, endpoint: bool = True) -> Tensor:
     """`num` numbers, evenly apart, from `start` to `stop`, which is the last of them if `endpoint`.
 
     Shapes: (num,).
@@ -119,7 +120,7 @@ def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: b
     return Tensor(np.linspace(start, stop, whole(num, "num"), endpoint, dtype=dtype))
 
 
-def eye(rows: int, columns: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
+def eye(rows: int, columns: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Tensor:
     """1 on diagonal `k` (0 the main one, above it positive), 0 elsewhere; square unless `columns` is given.
 
     Shapes: (rows, columns).

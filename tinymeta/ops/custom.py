@@ -12,10 +12,11 @@ from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import inside, setting, state
 from tinymeta.engine.structure import today, zeros_like
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Function, Tree, Y
 from tinymeta.ops.checkpoint import as_outputs, constant, floats, now, outside, with_floats, with_rule
 
 
-def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., Any]:
+def custom_vjp(f: Callable[..., Y], vjp: Function) -> Callable[..., Y]:
     """`f` with `vjp` as its gradient rule; what happens inside `f` is not recorded.
 
     Shapes: those of f; an entry of the rule has that of its argument.
@@ -42,7 +43,7 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
     """
 
     @wraps(f)
-    def with_own_rule(*args: Any) -> Any:
+    def with_own_rule(*args: Tree) -> Tree:
         inputs, structure = tree.flatten(args)
         inputs = [kept(x) for x in inputs]
         followed = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
@@ -62,7 +63,7 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
                 "gradient to its rule: return floats, as in y.astype(float), and make them integers behind it"
             )
 
-        def rule(gs: Any, ys: Any, *xs: Tensor) -> list[Tensor | None]:
+        def rule(gs: Sequence[Tensor | None], ys: Sequence[Tensor], *xs: Tensor) -> list[Tensor | None]:
             fresh = iter(xs)
             now_opened = state.opened
             mapped = [today(x, now_opened) if isinstance(x, Tensor) else x for x in inputs]
@@ -83,7 +84,7 @@ def custom_vjp(f: Callable[..., Any], vjp: Callable[..., Any]) -> Callable[..., 
     return with_own_rule
 
 
-def _with(structure: tree.Structure, leaves: list[Any], at: list[int], change: Callable[[Tensor], Tensor]) -> Any:
+def _with(structure: tree.Structure, leaves: list[Any], at: list[int], change: Callable[[Tensor], Tensor]) -> Tree:
     """The tree of these leaves, with those `at` some places changed."""
     changed = list(leaves)
     for i in at:
@@ -91,7 +92,7 @@ def _with(structure: tree.Structure, leaves: list[Any], at: list[int], change: C
     return tree.unflatten(structure, changed)
 
 
-def _leaves(k: int, entry: Any, argument: Any) -> Sequence[Tensor | None]:
+def _leaves(k: int, entry: Tree, argument: Tree) -> Sequence[Tensor | None]:
     """The leaves of the entry for argument `k`, one for each leaf of the argument."""
     xs, expected = tree.flatten(argument)
     if entry is None:

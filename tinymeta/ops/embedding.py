@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
@@ -12,6 +10,7 @@ from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.ops.index import take
 from tinymeta.ops.integers import integers
 
@@ -20,7 +19,7 @@ class one_hot_labels(Primitive):
     """y[…, k] = 1 where k is the label, else 0. Labels carry no gradient."""
 
     @staticmethod
-    def kernel(labels: Array, classes: int, dtype: Any) -> Array:
+    def kernel(labels: Array, classes: int, dtype: DTypeLike) -> Array:
         if labels.size and not (labels.min() >= 0 and labels.max() < classes):
             raise IndexError(f"labels from {labels.min()} to {labels.max()} for {classes} classes")
         y: Array = (labels[..., None] == np.arange(classes)).astype(dtype)
@@ -32,7 +31,7 @@ class one_hot_labels(Primitive):
     samples = (Sample(((2, 3),), {"classes": 3, "dtype": np.dtype(float)}),)
 
 
-def one_hot(labels: ArrayLike, classes: int, dtype: Any = float) -> Tensor:
+def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = float) -> Tensor:
     """Labels 0 … classes − 1 as vectors: 1 at the label, else 0. They carry no gradient.
 
     Shapes: integers (…) → (…, classes).
@@ -42,7 +41,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: Any = float) -> Tensor:
     tensor([[1., 0., 0.],
             [0., 0., 1.]])
     """
-    return bind(one_hot_labels, integers(labels, "one_hot"), classes=whole(classes, "classes"), dtype=np.dtype(dtype))  # type: ignore[no-any-return]
+    return bind(one_hot_labels, integers(labels, "one_hot"), classes=whole(classes, "classes"), dtype=np.dtype(dtype))
 
 
 def embedding(table: ArrayLike, ids: ArrayLike) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,8 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Kink, Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.reduce import Axis, keep_axes, normalized, repeat_axes
+from tinymeta.engine.typing import Axis, Function
+from tinymeta.ops.reduce import keep_axes, normalized, repeat_axes
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import reshape
 
@@ -21,7 +21,7 @@ _any = (reals(-2, 2),)
 _samples = (Sample(((2, 3, 2),), {"axes": (-3, -1)}), Sample(((4,),), {"axes": (-1,)}))
 
 
-def _first(x: Array, axes: Axes, arg: Any) -> Array:
+def _first(x: Array, axes: Axes, arg: Function) -> Array:
     """True at the first extremum over the axes, False elsewhere; of complex numbers the real parts count."""
     n = len(axes)
     rows = np.moveaxis(np.real(x), axes, range(-n, 0))
@@ -30,13 +30,13 @@ def _first(x: Array, axes: Axes, arg: Any) -> Array:
     return np.moveaxis(mask.reshape(rows.shape), range(-n, 0), axes)
 
 
-def _value(x: Array, axes: Axes, arg: Any) -> Array:
+def _value(x: Array, axes: Axes, arg: Function) -> Array:
     """The first extremum, picked by its place: unlike a comparison, this follows a complex step."""
     y: Array = np.sum(np.where(_first(x, axes, arg), x, 0), axis=axes)
     return y
 
 
-def _found(x: Array, axes: Axes, best: Any) -> Array:
+def _found(x: Array, axes: Axes, best: Function) -> Array:
     """The same by comparison, for the oracle: True where the extremum (or a NaN) is, and none was before."""
     n = len(axes)
     rows = np.moveaxis(np.real(x), axes, range(-n, 0))
@@ -46,7 +46,7 @@ def _found(x: Array, axes: Axes, best: Any) -> Array:
     return np.moveaxis((hits & (np.cumsum(hits, -1) == 1)).reshape(rows.shape), range(-n, 0), axes)
 
 
-def _place(x: Array, axis: int, best: Any) -> Array:
+def _place(x: Array, axis: int, best: Function) -> Array:
     """The position of the one True along the axis."""
     places: Array = np.moveaxis(_found(x, (axis,), best), axis, -1) @ np.arange(x.shape[axis])
     return places
@@ -161,7 +161,7 @@ def argmin(x: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Ten
 def _extremum(primitive: type[Primitive], x: ArrayLike, axis: Axis, keepdims: bool) -> Tensor:
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)
-    y: Tensor = bind(primitive, x, axes=axes) if axes else x
+    y = bind(primitive, x, axes=axes) if axes else x
     return keep_axes(y, axes, x.ndim) if keepdims else y
 
 
@@ -169,9 +169,9 @@ def _index(primitive: type[Primitive], x: ArrayLike, axis: int | None, keepdims:
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)
     flat = reshape(x, (x.size,)) if axis is None else x
-    y: Tensor = bind(primitive, flat, axis=-1 if axis is None else axes[0])
+    y = bind(primitive, flat, axis=-1 if axis is None else axes[0])
     return keep_axes(y, axes, x.ndim) if keepdims else y
 
 
 def _repeated(g: Tensor, x: Tensor, axes: Axes) -> Tensor:
-    return bind(repeat_axes, g, axes=axes, shape=x.shape, keepdims=False, count=1)  # type: ignore[no-any-return]
+    return bind(repeat_axes, g, axes=axes, shape=x.shape, keepdims=False, count=1)

@@ -6,8 +6,6 @@ in other operations; the rules below are the derivatives of that, written in the
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tinymeta_kernels as kernels
 
@@ -15,6 +13,7 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Cotangents
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.linalg import matmul
 from tinymeta.ops.logic import equal
@@ -41,7 +40,7 @@ class linear_relu(Primitive):
     samples = (Sample(((3, 2), (2, 4), (4,)), {}), Sample(((1, 3), (3, 2), (2,)), {}))
 
     @staticmethod
-    def vjp(g: Tensor, y: Tensor, x: Tensor, w: Tensor, b: Tensor) -> Any:
+    def vjp(g: Tensor, y: Tensor, x: Tensor, w: Tensor, b: Tensor) -> Cotangents:
         d = bind(relu_input, g, stop_gradient(y))
         return lambda: matmul(d, w.mT), lambda: matmul(x.mT, d), lambda: sum(d, -2)
 
@@ -85,7 +84,7 @@ class cross_entropy_input(Primitive):
     samples = (Sample(((2,), (2, 3), (2,)), {}), Sample(((), (3,), ()), {}))
 
     @staticmethod
-    def vjp(h: Tensor, x: Tensor, g: Tensor, z: Tensor, labels: Tensor) -> Any:
+    def vjp(h: Tensor, x: Tensor, g: Tensor, z: Tensor, labels: Tensor) -> Cotangents:
         p = softmax(z)
 
         def of_z() -> Tensor:
@@ -93,7 +92,7 @@ class cross_entropy_input(Primitive):
             return balanced(weighted - p * sum(weighted, -1, keepdims=True), p, -1)
 
         def slope() -> Tensor:
-            return bind(cross_entropy_input, Tensor(np.ones(g.array.shape, g.dtype), g.batch), z, labels)  # type: ignore[no-any-return]
+            return bind(cross_entropy_input, Tensor(np.ones(g.array.shape, g.dtype), g.batch), z, labels)
 
         return lambda: sum(h * slope(), -1), of_z, None
 

@@ -173,7 +173,7 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int = 0) -> Tensor:
     """
     x, indices = as_tensor(x), integers(indices, "take")
     (a,) = normalized(axis, x.ndim)
-    return bind(gather, x, indices, axis=a, ndim=indices.ndim)  # type: ignore[no-any-return]
+    return bind(gather, x, indices, axis=a, ndim=indices.ndim)
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
@@ -258,7 +258,7 @@ def _sliced(x: Tensor, key: list[Any]) -> Tensor:
     if len(plain) == len(key):
         return y
     sizes = iter(y.shape)
-    return y.reshape(tuple([1 if k is None else next(sizes) for k in key if type(k) is not int]))  # type: ignore[no-any-return]
+    return y.reshape(tuple([1 if k is None else next(sizes) for k in key if type(k) is not int]))
 
 
 def _advanced(x: Tensor, key: list[Any], apart: bool) -> Tensor:
@@ -281,7 +281,7 @@ def _advanced(x: Tensor, key: list[Any], apart: bool) -> Tensor:
         sizes = y.shape[start : start + n]
         indices = [_merged(indices, sizes)]
         y = y.reshape((*y.shape[:start], math.prod(sizes), *y.shape[start + n :]))
-    return bind(gather, y, indices[0], axis=start - y.ndim, ndim=indices[0].ndim)  # type: ignore[no-any-return]
+    return bind(gather, y, indices[0], axis=start - y.ndim, ndim=indices[0].ndim)
 
 
 def _merged(indices: list[Tensor], sizes: tuple[int, ...]) -> Tensor:
@@ -294,4 +294,4 @@ def _merged(indices: list[Tensor], sizes: tuple[int, ...]) -> Tensor:
     total = bind(wrap, indices[0], size=sizes[0])
     for i, size in zip(indices[1:], sizes[1:]):
         total = total * size + bind(wrap, i, size=size)
-    return total  # type: ignore[no-any-return]
+    return total

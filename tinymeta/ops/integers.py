@@ -25,7 +25,7 @@ def integers(indices: ArrayLike, what: str) -> Tensor:
         return found
     if found.dtype == np.uint64:
         demand(_representable, found)
-    return bind(astype, found, dtype=np.dtype(np.int64))  # type: ignore[no-any-return]
+    return bind(astype, found, dtype=np.dtype(np.int64))
 
 
 def _representable(indices: Array) -> None:

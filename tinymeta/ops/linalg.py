@@ -16,8 +16,9 @@ from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import reshape as _reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Axis
 from tinymeta.ops import extrema
-from tinymeta.ops.reduce import Axis, norm_axes, normalized, sum
+from tinymeta.ops.reduce import norm_axes, normalized, sum
 from tinymeta.ops.select import abs
 from tinymeta.ops.shape import astype, expand_dims, permute_dims, reshape
 from tinymeta.ops.widen import floating
@@ -55,13 +56,13 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
     if not left or not right or left[-1] != right[max(-2, -len(right))]:
         raise _unfit(left, right)
     if len(left) == 2 == len(right):
-        return bind(matmul_matrices, a, b)  # type: ignore[no-any-return]
+        return bind(matmul_matrices, a, b)
     if len(left) == 1:
         y = matmul(bind(_reshape, a, shape=(1, *left), ndim=1), b)
-        return bind(_reshape, y, shape=right[:-2] + right[-1:] if len(right) > 1 else (), ndim=y.ndim)  # type: ignore[no-any-return]
+        return bind(_reshape, y, shape=right[:-2] + right[-1:] if len(right) > 1 else (), ndim=y.ndim)
     if len(right) == 1:
         y = matmul(a, bind(_reshape, b, shape=(*right, 1), ndim=1))
-        return bind(_reshape, y, shape=left[:-1], ndim=y.ndim)  # type: ignore[no-any-return]
+        return bind(_reshape, y, shape=left[:-1], ndim=y.ndim)
     if len(right) == 2:  # one matrix for all: their rows together make one large product, and so do the gradients
         rows = reshape(a, (math.prod(left[:-1]), left[-1]))
         return reshape(bind(matmul_matrices, rows, b), (*left[:-1], right[-1]))
@@ -71,7 +72,7 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
         raise ShapeError(
             f"matmul: the axes in front of the last two of {left} and {right} don't broadcast ({user_site()})"
         ) from None
-    return bind(matmul_matrices, a, b)  # type: ignore[no-any-return]
+    return bind(matmul_matrices, a, b)
 
 
 def _unfit(left: tuple[int, ...], right: tuple[int, ...]) -> ShapeError:
@@ -160,7 +161,7 @@ def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: fl
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)
     if ord == 2:
-        return bind(norm_axes, x, axes=axes, keepdims=keepdims)  # type: ignore[no-any-return]
+        return bind(norm_axes, x, axes=axes, keepdims=keepdims)
     if math.isinf(ord):
         x = floating(x)  # the largest int8 is 127, and |−128| is not
         return (extrema.max if ord > 0 else extrema.min)(abs(x), axes, keepdims)

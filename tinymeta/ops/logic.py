@@ -12,12 +12,12 @@ from tinymeta.engine.primitive import Primitive
 _real, _truth = reals(-2, 2), Domain(0, 1, "bool")
 
 
-def _compared(ufunc: Any) -> tuple[Any, ...]:
+def _compared(ufunc: np.ufunc) -> tuple[Any, ...]:
     """The parts of a comparison: complex numbers, which the oracle may bring, compare by their real parts."""
     return ufunc, staticmethod(lambda a, b: ufunc(np.real(a), np.real(b))), (_real, _real), (), None
 
 
-def _asked(ufunc: Any, *domain: Domain) -> tuple[Any, ...]:
+def _asked(ufunc: np.ufunc, *domain: Domain) -> tuple[Any, ...]:
     """The parts of a question about one number or two."""
     return ufunc, staticmethod(ufunc), domain, (), None
 

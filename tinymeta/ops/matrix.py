@@ -6,8 +6,6 @@ Murray 2016, "Differentiation of the Cholesky decomposition", section 3.1.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.domain import Domain, Sample, reals
@@ -15,6 +13,7 @@ from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Cotangents
 from tinymeta.ops.creation import tril
 from tinymeta.ops.elementwise import scale
 from tinymeta.ops.index import getitem
@@ -34,8 +33,8 @@ class solve_matrices(Primitive):
     samples = (Sample(((3, 3), (3, 2)), {}), Sample(((2, 2, 2), (2, 1)), {}))
 
     @staticmethod
-    def vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Any:
-        gb: Tensor = bind(solve_matrices, a.mT, g)
+    def vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Cotangents:
+        gb = bind(solve_matrices, a.mT, g)
         return lambda: -bind(matmul_matrices, gb, y.mT), gb
 
 
@@ -106,7 +105,7 @@ class cholesky_matrices(Primitive):
         inner = bind(matmul_matrices, y.mT, g)
         lower = tril(inner) - inner * (0.5 * np.eye(y.shape[-1], dtype=y.dtype))
         middle = bind(solve_matrices, y.mT, lower)  # L⁻ᵀ Φ
-        gx: Tensor = bind(solve_matrices, y.mT, middle.mT)  # (L⁻ᵀ Φ L⁻¹)ᵀ
+        gx = bind(solve_matrices, y.mT, middle.mT)  # (L⁻ᵀ Φ L⁻¹)ᵀ
         return (gx + gx.mT) * 0.5
 
 
@@ -126,7 +125,7 @@ def solve(a: ArrayLike, b: ArrayLike) -> Tensor:
     vector = b.ndim == 1
     if b.ndim == 0 or b.shape[0 if vector else -2] != a.shape[-1]:
         raise ShapeError(f"solve: matrices {a.shape} and right-hand sides {b.shape} don't fit ({user_site()})")
-    y: Tensor = bind(solve_matrices, a, expand_dims(b, -1) if vector else b)
+    y = bind(solve_matrices, a, expand_dims(b, -1) if vector else b)
     return squeeze(y, -1) if vector else y
 
 
@@ -221,7 +220,7 @@ def matrix_trace(x: ArrayLike, offset: int = 0) -> Tensor:
 def _of_square(what: str, primitive: type[Primitive], x: ArrayLike) -> Tensor:
     (x,) = floats(what, x)
     _check_square(what, x)
-    return bind(primitive, x)  # type: ignore[no-any-return]
+    return bind(primitive, x)
 
 
 def _check_square(what: str, x: Tensor) -> None:
@@ -230,4 +229,4 @@ def _check_square(what: str, x: Tensor) -> None:
 
 
 def _as_matrix(x: Tensor) -> Tensor:
-    return x.reshape((*x.shape, 1, 1))  # type: ignore[no-any-return]
+    return x.reshape((*x.shape, 1, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -11,16 +11,19 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.ops import elementwise as e
 from tinymeta.ops import extrema, index, linalg, logic, products, quantifiers, reduce, rounding, select, shape
 
+Method = Callable[[Tensor, ArrayLike], Tensor]
 
-def _binary(primitive: type[Primitive]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    def forward(self: Tensor, other: Any) -> Any:
+
+def _binary(primitive: type[Primitive]) -> tuple[Method, Method]:
+    def forward(self: Tensor, other: ArrayLike) -> Tensor:
         return bind(primitive, self, other if type(other) is Tensor else as_tensor(other, self.array.dtype))
 
-    def reflected(self: Tensor, other: Any) -> Any:
+    def reflected(self: Tensor, other: ArrayLike) -> Tensor:
         return bind(primitive, as_tensor(other, self.array.dtype), self)
 
     return forward, reflected
@@ -55,14 +58,14 @@ for _name, _primitive in _comparisons.items():
     setattr(Tensor, f"__{_name}__", _binary(_primitive)[0])
 
 
-def _power(self: Tensor, exponent: Any) -> Tensor:
+def _power(self: Tensor, exponent: ArrayLike) -> Tensor:
     squared = isinstance(exponent, int) or (isinstance(exponent, float) and self.dtype.kind in "fc")
     if squared and self.dtype.kind != "b" and exponent == 2:
         return e.square(self)
-    return bind(e.pow, self, as_tensor(exponent, self.dtype))  # type: ignore[no-any-return]
+    return bind(e.pow, self, as_tensor(exponent, self.dtype))
 
 
-def _setitem(self: Tensor, key: Any, value: Any) -> None:
+def _setitem(self: Tensor, key: Any, value: Any) -> NoReturn:
     raise TypeError(
         f"a Tensor never changes in place, for a record may hold it ({user_site()}): "
         "write x = tm.index_set(x, key, value) for x[key] = value, or tm.index_add for x[key] += value"
@@ -73,7 +76,7 @@ def _reshape(self: Tensor, *shape_: Any) -> Tensor:
     return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
 
 
-def _no_data(self: Tensor, *new: Any) -> Any:
+def _no_data(self: Tensor, *new: Any) -> NoReturn:
     """`data` isn't there: PyTorch's way around the record, where a gradient or a program would miss what is done."""
     raise AttributeError(
         f"a Tensor has no .data, and its numbers never change ({user_site()}): read them with .numpy() or .detach(), "
@@ -95,7 +98,9 @@ def _array_function(self: Tensor, function: Any, types: Any, args: Any, options:
 def _reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`f` as a method, with the further arguments that NumPy's function of the same name calls it with."""
 
-    def method(self: Tensor, *args: Any, dtype: Any = None, out: Any = None, **options: Any) -> Tensor:
+    def method(
+        self: Tensor, *args: Any, dtype: DTypeLike | None = None, out: Array | None = None, **options: Any
+    ) -> Tensor:
         if out is not None:
             raise TypeError(f"a Tensor is not computed into an array, so {f.__name__} takes no out= ({user_site()})")
         if "ddof" in options:

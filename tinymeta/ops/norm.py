@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 import tinymeta_kernels as kernels
@@ -17,15 +16,16 @@ import tinymeta_kernels as kernels
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
-from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import Cotangents
 from tinymeta.ops.elementwise import sqrt, square
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.shape import astype, floats, reshape
 from tinymeta.ops.widen import squarable
 
 Axes = tuple[int, ...]
-Cotangents = tuple[Tensor | None, Tensor | None]
+Given = tuple[Tensor | None, Tensor | None]  # the cotangents of two outputs
 
 _any = reals(-2, 2)
 
@@ -54,12 +54,12 @@ class normalize(Primitive):
     samples = (Sample(((3, 2, 2),), {"axes": (-3, -1), "eps": 0.1}), Sample(((2, 3),), {"axes": (-1,), "eps": 0.1}))
 
     @staticmethod
-    def vjp(g: Cotangents, out: tuple[Tensor, Tensor], x: Tensor, axes: Axes, eps: float) -> Tensor:
+    def vjp(g: Given, out: tuple[Tensor, Tensor], x: Tensor, axes: Axes, eps: float) -> Tensor | None:
         (gy, gs), (y, s) = g, out
         count = math.prod(x.shape[a] for a in axes)
-        gx: Any = None if gy is None else bind(normalize_input, gy, y, s, axes=axes)
+        gx = None if gy is None else bind(normalize_input, gy, y, s, axes=axes)
         if gs is None:
-            return gx  # type: ignore[no-any-return]
+            return gx
         from_s = gs * square(s) * y * (-1 / count)
         return from_s if gx is None else gx + from_s
 
@@ -76,10 +76,10 @@ class normalize_input(Primitive):
     )
 
     @staticmethod
-    def vjp(h: Tensor, x: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Any:
+    def vjp(h: Tensor, x: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Cotangents:
         @cache
-        def of_y_and_s() -> Any:
-            return bind(normalize_input_grad, h, g, y, s, axes=axes)
+        def of_y_and_s() -> tuple[Tensor, ...]:
+            return outputs_of(bind(normalize_input_grad, h, g, y, s, axes=axes))
 
         return lambda: bind(normalize_input, h, y, s, axes=axes), lambda: of_y_and_s()[0], lambda: of_y_and_s()[1]
 
@@ -105,7 +105,7 @@ class normalize_input_grad(Primitive):
     )
 
     @staticmethod
-    def vjp(c: Cotangents, out: tuple[Tensor, Tensor], h: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Any:
+    def vjp(c: Given, out: tuple[Tensor, Tensor], h: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Cotangents:
         u, v = (out[i] * 0.0 if ci is None else ci for i, ci in enumerate(c))
         a, b = _mean(g * y, axes), _mean(h * y, axes)
         of_a, of_b = -s * _mean(u * h, axes) - v * b, -s * _mean(u * g, axes) - v * a
@@ -203,7 +203,7 @@ def group_norm(
     return _affine(y, weight, bias, (x.shape[1], *(1,) * (x.ndim - 2)))
 
 
-def _normalized(what: str, x: Tensor, axes: Axes, eps: Any) -> Tensor:
+def _normalized(what: str, x: Tensor, axes: Axes, eps: float | Tensor) -> Tensor:
     if math.prod(x.shape[a] for a in axes) == 1:
         raise ShapeError(
             f"{what} of shape {x.shape} takes mean and variance of one number each ({user_site()}): x − mean is 0 for "
@@ -212,7 +212,7 @@ def _normalized(what: str, x: Tensor, axes: Axes, eps: Any) -> Tensor:
     if x.dtype == np.float16:
         return astype(_normalized(what, squarable(x), axes, eps), np.float16)
     if not isinstance(eps, Tensor):
-        return bind(normalize, x, axes=axes, eps=eps)[0]  # type: ignore[no-any-return]
+        return outputs_of(bind(normalize, x, axes=axes, eps=eps))[0]
     centred = x - mean(x, axes, keepdims=True)  # in operations that are differentiated in eps, too
     return centred / sqrt(mean(square(centred), axes, keepdims=True) + eps.astype(x.dtype))
 

@@ -7,7 +7,6 @@ or a scatter with that index, so of equal pixels the first in reading order coun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tinymeta_kernels as kernels
@@ -16,7 +15,8 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.conv import Pair, pair
+from tinymeta.engine.typing import DType
+from tinymeta.ops.conv import Pair, Size, pair
 from tinymeta.ops.linalg import matmul
 from tinymeta.ops.reduce import mean
 from tinymeta.ops.shape import expand_dims, floats, squeeze
@@ -153,7 +153,7 @@ def max_pool2d(
             f"max_pool2d of {x.shape}: some window of {how['window']} with padding {how['padding']} holds no entry "
             f"({user_site()}): padding must be smaller than the window"
         )
-    return bind(take_pixels, x, bind(max_pool_index, x, **how))  # type: ignore[no-any-return]
+    return bind(take_pixels, x, bind(max_pool_index, x, **how))
 
 
 def avg_pool2d(
@@ -172,7 +172,7 @@ def avg_pool2d(
     tensor([[3.5, 5.5]])
     """
     (x,) = floats("avg_pool2d", x)
-    return bind(mean_windows, x, **_geometry("avg_pool2d", x, window, stride, padding))  # type: ignore[no-any-return]
+    return bind(mean_windows, x, **_geometry("avg_pool2d", x, window, stride, padding))
 
 
 def adaptive_avg_pool2d(x: ArrayLike, size: int | Sequence[int]) -> Tensor:
@@ -253,7 +253,7 @@ def adaptive_avg_pool1d(x: ArrayLike, size: int) -> Tensor:
     return squeeze(adaptive_avg_pool2d(expand_dims(x, -2), (1, size)), -2)
 
 
-def _geometry(what: str, x: Tensor, window: Any, stride: Any, padding: Any) -> dict[str, Pair]:
+def _geometry(what: str, x: Tensor, window: Size, stride: Size | None, padding: Size) -> dict[str, Pair]:
     """The primitives' static arguments, checked."""
     window = pair(window, "window")
     how = {
@@ -268,7 +268,7 @@ def _geometry(what: str, x: Tensor, window: Any, stride: Any, padding: Any) -> d
     return how
 
 
-def _even_windows(n: int, count: int, dtype: Any) -> Array:
+def _even_windows(n: int, count: int, dtype: DType) -> Array:
     """The (count, n) matrix that takes the means of `count` even windows."""
     starts = [i * n // count for i in range(count)]
     stops = [-(-(i + 1) * n // count) for i in range(count)]

@@ -16,10 +16,11 @@ from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Axis
 from tinymeta.ops.arrange import flip
 from tinymeta.ops.elementwise import scale
 from tinymeta.ops.index import getitem
-from tinymeta.ops.reduce import Axis, keep_axes, normalized
+from tinymeta.ops.reduce import keep_axes, normalized
 from tinymeta.ops.shape import concat, expand_dims, permute_dims, reshape
 
 _any = (reals(-2, 2),)
@@ -73,7 +74,7 @@ def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     axes = normalized(axis, x.ndim)
     kept = [a for a in range(-x.ndim, 0) if a not in axes]
     rows = reshape(permute_dims(x, [*kept, *axes]), [*(x.shape[a] for a in kept), math.prod(x.shape[a] for a in axes)])
-    y: Tensor = bind(prod_last, rows)
+    y = bind(prod_last, rows)
     return keep_axes(y, axes, x.ndim) if keepdims else y
 
 
@@ -89,7 +90,7 @@ def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool 
     tensor([0., 1., 3., 6.])
     """
     x, a = _along(x, axis)
-    y: Tensor = bind(cumulative_sum_axis, x, axis=a, reverse=False)
+    y = bind(cumulative_sum_axis, x, axis=a, reverse=False)
     return _after(y, a, 0) if include_initial else y
 
 

@@ -8,7 +8,8 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import ArrayLike, Tensor
-from tinymeta.ops.reduce import Axis, keep_axes, normalized
+from tinymeta.engine.typing import Axis
+from tinymeta.ops.reduce import keep_axes, normalized
 
 _truth = Domain(0, 1, "bool")
 

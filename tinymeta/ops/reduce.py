@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -16,13 +14,12 @@ from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype, reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Axis, Function, Shape
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.select import abs, where
 from tinymeta.ops.widen import squarable
 
-Axis = int | Sequence[int] | None
-
-_add_up: Any = np.add.reduce
+_add_up: Function = np.add.reduce
 VIEW_SIZE = 4096  # elements up to which NumPy fills an array faster than it makes a stride-0 view
 
 
@@ -42,7 +39,7 @@ def _normalized(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...
     return found
 
 
-def with_axes(shape: tuple[int, ...], axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+def with_axes(shape: Shape, axes: tuple[int, ...], ndim: int) -> Shape:
     """`shape` with size-1 axes put back where a reduction over `axes` of `ndim` axes dropped them."""
     rest = iter(shape)
     return tuple([1 if a in axes else next(rest) for a in range(-ndim, 0)])
@@ -50,7 +47,7 @@ def with_axes(shape: tuple[int, ...], axes: tuple[int, ...], ndim: int) -> tuple
 
 def keep_axes(x: Tensor, axes: tuple[int, ...], ndim: int) -> Tensor:
     """`x` with the size-1 axes of `with_axes`."""
-    return bind(reshape, x, shape=with_axes(x.shape, axes, ndim), ndim=x.ndim)  # type: ignore[no-any-return]
+    return bind(reshape, x, shape=with_axes(x.shape, axes, ndim), ndim=x.ndim)
 
 
 def _kept(x: Array, axes: tuple[int, ...]) -> list[int]:
@@ -145,7 +142,7 @@ class norm_axes(Primitive):
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
         slope = where(y == 0, 0, g / where(y == 0, 1, y))
-        return x * bind(repeat_axes, slope, axes=axes, shape=x.shape, keepdims=keepdims, count=1)  # type: ignore[no-any-return]
+        return x * bind(repeat_axes, slope, axes=axes, shape=x.shape, keepdims=keepdims, count=1)
 
 
 def _scaled_length(x: Array, axes: tuple[int, ...]) -> Array:
@@ -194,7 +191,7 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
         return astype(_summed(astype(x, dtype=np.dtype(np.float32)), axis, keepdims, True), dtype=np.dtype(np.float16))
     if not axes and not divided and not whole:
         return x
-    return bind(sum_axes, x, axes=axes, keepdims=keepdims, count=count)  # type: ignore[no-any-return]
+    return bind(sum_axes, x, axes=axes, keepdims=keepdims, count=count)
 
 
 def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -211,7 +208,7 @@ def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
     x, axes, count = _deviations(x, axis, correction)
     if x.dtype.kind == "c":
         x = abs(x)
-    y: Tensor = bind(sum_axes, square(squarable(x)), axes=axes, keepdims=keepdims, count=count)
+    y = bind(sum_axes, square(squarable(x)), axes=axes, keepdims=keepdims, count=count)
     return astype(y, dtype=x.dtype) if y.dtype != x.dtype else y
 
 
@@ -225,7 +222,7 @@ def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
     tensor(1.)
     """
     x, axes, count = _deviations(x, axis, correction)
-    y: Tensor = bind(norm_axes, x, axes=axes, keepdims=keepdims)
+    y = bind(norm_axes, x, axes=axes, keepdims=keepdims)
     return y * (1 / math.sqrt(count))
 
 

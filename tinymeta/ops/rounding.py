@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
@@ -13,7 +11,7 @@ from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.ops.elementwise import scale
 
 
-def _step(name: str, ufunc: Any, meaning: str) -> type[Primitive]:
+def _step(name: str, ufunc: np.ufunc, meaning: str) -> type[Primitive]:
     """A step function of one number. Of a complex number the real part counts."""
     body = {
         "kernel": ufunc,

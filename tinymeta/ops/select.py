@@ -6,14 +6,12 @@ of a tie in halves would make second derivatives wrong: the halves multiply.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Kink, reals
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
 
 _any = (reals(-2, 2),)
 _two = (reals(-2, 2), reals(-2, 2))
@@ -115,7 +113,7 @@ class sign(Primitive):
     vjp = None
 
 
-def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
+def clip(x: ArrayLike, low: ArrayLike | None = None, high: ArrayLike | None = None) -> Tensor:
     """`x` limited to [low, high]; either may be None. At a limit the gradient is that of `x`.
 
     Shapes: x, low, high → what they broadcast to.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from tinymeta.engine.structure import astype as _astype
 from tinymeta.engine.structure import broadcast
 from tinymeta.engine.structure import reshape as _reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Axis, Cotangents, DTypeLike
 from tinymeta.ops.index import index
-from tinymeta.ops.reduce import Axis, normalized
+from tinymeta.ops.reduce import normalized
 
 
 class permute(Primitive):
@@ -59,7 +59,7 @@ class join(Primitive):
     samples = (Sample(((2, 1, 2), (2, 3, 2), (2, 2, 2)), {"axis": -2}),)
 
     @staticmethod
-    def vjp(g: Tensor, y: Tensor, *xs: Tensor, axis: int) -> Any:
+    def vjp(g: Tensor, y: Tensor, *xs: Tensor, axis: int) -> Cotangents:
         ends = accumulate(x.shape[axis] for x in xs)
         return tuple(lambda a=end - x.shape[axis], b=end: _between(g, axis, a, b) for x, end in zip(xs, ends))
 
@@ -86,7 +86,7 @@ def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
             wanted = tuple(prod(have) // rest if n == -1 else n for n in wanted)
     if prod(wanted) != prod(have) or min(wanted, default=0) < 0:
         raise ShapeError(f"reshape can't fit {prod(have)} elements of shape {have} into {wanted} ({user_site()})")
-    return bind(_reshape, x, shape=wanted, ndim=len(have))  # type: ignore[no-any-return]
+    return bind(_reshape, x, shape=wanted, ndim=len(have))
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
@@ -119,7 +119,7 @@ def matrix_transpose(x: ArrayLike) -> Tensor:
     n = x.ndim
     if n < 2:
         raise ShapeError(f"a matrix transpose needs two axes, and the shape is {x.shape} ({user_site()})")
-    return bind(permute, x, axes=(-1, -2) if n == 2 else (*range(-n, -2), -1, -2))  # type: ignore[no-any-return]
+    return bind(permute, x, axes=(-1, -2) if n == 2 else (*range(-n, -2), -1, -2))
 
 
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -156,7 +156,7 @@ def expand_dims(x: ArrayLike, axis: int = 0) -> Tensor:
     at = axis if axis >= 0 else axis + len(shape) + 1
     if not 0 <= at <= len(shape):
         raise ShapeError(f"expand_dims can't put a new axis at {axis} into shape {shape} ({user_site()})")
-    return bind(_reshape, x, shape=(*shape[:at], 1, *shape[at:]), ndim=len(shape))  # type: ignore[no-any-return]
+    return bind(_reshape, x, shape=(*shape[:at], 1, *shape[at:]), ndim=len(shape))
 
 
 def squeeze(x: ArrayLike, axis: Axis = None) -> Tensor:
@@ -206,7 +206,7 @@ def concat(xs: Sequence[ArrayLike], axis: int = 0) -> Tensor:
     shapes = [t.shape for t in tensors]
     if len({len(s) for s in shapes}) > 1 or len({_with(s, a, 0) for s in shapes}) > 1:
         raise ShapeError(f"concat along axis {axis} needs shapes that agree elsewhere, not {shapes} ({user_site()})")
-    return bind(join, *tensors, axis=a)  # type: ignore[no-any-return]
+    return bind(join, *tensors, axis=a)
 
 
 def stack(xs: Sequence[ArrayLike], axis: int = 0) -> Tensor:
@@ -247,7 +247,7 @@ def split(x: ArrayLike, sections: int | Sequence[int], axis: int = 0) -> list[Te
     return [_between(x, a, start, stop) for start, stop in zip(cuts, cuts[1:])]
 
 
-def astype(x: ArrayLike, dtype: Any) -> Tensor:
+def astype(x: ArrayLike, dtype: DTypeLike) -> Tensor:
     """The same numbers in another dtype. A gradient comes back in the dtype of `x`.
 
     Shapes: any → the same.
@@ -276,7 +276,7 @@ def floats(what: str, *xs: ArrayLike) -> list[Tensor]:
 def _between(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
     key = [slice(None)] * x.ndim
     key[axis] = slice(start, stop)
-    return bind(index, x, key=tuple(key))  # type: ignore[no-any-return]
+    return bind(index, x, key=tuple(key))
 
 
 def _of_one_dtype(xs: Sequence[ArrayLike], what: str) -> list[Tensor]:

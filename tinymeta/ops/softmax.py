@@ -12,9 +12,10 @@ import numpy as np
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Axis
 from tinymeta.ops.elementwise import exp, log1p, scale
 from tinymeta.ops.extrema import max
-from tinymeta.ops.reduce import Axis, keep_axes, normalized, repeat_axes, sum
+from tinymeta.ops.reduce import keep_axes, normalized, repeat_axes, sum
 from tinymeta.ops.select import abs, where
 from tinymeta.ops.shape import permute_dims, reshape
 from tinymeta.ops.widen import floating
@@ -116,7 +117,7 @@ class logsumexp_axes(Primitive):
     @staticmethod
     def vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
         def repeated(t: Tensor) -> Tensor:
-            return bind(repeat_axes, t, axes=axes, shape=x.shape, keepdims=False, count=1)  # type: ignore[no-any-return]
+            return bind(repeat_axes, t, axes=axes, shape=x.shape, keepdims=False, count=1)
 
         nothing = repeated(y == -np.inf)
         p = _softmax_over(where(nothing, 0, x), axes)
@@ -126,10 +127,10 @@ class logsumexp_axes(Primitive):
 def _softmax_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """eˣ / Σ eˣ over several axes, as over one that holds them all."""
     if len(axes) == 1:
-        return bind(softmax_axis, x, axis=axes[0])  # type: ignore[no-any-return]
+        return bind(softmax_axis, x, axis=axes[0])
     order = [*(a for a in range(-x.ndim, 0) if a not in axes), *axes]
     rows = permute_dims(x, order)
-    y: Tensor = bind(softmax_axis, reshape(rows, (*rows.shape[: -len(axes)], -1)), axis=-1)
+    y = bind(softmax_axis, reshape(rows, (*rows.shape[: -len(axes)], -1)), axis=-1)
     return permute_dims(reshape(y, rows.shape), [order.index(a) for a in range(-x.ndim, 0)])
 
 
@@ -143,7 +144,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Tensor:
     tensor([0., 0., 1.])
     """
     x = floating(x)
-    return bind(softmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
+    return bind(softmax_axis, x, axis=normalized(axis, x.ndim)[0])
 
 
 def log_softmax(x: ArrayLike, axis: int = -1) -> Tensor:
@@ -156,7 +157,7 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> Tensor:
     tensor([-1000.,  -999.,     0.])
     """
     x = floating(x)
-    return bind(log_softmax_axis, x, axis=normalized(axis, x.ndim)[0])  # type: ignore[no-any-return]
+    return bind(log_softmax_axis, x, axis=normalized(axis, x.ndim)[0])
 
 
 def logsumexp(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -170,5 +171,5 @@ def logsumexp(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor
     """
     x = floating(x)
     axes = normalized(axis, x.ndim)
-    y: Tensor = bind(logsumexp_axes, x, axes=axes) if axes else x
+    y = bind(logsumexp_axes, x, axes=axes) if axes else x
     return keep_axes(y, axes, x.ndim) if keepdims else y

@@ -6,7 +6,6 @@ In the tail where 1 + erf x would be a difference of nearly equal numbers, erfc 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import tinymeta_kernels as kernels
@@ -54,8 +53,8 @@ def _erf(x: Array) -> Array:
 
 
 def _bell(x: Tensor, rate: float, height: float) -> Tensor:
-    y: Any = bind(gaussian, x, rate=rate)
-    return y * height  # type: ignore[no-any-return]
+    y = bind(gaussian, x, rate=rate)
+    return y * height
 
 
 class erf(Primitive):

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.tree import flatten, leaves, map, paths, unflatten
+from tinymeta.engine.typing import Tree
 from tinymeta.ops.linalg import vector_norm
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.shape import concat, reshape
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-def dot(a: Any, b: Any) -> Tensor:
+def dot(a: Tree, b: Tree) -> Tensor:
     """Σ a·b over all entries of all leaves; 0 for trees without leaves.
 
     Shapes: two trees of one structure, leaf by leaf broadcast → ().
@@ -58,7 +58,7 @@ def dot(a: Any, b: Any) -> Tensor:
     return total
 
 
-def norm(a: Any) -> Tensor:
+def norm(a: Tree) -> Tensor:
     """√Σ a² over all leaves, in float64. Its gradient at 0 is 0.
 
     Squares that overflow or vanish don't make it ∞ or 0, as they would √dot(a, a), nor does a leaf whose own length
@@ -73,7 +73,7 @@ def norm(a: Any) -> Tensor:
     return vector_norm(stacked(lengths)) if lengths else as_tensor(0.0)
 
 
-def add(a: Any, b: Any) -> Any:
+def add(a: Tree, b: Tree) -> Tree:
     """a + b, leaf by leaf.
 
     Shapes: two trees of one structure → the same, each leaf broadcast.
@@ -85,7 +85,7 @@ def add(a: Any, b: Any) -> Any:
     return map(lambda x, y: as_tensor(x) + y, a, b)
 
 
-def scale(a: Any, s: ArrayLike) -> Any:
+def scale(a: Tree, s: ArrayLike) -> Tree:
     """s·a for one number s, in the dtypes of a.
 
     Shapes: any tree, and s () → the same tree.
@@ -96,7 +96,7 @@ def scale(a: Any, s: ArrayLike) -> Any:
     return map(lambda x: as_tensor(x) * _of(s, x), a)
 
 
-def add_scaled(a: Any, b: Any, s: ArrayLike) -> Any:
+def add_scaled(a: Tree, b: Tree, s: ArrayLike) -> Tree:
     """a + s·b for one number s, in the dtypes of b: a step of length s along b.
 
     Shapes: two trees of one structure, and s () → the same tree.
@@ -108,7 +108,7 @@ def add_scaled(a: Any, b: Any, s: ArrayLike) -> Any:
     return map(lambda x, y: as_tensor(x) + as_tensor(y) * _of(s, y), a, b)
 
 
-def zeros_like(a: Any) -> Any:
+def zeros_like(a: Tree) -> Tree:
     """A tree of zeros in the shapes and dtypes of a.
 
     Shapes: any tree → the same.
@@ -119,7 +119,7 @@ def zeros_like(a: Any) -> Any:
     return full_like(a, 0.0)
 
 
-def full_like(a: Any, value: ArrayLike) -> Any:
+def full_like(a: Tree, value: ArrayLike) -> Tree:
     """A tree of one number in the shapes and dtypes of a; a Tensor keeps its gradient.
 
     Shapes: any tree, and value () → the same tree.
@@ -128,17 +128,17 @@ def full_like(a: Any, value: ArrayLike) -> Any:
     {'w': tensor([7., 7.]), 'b': tensor(7)}
     """
 
-    def full(x: Any) -> Tensor:
+    def full(x: ArrayLike) -> Tensor:
         like = as_tensor(x)
         if not isinstance(value, Tensor):
             return Tensor(np.full(like.shape, value, like.dtype))
         zeros = Tensor(np.zeros(like.shape, like.dtype))
-        return zeros + _of(value, like)  # type: ignore[no-any-return]
+        return zeros + _of(value, like)
 
     return map(full, a)
 
 
-def ravel(a: Any) -> tuple[Tensor, Callable[[ArrayLike], Any]]:
+def ravel(a: Tree) -> tuple[Tensor, Callable[[ArrayLike], Tree]]:
     """All entries of all leaves as one vector, and the function that makes a tree like `a` of such a vector.
 
     The vector has the dtype that the leaves promote to; the tree has those of the leaves.
@@ -156,7 +156,7 @@ def ravel(a: Any) -> tuple[Tensor, Callable[[ArrayLike], Any]]:
     ends = np.cumsum([0, *(math.prod(shape) for shape, _ in kinds)]).tolist()
     vector = concat([reshape(x, (-1,)) for x in tensors]) if tensors else as_tensor(np.zeros(0))
 
-    def back(vector: ArrayLike) -> Any:
+    def back(vector: ArrayLike) -> Tree:
         v = as_tensor(vector)
         if v.shape != (ends[-1],):
             raise ValueError(
@@ -168,7 +168,7 @@ def ravel(a: Any) -> tuple[Tensor, Callable[[ArrayLike], Any]]:
     return vector, back
 
 
-def stack(trees: Sequence[Any]) -> Any:
+def stack(trees: Sequence[Tree]) -> Tree:
     """One tree of many: each leaf is theirs along a new first axis.
 
     Shapes: k trees of leaves (…) → a tree of leaves (k, …).
@@ -182,7 +182,7 @@ def stack(trees: Sequence[Any]) -> Any:
     return map(lambda *xs: stacked([as_tensor(x) for x in xs]), *trees)
 
 
-def _of(s: ArrayLike, x: ArrayLike) -> Any:
+def _of(s: ArrayLike, x: ArrayLike) -> ArrayLike:
     """The number s in the dtype of x, if that holds fractions."""
     dtype = as_tensor(x).dtype
     return s.astype(dtype) if isinstance(s, Tensor) and dtype.kind == "f" else s

@@ -28,7 +28,7 @@ def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
     x, values = as_tensor(x), as_tensor(values)
     at = getitem(Tensor(np.arange(x.size).reshape(x.shape)), key)
     values = broadcast(values.astype(x.dtype), at.shape)
-    return x + bind(scatter, values, at, axis=-1, ndim=at.ndim, size=x.size).reshape(x.shape)  # type: ignore[no-any-return]
+    return x + bind(scatter, values, at, axis=-1, ndim=at.ndim, size=x.size).reshape(x.shape)
 
 
 def index_set(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:

@@ -145,7 +145,7 @@ def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
 
 def errors(models: Any, data: Pair) -> Array:
     """Mean squared error of every repetition: (repetitions,)."""
-    return tm.vmap(loss)(models, data).numpy()  # type: ignore[no-any-return]
+    return tm.vmap(loss)(models, data).numpy()
 
 
 def seen_families(config: Config, run: Run) -> tuple[Pair, list[Pair]]:

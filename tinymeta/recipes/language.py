@@ -97,7 +97,7 @@ def early_and_late(learning: tm.meta.GradientLearner, phi: Any, episode: Episode
     """One task's mean loss before the first step (on support and query alike), after it and after the last."""
     trail, loss = learning.path(phi, episode.support, learning.steps), learning.loss
     before = 0.5 * (loss(trail[0], episode.support) + loss(trail[0], episode.query))
-    return (before + loss(trail[1], episode.query) + loss(trail[-1], episode.query)) / 3  # type: ignore[no-any-return]
+    return (before + loss(trail[1], episode.query) + loss(trail[-1], episode.query)) / 3
 
 
 def started_at(phi: Any, theta: Any) -> Any:

@@ -121,7 +121,7 @@ def remaining(
 
 def objective(kinds_: dict[str, Kind], config: Config, hard: bool, phi: Any, batch: Any) -> Any:
     """Its mean over tasks, then families."""
-    total = 0.0
+    total: tm.Tensor | float = 0.0
     for name, kind in kinds_.items():
         one = lambda phi, *task, kind=kind: remaining(kind, config, phi, hard, *task)[0]
         scores = tm.vmap(one, in_axes=(None, 0, 0, 0))(phi, *batch[name])

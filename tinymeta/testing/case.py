@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tinymeta.engine.domain import Domain, Sample
-from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.state import USER
 from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
@@ -73,7 +73,7 @@ class Case:
             return [np.asarray(y) for y in _listed(kernel(*given, **self.static))]
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        return _listed(bind(self.primitive, *inputs, **self.static))
+        return list(outputs_of(bind(self.primitive, *inputs, **self.static)))
 
     def leaves(self) -> list[Tensor]:
         """The inputs as Tensors, the variables marked for differentiation."""

@@ -109,7 +109,7 @@ def _single(rule: Rule, right: Entries, *_: Any) -> Entries:
     def rounded(h: Tensor) -> Tensor:
         if h.dtype != np.float64:
             return h
-        return bind(astype, bind(astype, h, dtype=np.dtype("f4")), dtype=h.dtype)  # type: ignore[no-any-return]
+        return bind(astype, bind(astype, h, dtype=np.dtype("f4")), dtype=h.dtype)
 
     return _changed(right, rule.entry, rounded)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymeta.engine.domain import Kink
-from tinymeta.engine.primitive import Primitive, bind
+from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.state import USER
 from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
@@ -66,8 +66,7 @@ def _derivatives(primitive: type[Primitive], kink: Kink, at: Array, order: int) 
     shapes = [np.shape(x) for x in kink.at]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     xs = [Tensor(part.reshape(shape).copy(), 0, USER) for part, shape in zip(np.split(at, ends[:-1]), shapes)]
-    output = bind(primitive, *xs, **kink.static)
-    base = output[0] if isinstance(output, tuple) else output
+    base = outputs_of(bind(primitive, *xs, **kink.static))[0]
     excess = base - base.array.sum()  # a lone output, so the number itself
     y = excess
     for _ in range(order - 1):

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinymeta.compile import compile
 from tinymeta.engine import tree
-from tinymeta.engine.primitive import bind
+from tinymeta.engine.primitive import bind, outputs_of
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import vjp
 from tinymeta.engine.vmap import vmap
@@ -124,8 +124,7 @@ def user_function(case: Case) -> Callable[..., Any]:
 
     def f(*xs: Any) -> Any:
         inputs = [x if isinstance(x, Tensor) else Tensor(np.asarray(x)) for x in xs]
-        output = bind(case.primitive, *inputs, **case.static)
-        return list(output) if isinstance(output, tuple) else [output]
+        return list(outputs_of(bind(case.primitive, *inputs, **case.static)))
 
     return f
 

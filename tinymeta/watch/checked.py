@@ -62,7 +62,7 @@ class _Checker(Watcher):
         maker = self.origins.get(output.made_by or 0)
         origin = maker[1] if maker else _Origin(primitive.__name__, user_site())
         self._note(output, origin)
-        parts = output.array if type(output.array) is tuple else (output.array,)
+        parts = output.array if isinstance(output.array, tuple) else (output.array,)
         for data in parts:
             at = _first_bad(data, [x.array for x in inputs])
             if at is None:
@@ -100,9 +100,9 @@ def _told(primitive: type[Primitive], inputs: tuple[Tensor, ...], data: Array, a
     """The inputs by dtype and shape: their values at the index of an elementwise output, else their ranges."""
     texts = []
     for x in inputs:
-        array = x.array[0] if type(x.array) is tuple else x.array
+        array = x.array[0] if isinstance(x.array, tuple) else x.array
         if (
-            not primitive.samples and type(x.array) is not tuple
+            not primitive.samples and array is x.array
         ):  # elementwise: index `at` of the output belongs to one element of each input
             value = f"is {np.broadcast_to(array, data.shape)[at]}"
         else:

@@ -116,7 +116,7 @@ class Recorder(Watcher):
     ) -> None:
         number = self._number[x.id] = len(self.steps) + 1
         maker = None if x.made_by is None else self._number.get(x.made_by)
-        several = type(x.array) is tuple
+        several = isinstance(x.array, tuple)
         sizes = () if several else x.array.shape[: x.batch]
         self.steps.append(
             Step(

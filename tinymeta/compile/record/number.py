@@ -37,7 +37,7 @@ class Number(Tensor):
         wanted = like if fits else np.result_type(like, _WEAK[kind])
         if kind == "i" and wanted.kind in "iu" and wanted != self.dtype:
             demand(_within, self, dtype=wanted)
-        return bind(astype, self, dtype=wanted)  # type: ignore[no-any-return]
+        return bind(astype, self, dtype=wanted)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]

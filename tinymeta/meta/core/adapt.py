@@ -17,12 +17,14 @@ from typing import Any
 from tinymeta.engine import tree
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.structure import stop_gradient
+from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.learners.implicit import Implicit, implicit_dependence, proximal
 from tinymeta.meta.learners.reptile import constant_of_phi
 from tinymeta.optim.optimizer import Optimizer
 
-Loss = Callable[[Any, Any], Any]
+Loss = Callable[[Tree, Tree], Tensor]
 Only = str | tuple[str, ...] | Callable[[str], bool] | None
 Differentiate = str | Implicit
 

@@ -82,7 +82,7 @@ class Learner:
 
     def task_loss(self, phi: Any, episode: Any) -> Tensor:
         """The loss on one task's query set, having learned from its support set."""
-        return self.loss(self.learn(phi, episode.support), episode.query)  # type: ignore[no-any-return]
+        return self.loss(self.learn(phi, episode.support), episode.query)
 
     def __call__(self, phi: Any, episodes: Any) -> Tensor:
         """The objective that `fit` minimises: the mean `task_loss` of a batch of episodes."""

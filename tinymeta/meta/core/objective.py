@@ -20,7 +20,7 @@ def over_tasks(one: Callable[[Any, Any], Tensor]) -> Objective:
 
 
 def _mean(one: Callable[[Any, Any], Tensor], phi: Any, episodes: Any) -> Tensor:
-    return vmap(one, in_axes=(None, 0))(phi, episodes).mean()  # type: ignore[no-any-return]
+    return vmap(one, in_axes=(None, 0))(phi, episodes).mean()
 
 
 def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentiate = "exact", **options: Any) -> Tensor:
@@ -37,7 +37,7 @@ def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentia
 
 def both_sets_loss(loss: Loss, phi: Any, episode: Any) -> Tensor:
     """One task's mean loss with no adaptation, on the support and the query set alike."""
-    return 0.5 * (loss(phi, episode.support) + loss(phi, episode.query))  # type: ignore[no-any-return]
+    return 0.5 * (loss(phi, episode.support) + loss(phi, episode.query))
 
 
 def maml(loss: Loss, **options: Any) -> Objective:

@@ -73,7 +73,7 @@ class MAMLPlusPlus(GradientLearner):
         """Σₖ vₖ L_query(θₖ) for one task (eq. 2)."""
         trail = self.path(phi, episode.support, self.steps, gate)
         if weights is None:
-            return self.loss(trail[-1], episode.query)  # type: ignore[no-any-return]
+            return self.loss(trail[-1], episode.query)
         losses = stack([self.loss(theta, episode.query) for theta in trail[1:]])
         return (weights.astype(losses.dtype) * losses).sum()  # type: ignore[no-any-return]
 
@@ -104,6 +104,6 @@ class Gated:
     def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
         def gated(g: Tensor) -> Tensor:
             constant = stop_gradient(g)
-            return constant + self.gate.astype(g.dtype) * (g - constant)  # type: ignore[no-any-return]
+            return constant + self.gate.astype(g.dtype) * (g - constant)
 
         return self.rule.update(tree.map(gated, grads), state, params)

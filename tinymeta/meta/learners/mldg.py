@@ -50,6 +50,6 @@ def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Calla
         seen = tree.map(lambda a: a[:-held_out], batch)
         unseen = tree.map(lambda a: a[-held_out:], batch)
         ahead = adapt(loss, theta, seen, rule=SGD(alpha), steps=1)
-        return loss(theta, seen) + beta * loss(ahead, unseen)  # type: ignore[no-any-return]
+        return loss(theta, seen) + beta * loss(ahead, unseen)
 
     return objective

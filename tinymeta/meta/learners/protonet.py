@@ -39,10 +39,10 @@ class ProtoNet(Learner):
 def class_means(embeddings: Tensor, labels: Any, ways: int) -> Tensor:
     """The mean embedding of every class: (n, features) and (n,) give (ways, features)."""
     mine = members(labels, ways, embeddings.dtype, "a prototypical network")
-    return (mine.mT @ embeddings) / sum(mine, 0).expand_dims(-1)  # type: ignore[no-any-return]
+    return (mine.mT @ embeddings) / sum(mine, 0).expand_dims(-1)
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """‖aᵢ − bⱼ‖² for all pairs: (m, features) and (n, features) give (m, n)."""
     lengths = sum(square(a), -1).expand_dims(-1) + sum(square(b), -1).expand_dims(-2)
-    return lengths - 2.0 * (a @ b.mT)  # type: ignore[no-any-return]
+    return lengths - 2.0 * (a @ b.mT)

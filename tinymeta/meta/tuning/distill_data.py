@@ -43,7 +43,7 @@ def distillation(loss: Loss, labels: Any) -> Callable[[Any, Any], Tensor]:
     """The objective (φ, trials): the mean real loss of networks trained on the synthetic examples (eq. 4)."""
 
     def one(phi: Synthetic, trial: Trial) -> Tensor:
-        return loss(distilled(loss, phi, labels, trial.theta), trial.real)  # type: ignore[no-any-return]
+        return loss(distilled(loss, phi, labels, trial.theta), trial.real)
 
     return over_tasks(one)
 

@@ -1,0 +1,27 @@
+"""The words of signatures: what Python's own types say at length, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike as DTypeLike
+
+if TYPE_CHECKING:
+    from tinymeta.engine.tensor import Tensor
+
+DType: TypeAlias = np.dtype[Any]
+Shape: TypeAlias = tuple[int, ...]
+Axis: TypeAlias = int | Sequence[int] | None  # None: all of them
+Tree: TypeAlias = Any  # a pytree: nested containers with Tensors, or what becomes one, at the leaves
+Function: TypeAlias = Callable[..., Tree]  # of pytrees
+Static: TypeAlias = dict[str, Any]  # the static arguments of a primitive: what is no Tensor
+
+# What a VJP says of one input (a function is called if it is wanted), and of all of them.
+Cotangent: TypeAlias = "Tensor | Callable[[], Tensor | None] | None"
+Cotangents: TypeAlias = "Cotangent | tuple[Cotangent, ...]"
+
+X = TypeVar("X", bound=Any)
+Y = TypeVar("Y", bound=Any)
+Xs = TypeVar("Xs", bound="Tensor | Sequence[Tensor]")

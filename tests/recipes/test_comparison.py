@@ -47,3 +47,46 @@ def test_what_was_over_before_a_stop_is_not_done_again(tmp_path: Path) -> None:
     assert compare(run, tried) == {"a": (1.0, 1, 101.0), "b": (3.0, 1, 103.0)}
     assert tried == [3.0, 3.0]
     assert [line["iteration"] for line in run.lines()] == [1, 2, 3, 4, 5]
+
+
+def scores(run: Run, stop: int = -1) -> tuple[dict[str, int], int]:
+    """What is best of two grids, and how many scores were computed for it."""
+    computed = 0
+
+    def score(setting: float) -> float:
+        nonlocal computed
+        if computed == stop:
+            raise KeyboardInterrupt
+        computed += 1
+        return float(setting)
+
+    comparison = Comparison(run, 1)
+    found = {name: best(comparison.scores(name, grid, score)) for name, grid in (("a", (1, 2, 3)), ("b", (1, 2)))}
+    return found, computed
+
+
+def test_a_grid_goes_on_with_the_setting_that_was_in_hand(tmp_path: Path) -> None:
+    run = Run(tmp_path, "comparison", quiet=True)
+    with pytest.raises(KeyboardInterrupt):
+        scores(run, stop=4)
+    run.resume = True
+    assert scores(run) == ({"a": 3, "b": 2}, 1)
+    assert scores(run) == ({"a": 3, "b": 2}, 0)
+
+
+def test_an_evaluation_has_a_grid_of_its_own_and_leaves_that_of_the_run_alone(tmp_path: Path) -> None:
+    run = Run(tmp_path, "comparison", quiet=True)
+    scores(run)
+    kept, lines = run.checkpoint.read_bytes(), run.lines()
+    later = Run(tmp_path, "comparison", quiet=True, resume=True, purpose="eval")
+    assert scores(later)[1] == 5
+    assert (run.checkpoint.read_bytes(), run.lines()) == (kept, lines)
+
+
+def test_each_number_of_steps_has_the_setting_that_is_best_for_it(tmp_path: Path) -> None:
+    losses = {"slow": [9.0, 5.0, 1.0], "fast": [9.0, 3.0, 2.0], "wild": [9.0, np.nan, np.inf]}
+    curve = lambda setting, data: data[:, None] * losses[setting]
+    comparison = Comparison(Run(tmp_path, "comparison", quiet=True), 1)
+    found = comparison.tuned("descent", losses, curve, np.array([1.0, 3.0]), np.array([10.0, 20.0, 30.0]), (0, 1, 2))
+    assert {k: one.setting for k, one in found.items()} == {0: "slow", 1: "fast", 2: "slow"}
+    np.testing.assert_array_equal(found[1].found, [30.0, 60.0, 90.0])

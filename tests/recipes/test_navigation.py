@@ -174,7 +174,7 @@ def test_a_step_size_that_leads_nowhere_is_not_chosen(tmp_path: Path, monkeypatc
     one_step = navigation.search(config, tm.meta.MetaSGD(tm.meta.policy_gradient))
     run = Run(tmp_path, "navigation", quiet=True)
     theta = navigation.start(run, navigation.pretrainer(config))
-    assert navigation.tuned(config, run, one_step, theta) == 0.1
+    assert navigation.tuned(config, run, one_step, {"walker": theta}) == {"walker": 0.1}
 
 
 def test_meta_sgd_trains_and_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,8 @@ from tinymeta.recipes.report import student
 OLD = Path(__file__).with_name("old_runs")
 FOLDERS = sorted(path.parent for path in OLD.glob("*/*/config.json"))
 # Trainings that 0.1.0 did not keep.
-KEPT_SINCE = {"hypergradient": {"checkpoint-online.npz"}, "domains": {"checkpoint-tuning.npz"}}
+TUNED = "distill-data domains games language learned-loss learned-optimizer navigation strategy stream unsupervised"
+KEPT_SINCE = {"hypergradient": {"checkpoint-online.npz"}, **dict.fromkeys(TUNED.split(), {"checkpoint-tuning.npz"})}
 REDEFINED = {"stream": {"meta-learned weights and step sizes"}}  # step sizes are bounded since
 each = pytest.mark.parametrize("old", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
 

@@ -129,7 +129,6 @@ def test_resume_refuses_a_run_of_another_recipe(
     tinymeta: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tinymeta("run", "toy", "--out", "here")
-    monkeypatch.setattr(toy_recipe, "recipe", Recipe("other", "", toy_recipe.Config, toy_recipe.train))
     monkeypatch.setitem(recipes.RECIPES, "other", recipes.Entry("tests.recipes.toy_recipe", ""))
     status, _, err = tinymeta("run", "other", "--out", "here", "--resume")
     assert status == 2 and "here holds a run of recipe toy, not of other" in err
@@ -168,7 +167,7 @@ def test_eval_before_the_first_checkpoint_says_so(tinymeta: Command, tmp_path: P
 
 
 def test_eval_of_a_recipe_that_has_none_says_so(tinymeta: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = Recipe("toy", toy_recipe.IDEA, toy_recipe.Config, lambda config, run: Result({}, {"w": 1.0}))
+    bare = Recipe(toy_recipe.Config, lambda config, run: Result({}, {"w": 1.0}))
     monkeypatch.setattr(toy_recipe, "recipe", bare)
     tinymeta("run", "toy", "--out", "here")
     status, _, err = tinymeta("eval", "here")

@@ -65,4 +65,5 @@ def test_a_diverging_step_size_is_not_chosen(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(stream, "VALIDATION", 2)
     config = stream.Config(test_times=20)
     run = stream.Run(tmp_path, "stream", quiet=True)
-    assert stream.tuned(config, run, stream.network(np.random.default_rng(0))) == 0.001
+    starts = {"random weights": stream.network(np.random.default_rng(0))}
+    assert stream.tuned(config, run, starts) == {"random weights": 0.001}

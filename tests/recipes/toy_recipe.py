@@ -108,7 +108,7 @@ def load(run: Run) -> tuple[float, int]:
         raise error if isinstance(error, UserError) else UserError(f"{run.checkpoint} is damaged") from error
 
 
-recipe = Recipe("toy", IDEA, Config, train, evaluate)
+recipe = Recipe(Config, train, evaluate)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,25 @@ def test_step_curves_show_means_and_bands() -> None:
     assert (band.y0, band.y1) == (19, 92)
 
 
+def test_plain_numbers_have_no_band_and_a_span_is_shaded_with_its_words() -> None:
+    (axes,) = plots.step_curves({"loss": {k: 1.0 / k for k in range(1, 9)}}, span=(4, 8, "further on")).axes
+    assert list(axes.lines[0].get_ydata()) == [1.0 / k for k in range(1, 9)]
+    assert len(axes.collections[0].get_paths()) == 0
+    (shade,) = axes.patches
+    assert (shade.get_x(), shade.get_width()) == (4, 4)
+    assert "further on" in [text.get_text() for text in axes.texts]
+
+
+def test_panels_of_curves_share_one_legend() -> None:
+    views = {"here": {"ours": {1: 1.0, 2: 2.0}}, "there": {"ours": {1: 3.0}, "theirs": {1: Interval(4, 1, 9)}}}
+    figure = plots.curve_panels(views, xlabel="steps", ylabel="loss", xscale="log")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["here", "there"]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 2]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", ""]
+    assert {axes.get_xscale() for axes in figure.axes} == {"log"}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "theirs"]
+
+
 def test_bars_show_their_numbers_intervals_and_the_published_mark() -> None:
     (axes,) = plots.bars(
         {"ours": interval([88.0, 92.0]), "chance": Interval(20, float("nan"), 1)}, {"paper": 89.7}

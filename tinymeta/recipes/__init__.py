@@ -1,11 +1,12 @@
 """One file per runnable system, and the table of their names.
 
-The table is all that `tinymeta list` reads: no recipe is imported before it runs. What a recipe is and how to
-write one stands in `tinymeta.recipes.recipe`.
+The table is all that `tinymeta list` reads: no recipe is imported before it runs. A recipe has its name from here, and
+says neither again. What a recipe is and how to write one stands in `tinymeta.recipes.recipe`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a recipe lives, and the idea it stands for in one line; its module's `recipe` says the same."""
+    """The module whose `recipe` it is, and the idea it stands for: one line without a full stop."""
 
     module: str
     idea: str
@@ -62,5 +63,6 @@ def find(name: str) -> Recipe[Any]:
         from tinymeta.recipes.config import closest
 
         raise UserError(f"there is no recipe '{name}'{closest(name, RECIPES)}: `tinymeta list` shows them all")
-    recipe: Recipe[Any] = import_module(RECIPES[name].module).recipe
-    return recipe
+    module, idea = RECIPES[name]
+    recipe: Recipe[Any] = import_module(module).recipe
+    return replace(recipe, name=name, idea=idea)

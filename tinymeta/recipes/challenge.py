@@ -114,9 +114,8 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     rule = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1)))
     among = learner(config, config.ways)
     for number in range(config.networks):
-        seed = run.seed + number
-        start = among.init(np.random.default_rng([seed, 1]))
-        yield str(number) * (config.networks > 1), Stage.of(config, run, among, start, training, rule, seed=seed)
+        stage = Stage.of(config, run, among, training, rule, seed=run.seed + number)
+        yield str(number) * (config.networks > 1), stage
 
 
 def official(config: Config) -> list[tm.tasks.Episode]:
@@ -193,6 +192,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
 
 
 draw = curves("Loss on the query set")
-recipe = Recipe.trained(
-    "challenge", "twenty characters of a new alphabet, each seen once", Config, stages, measure, draw
-)
+recipe = Recipe.trained(Config, stages, measure, draw)

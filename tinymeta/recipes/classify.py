@@ -21,6 +21,7 @@ from tinymeta.tasks.folder import picture
 from tinymeta.tasks.images import as_unit_interval
 from tinymeta.view.table import Row, Table, show
 
+RECIPE = "images"
 SHOWN = 3  # classes per file in the table
 
 
@@ -63,13 +64,13 @@ def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[
 def trained_run(folder: Path) -> tuple[images.Config, Run]:
     """The config and the run of a folder that `tinymeta run images` wrote."""
     old = recorded(folder)
-    if old["recipe"] != images.recipe.name:
+    if old["recipe"] != RECIPE:
         raise UserError(
             f"{folder} holds a run of recipe {old['recipe']}, and classify needs one of images: "
             "train it with `tinymeta run images --data FOLDER`"
         )
-    config = configure(images.recipe.name, images.Config, old["config"])
-    run = Run(folder, images.recipe.name, seed=old["seed"], data=Path(old["data"]) if old["data"] else None)
+    config = configure(RECIPE, images.Config, old["config"])
+    run = Run(folder, RECIPE, seed=old["seed"], data=Path(old["data"]) if old["data"] else None)
     if not run.checkpoint.exists():
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
     return config, run

@@ -1,5 +1,11 @@
 """A comparison: each method takes the setting that is best in validation, and is measured on the test, once.
 
+Where one rival has something to choose, its scores are asked for:
+
+    rate = best(comparison.scores("SGD", (0.01, 0.1), lambda rate: accuracy(rate, validation)))
+
+Where all have, the whole comparison is a table of methods and one function:
+
     METHODS = {"no memory": {"no memory, rate 0.01": 0.01, "no memory, rate 0.1": 0.1}, ...}     # its trials
 
     def trained(setting, data):                    # one trial, to its results
@@ -12,13 +18,13 @@
 `fit` keeps the state of one long training. A comparison is dozens of trainings of a few seconds each, and all that it
 needs of one that is over is its result. So the results are what is kept: in one checkpoint, written anew after every
 trial. A job that goes on takes them from there and begins with the first trial that was not over, which starts from
-its own seed as if nothing had happened.
+its own seed as if nothing had happened. (A later evaluation has data of its own to choose on, and keeps nothing.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -39,7 +45,7 @@ class Outcome(NamedTuple, Generic[S, F]):
     """What a method chose in validation, and what it found in the test."""
 
     setting: S
-    stage: int  # of its scores: when to stop, for instance
+    stage: int  # of its scores: after how many steps to stop, for instance
     found: F
 
 
@@ -71,7 +77,7 @@ class Comparison:
     def __init__(self, run: Run, iterations: int) -> None:
         self.run, self.about = run, {"iterations": str(iterations)}
         self.kept: dict[str, list[Array]] = {}
-        if run.resume and run.checkpoint.exists():
+        if run.resume and not run.purpose and run.checkpoint.exists():
             arrays, about = contents(run.checkpoint)
             if about == self.about:
                 for leaf, array in arrays.items():
@@ -116,6 +122,37 @@ class Comparison:
                 bar.advance(score=np.ravel(score(result))[stage])
         return outcomes
 
+    def scores(self, name: str, grid: Iterable[S], score: Callable[[S], Any]) -> dict[S, Any]:
+        """`score(setting)`, a number or many as an array, for every setting of a grid; what diverges is no number.
+
+        Parameters
+        ----------
+        name : str
+            Of whom the settings are for; no other grid has it, and no two settings are written alike.
+        """
+        settings, found = list(grid), {}
+        with self.run.progress(len(settings), f"tuning {name}") as bar, np.errstate(all="ignore"):
+            for setting in settings:
+                found[setting] = self.once(f"{name}, {setting}", 0.0, lambda one: np.asarray(score(one)), setting)
+                bar.advance(score=float(np.mean(found[setting])))
+        return found
+
+    def tuned(
+        self, name: str, grid: Iterable[S], curve: Callable[[S, D], Array], validation: D, test: D, shown: Iterable[int]
+    ) -> dict[int, Outcome[S, Array]]:
+        """For every number of steps that is `shown` the setting of least mean loss in validation, and its test losses.
+
+        Parameters
+        ----------
+        curve : callable
+            `curve(setting, data)`, the loss on each task after 0, 1, … steps: (tasks, steps + 1).
+        """
+        means = self.scores(name, grid, lambda setting: curve(setting, validation).mean(0))
+        chosen = {k: best({setting: mean[k] for setting, mean in means.items()}, least=True) for k in shown}
+        with np.errstate(all="ignore"):
+            found = {setting: curve(setting, test) for setting in set(chosen.values())}
+        return {k: Outcome(setting, k, found[setting][:, k]) for k, setting in chosen.items()}
+
     def once(self, name: str, like: Any, job: Callable[..., F], *args: Any) -> F:
         """What `job(*args)` returns, or returned in an earlier session, with NumPy arrays as its leaves.
 
@@ -130,8 +167,9 @@ class Comparison:
         """
         if name not in self.kept:
             result = [np.asarray(leaf) for leaf in tree.leaves(job(*args))]
-            self.run.log(len(self.kept) + 1)  # before the trial counts: no stop loses a line
-            save(self.run.checkpoint, {**self.kept, name: result}, self.about)
+            if not self.run.purpose:
+                self.run.log(len(self.kept) + 1)  # before the trial counts: no stop loses a line
+                save(self.run.checkpoint, {**self.kept, name: result}, self.about)
             self.kept[name] = result
         found: F = tree.unflatten(tree.flatten(like)[1], self.kept[name])
         return found

@@ -19,19 +19,8 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.recipe import (
-    Found,
-    Interval,
-    Recipe,
-    Result,
-    Run,
-    Stage,
-    best,
-    curves,
-    interval,
-    key,
-    user_mistakes,
-)
+from tinymeta.recipes.comparison import Comparison, best
+from tinymeta.recipes.recipe import Found, Interval, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
 from tinymeta.view import plots
 
 CLASSES = 10
@@ -132,40 +121,35 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
         start = Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
         # The sets have nothing in common, and Adam has no use for the scale: the mean will do for each of them.
         mean = lambda phi, trials: over_sets(phi, trials).mean()
-        yield source, Stage.of(config, run, mean, start, trials(config, images), outer)
+        yield source, Stage.of(config, run, mean, trials(config, images), outer, start)
 
 
-def accuracies(config: Config, run: Run, images: Images, phi: Synthetic) -> dict[str, Interval]:
+def accuracies(config: Config, run: Run, comparison: Comparison, images: Images, phi: Synthetic) -> dict[str, Interval]:
     """Accuracy on the test images of networks trained on different examples: an interval over the sets."""
     rng = run.rng("test")
-    draws = [random_images(config, images, rng) for _ in range(DRAWS)]
-    several = np.concatenate([random_images(config, images, rng) for _ in range(MANY)], 1)
-    found = {
-        "one synthetic image per class": score(config, run, images, phi, LABELS),
-        "one real image per class": tuned(config, run, images, draws, LABELS),
-        "mean image of each class": tuned(config, run, images, [images.train.mean(2)], LABELS),
-        f"{MANY} real images per class": tuned(config, run, images, [several], np.tile(LABELS, MANY)),
+    real = {
+        "one real image per class": [random_images(config, images, rng) for _ in range(DRAWS)],
+        "mean image of each class": [images.train.mean(2)],
+        f"{MANY} real images per class": [np.concatenate([random_images(config, images, rng) for _ in range(MANY)], 1)],
     }
+    found = {"one synthetic image per class": score(config, run, images, phi)}
+    found |= {name: tuned(config, run, comparison, name, images, examples) for name, examples in real.items()}
     return {name: interval(accuracy, "%") for name, accuracy in found.items()}
 
 
-def tuned(config: Config, run: Run, images: Images, draws: list[Array], labels: Array) -> Array:
-    """The test accuracy of training on real examples, the mean over `draws` of them. The step size and number of
+def tuned(config: Config, run: Run, comparison: Comparison, name: str, images: Images, examples: list[Array]) -> Array:
+    """The test accuracy of training on real examples, the mean over several draws of them. The step size and number of
     steps are those that are best on all training images, which is more than who has only the examples could do."""
     few = replace(config, networks=TRIED)
-    seen = {
-        option: score(few, run, images, Synthetic(draws[0], rates(config, *option)), labels, "train").mean()
-        for option in product(RATES, (1, LONGER))
-    }
-    chosen = rates(config, *best(seen))
-    found: Array = np.mean([score(config, run, images, Synthetic(x, chosen), labels) for x in draws], 0)
+    trial = lambda how: score(few, run, images, Synthetic(examples[0], rates(config, *how)), "train").mean()
+    chosen = rates(config, *best(comparison.scores(f"{run.name}, {name}", product(RATES, (1, LONGER)), trial)))
+    found: Array = np.mean([score(config, run, images, Synthetic(x, chosen)) for x in examples], 0)
     return found
 
 
-def score(
-    config: Config, run: Run, images: Images, phi: Synthetic, labels: Array, part: Literal["train", "test"] = "test"
-) -> Array:
+def score(config: Config, run: Run, images: Images, phi: Synthetic, part: Literal["train", "test"] = "test") -> Array:
     """Per cent right of the real images of `part`, for every set the mean over random networks: (sets,)."""
+    labels = np.tile(LABELS, phi.examples.shape[1] // CLASSES)
     real: Array = getattr(images, part)
     truth = np.repeat(LABELS, real.shape[2])
     networks = Trials(network(config), real, truth, 1).networks(run.rng(f"networks to {part}"), config.networks)
@@ -194,8 +178,10 @@ def draw(config: Config, run: Run, found: Found) -> None:
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:
+    comparison = Comparison(run.stage("tuning"), config.iterations)
     columns = {
-        source: accuracies(config, run.stage(source), load(config, run, source), phi) for source, phi in found.items()
+        source: accuracies(config, run.stage(source), comparison, load(config, run, source), phi)
+        for source, phi in found.items()
     }
     metrics = {name: {source: column[name] for source, column in columns.items()} for name in columns["glyphs"]}
     protocol: dict[str, object] = {
@@ -214,6 +200,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     return Result(protocol=protocol, metrics=metrics)
 
 
-recipe = Recipe.trained(
-    "distill-data", "one synthetic image per class that a network learns from", Config, stages, measure, draw
-)
+recipe = Recipe.trained(Config, stages, measure, draw)

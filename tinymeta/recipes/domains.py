@@ -14,20 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
-from tinymeta.recipes.comparison import Comparison
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, interval, key, train, trained
+from tinymeta.recipes.comparison import Comparison, best
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, train, trained
 from tinymeta.tasks.episode import Array, Pair
 from tinymeta.view import plots
-from tinymeta.view.style import FAINT, GREY, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Response = Callable[[Array], Array]
 
@@ -140,7 +136,7 @@ def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
     objective = lambda models, batch: tm.vmap(one)(models, batch).mean()
     rate = tm.optim.schedules.cosine(setting.lr, max(config.iterations, 1))
     outer, tasks = tm.optim.AdamW(rate, weight_decay=setting.decay), Batches(data, config.batch)
-    return Stage.of(config, run, objective, tm.tree.stack(draws), tasks, outer, meta_batch=config.tasks)
+    return Stage.of(config, run, objective, tasks, outer, tm.tree.stack(draws), meta_batch=config.tasks)
 
 
 def errors(models: Any, data: Pair) -> Array:
@@ -166,15 +162,8 @@ def tuned(config: Config, run: Run) -> dict[str, Setting]:
         models = trial.fit(trial.start)
         return float(np.mean([errors(models, family) for family in validation]))
 
-    trials, chosen = Comparison(run.stage("tuning"), config.iterations), {}
-    with run.progress(sum(map(len, GRIDS.values())), "step sizes") as bar:
-        for name, grid in GRIDS.items():
-            scores = {}
-            for setting in grid:
-                scores[setting] = float(trials.once(f"{name}, {settled(setting)}", 0.0, error, setting))
-                bar.advance(loss=scores[setting])
-            chosen[name] = best(scores, least=True)
-    return chosen
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    return {name: best(comparison.scores(name, grid, error), least=True) for name, grid in GRIDS.items()}
 
 
 def stages(config: Config, run: Run, found: Found, chosen: Mapping[str, Setting] = {}) -> Iterator[tuple[str, Stage]]:
@@ -219,22 +208,10 @@ def measure(config: Config, run: Run, models: Found, chosen: Mapping[str, Settin
     for name, error in unseen.items():
         metrics[TITLES[name]]["unseen families"] = interval(error)
     metrics["unseen families, MLDG − the pool"] = interval(unseen["mldg"] - unseen["pool"])
-    run.draw("slopes.png", slopes, along)
+    how: dict[str, Any] = {"log": True, "marks": False, "span": (*SEEN, "trained on"), "ylabel": "mean squared error"}
+    title, xlabel = "Error where the hint is slope × answer", "slope of the domain's response"
+    run.draw("slopes.png", plots.step_curves, along, title=title, xlabel=xlabel, **how)
     return Result(protocol=told(config, chosen), metrics=metrics)
-
-
-@styled
-def slopes(curves: Mapping[str, plots.Points]) -> Figure:
-    """The error against what a domain does, the domains trained on shaded."""
-    words: dict[str, Any] = {"xlabel": "slope of the domain's response", "ylabel": "mean squared error"}
-    figure = plots.step_curves(curves, title="Error where the hint is slope × answer", **words, log=True, marks=False)
-    (axes,) = figure.axes
-    axes.axvspan(*SEEN, color=FAINT, zorder=0)
-    axes.annotate(
-        "trained on", (np.mean(SEEN), 1), (0, -4), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-        ha="center", va="top", color=GREY, fontsize=9.5,
-    )  # fmt: skip
-    return figure
 
 
 def told(config: Config, chosen: Mapping[str, Setting]) -> dict[str, object]:
@@ -255,4 +232,4 @@ def settled(setting: Setting) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in setting._asdict().items())
 
 
-recipe = Recipe("domains", "a predictor for function families that it never saw", Config, run_, evaluate)
+recipe = Recipe(Config, run_, evaluate)

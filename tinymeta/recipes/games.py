@@ -15,18 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, interval, key
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, interval, key
 from tinymeta.view import plots
-from tinymeta.view.style import COLOURS, legend_below, styled, tiles
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MORE = 10  # how many times as many episodes the rival has
 RULES: dict[str, Any] = {
@@ -101,11 +98,11 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
 
 def measure(config: Config, run: Run, found: Found) -> Result:
     metrics: dict[str, Any] = {}
-    curves: dict[str, dict[str, tuple[Array, Array]]] = {}
-    chosen = []
+    curves: dict[str, dict[str, plots.Points]] = {}
+    chosen, comparison = [], Comparison(run.stage("tuning"), config.iterations)
     for name, game in games(config).items():
         few, own = game.search.trajectories, run.stage(name)
-        rule, rounds = tuned(config, own, game)
+        rule, rounds = tuned(comparison, own, game, min(config.tasks, VALIDATION))
         chosen.append(f"{game.title} {rule} in {rounds} steps")
         rules = game.search.environment.draw(own.rng("test"), config.tasks)
         scratch = practise(own, game, rules, start(run, game), RULES[rule], rounds, MORE * few // rounds)
@@ -118,10 +115,11 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "adapted above scratch": interval(adapted[1] - scratch[-1]),
         }
         curves[f"{game.title}: {game.unit}"] = {
-            "meta-learned": (few * np.arange(FURTHER + 1), adapted),
-            "from scratch": (MORE * few // rounds * np.arange(rounds + 1), scratch),
+            "meta-learned": {few * k: interval(returns) for k, returns in enumerate(adapted)},
+            "from scratch": {MORE * few // rounds * k: interval(returns) for k, returns in enumerate(scratch)},
         }
-    run.draw("practice.png", drawn, curves)
+    how: dict[str, Any] = {"xlabel": "episodes practised", "ylabel": "return", "across": 2, "marks": True}
+    run.draw("practice.png", plots.curve_panels, curves, **how)
     return Result(
         protocol={
             "grid game": f"{config.side} × {config.side}, 2 colours, one of which wins; at most 15 moves; "
@@ -137,20 +135,6 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         },
         metrics=metrics,
     )
-
-
-@styled
-def drawn(games: dict[str, dict[str, tuple[Array, Array]]]) -> Figure:
-    """A panel per game, a line per player: episodes practised, (n,), and returns, (n, games)."""
-    figure, axes = tiles(games, 2, 2.5, title="Return against episodes practised")
-    for panel, players in zip(axes, games.values()):
-        for (name, (episodes, returns)), colour in zip(players.items(), COLOURS):
-            plots.estimates(panel, dict(zip(episodes, map(interval, returns))), colour, name)
-        panel.set(xlabel="episodes practised")
-        panel.margins(x=0.02)
-    axes[0].set_ylabel("return")
-    legend_below(figure)
-    return figure
 
 
 def practise(
@@ -181,18 +165,17 @@ def practise(
     return np.stack(returns)
 
 
-def tuned(config: Config, run: Run, game: Game) -> tuple[str, int]:
+def tuned(comparison: Comparison, run: Run, game: Game, tasks: int) -> tuple[str, int]:
     """The rule, and into how many steps to divide the practice, that serve the rival best in validation games."""
-    rules = game.search.environment.draw(run.rng("validation"), min(config.tasks, VALIDATION))
+    rules = game.search.environment.draw(run.rng("validation"), tasks)
     policy, episodes = start(run, game), MORE * game.search.trajectories
-    scores = {
-        (name, rounds): practise(run, game, rules, policy, rule, rounds, episodes // rounds, last=True).mean()
-        for name, rule in RULES.items()
-        for rounds in ROUNDS
-    }
-    return best(scores)
+
+    def score(how: tuple[str, int]) -> Any:
+        rule, rounds = how
+        return practise(run, game, rules, policy, RULES[rule], rounds, episodes // rounds, last=True).mean()
+
+    chosen: tuple[str, int] = best(comparison.scores(run.name, product(RULES, ROUNDS), score))
+    return chosen
 
 
-recipe = Recipe.trained(
-    "games", "a player who has met many rules learns new ones in a few episodes", Config, stages, measure
-)
+recipe = Recipe.trained(Config, stages, measure)

@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, interval, key
-from tinymeta.view.style import COLOURS, GREY, INK, panels, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, best, curves, interval, key
+from tinymeta.view import plots
 
 CHARACTERS, SIDE = 20, 14
 HANDS = {"train": 200, "valid": 20, "test": 80}  # drawings of each character
@@ -123,32 +121,42 @@ def everywhere(f: Callable[..., Any], axes: Any = 0) -> Callable[..., Any]:
     return tm.vmap(tm.vmap(f), in_axes=axes)
 
 
-def online(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The numbers, and what the plot shows: for each rule the grid, the online losses and the step sizes over time."""
+def online(config: Config, run: Run, comparison: Comparison, images: Images) -> dict[str, Any]:
+    """Each rule with fixed step sizes, with one that tunes itself, and how far above the best of the fixed it ends."""
     rows: dict[str, Any] = {}
-    shown: dict[str, Any] = {}
-    comparison = Comparison(run.stage("online"), config.iterations)
+    ends: dict[str, dict[str, plots.Points]] = {}
+    courses: dict[str, dict[str, plots.Points]] = {}
+    at = [int(np.argmin(np.abs(np.log(np.array(GRID) / start)))) for start in STARTS]
+    columns, many = [f"from {start:g}" for start in STARTS], f"best of {len(GRID)}"
     for name, rule in RULES.items():
         itself = partial(tm.meta.Hypergradient, rule, beta=config.beta)
         (fixed, _), (tuned, course) = (
             comparison.once(f"{name}, {which}", (0, 0), trainings, config, run, images, how, lrs)
             for which, how, lrs in (("grid", rule, GRID), ("online", itself, STARTS))
         )
-        means = np.where(np.isfinite(fixed.mean(1)), fixed.mean(1), np.inf)
-        best = fixed[means.argmin()]
-        at = [int(np.argmin(np.abs(np.log(np.array(GRID) / start)))) for start in STARTS]
-        columns = [f"from {start:g}" for start in STARTS]
+        means = dict(zip(GRID, fixed.mean(1)))
+        lr = best(means, least=True)
+        least = fixed[GRID.index(lr)]
         rows[f"{name}, step size fixed"] = {
-            f"best of {len(GRID)}": interval(best),
+            many: interval(least),
             **{column: interval(fixed[k]) for column, k in zip(columns, at)},
         }
         rows[f"{name}, tuned online"] = {column: interval(line) for column, line in zip(columns, tuned)}
-        rows[f"{name}, online above best of {len(GRID)}"] = {
-            column: interval(100 * (line / best - 1), "%") for column, line in zip(columns, tuned)
+        rows[f"{name}, online above {many}"] = {
+            column: interval(100 * (line / least - 1), "%") for column, line in zip(columns, tuned)
         }
-        shown[name] = {"grid": means, "online": tuned.mean(1), "course": np.exp(np.log(course).mean(-1))}
-        run.say(f"{name}: best of the grid at {GRID[int(means.argmin())]:.3g}")
-    return rows, shown
+        ends[name] = {
+            "fixed": {rate: mean for rate, mean in means.items() if mean < 2 * means[lr]},
+            "tuned online, by its start": dict(zip(STARTS, tuned.mean(1))),
+        }
+        means_over_seeds = np.exp(np.log(course).mean(-1)).T
+        courses[name] = {column: dict(enumerate(line, 1)) for column, line in zip(columns, means_over_seeds)}
+        run.say(f"{name}: {many} at {lr:.3g}")
+    words: dict[str, Any] = {"xlabel": "first step size", "ylabel": "final training loss", "xscale": "log"}
+    run.draw("ends.png", plots.curve_panels, ends, title="One run against a grid", marks=True, **words)
+    words = {"xlabel": "training step", "ylabel": "step size", "xscale": "log", "yscale": "log"}
+    run.draw("step-sizes.png", plots.curve_panels, courses, title="Step sizes that tune themselves", **words)
+    return rows
 
 
 # ---------------------------------------------------------------------------------------------------------- unrolled
@@ -186,19 +194,22 @@ def repeated(seeds: int, row: Any) -> dict[str, Any]:
     return {name: np.full(seeds, value, np.float32) for name, value in zip(SETTINGS, row)}
 
 
-def unrolled(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The numbers, and the validation loss over the trainings for the plot."""
+def unrolled(config: Config, run: Run, comparison: Comparison, images: Images) -> dict[str, Any]:
+    """Three hyperparameters by their gradient, and by a grid."""
     steps = max(config.iterations // 20, 1)
     few = tm.tree.map(partial(first_drawings, config.seeds), images.train)
     start = networks(config, run, [SIDE * SIDE, 32, CHARACTERS])
     valid, test = (tm.meta.Problem(start, few, query) for query in (images.valid, images.test))
-
     measured = tm.compile(partial(losses, steps))
-    points = np.stack(np.meshgrid(*SETTINGS.values(), indexing="ij"), -1).reshape(-1, len(SETTINGS))
-    with np.errstate(all="ignore"):
-        grid = np.stack([measured(repeated(config.seeds, row), valid).numpy() for row in points])  # (points, seeds)
-    best = np.where(np.isfinite(grid), grid, np.inf).argmin(0)  # of each seed
-    chosen = {name: points[best, k].astype(np.float32) for k, name in enumerate(SETTINGS)}
+
+    def of_rate(lr: float) -> Any:
+        rest = product([lr], *[SETTINGS[name] for name in ("drop", "decay")])
+        return [measured(repeated(config.seeds, row), valid).numpy() for row in rest]
+
+    points = np.array([*product(*SETTINGS.values())])
+    grid = np.concatenate([*comparison.scores("unrolled", SETTINGS["lr"], of_rate).values()])  # (points, seeds)
+    lowest = np.where(np.isfinite(grid), grid, np.inf).argmin(0)  # of each seed
+    chosen = {name: points[lowest, k].astype(np.float32) for k, name in enumerate(SETTINGS)}
 
     phi = tm.meta.fit(
         lambda phi, problems: losses(steps, phi, problems).mean(),
@@ -210,45 +221,18 @@ def unrolled(config: Config, run: Run, images: Images) -> tuple[dict[str, Any], 
         run=run,
         compiled=True,
     )
+    curves("Three hyperparameters through all of training: validation loss")(config, run, {})
     here, there = measured(phi, test).numpy(), measured(chosen, test).numpy()
-    rows = {
+    return {
         "unrolled": {"validation": interval(measured(phi, valid).numpy()), "test": interval(here)},
         f"best of {len(points)} settings": {"validation": interval(grid.min(0)), "test": interval(there)},
         f"unrolled above best of {len(points)}": {"test": interval(100 * (here / there - 1), "%")},
     }
-    return rows, {"lines": run.lines(), "best": float(grid.min(0).mean()), "points": len(points)}
-
-
-@styled
-def tuning(rules: dict[str, Any], unrolled: dict[str, Any]) -> Figure:
-    """Final loss against the first step size, step sizes over the training, and the unrolled descent."""
-    figure, (left, middle, right) = panels(1, 3, width=11.5, height=3.9)
-    for (name, rule), colour in zip(rules.items(), COLOURS):
-        kept = rule["grid"] < 2 * rule["grid"].min()
-        left.plot(np.array(GRID)[kept], rule["grid"][kept], color=colour, linewidth=1.4, label=f"{name}, fixed")
-        left.plot(STARTS, rule["online"], "o", color=colour, markersize=7, markeredgecolor="white", zorder=3)
-        steps = np.arange(1, len(rule["course"]) + 1)
-        lines = middle.plot(steps, rule["course"], color=colour, linewidth=1.4)
-        lines[0].set_label(name)
-    left.plot([], [], "o", color=GREY, label="tuned online, by start")
-    left.set(title="One run against a grid", xlabel="first step size", ylabel="final training loss", xscale="log")
-    middle.set(title="Step sizes that tune themselves", xlabel="training step", ylabel="step size")
-    middle.set(xscale="log", yscale="log")
-    points = [(line["iteration"], line["loss"]) for line in unrolled["lines"] if line.get("loss") is not None]
-    right.plot(*zip(*points), color=INK, label="through all of training")
-    best = f"best of a grid of {unrolled['points']} trainings"
-    right.axhline(unrolled["best"], color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, label=best)
-    right.set(title="Three hyperparameters unrolled", xlabel="trainings", ylabel="validation loss")
-    for panel in (left, middle, right):
-        panel.legend(fontsize=8.5, loc="lower right" if panel is middle else "best")
-    return figure
 
 
 def train(config: Config, run: Run) -> Result:
     images = characters(config, run)
-    rows, shown = online(config, run, images)
-    more, learned = unrolled(config, run, images)
-    run.draw("tuning.png", tuning, shown, learned)
+    comparison = Comparison(run.stage("online"), config.iterations)
     return Result(
         protocol={
             "data": f"{CHARACTERS} invented characters, {SIDE} x {SIDE} pixels",
@@ -260,8 +244,8 @@ def train(config: Config, run: Run) -> Result:
             f"{max(config.iterations // 20, 1)} steps; {config.trainings} trainings, Adam {config.outer_lr}",
             "seeds": f"{config.seeds}, each its own division of the drawings, wrong labels, weights and batches",
         },
-        metrics={**rows, **more},
+        metrics=online(config, run, comparison, images) | unrolled(config, run, comparison, images),
     )
 
 
-recipe = Recipe("hypergradient", "step sizes and decays tuned by their own gradient", Config, train)
+recipe = Recipe(Config, train)

@@ -92,7 +92,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
         run.say("no --data FOLDER was named: learning from generated characters")
     training, _ = families(config, run)
     learned = learner(config, training.ways, channels(config, run))
-    yield "", Stage.of(config, run, learned, start(config, run), training, tm.optim.Adam(config.outer_lr))
+    yield "", Stage.of(config, run, learned, training, tm.optim.Adam(config.outer_lr))
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:
@@ -120,6 +120,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
 
 
 draw = curves("Loss on the query set")
-recipe = Recipe.trained(
-    "images", "your own classes of images, told apart by a few examples", Config, stages, measure, draw
-)
+recipe = Recipe.trained(Config, stages, measure, draw)

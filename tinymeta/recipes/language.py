@@ -10,7 +10,7 @@ and after the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,8 @@ import tinymeta as tm
 from tinymeta.meta.learners.metaadam import HABITS
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.characters import CharacterModel, bits, bits_each, surprise, written
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, best, by_steps, curves, key, user_mistakes
+from tinymeta.recipes.comparison import Comparison
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, by_steps, curves, key, user_mistakes
 from tinymeta.tasks.episode import Array, Episode
 from tinymeta.view import plots
 
@@ -114,7 +115,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     def stage(objective: Any, start: Any, count: int, lr: float, seed: int = 0) -> Stage:
         rule = tm.optim.Adam(tm.optim.schedules.cosine(lr, max(count, 1)))
         how: dict[str, Any] = {"iterations": count, "seed": run.seed + seed, "compiled": count >= WORTH_COMPILING}
-        return Stage.of(config, run, objective, start, languages.train, rule, **how)
+        return Stage.of(config, run, objective, languages.train, rule, start, **how)
 
     joint, often, longer = tm.meta.joint(learning.loss), BEFORE * config.iterations, INSTEAD * config.iterations
     yield "joint", stage(joint, learning.weights(rng()), often, config.joint_lr, BEFORE)
@@ -128,12 +129,10 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     learning = learner(config, languages.vocabulary)
     tune = languages.validation.sample(np.random.default_rng([run.seed, 3]), min(config.tasks, 25))
     test = languages.test.sample(run.rng("test"), config.tasks)
-    scores = dict(zip(RATES, fine_tuned(found["longer"], tune, RATES).mean(1)))
-    rates = {k: best({rate: score[k] for rate, score in scores.items()}, least=True) for k in SHOWN}
-    chosen = sorted(set(rates.values()))
-    fine = dict(zip(chosen, fine_tuned(found["longer"], test, chosen)))
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    fine = comparison.tuned(JOINT, RATES, partial(fine_tuned, found["longer"]), tune, test, SHOWN)
     trail = tm.meta.evaluate(learning, tm.meta.on_query(bits), found["meta"], test)
-    ours, rival = {k: trail[:, k] for k in SHOWN}, {k: fine[rate][:, k] for k, rate in rates.items()}
+    ours, rival = {k: trail[:, k] for k in SHOWN}, {k: outcome.found for k, outcome in fine.items()}
     title = f"joint training, then {TITLES[config.algorithm]}"
     rows = {title: ours, JOINT: rival, "difference, paired": {k: ours[k] - rival[k] for k in SHOWN}}
     metrics = {name: by_steps(row, "bits") for name, row in rows.items()}
@@ -143,30 +142,14 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         config, run, learning.models(found["meta"], one(test.support)), one(test.query), languages
     )
     run.draw("surprise.png", surprise, *picture)
-    return Result(
-        protocol=told(config, run, languages) | {f"rival, {after(k)}": f"Adam {rates[k]}" for k in SHOWN[1:]} | samples,
-        metrics=metrics,
-    )
+    rates = {f"rival, {after(k)}": f"Adam {fine[k].setting}" for k in SHOWN[1:]}
+    return Result(told(config, run, languages) | rates | samples, metrics)
 
 
-@dataclass(frozen=True)
-class FineTuning(tm.meta.Learner):
-    """Adam on all weights, with a step size that comes with the examples."""
-
-    def models(self, phi: Any, support: Any) -> list[Any]:
-        rate, examples = support
-        how: dict[str, Any] = {"rule": tm.optim.Adam(rate, **HABITS), "steps": max(SHOWN), "path": True}
-        return tm.meta.adapt(self.loss, phi, examples, **how)  # type: ignore[no-any-return]
-
-
-def fine_tuned(theta: Any, episodes: Episode, rates: Sequence[float]) -> Array:
-    """Bits per character with each step size, on each task, after 0 to 10 steps: (rates, tasks, 11)."""
-    tasks = len(episodes.query[0])
-    each = np.repeat(np.array(rates, np.float32), tasks)
-    support, query = tm.tree.map(lambda a: np.concatenate([a] * len(rates)), (episodes.support, episodes.query))
-    rated: Any = Episode((each, support), query)
-    curves = tm.meta.evaluate(FineTuning(), tm.meta.on_query(bits), theta, rated)
-    return curves.reshape(len(rates), tasks, -1)
+def fine_tuned(theta: Any, rate: float, episodes: Episode) -> Array:
+    """Bits per character on each task after 0 to 10 steps of Adam on all weights: (tasks, 11)."""
+    how: dict[str, Any] = {"rule": tm.optim.Adam(rate, **HABITS), "steps": max(SHOWN)}
+    return tm.meta.adaptation_curve(tm.meta.classification, tm.meta.on_query(bits), theta, episodes, **how)
 
 
 def one(batch: Any) -> Any:
@@ -206,11 +189,5 @@ def told(config: Config, run: Run, languages: Families) -> dict[str, object]:
     }
 
 
-recipe = Recipe.trained(
-    "language",
-    "a text model that learns a language from a few hundred characters",
-    Config,
-    stages,
-    measure,
-    curves("Loss (meta: mean of before, after one and after all steps)"),
-)
+draw = curves("Loss (meta: mean of before, after one and after all steps)")
+recipe = Recipe.trained(Config, stages, measure, draw)

@@ -11,17 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, best, by_steps, key
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, after, by_steps, key
 from tinymeta.view import plots
-from tinymeta.view.style import GREY, INK, panels, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TRAINED, OTHER = (1, 40, 40, 1), (1, 64, 64, 64, 1)
 SHOWN = (1, 2, 5, 10, 20)  # steps in the table
@@ -92,19 +88,22 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     loss = tm.meta.over_tasks(partial(tm.meta.shaped_loss, tm.meta.regression, rule=inner, steps=config.steps))
     start, family = tm.meta.LossNetwork(1, 1, rng=run.rng("loss network")), Waves(config.shots, config.shots, TRAINED)
     compiled = config.iterations >= 50  # recording takes longer than a few iterations
-    yield "", Stage.of(config, run, loss, start, family, outer, compiled=compiled)
+    yield "", Stage.of(config, run, loss, family, outer, start, compiled=compiled)
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:
     metrics: dict[str, Any] = {}
-    learned = measuring(tm.optim.SGD, learned=True)
+    learned, comparison = measuring(tm.optim.SGD, learned=True), Comparison(run.stage("tuning"), config.iterations)
     for sizes, where in ((TRAINED, ""), (OTHER, ", a deeper network")):
         family = Waves(config.shots, 100, sizes)
         problems = family.sample(run.rng(f"test{where}"), config.tasks)
         tuning = family.sample(run.rng(f"tuning{where}"), min(VALIDATION, config.tasks))
-        rivals = {name: rival(measuring(rule), grid, tuning, problems) for name, (rule, grid) in RIVALS.items()}
-        for name, errors in rivals.items():
-            metrics[f"own loss, {name}{where}"] = by_steps(errors)
+        rivals: dict[str, dict[int, Any]] = {}
+        for name, (rule, grid) in RIVALS.items():
+            title, errors = f"own loss, {name}{where}", partial(measuring(rule), None)
+            tuned = comparison.tuned(title, grid, errors, tuning, problems, SHOWN)
+            rivals[name] = {k: outcome.found for k, outcome in tuned.items()}
+            metrics[title] = by_steps(rivals[name])
         curves = learned(found[""], config.inner_lr, problems)
         ours = {k: curves[:, k] for k in SHOWN}
         metrics[f"learned loss{where}"] = by_steps(ours)
@@ -112,9 +111,8 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         metrics[f"learned minus best rival{where}"] = by_steps({k: ours[k] - strongest[k] for k in SHOWN})
     drawn = *(f"own loss, {name}" for name in RIVALS), "learned loss"
     shown = {name: {k: metrics[name][after(k)] for k in SHOWN} for name in drawn}
-    run.draw(
-        "adaptation.png", plots.step_curves, shown, title="Down a learned loss", ylabel="mean squared error", log=True
-    )
+    how: dict[str, Any] = {"title": "Down a learned loss", "ylabel": "mean squared error", "log": True}
+    run.draw("adaptation.png", plots.step_curves, shown, **how)
     draw_landscape(run, found[""])
     return Result(
         protocol={
@@ -130,14 +128,6 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-def rival(errors: Callable[..., Any], grid: Any, tuning: tm.meta.Problem, problems: tm.meta.Problem) -> dict[int, Any]:
-    """The errors of a rule after each number of steps that is shown, with the step size that is best for that."""
-    scores = {lr: errors(None, lr, tuning).mean(0) for lr in grid}
-    chosen = {k: best({lr: score[k] for lr, score in scores.items()}, least=True) for k in SHOWN}
-    found = {lr: errors(None, lr, problems) for lr in set(chosen.values())}
-    return {k: found[lr][:, k] for k, lr in chosen.items()}
-
-
 def draw_landscape(run: Run, phi: Any) -> None:
     """The slope of both losses in the prediction, for a point whose target is 1, at several x."""
     predictions = np.linspace(-5, 5, 81, dtype=np.float32)
@@ -147,27 +137,12 @@ def draw_landscape(run: Run, phi: Any) -> None:
         return tm.grad(lambda p: phi(lambda _: p.reshape((1, 1)), (ones * x, ones)))(predicted)
 
     at = (-4.0, -2.0, 0.0, 2.0, 4.0)
-    slopes = {x: tm.vmap(partial(slope, np.float32(x)))(predictions).numpy() for x in at}
-    run.draw("landscape.png", landscape, predictions, slopes, 1.0)
+    slopes = {f"learned, x = {x:g}": tm.vmap(partial(slope, np.float32(x)))(predictions).numpy() for x in at}
+    slopes["squared error"] = 2 * (predictions - 1)
+    lines = {name: dict(zip(predictions, slope)) for name, slope in slopes.items()}
+    how: dict[str, Any] = {"xlabel": "prediction", "ylabel": "slope of the loss", "marks": False}
+    title = "What each loss says to a prediction whose target is 1"
+    run.draw("landscape.png", plots.step_curves, lines, title=title, **how)
 
 
-@styled
-def landscape(predictions: Any, slopes: dict[float, Any], target: float) -> Figure:
-    """∂loss/∂prediction: the squared error's straight line, and the learned loss's at several x."""
-    from matplotlib import colormaps
-
-    figure, (axes,) = panels(height=4.0)
-    axes.plot(predictions, 2 * (predictions - target), color=INK, linewidth=2.4, label="squared error", zorder=3)
-    for (x, slope), shade in zip(slopes.items(), np.linspace(0.1, 0.9, len(slopes))):
-        axes.plot(predictions, slope, color=colormaps["viridis"](shade), label=f"learned, x = {x:g}")
-    axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.axvline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
-    title = f"What each loss says to a prediction whose target is {target:g}"
-    axes.set(title=title, xlabel="prediction", ylabel="slope of the loss")
-    axes.legend(ncols=2)
-    return figure
-
-
-recipe = Recipe.trained(
-    "learned-loss", "a loss that is learned, so that descending it adapts faster", Config, stages, measure
-)
+recipe = Recipe.trained(Config, stages, measure)

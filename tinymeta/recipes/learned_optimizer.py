@@ -14,16 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, interval, key
-from tinymeta.view.style import COLOURS, FAINT, GREY, legend_below, panels, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, interval, key
+from tinymeta.view import plots
 
 LEARNED: dict[str, Callable[..., Any]] = {"MLP": tm.meta.MLPRule, "LSTM": tm.meta.LSTMRule}
 RIVALS: dict[str, tuple[Callable[[Any], Any], Any]] = {
@@ -137,7 +134,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     compiled = config.iterations >= 50  # recording some windows takes longer than a few iterations
     for name, rule in LEARNED.items():
         start = rule(run.rng("weights"))
-        yield name, Stage.of(config, run, objective(config), start, Windows(config), outer, compiled=compiled)
+        yield name, Stage.of(config, run, objective(config), Windows(config), outer, start, compiled=compiled)
 
 
 class Racer:
@@ -174,16 +171,18 @@ def measure(config: Config, run: Run, rules: Found) -> Result:
         "classifiers of drawings": Kind(drawings(run.seed), tm.meta.classification),
     }
     metrics: dict[str, Any] = {}
-    pictures: dict[str, dict[str, Any]] = {}
+    pictures: dict[str, dict[str, plots.Points]] = {}
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    at, late = config.horizon, BEYOND * config.horizon
     for title, kind in tests.items():
         problems = kind.draw(run.rng(f"test {title}"), config.tasks)
         tuning = kind.draw(run.rng(f"tuning {title}"), min(VALIDATION, config.tasks))
-        at, late = config.horizon, BEYOND * config.horizon
         found = {}
         for name, (make, grid) in RIVALS.items():
             racer = Racer(kind, make)
-            scores = {lr: log10(racer.curves(lr, tuning, at)[:, -1]).mean() for lr in grid.astype(np.float32)}
-            found[name] = racer.curves(best(scores, least=True), problems, late)
+            end = lambda lr, racer=racer, tuning=tuning: log10(racer.curves(lr, tuning, at)[:, -1]).mean()
+            rate = best(comparison.scores(f"{title}, {name}", grid.astype(np.float32), end), least=True)
+            found[name] = racer.curves(rate, problems, late)
         for name, rule in rules.items():
             found[f"learned, {name}"] = Racer(kind, lambda phi: phi).curves(rule, problems, late)
         strongest = min((log10(found[name][:, at]) for name in RIVALS), key=np.mean)
@@ -192,8 +191,9 @@ def measure(config: Config, run: Run, rules: Found) -> Result:
             if name not in RIVALS:
                 row[f"to the best rival, after {at}"] = interval(log10(losses[:, at]) - strongest)
             metrics[f"{title}: {name}"] = row
-        pictures[title] = {name: log10(losses).mean(0) for name, losses in found.items()}
-    run.draw("descents.png", descents, pictures, config.horizon)
+        pictures[title] = {name: dict(enumerate(log10(losses).mean(0))) for name, losses in found.items()}
+    beyond = at, late, "past the training horizon"
+    run.draw("descents.png", plots.curve_panels, pictures, xlabel="steps", ylabel="log₁₀ of the loss", span=beyond)
     return Result(
         protocol={
             "rules": "MLP 9-32-32-4 and LSTM 9-20-20-4 on each coordinate",
@@ -208,28 +208,4 @@ def measure(config: Config, run: Run, rules: Found) -> Result:
     )
 
 
-@styled
-def descents(kinds: dict[str, dict[str, Any]], horizon: int) -> Figure:
-    """A panel per kind of problem: the mean log loss against the step; what is past the training horizon is shaded."""
-    figure, axes = panels(1, len(kinds), width=11.5, height=4.1)
-    for panel, (title, rules) in zip(axes, kinds.items()):
-        tuned, learned = iter((GREY, COLOURS[5], COLOURS[3], COLOURS[0])), iter(COLOURS[1:3])
-        for name, y in rules.items():
-            if name.startswith("learned"):
-                panel.plot(y, color=next(learned), linewidth=2.4, label=name, zorder=3)
-            else:
-                panel.plot(y, color=next(tuned), linewidth=1.4, label=f"{name}, tuned")
-        panel.axvspan(horizon, len(y) - 1, color=FAINT, alpha=0.55, linewidth=0, zorder=0)
-        panel.set_title(title, fontsize=10.5)
-        panel.set_xlabel("steps")
-        panel.margins(x=0)
-    axes[0].set_ylabel("log₁₀ of the loss")
-    axes[0].annotate("past the training horizon", (horizon, 0.98), (5, 0), va="top", fontsize=8.5, color=GREY,
-                     xycoords=axes[0].get_xaxis_transform(), textcoords="offset points")  # fmt: skip
-    legend_below(figure)
-    return figure
-
-
-recipe = Recipe.trained(
-    "learned-optimizer", "an update rule that is a small network, learned on other problems", Config, stages, measure
-)
+recipe = Recipe.trained(Config, stages, measure)

@@ -77,7 +77,7 @@ def start(config: Config) -> Params:
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     learning, outer = objective(config, config.steps, "exact"), tm.optim.Adam(config.outer_lr)
-    yield "", Stage.of(config, run, learning, start(config), family(config), outer, compiled=False)
+    yield "", Stage.of(config, run, learning, family(config), outer, start(config), compiled=False)
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:
@@ -133,11 +133,4 @@ def vector(grads: Params) -> Any:
     return np.r_[grads["w"].numpy()[:, 0], grads["b"].numpy()]
 
 
-recipe = Recipe.trained(
-    "linear",
-    "MAML on linear regression, where the meta-gradient has a closed form",
-    Config,
-    stages,
-    measure,
-    curves("Linear regression, learned to learn"),
-)
+recipe = Recipe.trained(Config, stages, measure, curves("Linear regression, learned to learn"))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tinymeta.recipes import sine
+from tinymeta.recipes import find, sine
 from tinymeta.recipes.launch import Wishes, launch
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, key
 
@@ -26,7 +26,7 @@ class Config:
 def main(out: Path | None, iterations: int | None, seed: int | None, quiet: bool, resume: bool) -> None:
     """Run the main job in a folder of its own."""
     changes = {} if iterations is None else {"iterations": iterations}
-    launch(recipe, changes, Wishes(out, seed, resume=resume, quiet=quiet), verb=())
+    launch(find("main"), changes, Wishes(out, seed, resume=resume, quiet=quiet), verb=())
 
 
 def settings(config: Config, algorithm: str = METHODS[0]) -> sine.Config:
@@ -51,4 +51,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     return Result(sine.protocol(settings(config)), metrics, next="tinymeta run omniglot --iterations 500")
 
 
-recipe = Recipe.trained("main", "MAML, first-order MAML and joint training on sinusoids", Config, stages, measure, draw)
+recipe = Recipe.trained(Config, stages, measure, draw)

@@ -228,4 +228,4 @@ def protocol(config: Config, chosen: dict[str, float]) -> dict[str, object]:
     }
 
 
-recipe = Recipe("memory", "a bounded memory of gradients, against forgetting", Config, train)
+recipe = Recipe(Config, train)

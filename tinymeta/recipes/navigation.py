@@ -18,7 +18,8 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
-from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, best, curves, interval, key
+from tinymeta.recipes.comparison import Comparison, best
+from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, curves, interval, key
 from tinymeta.view.style import COLOURS, INK, panels, styled
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     one_step = search(config, tm.meta.MetaSGD(tm.meta.policy_gradient))
     trained = found[title] if config.algorithm == "meta-sgd" else with_rate(found[title], config.inner_lr)
     baselines = {"pre-trained": found["pre-trained"], "random weights": start(run, pretrainer(config))}
-    rates = {name: tuned(config, run, one_step, theta) for name, theta in baselines.items()}
+    rates = tuned(config, run, one_step, baselines)
     methods = {title: trained} | {name: with_rate(theta, rates[name]) for name, theta in baselines.items()}
     metrics = {}
     for name, phi in methods.items():
@@ -117,12 +118,11 @@ def with_rate(theta: Any, rate: float) -> WeightsAndSteps:
     return WeightsAndSteps(theta, tm.tree.full_like(theta, rate))
 
 
-def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, theta: Any) -> float:
-    """The one step size that serves a policy best on validation tasks."""
-    tasks = min(config.tasks, VALIDATION)
-    with np.errstate(all="ignore"):  # after too large a step a policy may go anywhere, and is not chosen
-        returns = {r: one_step.returns(run.rng("validation"), with_rate(theta, r), tasks) for r in RATES}
-    return best({rate: after[:, 1].mean() for rate, after in returns.items()})
+def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, policies: dict[str, Any]) -> dict[str, float]:
+    """The one step size that serves each policy best on validation tasks."""
+    comparison, tasks = Comparison(run.stage("tuning"), config.iterations), min(config.tasks, VALIDATION)
+    after = lambda theta, rate: one_step.returns(run.rng("validation"), with_rate(theta, rate), tasks)[:, 1].mean()
+    return {name: best(comparison.scores(name, RATES, partial(after, theta))) for name, theta in policies.items()}
 
 
 def straight(config: Config, run: Run, one_step: tm.meta.PolicySearch) -> Any:
@@ -165,11 +165,4 @@ def paths(methods: dict[str, tuple[Any, Any]], goals: Any) -> Figure:
     return figure
 
 
-recipe = Recipe.trained(
-    "navigation",
-    "a policy that finds a hidden goal after one gradient step",
-    Config,
-    stages,
-    measure,
-    curves("Return of the policies in training", "return"),
-)
+recipe = Recipe.trained(Config, stages, measure, curves("Return of the policies in training", "return"))

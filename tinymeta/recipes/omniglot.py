@@ -173,9 +173,8 @@ def outer_rule(config: Config) -> tm.optim.Optimizer:
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     learning, (training, _) = learner(config), families(config, run)
-    start = learning.init(np.random.default_rng([run.seed, 1]))
     how: dict[str, Any] = {"meta_batch": settled(config).meta_batch, "compiled": config.compiled}
-    yield "", Stage.of(config, run, learning, start, training, outer_rule(config), **how)
+    yield "", Stage.of(config, run, learning, training, outer_rule(config), **how)
 
 
 def draw(config: Config, run: Run, found: Found) -> None:
@@ -225,6 +224,4 @@ def told(config: Config, run: Run) -> dict[str, object]:
     }
 
 
-recipe = Recipe.trained(
-    "omniglot", "a classifier that learns new characters from one drawing each", Config, stages, measure, draw
-)
+recipe = Recipe.trained(Config, stages, measure, draw)

@@ -1,9 +1,9 @@
 """What a recipe is, and how to write one.
 
 A recipe is one file in this folder: a task, an algorithm, a published protocol and a report, run by
-`tinymeta run NAME`. The file ends with a `Recipe` called `recipe`, and `recipes/__init__.py` names it
-in its table (same name, same idea). All of them read in one order: the config, the table of methods, what is trained,
-one measurement, its figures. The whole contract is this example::
+`tinymeta run NAME`. The file ends with a `Recipe` called `recipe`, and the table of `recipes/__init__.py` gives it its
+name. All of them read in one order: the config, the table of methods, what is trained, one measurement, its figures.
+The whole contract is this example::
 
     from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ one measurement, its figures. The whole contract is this example::
         with user_mistakes():                         # data missing, more shots than examples: one sentence
             tasks = ...                               # run.data is a Path, or None if none was named
         for name, learner in METHODS.items():
-            yield name, Stage.of(config, run, learner, start(config, run), tasks, tm.optim.Adam(1e-3))
+            yield name, Stage.of(config, run, learner, tasks, tm.optim.Adam(1e-3))
 
 
     def measure(config, run, found):                  # after training, and whenever `tinymeta eval` is asked for it
@@ -41,7 +41,7 @@ one measurement, its figures. The whole contract is this example::
         )
 
 
-    recipe = Recipe.trained("characters", "one line: its idea", Config, stages, measure, curves("Loss in training"))
+    recipe = Recipe.trained(Config, stages, measure, curves("Loss in training"))
 
 **Keys** are the fields of the config, each a `key` of type `int`, `float`, `bool`, `str` or `tuple[T, ...]`.
 `--set shots=5` changes one; `--iterations` and `--tasks` are short for the keys of these names, so a recipe that
@@ -63,9 +63,10 @@ for it.
 `KeyboardInterrupt` through; with `run.resume` it goes on from that file, if there is one, as if it had never
 stopped. After a user's `--resume --iterations N` the key `iterations` may be larger than it was: nothing else is.
 
-**A comparison** of methods that choose among settings is `Comparison(run, …).of(methods, trial, …)`
-(`tinymeta/recipes/comparison.py`): it keeps each trial that is over, and repeats the one in hand. Who chooses
-from a grid once takes the `best` of its scores on validation tasks.
+**A rival** takes the setting of a grid that is best in validation, `best(comparison.scores(name, grid, score))`, and
+where every method does, the whole table is one `comparison.of(methods, trial, …)`. A `Comparison`
+(`tinymeta/recipes/comparison.py`) keeps each trial that is over in the folder: after a stop only the one in hand is
+repeated.
 
 **The numbers** are `interval` over independent tasks (mean and 95 % half-width) or plain numbers.
 `metrics={"MAML": {"1 step": …, "5 steps": …}}` prints as a grid. `published` has the same names, and may hold several
@@ -79,6 +80,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.comparison import Comparison as Comparison
@@ -114,10 +117,16 @@ class Stage:
     fit: Callable[..., Any]
 
     @classmethod
-    def of(cls, config: Any, run: Run, objective: Any, start: Any, tasks: Any, optimizer: Any, **options: Any) -> Stage:
-        """`tm.meta.fit`, compiled, with the iterations and the meta-batch of a config, where `options` don't differ."""
+    def of(
+        cls, config: Any, run: Run, objective: Any, tasks: Any, optimizer: Any, start: Any = None, **options: Any
+    ) -> Stage:
+        """`tm.meta.fit`, compiled, with the iterations and the meta-batch of a config, where `options` don't differ.
+
+        It starts where the learner does, with the same weights for every learner of a run.
+        """
         asked = {name: getattr(config, name) for name in ("iterations", "meta_batch") if name not in options}
         how = {"seed": run.seed, "compiled": True, **asked, **options}
+        start = objective.init(np.random.default_rng([how["seed"], 1])) if start is None else start
         return cls(start, partial(tm.meta.fit, objective, tasks=tasks, optimizer=optimizer, **how))
 
 
@@ -130,10 +139,6 @@ class Recipe(Generic[C]):
 
     Attributes
     ----------
-    name : str
-        The word after `tinymeta run`.
-    idea : str
-        What it shows, in one line, without a full stop.
     config : type
         A frozen dataclass of `key` fields.
     run : callable
@@ -141,33 +146,32 @@ class Recipe(Generic[C]):
     evaluate : callable, optional
         `evaluate(config, run) -> Result`: measure what `run.checkpoint` holds on fresh tasks; absent where
         there is nothing to measure later.
+    name, idea : str
+        From the table of recipes, which `tinymeta.recipes.find` reads.
     """
 
-    name: str
-    idea: str
     config: type[C]
     run: Callable[[C, Run], Result]
     evaluate: Callable[[C, Run], Result] | None = None
+    name: str = ""
+    idea: str = ""
 
     @classmethod
     def trained(
         cls,
-        name: str,
-        idea: str,
         config: type[C],
         stages: Stages[C],
         measure: Callable[[C, Run, Found], Result],
-        draw: Callable[[C, Run, Found], None] | None = None,
+        draw: Callable[[C, Run, Found], None] = lambda *_: None,
     ) -> Recipe[C]:
         """A recipe that trains its stages and measures what they came to; `draw` makes the figures of the training."""
 
-        def run_(config: C, run: Run) -> Result:
+        def train_and_measure(config: C, run: Run) -> Result:
             found = train(stages, config, run)
-            if draw is not None:
-                draw(config, run, found)
+            draw(config, run, found)
             return measure(config, run, found)
 
-        return cls(name, idea, config, run_, lambda config, run: measure(config, run, trained(stages, config, run)))
+        return cls(config, train_and_measure, lambda config, run: measure(config, run, trained(stages, config, run)))
 
 
 def train(stages: Stages[C], config: C, run: Run) -> Found:

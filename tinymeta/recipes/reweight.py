@@ -212,4 +212,4 @@ def separation(weights: Array, wrong: Array) -> float:
     return float(lighter[rank[~wrong]].mean() / max(wrong.sum(), 1))
 
 
-recipe = Recipe("reweight", "weights on examples, so that wrong labels count for nothing", Config, train)
+recipe = Recipe(Config, train)

@@ -170,10 +170,8 @@ def learner(config: Config) -> tm.meta.GradientLearner:
 
 def stage(config: Config, run: Run) -> Stage:
     """One training; every algorithm of a run that has the same network starts from the same weights."""
-    learning = learner(config)
-    start = learning.init(np.random.default_rng([run.seed, 1]))
     outer = method(config).outer(settled(config))
-    return Stage.of(config, run, learning, start, waves(config, config.query), outer, compiled=config.compiled)
+    return Stage.of(config, run, learner(config), waves(config, config.query), outer, compiled=config.compiled)
 
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
@@ -247,6 +245,4 @@ def published(config: Config, shots: int) -> Published | None:
     return None
 
 
-recipe = Recipe.trained(
-    "sine", "weights from which a few gradient steps fit any sinusoid", Config, stages, measure, draw
-)
+recipe = Recipe.trained(Config, stages, measure, draw)

@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.tuning.strategy import RULES, StrategyNet, fixed, learn
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, interval, key
-from tinymeta.view.style import COLOURS, INK, panels, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, interval, key
+from tinymeta.view import plots
+from tinymeta.view.style import COLOURS
 
 SIDE = 8  # pixels of a character
 STARTS = 64  # random first weights of each family to draw from
@@ -138,22 +136,23 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     phi = StrategyNet(np.random.default_rng([run.seed, 1]))
     for stage in OURS:
         loss = partial(objective, training.kinds, config, stage == "hard")
-        yield stage, Stage.of(config, run, loss, phi, training, outer, iterations=iterations)
+        yield stage, Stage.of(config, run, loss, training, outer, phi, iterations=iterations)
         phi = found[stage]
 
 
-def grid(config: Config, kind: Kind, tasks: Any) -> Any:
+def grid(config: Config, comparison: Comparison, name: str, kind: Kind, tasks: Any) -> Any:
     """The mean score of every rule (rows) with every step size on the tasks of one family."""
 
     def one(weights: Any, rate: Any, *task: Any) -> Any:
         return remaining(kind, config, fixed(weights, rate), False, *task)[0]
 
     scores = tm.compile(tm.vmap(one, in_axes=(None, None, 0, 0, 0)))
-    rows = np.eye(len(RULES), dtype=np.float32)
-    with np.errstate(all="ignore"):  # too large a step size diverges, and is not chosen
-        return np.array(
-            [[held(scores(row, np.float32(np.log(r)), *tasks).numpy()).mean() for r in RATES] for row in rows]
-        )
+
+    def row(rule: str) -> Any:
+        weights = np.eye(len(RULES), dtype=np.float32)[RULES.index(rule)]
+        return [held(scores(weights, np.float32(np.log(rate)), *tasks).numpy()).mean() for rate in RATES]
+
+    return np.stack([*comparison.scores(name, RULES, row).values()])
 
 
 def lowest(table: Any) -> tuple[Any, ...]:
@@ -178,7 +177,8 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         every.sample(run.rng(name), n)
         for name, n in (("validation", min(config.tasks, VALIDATION)), ("test", config.tasks))
     )
-    tables = {name: grid(config, kind, validation[name]) for name, kind in every.kinds.items()}
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    tables = {name: grid(config, comparison, name, kind, validation[name]) for name, kind in every.kinds.items()}
     mixture = np.mean([table for name, table in tables.items() if name != UNSEEN], axis=0)
     rule, rate = lowest(mixture)
     title = f"best fixed rule: {RULES[rule]} {RATES[rate]:.2g}"
@@ -204,7 +204,9 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             **{name: interval(scores[row][name] - scores[title][name]) for name in every.kinds},
             "the four": interval(together(scores[row]) - together(scores[title])),
         }
-    run.draw("strategies.png", strategies, picks, {row: metrics[row] for row in scores})
+    draw_picks(run, picks)
+    four, xlabel = {row: metrics[row]["the four"] for row in scores}, "log of the loss that remains (less is better)"
+    run.draw("scores.png", plots.bars, four, title="The families trained on", xlabel=xlabel)
     return Result(
         protocol={
             "score": f"log(query loss after {config.steps} steps / before + {FLOOR}); lower is better",
@@ -226,38 +228,18 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
+def draw_picks(run: Run, picks: dict[str, Any]) -> None:
+    """Shares of the rules, a row for each family and way to choose."""
+    shares = np.stack([*picks.values()])
+    texts = [[f"{100 * share:.0f}" if share >= 0.2 else "" for share in row] for row in shares]
+    look: dict[str, Any] = {"rows": [*picks], "columns": [rule.replace(" ", "\n") for rule in RULES]}
+    look |= {"colours": ("white", COLOURS[0]), "span": (0.0, 1.0), "title": "What is picked, per cent"}
+    run.draw("strategies.png", plots.cells, [shares], [texts], **look)
+
+
 def together(line: dict[str, Any]) -> Any:
     """Task by task, the mean over the families trained on."""
     return np.mean([scores for name, scores in line.items() if name != UNSEEN], axis=0)
 
 
-@styled
-def strategies(picks: dict[str, Any], scores: dict[str, dict[str, Any]]) -> Figure:
-    """Shares of the rules per family as a grid of discs; the scores of the methods per family beside it."""
-    figure, (left, right) = panels(1, 2, width=12, height=4.6)
-    for row, share in enumerate(map(np.asarray, picks.values())):
-        left.scatter(np.arange(len(RULES)), np.full(len(RULES), row), s=520 * share, color=COLOURS[0])
-        for column in np.flatnonzero(share >= 0.2):
-            left.annotate(f"{100 * share[column]:.0f}", (column, row), ha="center", va="center", size=8, color="white")
-    left.set_xticks(range(len(RULES)), [rule.replace(" ", "\n") for rule in RULES])
-    left.set_xlim(-0.6, len(RULES) - 0.4)
-    left.grid(False)
-    left.set_title("What is picked, per cent")
-    families, height = list(next(iter(scores.values()))), 0.8 / len(scores)
-    for k, (method, line) in enumerate(scores.items()):
-        at = np.arange(len(families)) + (k - (len(scores) - 1) / 2) * height
-        means, halves = zip(*((line[family].mean, line[family].half) for family in families))
-        colour = INK if method.startswith("best fixed rule of") else COLOURS[k]
-        right.errorbar(means, at, xerr=halves, fmt="o", markersize=5, color=colour, label=method)
-    for axes, names in ((left, list(picks)), (right, families)):
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.4, -0.6)
-    right.grid(True, axis="x")
-    right.set_title("Log of the loss that remains (less is better)")
-    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, fontsize=8.5)
-    return figure
-
-
-recipe = Recipe.trained(
-    "strategy", "a network that picks the update rule from a task's features", Config, stages, measure
-)
+recipe = Recipe.trained(Config, stages, measure)

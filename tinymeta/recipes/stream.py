@@ -12,18 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.meta.stream.online import StartAndPace
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, interval, key
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, curves, interval, key
 from tinymeta.view import plots
-from tinymeta.view.style import COLOURS, GREY, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tinymeta.view.style import COLOURS
 
 TITLES = {"online": "meta-learned weights", "maml": "MAML's weights", "joint": "jointly trained weights"}
 OURS = "meta-learned weights and step sizes"
@@ -93,15 +90,15 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     ):
         # Now and then a stream diverges: Adam on gradients of at most a length.
         outer = tm.optim.Clipped(tm.optim.Adam(rate), partial(tm.optim.clip_by_global_norm, limit=CLIP))
-        yield name, Stage.of(config, run, objective, phi, family, outer)
+        yield name, Stage.of(config, run, objective, family, outer, phi)
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:
     methods = {OURS: found["online"]}
     weights = {TITLES[name]: phi.theta if name == "online" else phi for name, phi in found.items()}
-    for name, theta in {**weights, "random weights": start(run)}.items():
-        rate = tuned(config, run, theta)
-        methods[f"{name}, step size {rate}"] = with_rate(theta, rate)
+    starts = {**weights, "random weights": start(run)}
+    for name, rate in tuned(config, run, starts).items():
+        methods[f"{name}, step size {rate}"] = with_rate(starts[name], rate)
     test = streams(config, config.test_times).sample(run.rng("test"), config.tasks)
     losses = {name: (online if name == OURS else fixed).losses(phi, test) for name, phi in methods.items()}
     half, trained_for = config.test_times // 2, min(config.times, config.test_times)
@@ -113,7 +110,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         }
         for name, each in losses.items()
     }
-    run.draw("cumulative.png", cumulative, losses, trained_for)
+    draw_cumulative(run, losses, trained_for)
     draw_one_stream(config, run, methods)
     return Result(
         protocol={
@@ -130,25 +127,21 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-def tuned(config: Config, run: Run, theta: Any) -> float:
-    """The step size that makes the smallest sum of losses on validation streams."""
+def tuned(config: Config, run: Run, starts: dict[str, Any]) -> dict[str, float]:
+    """The step size for each of the first weights that makes the smallest sum of losses on validation streams."""
     validation = streams(config, config.test_times).sample(run.rng("validation"), min(config.tasks, VALIDATION))
-    with np.errstate(all="ignore"):  # too large a step size diverges, and is not chosen
-        return best({r: fixed.losses(with_rate(theta, r), validation).mean() for r in RATES}, least=True)
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    score = lambda theta, rate: fixed.losses(with_rate(theta, rate), validation).mean()
+    return {n: best(comparison.scores(n, RATES, partial(score, theta)), least=True) for n, theta in starts.items()}
 
 
-@styled
-def cumulative(losses: dict[str, Any], trained_for: int) -> Figure:
+def draw_cumulative(run: Run, losses: dict[str, Any], trained_for: int) -> None:
     """The loss so far against the time, and up to where streams went in training."""
-    totals = {name: np.cumsum(each, 1) for name, each in losses.items()}
-    lines = {name: dict(enumerate(map(interval, total.T), 1)) for name, total in totals.items()}
-    title = "Loss along a drifting stream, summed up"
-    look: dict[str, Any] = {"marks": False, "height": 4.2, "ylim": (0, None)}
-    figure = plots.step_curves(lines, title=title, xlabel="time", ylabel="sum of losses so far", **look)
-    figure.axes[0].axvline(trained_for, color=GREY, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
-    top = max(float(total[:, -1].mean()) for total in totals.values())
-    figure.axes[0].annotate(" streams in training end here", (trained_for, top), color=GREY, fontsize=9, va="top")
-    return figure
+    lines = {name: dict(enumerate(map(interval, np.cumsum(each, 1).T), 1)) for name, each in losses.items()}
+    run.draw(
+        "cumulative.png", plots.step_curves, lines, title="Loss along a drifting stream, summed up", marks=False,
+        xlabel="time", ylabel="sum of losses so far", ylim=(0, None), span=(1, trained_for, "streams in training"),
+    )  # fmt: skip
 
 
 def draw_one_stream(config: Config, run: Run, methods: dict[str, StartAndPace]) -> None:
@@ -171,11 +164,4 @@ def draw_one_stream(config: Config, run: Run, methods: dict[str, StartAndPace]) 
     run.draw("tracking.png", plots.functions, x[:, 0], views, looks, title="One stream, as it drifts", **how)
 
 
-recipe = Recipe.trained(
-    "stream",
-    "first weights and step sizes that follow a drifting stream",
-    Config,
-    stages,
-    measure,
-    curves("Loss in training, each its own"),
-)
+recipe = Recipe.trained(Config, stages, measure, curves("Loss in training, each its own"))

@@ -194,4 +194,4 @@ def train(config: Config, run: Run) -> Result:
     )
 
 
-recipe = Recipe("teacher", "a teacher that learns from what its student makes of its lessons", Config, train)
+recipe = Recipe(Config, train)

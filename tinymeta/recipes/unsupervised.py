@@ -18,7 +18,19 @@ import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, partitions_of
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, interval, key, user_mistakes
+from tinymeta.recipes.recipe import (
+    Comparison,
+    Found,
+    Recipe,
+    Result,
+    Run,
+    Stage,
+    best,
+    curves,
+    interval,
+    key,
+    user_mistakes,
+)
 from tinymeta.view import plots
 
 AUGMENT = tm.tasks.Augment(rotate=12, shear=0.15, scale=0.15, translate=1.5, bend=1.0, pen=0.25)
@@ -82,7 +94,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     umtra = Umtra(x, config.ways, config.query, AUGMENT)
 
     def on(tasks: Any) -> Stage:
-        return Stage.of(config, run, learner(config), start(config, run), tasks, tm.optim.Adam(config.outer_lr))
+        return Stage.of(config, run, learner(config), tasks, tm.optim.Adam(config.outer_lr))
 
     def on_clusters(phi: Any, **where: Any) -> Any:  # in training alone: the measurement needs no clusters
         rng = run.rng("clusters")
@@ -105,7 +117,8 @@ def from_scratch(config: Config, run: Run, validation: tm.tasks.Episode, test: t
         stages: Any = fewshot.Stages(tm.meta.MAML(rule=tm.optim.SGD(rate), steps=max(shown)), shown)
         return tm.meta.evaluate(stages, tm.meta.inductive(tm.nn.accuracy), network, episodes)
 
-    means = {rate: curve(rate, STEPS, validation).mean(0) for rate in RATES}
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    means = comparison.scores("from scratch", RATES, lambda rate: curve(rate, STEPS, validation).mean(0))
     rate, steps = best({(rate, k): mean for rate in RATES for k, mean in zip(STEPS, means[rate])})
     return curve(rate, (steps,), test)[:, 0], f"SGD {rate}, {steps} steps"
 
@@ -149,11 +162,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-recipe = Recipe.trained(
-    "unsupervised",
-    "few-shot learning prepared by images without labels",
-    Config,
-    stages,
-    measure,
-    curves("Loss on pseudo-tasks"),
-)
+recipe = Recipe.trained(Config, stages, measure, curves("Loss on pseudo-tasks"))

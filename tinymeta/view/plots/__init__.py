@@ -2,6 +2,7 @@
 
     learning_curves   what training did          metrics.jsonl, one line per stage
     step_curves       how fast, how far          a number against a step, with its interval
+    curve_panels      the same, case by case     several of these, side by side
     functions         what a model says          curves over the truth and the points seen, in panels
     adaptation        what a few steps do        one regression task, a panel per method
     bars              who is better              means with intervals, published figures as marks
@@ -14,7 +15,7 @@ interval is anything with `mean` and `half`, such as the report's `Interval`.
 
 from tinymeta.view.plots.bars import bars as bars
 from tinymeta.view.plots.curves import Points as Points
-from tinymeta.view.plots.curves import estimates as estimates
+from tinymeta.view.plots.curves import curve_panels as curve_panels
 from tinymeta.view.plots.curves import learning_curves as learning_curves
 from tinymeta.view.plots.curves import step_curves as step_curves
 from tinymeta.view.plots.functions import adaptation as adaptation

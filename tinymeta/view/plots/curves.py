@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymeta.view.style import COLOURS, GREY, End, log_scale, name_ends, panels, styled
+from tinymeta.view.style import COLOURS, FAINT, GREY, End, legend_below, log_scale, name_ends, panels, styled, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,8 @@ class Estimate(Protocol):
     def half(self) -> float: ...
 
 
-Points = Mapping[Any, Estimate]  # by step: any number
+Points = Mapping[Any, Estimate | float]  # by step: any number
+Span = tuple[float, float, str]  # of steps, and what is said of it
 
 
 @styled
@@ -80,6 +82,7 @@ def step_curves(
     marks: bool = True,
     band: float = 0.16,
     height: float = 3.6,
+    span: Span | None = None,
     **limits: Any,
 ) -> Figure:
     """A quantity after 0, 1, 2, … steps (or shots, or examples): a line per method with its interval as a band.
@@ -87,23 +90,21 @@ def step_curves(
     Parameters
     ----------
     methods : mapping
-        Name to `{step: estimate}`.
+        Name to `{step: estimate}`, or to plain numbers by step.
     log : bool
         A logarithmic axis for the quantity.
     marks : bool
         Mark each step; else the lines are drawn as curves.
     band : float
         How opaque an interval is.
+    span : tuple, optional
+        First and last of the steps to shade, and the words for them (`(0, 30, "trained on")`).
     limits
         Of the axes, as matplotlib takes them (`ylim=(0, None)`).
     """
     figure, (axes,) = panels(height=height)
-    ends = [
-        estimates(axes, points, colour, name, marks=marks, band=band)
-        for (name, points), colour in zip(methods.items(), _colours(len(methods)))
-    ]
+    ends = _lines(axes, methods, marks, band, span)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, **limits)
-    axes.margins(x=0.02 if marks else 0)
     if marks:
         ticks = sorted({step for points in methods.values() for step in points})
         axes.set_xticks(ticks if len(ticks) <= 12 else [tick for tick in ticks if tick % 5 == 0])
@@ -113,13 +114,52 @@ def step_curves(
     return figure
 
 
-def estimates(axes: Axes, points: Points, colour: str, name: str, *, marks: bool = True, band: float = 0.16) -> End:
-    """Draw a line through means with their intervals as a band; its right end is what `name_ends` names."""
-    x = sorted(points)
-    mean, half = (np.array([getattr(points[step], part) for step in x]) for part in ("mean", "half"))
-    axes.fill_between(x, mean - half, mean + half, color=colour, alpha=band, linewidth=0)
-    axes.plot(x, mean, "o-" if marks else "-", color=colour, markersize=4.5, label=name)
-    return End(float(mean[-1]), name, colour)
+@styled
+def curve_panels(
+    views: Mapping[str, Mapping[str, Points]],
+    *,
+    title: str = "",
+    xlabel: str,
+    ylabel: str,
+    across: int = 3,
+    marks: bool = False,
+    span: Span | None = None,
+    **limits: Any,
+) -> Figure:
+    """`step_curves` side by side, at most so many `across`: a panel per view, and one legend for all of them."""
+    figure, axes = tiles(views, across, 2.5, title=title)
+    for panel, methods in zip(axes, views.values()):
+        _lines(panel, methods, marks, 0.16, span)
+        panel.set(xlabel=xlabel, **limits)
+    for panel in axes[::across]:
+        panel.set_ylabel(ylabel)
+    legend_below(figure)
+    return figure
+
+
+def _lines(axes: Axes, methods: Mapping[str, Points], marks: bool, band: float, span: Span | None) -> list[End]:
+    """Draw a line per method with its intervals as a band, and give their right ends; `span` is shaded below them."""
+    ends = []
+    for (name, points), colour in zip(methods.items(), _colours(len(methods))):
+        x = sorted(points)
+        mean, half = np.array([_estimate(points[step]) for step in x]).T
+        axes.fill_between(x, mean - half, mean + half, color=colour, alpha=band, linewidth=0)
+        axes.plot(x, mean, "o-" if marks else "-", color=colour, markersize=4.5, label=name)
+        ends.append(End(float(mean[-1]), name, colour))
+    axes.margins(x=0.02 if marks else 0)
+    if span is not None:
+        first, last, words = span
+        axes.axvspan(first, last, color=FAINT, alpha=0.55, linewidth=0, zorder=0)
+        axes.annotate(
+            words, (first, 1), (4, -4), xycoords=axes.get_xaxis_transform(), textcoords="offset points", va="top",
+            color=GREY, fontsize=9,
+        )  # fmt: skip
+    return ends
+
+
+def _estimate(value: Estimate | float) -> tuple[float, float]:
+    """Mean and half-width, NaN for a plain number."""
+    return (float(value), math.nan) if isinstance(value, SupportsFloat) else (value.mean, value.half)
 
 
 def _colours(count: int) -> list[str]:

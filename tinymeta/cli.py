@@ -4,7 +4,8 @@ Verbs are loaded when they are used, so `tinymeta --help` and `tinymeta list` im
 no kernels. A verb is a function `verb(parser, arguments) -> None` that adds its options to the parser it is
 given, parses, and acts.
 
-Exit status: 0; 2 for a mistake of the user's, told in one sentence; 130 after Ctrl-C. A traceback is a bug.
+Exit status: 0; 2 for a mistake of the user's, told in one sentence; 130 after Ctrl-C, and 128 and the signal's number
+after one that asks to end (SIGTERM, SIGHUP), which is heeded in the same way. A traceback is a bug.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
+import stat
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -55,17 +61,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal without "±" shows "?" and goes on
             stream.reconfigure(errors="replace")
     try:
-        _dispatch(arguments)
+        with _signals_like_ctrl_c():
+            _dispatch(arguments)
         sys.stdout.flush()
     except UserError as error:
         print("tinymeta:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print("", *getattr(stop, "__notes__", ["stopped"]), sep="\n", file=sys.stderr)
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
     return 0
+
+
+@contextmanager
+def _signals_like_ctrl_c() -> Iterator[None]:
+    """Raise what Ctrl-C raises, with its number, for a signal that asks to end; an ignored one (nohup) stays so."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for output in (1, 2):
+            with suppress(OSError):  # to a terminal that is gone nothing is written any more
+                if stat.S_ISCHR(os.fstat(output).st_mode) and not os.isatty(output):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+        raise KeyboardInterrupt(number)
+
+    here = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    asking = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if here and hasattr(signal, name)]
+    heeded = [number for number in asking if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in heeded:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -123,6 +153,9 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="a name from `tinymeta list`")
     _add_run_options(parser)
     _add_task_options(parser)
+    parser.add_argument(
+        "--skip-bad-tasks", action="store_true", help="leave out tasks whose loss or gradient is not finite, and go on"
+    )
     parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes to use (default 1)")
     _explain_keys(parser, arguments)
     options = parser.parse_args(arguments)
@@ -133,6 +166,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     recipe = recipes.find(options.recipe)
     changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
     wishes = Wishes(options.out, options.seed, options.data, options.workers, options.resume, options.quiet)
+    wishes = replace(wishes, skip_bad_tasks=options.skip_bad_tasks)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
 
 

@@ -20,7 +20,7 @@ BELOW = {
     "nn": ("ops",),
     "optim": ("ops",),
     "tasks": ("ops", "io"),
-    "meta": ("nn", "optim", "compile", "tasks"),  # tasks, for a learner is given episodes
+    "meta": ("nn", "optim", "compile", "tasks", "watch"),  # tasks, for a learner is given episodes
     "testing": ("compile", "watch"),
     "view": ("watch", "io"),  # io, for a page is written whole or not at all
     "recipes": ("meta", "testing", "view"),

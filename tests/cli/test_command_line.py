@@ -151,20 +151,55 @@ def test_a_bug_keeps_its_traceback(tinymeta: Command) -> None:
         tinymeta("run", "toy", "--set", "end=bug")
 
 
-def test_ctrl_c_keeps_a_checkpoint_and_prints_the_line_that_resumes(tmp_path: Path, tinymeta: Command) -> None:
+ASKING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+@pytest.mark.parametrize("asked", ASKING)
+def test_who_asks_to_end_gets_a_checkpoint_and_the_line_that_resumes(
+    tmp_path: Path, tinymeta: Command, asked: signal.Signals
+) -> None:
     command = [*TOY, "run", "toy", "--out", "a run", "--set", "end=wait"]
-    heeding = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite in the background may ignore Ctrl-C
+    heeding = lambda: signal.signal(asked, signal.SIG_DFL)  # a suite in the background may ignore it
     with subprocess.Popen(
         command, env=ENVIRONMENT, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heeding
     ) as process:
         assert process.stderr is not None
         assert any(line == "waiting\n" for line in process.stderr)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked)
         err = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == 128 + asked
     assert err.endswith("\n  tinymeta run toy --out 'a run' --resume\n") and "Traceback" not in err
     assert (tmp_path / "a run" / "checkpoint.npz").exists()
     assert tinymeta("run", "toy", "--out", "a run", "--resume").status == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="terminals hang up on POSIX systems")
+def test_a_terminal_that_is_gone_is_not_written_to(tmp_path: Path) -> None:
+    import pty
+
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, [*TOY, "run", "toy", "--out", "here", "--set", "end=wait"], ENVIRONMENT)
+    said = b""
+    while b"waiting" not in said:
+        said += os.read(terminal, 1000)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP
+    assert (tmp_path / "here" / "checkpoint.npz").exists()
+
+
+def test_a_signal_that_is_ignored_stays_so_and_handlers_are_given_back(tinymeta: Command) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with cli._signals_like_ctrl_c():
+            signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with pytest.raises(KeyboardInterrupt), cli._signals_like_ctrl_c():
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_killed_and_resumed_run_equals_one_that_was_not(tmp_path: Path, tinymeta: Command) -> None:

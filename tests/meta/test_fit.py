@@ -77,7 +77,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(tm
         return tm.sum(phi * phi) / tm.where(iteration < 2, 1.0, 0.0) * tm.where(iteration < 2, 1.0, 0.0)
 
     run = Folder(tmp_path / "c.npz")
-    with pytest.raises(tm.UserError, match="nan in iteration 2: lower a learning rate or clip"):
+    with pytest.raises(tm.UserError, match=r"loss is nan in iteration 2: task 0 of 1, divide .*gave inf.*lower"):
         tm.meta.fit(
             objective, tm.tensor([1.0]), Blobs(), optimizer=tm.optim.SGD(0.1), iterations=9, meta_batch=1, run=run
         )

@@ -211,6 +211,17 @@ def test_a_resumed_stage_takes_back_its_own_lines_only(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_that_settles_has_its_journal_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: settled.append(os.fstat(handle).st_ino))
+    run = Run(tmp_path, "toy")
+    run.settle()
+    assert settled == []
+    run.log(1, loss=1.0)
+    run.settle()
+    assert settled == [(tmp_path / "metrics.jsonl").stat().st_ino]
+
+
 def test_seconds_go_on_where_the_last_session_ended(tmp_path: Path) -> None:
     write_text(tmp_path / "metrics.jsonl", '{"iteration": 1, "seconds": 1000.0}\n')
     assert 1000.0 <= Journal(tmp_path / "metrics.jsonl").seconds < 1100.0

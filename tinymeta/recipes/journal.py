@@ -1,4 +1,5 @@
-"""`metrics.jsonl`: one line per logged iteration, on disk before the next one starts.
+"""`metrics.jsonl`: one line per logged iteration, with the system before the next one starts, and on disk before a
+checkpoint is.
 
 A resumed run takes its journal back to where it goes on: the first line that a stage logs in a process drops
 that stage's lines from there on, and half a line that a killed process left. So the file of a run that was
@@ -18,7 +19,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import append, write_text
+from tinymeta.io.files import append, settle, write_text
 
 
 class Journal:
@@ -49,6 +50,11 @@ class Journal:
         line: dict[str, object] = {"stage": stage} if stage else {}
         line |= {"iteration": iteration, "seconds": round(self.seconds, 3), **metrics}
         append(self.path, _line(line))
+
+    def settle(self) -> None:
+        """Make the lines so far survive a power cut."""
+        if self._begun:
+            settle(self.path)
 
     def lines(self) -> list[dict[str, Any]]:
         """The whole lines of the file, oldest first."""

@@ -35,6 +35,7 @@ class Wishes:
     workers: int = 1
     resume: bool = False
     quiet: bool = False
+    skip_bad_tasks: bool = False
 
 
 def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, verb: tuple[str, ...]) -> Result:
@@ -68,13 +69,15 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
     with _withdrawn(folder), sole_writer(folder):
         check_free(folder)
         run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, workers=wishes.workers, quiet=wishes.quiet)
+        run.skip_bad_tasks = wishes.skip_bad_tasks
         return _finish(recipe, config, run, __version__, verb)
 
 
 def _finish(recipe: Recipe[Any], config: Any, run: Run, begun: str, verb: tuple[str, ...]) -> Result:
     """Train, measure, write and print what `launch` does, in a folder that nobody else writes to."""
     command = _command(recipe, config, run, verb)
-    run.write("config.json", {"data": run.data, "config": asdict(config), "command": command, "begun": begun})
+    said = {"data": run.data, "config": asdict(config), "skip_bad_tasks": run.skip_bad_tasks}
+    run.write("config.json", {**said, "command": command, "begun": begun})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume"])
     try:
         with _written_by(begun, run.folder):
@@ -147,6 +150,7 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
         )
     data = _named(wishes.data) or _path(old["data"])
     run = Run(folder, recipe.name, seed=old["seed"], data=data, workers=wishes.workers, resume=True, quiet=wishes.quiet)
+    run.skip_bad_tasks = wishes.skip_bad_tasks or bool(old.get("skip_bad_tasks"))
     begun = _version(old)
     if begun != __version__:
         run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")
@@ -236,6 +240,7 @@ def _command(recipe: Recipe[Any], config: Any, run: Run, verb: tuple[str, ...]) 
     words += ["--iterations", str(iterations)] if iterations is not None else []
     words += ["--seed", str(run.seed)]
     words += ["--data", str(run.data)] if run.data else []
+    words += ["--skip-bad-tasks"] * run.skip_bad_tasks
     return shlex.join([*words, *_set(changed)])
 
 

@@ -51,6 +51,8 @@ class Run:
         Whether to go on from `checkpoint` where it exists.
     quiet : bool
         Show no progress.
+    skip_bad_tasks : bool
+        Whether training goes on without the tasks whose loss or gradient is not finite.
     keeps : bool
         Whether it writes to its folder; a measurement need not, and then `write` and `draw` do nothing.
     purpose : str
@@ -69,11 +71,13 @@ class Run:
         workers: int = 1,
         resume: bool = False,
         quiet: bool = False,
+        skip_bad_tasks: bool = False,
         keeps: bool = True,
         purpose: str = "",
     ) -> None:
         self.folder, self.recipe, self.seed, self.data, self.workers = folder, recipe, seed, data, workers
         self.resume, self.quiet, self.keeps, self.purpose, self.name = resume, quiet, keeps, purpose, ""
+        self.skip_bad_tasks = skip_bad_tasks
         self.journal = Journal(folder / "metrics.jsonl")
         self.plots: list[str] = []
         self._said: set[str] = set()
@@ -101,6 +105,10 @@ class Run:
     def log(self, iteration: int, **metrics: SupportsFloat) -> None:
         """Append one line to `metrics.jsonl`; after a resume, the stage's later lines give way to it."""
         self.journal.log(self.name, iteration, metrics)
+
+    def settle(self) -> None:
+        """Make what was logged survive a power cut: a checkpoint is never ahead of the journal."""
+        self.journal.settle()
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl` so far, as mappings with `iteration`, `seconds`, `stage` and metrics."""

@@ -13,9 +13,11 @@ import numpy as np
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.core.parts import in_parts
+from tinymeta.meta.core.told_before import told_before
 from tinymeta.optim.optimizer import Optimizer
 
 Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
@@ -35,6 +37,7 @@ def fit(
     chunks: int | None = None,
     compiled: bool = False,
     save_every: float = 30.0,
+    skip_bad_tasks: bool = False,
 ) -> Any:
     """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
 
@@ -54,7 +57,8 @@ def fit(
     seed
         Decides all tasks that are drawn.
     run
-        Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing.
+        Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing. It may have
+        `skip_bad_tasks`, too.
     executor, chunks
         Split each batch of tasks into `chunks` parts (8 if there is an executor) and have their gradients computed by
         its workers: `tm.meta.Workers`, `tm.meta.Dask`, any executor of `concurrent.futures`; None: here, one after
@@ -66,6 +70,9 @@ def fit(
         or that draws random numbers, needs False.
     save_every
         Seconds between checkpoints.
+    skip_bad_tasks
+        Leave out of a batch the tasks whose loss or gradient is not finite, and log how many they were, instead of
+        stopping at them. The mean is over the others.
 
     Returns
     -------
@@ -75,22 +82,31 @@ def fit(
     Raises
     ------
     UserError
-        The loss is no longer a finite number, the checkpoint does not fit, or no worker answers.
+        Loss, gradient or parameters are no longer finite (the message names iteration, task and operation); the
+        checkpoint does not fit, or holds steps that other learning rates were for; or no worker answers.
     """
     told = "iteration" in inspect.signature(objective).parameters
-    step: Callable[..., Any] = partial(_step, objective, optimizer)
+    eager: Callable[..., Any] = partial(_step, objective, optimizer)
+    step, skip = eager, skip_bad_tasks or getattr(run, "skip_bad_tasks", False)
     if executor is not None or chunks is not None:
         step = in_parts(objective, optimizer, executor, chunks, compiled)
     elif compiled:
         step = compile(step)
 
     def on_fresh_tasks(i: int, rng: np.random.Generator, phi: Any, state: Any) -> Stepped:
-        iteration = [Tensor(np.array(float(i)))] if told else []
-        phi, state, value = step(phi, state, tasks.sample(rng, meta_batch), *iteration)
-        return Stepped(phi, state, float(value), {"loss": float(value)})
+        batch = (tasks.sample(rng, meta_batch), *[Tensor(np.array(float(i)))] * told)
+        after = step(phi, state, *batch)
+        metrics = {}
+        if skip:
+            after, skipped = without_bad_tasks(objective, eager, after, phi, state, *batch)
+            metrics["skipped"] = float(skipped)
+        loss = float(after[2])
+        why = partial(blame, objective, eager, phi, state, *batch)
+        return Stepped(after[0], after[1], loss, {"loss": loss, **metrics}, why)
 
+    settings = partial(told_before, objective, optimizer, iterations)
     how: dict[str, Any] = {"iterations": iterations, "seed": seed, "run": run, "save_every": save_every}
-    return loop(on_fresh_tasks, phi, optimizer.init(phi), **how)
+    return loop(on_fresh_tasks, phi, optimizer.init(phi), settings=settings, **how)
 
 
 def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, *batch: Any) -> tuple[Any, Any, Tensor]:

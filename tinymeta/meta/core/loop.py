@@ -2,25 +2,35 @@
 
 Iteration i draws from a generator seeded with `(seed, i)`. So nothing about the random state needs saving, and a run
 that was killed goes on exactly as if it had not been.
+
+A state counts only if every number of it is finite. Looking at all of them takes a tenth of a small step's time, so it
+is done before a line of the journal and before a checkpoint; where it finds something, or the loss is no number, the
+steps since the last look are taken again, each with a look, which finds the first one that went wrong.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
-from tinymeta.io.save import load, save
+from tinymeta.engine.tensor import Tensor
+from tinymeta.io.save import load, metadata, save
 
 
 class Record(Protocol):
-    """Where a run's progress and results go: a folder of `tinymeta run`, or anything with the same few names."""
+    """Where a run's progress and results go: a folder of `tinymeta run`, or anything with the same few names.
+
+    What is logged may be kept back until `settle()`, if it has that: a checkpoint is written after it.
+    """
 
     resume: bool
 
@@ -37,9 +47,20 @@ class Stepped(NamedTuple):
     state: Any
     loss: float  # shown while it runs; no finite number ends the run
     metrics: Mapping[str, float]  # a line of the journal holds their means
+    blame: Callable[[], str] = str  # where a number that isn't finite came from, in words
+
+
+class Reached(NamedTuple):
+    """How far a training has come, and the metrics that no line of the journal holds yet: a checkpoint."""
+
+    done: int
+    phi: Any
+    state: Any
+    window: tuple[Mapping[str, float], ...] = ()
 
 
 Step = Callable[[int, np.random.Generator, Any, Any], Stepped]  # (iteration, rng, phi, state)
+Settings = Callable[[int], Mapping[str, float]]
 
 
 def loop(
@@ -51,6 +72,7 @@ def loop(
     seed: int = 0,
     run: Record | None = None,
     save_every: float = 30.0,
+    settings: Settings = lambda done: {},
 ) -> Any:
     """The `phi` that `iterations` calls of `step` end with; see `tm.meta.fit` for `seed`, `run` and `save_every`.
 
@@ -60,37 +82,50 @@ def loop(
         Draws a batch from the generator it is handed, and goes one step further.
     phi, state
         Where to start. Both are in the checkpoint.
+    settings
+        What decided the first so many steps, by name, the number of `iterations` among it. A checkpoint holds it, and
+        goes on to more of them if all else is the same.
 
     Raises
     ------
     UserError
-        The loss is no longer a finite number, or the checkpoint does not fit.
+        The loss or the state is no longer finite, or the checkpoint does not fit.
     """
-    done = 0
+    now = Reached(0, phi, state)
     if run is not None and run.resume and run.checkpoint.exists():
-        found = load(run.checkpoint, {"iteration": np.int64(0), "phi": phi, "state": state})
-        done, phi, state = int(found["iteration"]), found["phi"], found["state"]
+        now = _read(run.checkpoint, now, settings)
+    good, careful = now, False
+    from_the_start = not_finite(phi, state)  # a mask of −inf, say
     every = max(1, iterations // 500)
-    window: list[Mapping[str, float]] = []
     saved = time.monotonic()
 
     def keep() -> None:
         if run is not None:
-            save(run.checkpoint, {"iteration": np.int64(done), "phi": phi, "state": state})
+            getattr(run, "settle", lambda: None)()
+            _write(run.checkpoint, now if sound(now) else good, settings)
 
+    def sound(at: Reached | Stepped) -> bool:
+        return not_finite(at.phi, at.state) <= from_the_start
+
+    shown = run.progress(iterations, done=now.done) if run is not None else nullcontext()
     # A diverging loss is told below, in words; NumPy's warnings on the way there would drown them.
-    with run.progress(iterations, done=done) if run is not None else nullcontext() as bar, np.errstate(all="ignore"):
+    with shown as bar, np.errstate(all="ignore"):
         try:
-            for i in range(done, iterations):
-                after = step(i, np.random.default_rng((seed, i)), phi, state)
-                if not math.isfinite(after.loss):
-                    raise UserError(_diverged(after.loss, i, run is not None and done > 0))
-                window.append(after.metrics)
-                if run is not None and ((i + 1) % every == 0 or i + 1 == iterations):
-                    means = {name: float(np.mean([line[name] for line in window])) for name in after.metrics}
-                    run.log(i + 1, **means)  # before the step counts: no stop loses a line
-                    window.clear()
-                phi, state, done = after.phi, after.state, i + 1
+            while now.done < iterations:
+                i = now.done
+                after = step(i, np.random.default_rng((seed, i)), now.phi, now.state)
+                due = (i + 1) % every == 0 or i + 1 == iterations
+                if not math.isfinite(after.loss) or ((due or careful) and not sound(after)):
+                    if careful or i == good.done:
+                        raise UserError(_diverged(after, i, run is not None and good.done > 0))
+                    now, careful = good, True
+                    continue
+                window = (*now.window, after.metrics)
+                if run is not None and due:
+                    run.log(i + 1, **_means(window))  # before the step counts: no stop loses a line
+                now = Reached(i + 1, after.phi, after.state, () if due else window)
+                if due or careful:
+                    good = now
                 if bar is not None:
                     bar.advance(loss=after.loss)
                 if time.monotonic() - saved > save_every:
@@ -98,7 +133,7 @@ def loop(
                     saved = time.monotonic()
         finally:
             keep()
-    return phi
+    return now.phi
 
 
 def trained(checkpoint: Path, like: Any) -> Any:
@@ -106,6 +141,49 @@ def trained(checkpoint: Path, like: Any) -> Any:
     return load(checkpoint, like, within="phi")
 
 
-def _diverged(loss: float, iteration: int, kept: bool) -> str:
+def not_finite(*trees: Any) -> set[int]:
+    """Which leaves of some trees hold NaN or an infinity."""
+    arrays = (leaf.array if isinstance(leaf, Tensor) else leaf for leaf in tree.leaves(trees))
+    return {k for k, array in enumerate(arrays) if not np.isfinite(array).all()}
+
+
+def _means(window: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([line[name] for line in window])) for name in window[-1]}
+
+
+def _write(checkpoint: Path, at: Reached, settings: Settings) -> None:
+    held = {"iteration": np.int64(at.done), "phi": at.phi, "state": at.state}
+    texts = {"window": at.window, "settings": settings(at.done)}
+    save(checkpoint, held, {name: json.dumps(text) for name, text in texts.items()})
+
+
+def _read(checkpoint: Path, start: Reached, settings: Settings) -> Reached:
+    """What a checkpoint holds. Those of version 0.1.0 and 0.2.0 have no window and no settings."""
+    found = load(checkpoint, {"iteration": np.int64(0), "phi": start.phi, "state": start.state})
+    done, texts = int(found["iteration"]), metadata(checkpoint)
+    try:
+        before = {str(name): float(value) for name, value in json.loads(texts.get("settings", "{}")).items()}
+        lines = json.loads(texts.get("window", "[]"))
+        window = tuple({str(name): float(value) for name, value in line.items()} for line in lines)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{checkpoint} is damaged ({error}): train again with another --out") from error
+    now = settings(done)
+    changed = [n for n in before.keys() & now.keys() if not math.isclose(before[n], now[n], rel_tol=1e-6)]
+    if "iterations" in changed and len(changed) > 1:  # else whoever goes on means what is changed, if something is
+        name = min(set(changed) - {"iterations"})
+        raise UserError(
+            f"{checkpoint} was trained for {before['iterations']:g} iterations with {name} {before[name]:g}, which for "
+            f"{now['iterations']:g} is {now[name]:g}: what is trained can't be changed, so begin anew, or go on to "
+            f"{before['iterations']:g}"
+        )
+    return Reached(done, found["phi"], found["state"], window)
+
+
+def _diverged(after: Stepped, iteration: int, kept: bool) -> str:
+    what = f"the loss is {after.loss}" if not math.isfinite(after.loss) else "the new parameters are not finite"
+    where = after.blame()
     keeps = "; the checkpoint holds the state before it" if kept else ""
-    return f"the loss is {loss} in iteration {iteration}: lower a learning rate or clip the gradients{keeps}"
+    return (
+        f"{what} in iteration {iteration}{': ' if where else ''}{where}: lower a learning rate, clip the "
+        f"gradients, or leave such tasks out (skip_bad_tasks=True, --skip-bad-tasks){keeps}"
+    )

@@ -1,0 +1,31 @@
+"""What decided the steps that a training has taken, so that it can't go on as if something else had.
+
+A schedule or a learner may depend on how many iterations there are in all. A run that is to go on to more of them than
+it was begun with then would have taken other steps all along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+from tinymeta.engine.tensor import Tensor
+from tinymeta.meta.core.objective import Objective
+from tinymeta.optim.optimizer import Optimizer
+
+
+def told_before(objective: Objective, optimizer: Optimizer, iterations: int, done: int) -> dict[str, float]:
+    """By name, how many `iterations` there are in all, the learning rate at some of the `done` first steps, and the
+    numbers that a learner is made with."""
+    told = {"iterations": float(iterations)}
+    lr = getattr(getattr(optimizer, "optimizer", optimizer), "lr", None)  # a clipped one has another within
+    if callable(lr) and not isinstance(lr, Tensor):
+        for taken in sorted({done * part // 4 for part in range(5)}):
+            rate = lr(Tensor(np.array(float(taken))))
+            if np.ndim(rate) == 0:
+                told[f"a learning rate at step {taken} of"] = float(rate)
+    if is_dataclass(objective):
+        numbers = {entry.name: getattr(objective, entry.name) for entry in fields(objective)}
+        told |= {name: float(value) for name, value in numbers.items() if isinstance(value, int | float)}
+    return told

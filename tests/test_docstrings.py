@@ -26,7 +26,7 @@ CALLS = {
     f"{name}: {claim.call}": claim for name, thing in NAMES.items() for claim in claims(text_of(thing)) if claim.call
 }
 
-ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta.core.explain", "nn", "optim", "tasks", "testing")
+ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta", "nn", "optim", "tasks", "testing")
 WRITTEN = tuple(f"tinymeta.{room}" for room in ROOMS)
 # Names for which an item makes no sense, and why.
 NO_SHAPES = {
@@ -45,12 +45,25 @@ NO_EXAMPLE = {
     "tasks.DataError": "an error",
     "tasks.Environment": "a protocol",
     "tasks.TaskFamily": "a protocol",
+    "meta.Dask": "needs a cluster",
     "tasks.download_omniglot": "needs the network",
     "tasks.load_folder": "needs pictures, and Pillow",
     "tasks.load_omniglot": "needs the archives, and Pillow",
     "tasks.load_runs": "needs the runs, and Pillow",
 }
 NO_RAISES = {
+    "meta.Distillation": "how it adapts is its own",
+    "meta.GaussianPolicy": "a number per action broadcasts to the mean",
+    "meta.LSTMRule": "what it stacks has one shape",
+    "meta.LossNetwork": "what it joins has one shape",
+    "meta.MAMLPlusPlus": "how it adapts is its own",
+    "meta.MetaAdam": "how it adapts is its own",
+    "meta.OnlineMetaSGD": "what it stacks has one shape",
+    "meta.descend": "what it stacks has one shape",
+    "meta.distilled": "how it adapts is its own",
+    "meta.evaluate": "what it stacks has one shape",
+    "meta.look_ahead": "how it adapts is its own",
+    "meta.one_by_one": "what it joins has one shape",
     "ops.tree.norm": "what it stacks has one shape",
     "optim.clip_by_global_norm": "what it stacks has one shape",
 }

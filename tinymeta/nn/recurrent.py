@@ -152,11 +152,12 @@ class Sequence(Module):
 
 
 class LSTM(Sequence):
-    """`LSTMCell` along a sequence: xs (…, time, inputs) ↦ outputs (…, time, width) and the last (h, c).
+    """`LSTMCell` along a sequence.
 
-    Examples
-    --------
-    >>> import numpy as np, tinymeta as tm
+    Shapes: xs (…, time, inputs) → outputs (…, time, width) and the last (h, c).
+    Raises: ShapeError for fewer axes, other inputs than the cell's, or a state of other leading axes:
+    `tm.nn.LSTM(3, 4, rng=np.random.default_rng(0))(np.zeros((5, 2)))`.
+
     >>> outputs, (h, c) = tm.nn.LSTM(3, 4, rng=np.random.default_rng(0))(np.zeros((2, 5, 3), np.float32))
     >>> outputs.shape, h.shape
     ((2, 5, 4), (2, 4))
@@ -167,11 +168,12 @@ class LSTM(Sequence):
 
 
 class GRU(Sequence):
-    """`GRUCell` along a sequence: xs (…, time, inputs) ↦ outputs (…, time, width) and the last state.
+    """`GRUCell` along a sequence.
 
-    Examples
-    --------
-    >>> import numpy as np, tinymeta as tm
+    Shapes: xs (…, time, inputs) → outputs (…, time, width) and the last state.
+    Raises: ShapeError for fewer axes, other inputs than the cell's, or a state of other leading axes:
+    `tm.nn.GRU(3, 4, rng=np.random.default_rng(0))(np.zeros((5, 2)))`.
+
     >>> outputs, last = tm.nn.GRU(3, 4, rng=np.random.default_rng(0))(np.zeros((2, 5, 3), np.float32))
     >>> outputs.shape, last.shape
     ((2, 5, 4), (2, 4))

@@ -29,6 +29,11 @@ def scan(
 ) -> tuple[Any, Any]:
     """Run `carry, y = f(carry, x)` for each x of `xs` in turn: a recurrent cell over a sequence, or steps of learning.
 
+    Shapes: a carry of any shapes, xs of leaves (n, …) → the last carry, and leaves (n, …) of what the turns said.
+    Raises: ShapeError if the first axes differ, or nothing says how many turns there are:
+    `tm.scan(lambda s, x: (s, s), 0.0)`; TypeError if `f` returns something else than a pair, or a carry unlike the one
+    that came in: `tm.scan(lambda s, x: s + x, 0.0, np.ones(1))`.
+
     Parameters
     ----------
     f
@@ -52,19 +57,11 @@ def scan(
     The last carry, and what the turns said, stacked along a new first axis. Without any turn these are empty, and
     `f` runs once, on zeros, to say of what shape.
 
-    Raises
-    ------
-    ShapeError
-        If the first axes differ, or nothing says how many turns there are.
-    TypeError
-        If `f` returns something else than a pair, or a carry unlike the one that came in.
-
     Examples
     --------
-    >>> import numpy as np, tinymeta as tm
     >>> total, sums = tm.scan(lambda s, x: (s + x, s + x), 0.0, np.array([1.0, 2.0, 3.0]))
-    >>> float(total), sums.tolist()
-    (6.0, [1.0, 3.0, 6.0])
+    >>> total, sums
+    (tensor(6.), tensor([1., 3., 6.]))
     """
     found, structure = tree.flatten(xs)
     arrays = [as_tensor(x) for x in found]

@@ -87,12 +87,21 @@ class Categorical(NamedTuple):
 class GaussianPolicy(Module):
     """The mean is a network of the observation, the standard deviation a parameter of its own.
 
+    Shapes: observations (…, features) → a normal distribution over actions (…, n).
+
     Parameters
     ----------
     sizes
         `[observations, hidden…, actions]`.
     scale
         The unit of an action: what the network says is multiplied by it, and the first standard deviation is it.
+
+    Examples
+    --------
+    >>> policy = tm.meta.GaussianPolicy([4, 8, 2], rng=np.random.default_rng(0))
+    >>> said = policy(np.zeros((5, 4)))
+    >>> said.mean.shape, said.log_prob(np.zeros((5, 2))).shape
+    ((5, 2), (5,))
     """
 
     def __init__(
@@ -108,7 +117,14 @@ class GaussianPolicy(Module):
 
 
 class CategoricalPolicy(Module):
-    """The logits of the actions are a network of the observation; `sizes` is `[observations, hidden…, actions]`."""
+    """The logits of the actions are a network of the observation; `sizes` is `[observations, hidden…, actions]`.
+
+    Shapes: observations (…, features) → a distribution over the integers 0 … n − 1, with logits (…, n).
+
+    >>> policy = tm.meta.CategoricalPolicy([4, 8, 3], rng=np.random.default_rng(0))
+    >>> policy(np.zeros((5, 4))).logits.shape
+    (5, 3)
+    """
 
     def __init__(self, sizes: Sequence[int], *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
         self.network = MLP(sizes, rng=rng, activation=relu, weight_init=init.glorot_uniform, dtype=dtype)
@@ -155,5 +171,15 @@ def steps(seen: Trajectories, discount: float, watching: bool = True) -> Steps:
 
 
 def policy_gradient(policy: Any, batch: Steps) -> Tensor:
-    """−Σ share · log π(a | o) · advantage: its gradient is minus that of the expected return (Williams 1992)."""
+    """−Σ share · log π(a | o) · advantage: its gradient is minus that of the expected return.
+
+    Shapes: steps of one task: observations (steps, features), actions (steps, …), advantages and share (steps,) → ().
+    Source: Williams 1992.
+
+    >>> from tinymeta.meta.control.policy import Steps
+    >>> policy = tm.meta.CategoricalPolicy([4, 8, 2], rng=np.random.default_rng(0))
+    >>> steps = Steps(np.zeros((3, 4)), np.array([0, 1, 1]), np.array([1.0, 0.0, 0.0]), np.full(3, 1 / 3))
+    >>> round(float(tm.meta.policy_gradient(policy, steps)), 4)  # ⅓ log 2
+    0.231
+    """
     return -sum(batch.share * batch.advantages * policy(batch.observations).log_prob(batch.actions))

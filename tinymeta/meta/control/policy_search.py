@@ -36,6 +36,10 @@ class Tasks(Environment[Any], Protocol):
 class PolicySearch:
     """Meta-training and testing of policies in an environment.
 
+    Shapes: `returns` gives (tasks, 2): before and after adapting.
+    Raises: UserError (by `fit`) where the return is no longer a finite number.
+    Source: Finn et al. 2017, § 3.2 and algorithm 3.
+
     Parameters
     ----------
     environment
@@ -53,6 +57,14 @@ class PolicySearch:
     watching
         Whether the baseline that is fitted to each task's returns knows observations, or the time alone: for tasks
         with few steps, which it would fit by heart.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.meta.GaussianPolicy([2, 4, 2], rng=rng, scale=0.1)
+    >>> learner = tm.meta.MAML(tm.meta.policy_gradient, network=start, rule=tm.optim.SGD(0.1))
+    >>> search, rng = tm.meta.PolicySearch(tm.tasks.Navigation(horizon=5), learner), np.random.default_rng(0)
+    >>> search.returns(rng, learner.init(rng), tasks=3).shape
+    (3, 2)
     """
 
     environment: Tasks

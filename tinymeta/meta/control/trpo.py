@@ -35,6 +35,9 @@ class Report(NamedTuple):
 class TRPO:
     """Steps down a surrogate loss that stay within a radius of the policies which gathered the data.
 
+    Shapes: parameters any tree → the same.
+    Source: Schulman et al. 2015, eq. 14 and appendix C.
+
     Parameters
     ----------
     objective
@@ -48,6 +51,12 @@ class TRPO:
     shrink, backtracks
         The line search tries 1, shrink, shrink², … of the step, and stays where none lowers the loss within the
         radius.
+
+    Examples
+    --------
+    >>> rule = tm.meta.TRPO(lambda theta, slope: (-(theta * slope).sum(), 0.5 * (theta**2).sum()), radius=0.02)
+    >>> rule.update(tm.zeros(2), np.array([3.0, 4.0]))[0]  # as far as ½‖θ‖² = 0.02
+    tensor([0.12, 0.16])
     """
 
     objective: Objective

@@ -25,6 +25,8 @@ def evaluate(
 ) -> Array:
     """`measure(model, support, query)` for every task and every model that the learner makes of its support set.
 
+    Shapes: episodes with a leading task axis → (tasks, stages).
+
     Parameters
     ----------
     measure
@@ -40,6 +42,14 @@ def evaluate(
     -------
     Array
         Shape (tasks, stages): for a `GradientLearner` after 0, 1, …, `test_steps` steps, for others one.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.Linear(1, 1, rng=rng)
+    >>> learner, rng = tm.meta.MAML(tm.meta.regression, network=start, rule=tm.optim.SGD(0.1)), np.random.default_rng(0)
+    >>> episodes = tm.tasks.Sinusoids().sample(rng, tasks=3)
+    >>> tm.meta.evaluate(learner, tm.meta.on_query(tm.meta.regression), learner.init(rng), episodes).shape
+    (3, 2)
     """
     return _measured(learner.models, measure, phi, episodes, at_once, compiled)
 
@@ -55,7 +65,16 @@ def adaptation_curve(
     at_once: int = 25,
     **options: Any,
 ) -> Array:
-    """`evaluate` for a loss and parameters of your own: shape (tasks, steps + 1). `options` go to `adapt`."""
+    """`evaluate` for a loss and parameters of your own; `options` go to `adapt`.
+
+    Shapes: episodes with a leading task axis → (tasks, steps + 1).
+    Raises: ValueError as `adapt` does.
+
+    >>> loss, episodes = lambda theta, goal: (theta - goal) ** 2, tm.tasks.Episode(np.ones(2), np.ones(2))
+    >>> tm.meta.adaptation_curve(loss, tm.meta.on_query(loss), 0.0, episodes, rule=tm.optim.SGD(0.25), steps=2)
+    array([[1.    , 0.25  , 0.0625],
+           [1.    , 0.25  , 0.0625]])
+    """
 
     def models(params: Any, support: Any) -> list[Any]:
         return adapt(loss, params, support, rule=rule, steps=steps, path=True, **options)  # type: ignore[no-any-return]
@@ -87,12 +106,26 @@ def _measured(
 
 
 def on_query(loss: Loss) -> Measure:
-    """The loss on the query set, all of it at once."""
+    """The loss on the query set, all of it at once.
+
+    Shapes: one task's model, support and query → ().
+
+    >>> measure = tm.meta.on_query(tm.meta.regression)
+    >>> measure(lambda x: 2.0 * x, None, (np.ones((3, 1)), np.ones((3, 1))))
+    tensor(1.)
+    """
     return lambda model, support, query: loss(model, query)
 
 
 def transductive(score: Score) -> Measure:
-    """`score(outputs, y)` of the query set, its examples normalised together: they see each other."""
+    """`score(outputs, y)` of the query set, its examples normalised together: they see each other.
+
+    Shapes: one task's model, support and query → ().
+
+    >>> measure = tm.meta.transductive(tm.nn.accuracy)
+    >>> measure(lambda x: x, None, (np.eye(3), np.array([0, 1, 0])))
+    tensor(0.6667)
+    """
     return lambda model, support, query: score(model(query[0]), query[1])
 
 
@@ -100,12 +133,25 @@ def inductive(score: Score) -> Measure:
     """`score(outputs, y)` of the query set, each example on its own: what a user with one new image has.
 
     (Nichol et al. 2018, § 6.1, call the other way transductive.)
+
+    Shapes: one task's model, support and query → ().
+
+    >>> measure, support = tm.meta.inductive(tm.nn.accuracy), (np.eye(3), np.arange(3))
+    >>> measure(lambda x: x, support, (np.eye(3), np.array([0, 1, 0])))
+    tensor(0.6667)
     """
     return lambda model, support, query: score(one_by_one(model, support[0])(query[0]), query[1])
 
 
 def one_by_one(model: Model, company: Any) -> Model:
-    """`model` for examples that do not see each other: each is normalised together with `company`, the support x."""
+    """`model` for examples that do not see each other: each is normalised together with `company`, the support x.
+
+    Shapes: company (m, …) and x (n, …) → what the model makes of n examples.
+
+    >>> centred = lambda x: x - tm.mean(x, 0)
+    >>> tm.meta.one_by_one(centred, np.zeros(1))(tm.tensor([2.0, 4.0]))
+    tensor([1., 2.])
+    """
 
     def alone(x: Tensor) -> Any:
         return model(concat([company, x.expand_dims(0)]))[-1]

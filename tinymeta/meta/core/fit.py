@@ -41,6 +41,11 @@ def fit(
 ) -> Any:
     """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
 
+    Shapes: phi any tree → the same.
+    Raises: UserError where loss, gradient or parameters are no longer finite (the message names iteration, task and
+    operation); the checkpoint does not fit, or holds steps that other learning rates were for; or no worker answers:
+    `tm.meta.fit(lambda x, _: x / 0, 1.0, tm.tasks.Sinusoids(), optimizer=tm.optim.SGD(1), iterations=1, meta_batch=1)`.
+
     Parameters
     ----------
     objective
@@ -79,11 +84,15 @@ def fit(
     Any
         The meta-parameters after the last iteration.
 
-    Raises
-    ------
-    UserError
-        Loss, gradient or parameters are no longer finite (the message names iteration, task and operation); the
-        checkpoint does not fit, or holds steps that other learning rates were for; or no worker answers.
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.Linear(1, 1, rng=rng)
+    >>> learner, rng = tm.meta.MAML(tm.meta.regression, network=start, rule=tm.optim.SGD(0.1)), np.random.default_rng(0)
+    >>> how = {"optimizer": tm.optim.Adam(0.01), "iterations": 5, "meta_batch": 4}
+    >>> tm.meta.fit(learner, learner.init(rng), tm.tasks.LinearRegressions(), **how)
+    Linear(2 numbers)
+      weight: (1, 1) float32
+      bias: (1,) float32
     """
     told = "iteration" in inspect.signature(objective).parameters
     eager: Callable[..., Any] = partial(_step, objective, optimizer)

@@ -33,13 +33,26 @@ Model = Callable[[Any], Any]
 
 
 def classification(model: Model, batch: Any) -> Tensor:
-    """The cross-entropy of `model(x)`, logits, with the labels y of a batch (x, y)."""
+    """The cross-entropy of `model(x)`, logits, with the labels y of a batch (x, y).
+
+    Shapes: x (n, …), y (n,) of integers → ().
+
+    >>> tm.meta.classification(lambda x: 0.0 * x, (np.ones((3, 2)), np.array([0, 1, 1])))
+    tensor(0.6931)
+    """
     x, labels = batch
     return cross_entropy(model(x), labels)
 
 
 def regression(model: Model, batch: Any) -> Tensor:
-    """The mean squared error of `model(x)` on a batch (x, y)."""
+    """The mean squared error of `model(x)` on a batch (x, y).
+
+    Shapes: x (n, …), y (n, outputs) → ().
+    Raises: ShapeError where the model's outputs are not like y: `tm.meta.regression(tm.sum, (np.ones(3), np.ones(3)))`.
+
+    >>> tm.meta.regression(lambda x: 2.0 * x, (np.ones((3, 1)), np.ones((3, 1))))
+    tensor(1.)
+    """
     x, y = batch
     return mse_loss(model(x), y)
 
@@ -48,12 +61,25 @@ def regression(model: Model, batch: Any) -> Tensor:
 class Learner:
     """Base class: a subclass says in `learn` what it makes of a support set.
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Raises: UserError for a subclass that doesn't say what it learns, or one without a network to start from:
+    `tm.meta.Learner().init(np.random.default_rng(0))`.
+
     Parameters
     ----------
     loss
         `loss(model, (x, y))`, a scalar.
     network
         Draws the network's first weights: a function of a random generator. Only `init` needs it.
+
+    Examples
+    --------
+    >>> class Mean(tm.meta.Learner):
+    ...     def learn(self, phi, support):
+    ...         return lambda x: 0.0 * x + phi * support[1].mean()
+    >>> learner, rng = Mean(tm.meta.regression), np.random.default_rng(0)
+    >>> learner(1.0, tm.tasks.LinearRegressions().sample(rng, tasks=4)).shape
+    ()
     """
 
     loss: Loss = classification
@@ -93,12 +119,24 @@ class Learner:
 class GradientLearner(Learner):
     """Base class of what learns a task by gradient steps; a subclass says in `path` where they lead.
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Raises: UserError for a subclass that doesn't say where its steps lead:
+    `tm.meta.GradientLearner().learn(1.0, None)`.
+
     Parameters
     ----------
     steps
         How many steps to take in training.
     test_steps
         How many when put to the test; as many if None.
+
+    Examples
+    --------
+    >>> class Halving(tm.meta.GradientLearner):
+    ...     def path(self, phi, support, steps):
+    ...         return [lambda x, k=k: phi * 0.5**k * x for k in range(steps + 1)]
+    >>> [model(1.0) for model in Halving(tm.meta.regression, test_steps=2).models(8.0, None)]
+    [8.0, 4.0, 2.0]
     """
 
     steps: int = field(default=1, kw_only=True)

@@ -137,7 +137,17 @@ def loop(
 
 
 def trained(checkpoint: Path, like: Any) -> Any:
-    """The meta-parameters that training left in a checkpoint; `like` is a tree of the same structure and shapes."""
+    """The meta-parameters that training left in a checkpoint; `like` is a tree of the same structure and shapes.
+
+    Shapes: those of `like`.
+    Raises: UserError where the file is missing or damaged, or holds another tree: `tm.meta.trained("no.npz", 0.0)`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tm.save(f"{folder}/checkpoint.npz", {"phi": {"w": np.ones(2)}, "state": 0})
+    ...     tm.meta.trained(f"{folder}/checkpoint.npz", {"w": np.zeros(2)})
+    {'w': array([1., 1.])}
+    """
     return load(checkpoint, like, within="phi")
 
 

@@ -15,7 +15,13 @@ Objective = Callable[..., Tensor]  # (phi, episodes), or (phi, episodes, iterati
 
 
 def over_tasks(one: Callable[[Any, Any], Tensor]) -> Objective:
-    """The mean of `one(phi, episode)` over a batch of episodes, computed for all of them at once."""
+    """The mean of `one(phi, episode)` over a batch of episodes, computed for all of them at once.
+
+    Shapes: (phi, episodes), the latter with a leading task axis → ().
+
+    >>> tm.meta.over_tasks(lambda phi, x: phi * x)(2.0, np.array([1.0, 3.0]))
+    tensor(4.)
+    """
     return partial(_mean, one)
 
 
@@ -24,10 +30,18 @@ def _mean(one: Callable[[Any, Any], Tensor], phi: Any, episodes: Any) -> Tensor:
 
 
 def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentiate = "exact", **options: Any) -> Tensor:
-    """One task's query loss after adapting `phi` to its support set (Finn et al. 2017, eq. 1).
+    """One task's query loss after adapting `phi` to its support set.
 
     Its gradient in `phi` is what `differentiate` says; with `"reptile"`, φ − φ̃. `options` go to `adapt`
     (`rule=`, `steps=`, `only=`, `parts=`).
+
+    Shapes: phi any tree, one episode → ().
+    Raises: ValueError as `adapt` does.
+    Source: Finn et al. 2017, eq. 1.
+
+    >>> loss = lambda theta, goal: (theta - goal) ** 2
+    >>> tm.meta.query_loss(loss, 0.0, tm.tasks.Episode(1.0, 1.0), rule=tm.optim.SGD(0.25), steps=1)
+    tensor(0.25)
     """
     start = constant(phi) if differentiate == "reptile" else phi
     adapted = adapt(loss, start, episode.support, differentiate=differentiate, **options)
@@ -41,10 +55,25 @@ def both_sets_loss(loss: Loss, phi: Any, episode: Any) -> Tensor:
 
 
 def maml(loss: Loss, **options: Any) -> Objective:
-    """MAML's objective, the mean `query_loss`, for parameters of your own; see `tm.meta.MAML` for the whole learner."""
+    """MAML's objective, the mean `query_loss`, for parameters of your own; see `tm.meta.MAML` for the whole learner.
+
+    Shapes: (phi, episodes), the latter with a leading task axis → ().
+    Source: Finn et al. 2017, eq. 1.
+
+    >>> objective = tm.meta.maml(lambda theta, goal: (theta - goal) ** 2, rule=tm.optim.SGD(0.25), steps=1)
+    >>> objective(0.0, tm.tasks.Episode(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
+    tensor(0.625)
+    """
     return over_tasks(partial(query_loss, loss, **options))
 
 
 def joint(loss: Loss) -> Objective:
-    """Joint training's objective, the mean `both_sets_loss`: what meta-learning is compared with."""
+    """Joint training's objective, the mean `both_sets_loss`: what meta-learning is compared with.
+
+    Shapes: (phi, episodes), the latter with a leading task axis → ().
+
+    >>> objective = tm.meta.joint(lambda theta, goal: (theta - goal) ** 2)
+    >>> objective(0.0, tm.tasks.Episode(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
+    tensor(2.5)
+    """
     return over_tasks(partial(both_sets_loss, loss))

@@ -39,6 +39,10 @@ class InContextOf(Module):
 class CAVIA(GradientLearner):
     """Learn a network that is told by `context` adapted numbers what task it is in.
 
+    Shapes: the network takes (…, features + context); called with phi and a batch of episodes → ().
+    Raises: ValueError (by `learn`) for another `differentiate` than `adapt` knows.
+    Source: Zintgraf et al. 2019.
+
     Parameters
     ----------
     context
@@ -47,6 +51,13 @@ class CAVIA(GradientLearner):
         The inner update rule (the paper: SGD with step size 1).
     differentiate
         As in `adapt`.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.MLP([1 + 5, 8, 1], rng=rng)
+    >>> learner, rng = tm.meta.CAVIA(tm.meta.regression, network=start), np.random.default_rng(0)
+    >>> learner(learner.init(rng), tm.tasks.Sinusoids().sample(rng, tasks=3)).shape
+    ()
     """
 
     context: int = field(default=5, kw_only=True)

@@ -37,6 +37,15 @@ class Implicit(NamedTuple):
     Where a few steps end there is no minimum, and H + λI may have negative eigenvalues, which conjugate gradients
     do not bear. `damping` is added to λ in Lemma 1, not in the inner problem; with 0 the gradient is exact at a
     minimum.
+
+    Shapes: those of φ, in `adapt`.
+    Raises: UserError (in `adapt`) for a second derivative, which holds terms that Lemma 1 leaves out.
+    Source: Rajeswaran et al. 2019, Lemma 1 and algorithm 2.
+
+    >>> loss, how = lambda theta, goal: (theta - goal) ** 2, tm.meta.Implicit(lam=2.0, cg=1)
+    >>> adapted = lambda phi: tm.meta.adapt(loss, phi, 1.0, rule=tm.optim.SGD(0.2), steps=20, differentiate=how)
+    >>> round(float(tm.grad(adapted)(0.0)), 6)  # (1 + H/λ)⁻¹ with H = 2
+    0.5
     """
 
     lam: float = 2.0

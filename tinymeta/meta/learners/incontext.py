@@ -44,6 +44,9 @@ class Block(Module):
 class Reader(Module):
     """φ: the network that reads a support set.
 
+    Shapes: support (n, …) with targets (n, targets), queries (m, …) → (m, outputs).
+    Source: Vaswani et al. 2017, eq. 1, for attention.
+
     Parameters
     ----------
     embed
@@ -52,6 +55,12 @@ class Reader(Module):
         Sizes of f(x), of y (classes, or the entries of a regression target), and of the answer.
     width, heads, layers
         Of the attention layers.
+
+    Examples
+    --------
+    >>> reader = tm.meta.Reader(lambda x: x, 1, 1, 1, rng=np.random.default_rng(0), width=8, heads=2, layers=1)
+    >>> reader.answer(reader.read(np.ones((5, 1)), np.ones((5, 1))), np.ones((3, 1))).shape
+    (3, 1)
     """
 
     def __init__(
@@ -92,10 +101,20 @@ class Reader(Module):
 class InContext(Learner):
     """Learn to read a support set; `network` draws a `Reader`.
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Source: Santoro et al. 2016; Mishra et al. 2018.
+
     Parameters
     ----------
     ways
         Classes per task, whose labels are read as unit vectors; None: y is read as it is (regression).
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.meta.Reader(lambda x: x, 1, 1, 1, rng=rng, width=8, heads=2, layers=1)
+    >>> learner, rng = tm.meta.InContext(tm.meta.regression, network=start), np.random.default_rng(0)
+    >>> learner(learner.init(rng), tm.tasks.Sinusoids().sample(rng, tasks=3)).shape
+    ()
     """
 
     ways: int | None = field(default=None, kw_only=True)

@@ -23,12 +23,25 @@ from tinymeta.optim.optimizer import Optimizer
 class MAML(GradientLearner):
     """Learn the initial weights.
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Raises: ValueError (by `learn`) for another `differentiate` than `adapt` knows:
+    `tm.meta.MAML(rule=tm.optim.SGD(0.1), differentiate="second_order").learn(1.0, None)`.
+    Source: Finn, Abbeel & Levine 2017, § 2.2 and eq. 1.
+
     Parameters
     ----------
     rule
         The inner update rule, for instance `tm.optim.SGD(0.4)`.
     differentiate, only, parts
         As in `adapt`.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.MLP([1, 8, 1], rng=rng)
+    >>> learner, rng = tm.meta.MAML(tm.meta.regression, network=start, rule=tm.optim.SGD(0.1)), np.random.default_rng(0)
+    >>> phi, episodes = learner.init(rng), tm.tasks.Sinusoids().sample(rng, tasks=3)
+    >>> learner(phi, episodes).shape, max(tm.orders(*tm.tree.leaves(tm.grad(learner)(phi, episodes))))
+    ((), 2)
     """
 
     rule: Optimizer = field(kw_only=True)
@@ -50,7 +63,15 @@ class MAML(GradientLearner):
 
 @dataclass(frozen=True)
 class Joint(MAML):
-    """Joint training, what MAML is compared with: no task is adapted to before the test."""
+    """Joint training, what MAML is compared with: no task is adapted to before the test.
+
+    Shapes: called with phi and episodes of a leading task axis → ().
+
+    >>> start, rng = lambda rng: tm.nn.MLP([1, 8, 1], rng=rng), np.random.default_rng(0)
+    >>> learner = tm.meta.Joint(tm.meta.regression, network=start, rule=tm.optim.SGD(0.1))
+    >>> learner(learner.init(rng), tm.tasks.Sinusoids().sample(rng, tasks=3)).shape
+    ()
+    """
 
     def task_loss(self, phi: Any, episode: Any) -> Tensor:
         return both_sets_loss(self.loss, phi, episode)
@@ -63,10 +84,22 @@ class ANIL(MAML):
     θ' = (θ_body, θ_head − α ∇_head L_support(θ)); both are learned outside, by the meta-gradient. MAML's body hardly
     moves in the inner loop anyway (ibid. § 3), and without it a step and its second derivatives cost next to nothing.
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Source: Raghu, Raghu, Bengio & Vinyals 2020, § 4.
+
     Parameters
     ----------
     only
         As in `adapt`: the leaves that move, by default the head of `tm.nn.MLP` and `tm.nn.ConvNet4`.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.MLP([1, 8, 1], rng=rng)
+    >>> learner, rng = tm.meta.ANIL(tm.meta.regression, network=start, rule=tm.optim.SGD(0.1)), np.random.default_rng(0)
+    >>> phi, episode = learner.init(rng), next(tm.tasks.unstack(tm.tasks.Sinusoids().sample(rng, tasks=1)))
+    >>> adapted = learner.learn(phi, episode.support)
+    >>> adapted.layers[0].weight is phi.layers[0].weight, adapted.head.weight is phi.head.weight
+    (True, False)
     """
 
     only: Only = field(default="head.*", kw_only=True)

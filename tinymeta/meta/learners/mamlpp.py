@@ -38,6 +38,9 @@ class MAMLPlusPlus(GradientLearner):
 
     `fit` hands it the number of the iteration, for it changes while it trains.
 
+    Shapes: called with phi, episodes of a leading task axis and the iteration → ().
+    Source: Antoniou, Edwards & Storkey 2019, § 4.
+
     Parameters
     ----------
     alpha
@@ -48,6 +51,13 @@ class MAMLPlusPlus(GradientLearner):
     second_order_from
         The iteration from which second derivatives count. Before it the gradient is that of first-order MAML
         (at the cost of the exact one, as the program is the same).
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.MLP([1, 8, 1], rng=rng)
+    >>> learner, rng = tm.meta.MAMLPlusPlus(tm.meta.regression, network=start, steps=2), np.random.default_rng(0)
+    >>> learner(learner.init(rng), tm.tasks.Sinusoids().sample(rng, tasks=3), tm.tensor(0.0)).shape
+    ()
     """
 
     steps: int = field(default=5, kw_only=True)

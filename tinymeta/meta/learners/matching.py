@@ -23,10 +23,21 @@ from tinymeta.ops.linalg import vector_norm
 class MatchingNet(Learner):
     """Learn an embedding in which the angle says who belongs together.
 
+    Shapes: support (n, …) with labels (n,), queries (m, …) → logits (m, ways).
+    Raises: UserError (by `learn`) for a class without an example; IndexError for a label beyond the ways:
+    `tm.meta.MatchingNet(ways=2).learn(lambda x: x, (tm.ones((2, 1)), np.array([0, 2])))`.
+    Source: Vinyals et al. 2016, eq. 1 and § 2.1.1.
+
     Parameters
     ----------
     ways
         Classes per task.
+
+    Examples
+    --------
+    >>> support = tm.tensor([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+    >>> tm.meta.MatchingNet(ways=2).learn(lambda x: x, support)(tm.tensor([[3.0, 0.0]]))  # the cosines
+    tensor([[1., 0.]])
     """
 
     ways: int = field(default=5, kw_only=True)

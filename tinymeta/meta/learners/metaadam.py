@@ -31,10 +31,20 @@ HABITS = {"b2": 0.99, "eps": 1e-5}  # a hundred steps of memory are plenty for t
 class MetaAdam(GradientLearner):
     """Learn the initial weights, and how far Adam goes with each of them in each step; φ is (θ, a).
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Source: Li et al. 2017, for Adam (Kingma & Ba 2015).
+
     Parameters
     ----------
     rate
         All step sizes at first.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.MLP([1, 8, 1], rng=rng)
+    >>> learner, rng = tm.meta.MetaAdam(tm.meta.regression, network=start, steps=2), np.random.default_rng(0)
+    >>> learner(learner.init(rng), tm.tasks.Sinusoids().sample(rng, tasks=3)).shape
+    ()
     """
 
     rate: float = field(default=0.01, kw_only=True)

@@ -31,6 +31,10 @@ class WeightsAndSteps(NamedTuple):
 class MetaSGD(GradientLearner):
     """Learn the initial weights and a step size for each of them.
 
+    Shapes: called with phi and episodes of a leading task axis → ().
+    Raises: ValueError (by `learn`) for another `differentiate` than `adapt` knows.
+    Source: Li, Zhou, Chen & Li 2017, eq. 2 and 3.
+
     Parameters
     ----------
     alpha
@@ -38,6 +42,14 @@ class MetaSGD(GradientLearner):
         starts all at one value.
     differentiate
         As in `adapt`; of a `"first_order"` gradient the part in α is still exact for one step.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.MLP([1, 8, 1], rng=rng)
+    >>> learner, rng = tm.meta.MetaSGD(tm.meta.regression, network=start, alpha=(0.1, 0.1)), np.random.default_rng(0)
+    >>> phi = learner.init(rng)
+    >>> phi.alpha.head.bias, learner(phi, tm.tasks.Sinusoids().sample(rng, tasks=3)).shape
+    (tensor([0.1], dtype=float32), ())
     """
 
     alpha: tuple[float, float] = field(default=(0.005, 0.1), kw_only=True)

@@ -25,6 +25,11 @@ from tinymeta.optim.sgd import SGD
 def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Callable[[Any, Any], Tensor]:
     """MLDG's objective, a function of θ and a batch.
 
+    Shapes: θ any tree, batches (domains, examples, …) → ().
+    Raises: ValueError (by the objective) where the batch has no domain left for F:
+    `tm.meta.mldg(tm.meta.regression, held_out=2, alpha=0.1)(None, np.ones((2, 1)))`.
+    Source: Li, Yang, Song & Hospedales 2018, eq. 1–3.
+
     Parameters
     ----------
     loss
@@ -35,10 +40,11 @@ def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Calla
     alpha, beta
         The size of the step for F, and the weight of G after it.
 
-    Raises
-    ------
-    ValueError
-        The batch has no domain left for F.
+    Examples
+    --------
+    >>> objective = tm.meta.mldg(lambda theta, goals: ((theta - goals) ** 2).mean(), held_out=1, alpha=0.25)
+    >>> objective(tm.tensor(0.0), np.array([1.0, 2.0]))  # F(0) = 1, and G(½) = (½ − 2)²
+    tensor(3.25)
     """
 
     def objective(theta: Any, batch: Any) -> Tensor:

@@ -22,10 +22,21 @@ from tinymeta.ops.reduce import sum
 class ProtoNet(Learner):
     """Learn an embedding in which classes are round.
 
+    Shapes: support (n, …) with labels (n,), queries (m, …) → logits (m, ways).
+    Raises: UserError (by `learn`) for a class without an example; IndexError for a label beyond the ways:
+    `tm.meta.ProtoNet(ways=2).learn(lambda x: x, (tm.zeros((2, 1)), np.array([0, 2])))`.
+    Source: Snell, Swersky & Zemel 2017, eq. 1 and 2.
+
     Parameters
     ----------
     ways
         Classes per task. The test may have another number than training: `dataclasses.replace(learner, ways=20)`.
+
+    Examples
+    --------
+    >>> support = tm.tensor([[0.0], [2.0], [5.0]]), np.array([0, 0, 1])
+    >>> tm.meta.ProtoNet(ways=2).learn(lambda x: x, support)(tm.tensor([[3.0]]))  # −(3 − 1)² and −(3 − 5)²
+    tensor([[-4., -4.]])
     """
 
     ways: int = field(default=5, kw_only=True)

@@ -25,6 +25,9 @@ Augmentation = Callable[[np.random.Generator, Array], Array]
 class Umtra:
     """Tasks whose classes are single images; the support set and the query set are different distortions of them.
 
+    Shapes: x (tasks, ways·n, 1, height, width), y (tasks, ways·n), n 1 or query.
+    Source: Khodadadeh, Bölöni & Shah 2019, § 3.1.
+
     Parameters
     ----------
     images
@@ -33,6 +36,12 @@ class Umtra:
         Images per task, and distortions of each in the query set. There is one of each in the support set.
     augment
         Changes images (…, height, width), each in its own way: see `tm.tasks.Augment`.
+
+    Examples
+    --------
+    >>> family = tm.meta.Umtra(np.zeros((20, 8, 8)), ways=5, query=2, augment=lambda rng, images: images)
+    >>> family.sample(np.random.default_rng(0), tasks=3).query[0].shape
+    (3, 10, 1, 8, 8)
     """
 
     images: Array
@@ -51,6 +60,11 @@ class Umtra:
 class Cactus:
     """Tasks whose classes are clusters, one of several partitions for each task.
 
+    Shapes: x (tasks, ways·n, 1, height, width), y (tasks, ways·n), n 1 or query.
+    Raises: ValueError where some partition has too few clusters of enough images:
+    `tm.meta.Cactus(np.zeros((4, 8, 8)), np.array([[0, 0, 1, 1]]), ways=3, query=1)`.
+    Source: Hsu, Levine & Finn 2019, algorithm 1.
+
     Parameters
     ----------
     images
@@ -62,10 +76,11 @@ class Cactus:
     augment
         Changes images (…, height, width), each in its own way; None leaves them as they are.
 
-    Raises
-    ------
-    ValueError
-        Some partition has too few clusters of enough images.
+    Examples
+    --------
+    >>> family = tm.meta.Cactus(np.zeros((4, 8, 8)), np.array([[0, 0, 1, 1]]), ways=2, query=1)
+    >>> family.sample(np.random.default_rng(0), tasks=3).query[0].shape
+    (3, 2, 1, 8, 8)
     """
 
     images: Array
@@ -107,13 +122,29 @@ def labelled(images: Array) -> tuple[Array, Array]:
 
 
 def partitions_of(rng: np.random.Generator, embedding: Array, clusters: int, partitions: int) -> Array:
-    """Cluster an embedding (n, features) several times, each axis stretched at random: (partitions, n)."""
+    """Cluster an embedding several times, each axis stretched at random.
+
+    Shapes: (n, features) → (partitions, n).
+    Source: Hsu, Levine & Finn 2019, algorithm 1.
+
+    >>> embedding = np.array([[0.0, 0.0], [0.1, 0.1], [9.0, 9.0]])
+    >>> tm.meta.partitions_of(np.random.default_rng(0), embedding, clusters=2, partitions=3).shape
+    (3, 3)
+    """
     scales = rng.uniform(0.1, 1.0, (partitions, embedding.shape[1])).astype(embedding.dtype)
     return np.stack([k_means(rng, embedding * scale, clusters) for scale in scales])
 
 
 def k_means(rng: np.random.Generator, x: Array, clusters: int, iterations: int = 10) -> Array:
-    """Lloyd's algorithm from random members as centres: the cluster of every row of `x`, (n,)."""
+    """Lloyd's algorithm from random members as centres: the cluster of every row of `x`.
+
+    Shapes: (n, features) → (n,) of integers.
+    Source: Lloyd 1982.
+
+    >>> found = tm.meta.k_means(np.random.default_rng(0), np.array([[0.0], [0.1], [9.0]]), clusters=2)
+    >>> bool(found[0] == found[1] != found[2])
+    True
+    """
     centres = x[rng.permutation(len(x))[:clusters]]
     for _ in range(iterations):
         nearest = ((centres**2).sum(1) - 2 * x @ centres.T).argmin(1)

@@ -24,7 +24,14 @@ from tinymeta.ops.shape import broadcast_to, concat
 
 
 class Relation(Module):
-    """φ: `embed` gives vectors (n, C) or maps (n, C, H, W); `compare` takes twice the channels and gives (n, 1)."""
+    """φ: an embedding, and how two embeddings are compared.
+
+    Shapes: `embed` gives vectors (n, C) or maps (n, C, H, W); `compare` takes twice the channels and gives (n, 1).
+
+    >>> phi = tm.meta.Relation(embed=lambda x: x, compare=lambda both: both[:, :1] * both[:, 1:])
+    >>> phi.compare(np.array([[2.0, 3.0]]))
+    array([[6.]])
+    """
 
     def __init__(self, embed: Callable[[Any], Any], compare: Callable[[Any], Any]) -> None:
         self.embed, self.compare = embed, compare
@@ -41,10 +48,22 @@ def relation_loss(model: Model, batch: Any) -> Tensor:
 class RelationNet(Learner):
     """Learn an embedding and how to compare two embeddings.
 
+    Shapes: support (n, …) with labels (n,), queries (m, …) → logits (m, ways).
+    Raises: UserError (by `learn`) for a class without an example; IndexError for a label beyond the ways:
+    `tm.meta.RelationNet(ways=2).learn(tm.meta.Relation(lambda x: x, None), (tm.ones((2, 1)), np.array([0, 2])))`.
+    Source: Sung et al. 2018, eq. 1 and 2.
+
     Parameters
     ----------
     ways
         Classes per task.
+
+    Examples
+    --------
+    >>> phi = tm.meta.Relation(embed=lambda x: x, compare=lambda both: both[:, :1] * both[:, 1:])
+    >>> support = tm.tensor([[1.0], [2.0], [5.0]]), np.array([0, 0, 1])
+    >>> tm.meta.RelationNet(ways=2).learn(phi, support)(tm.tensor([[10.0]]))  # 10 times the sum of each class
+    tensor([[30., 50.]])
     """
 
     loss: Loss = relation_loss

@@ -65,7 +65,13 @@ _pulled = custom_vjp(lambda phi, adapted, value: value, _pull)
 
 
 class Carried(Module):
-    """A model and the state of its rule; called, it is the model."""
+    """A model and the state of its rule; called, it is the model.
+
+    Shapes: those of the model.
+
+    >>> tm.meta.Carried(lambda x: 2 * x, state=None)(3.0)
+    6.0
+    """
 
     def __init__(self, model: Any, state: Any) -> None:
         self.model, self.state = model, state
@@ -78,8 +84,9 @@ class Carried(Module):
 class Carrying:
     """The update rule of `Carried` models: `rule`, with its state among the parameters.
 
-    Examples
-    --------
+    Shapes: parameters `Carried` → the same.
+    Source: the code of Nichol, Achiam & Schulman 2018, with the averages in φ.
+
     >>> rule = tm.meta.Carrying(tm.optim.Adam(0.1, b1=0.0))
     >>> start = rule.carried(tm.tensor(np.ones(2)))
     >>> loss = lambda theta, goal: ((theta.model - goal) ** 2).sum()

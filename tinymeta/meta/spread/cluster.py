@@ -14,16 +14,14 @@ from tinymeta.engine.errors import UserError
 class Dask(Executor):
     """The workers of a Dask cluster: an executor for `tm.meta.fit`.
 
+    Shapes: of whatever the function takes.
+    Raises: UserError if `distributed` isn't installed, or no scheduler answers.
+
     Parameters
     ----------
     address
         Of a scheduler that is running, "tcp://host:8786"; or a cluster object (`LocalCluster`, `SLURMCluster`), or a
         `distributed.Client`. Functions and arguments go there, to be run: name only what is yours.
-
-    Raises
-    ------
-    UserError
-        `distributed` isn't installed, or no scheduler answers.
     """
 
     def __init__(self, address: Any) -> None:

@@ -48,9 +48,10 @@ class Workers(Executor):
     replaced. Functions and arguments travel as they do to any spawned process: functions by name (no lambda), and a
     script that uses workers begins its work under `if __name__ == "__main__":`.
 
-    Examples
-    --------
-    >>> with Workers(2) as workers:
+    Shapes: of whatever the function takes.
+    Raises: UserError for fewer than one: `tm.meta.Workers(0)`.
+
+    >>> with tm.meta.Workers(2) as workers:
     ...     list(workers.map(abs, [-1, 2]))
     [1, 2]
     """

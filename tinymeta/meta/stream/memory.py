@@ -27,12 +27,22 @@ from tinymeta.engine.tensor import Array, Tensor
 class GradientMemory:
     """The latest `capacity` gradients of each of `tasks` tasks.
 
+    Shapes: gradients (size,), as one vector; what is stored for a task (at most capacity, size).
+    Source: Chaudhry et al. 2019, eq. 11 (`agem`); Yu et al. 2020, algorithm 1 (`pcgrad`).
+
     Parameters
     ----------
     like
         The parameters, any pytree: their gradients are stored as flat vectors.
     tasks, capacity
         How many ring buffers, and how many gradients in each.
+
+    Examples
+    --------
+    >>> memory = tm.meta.GradientMemory(np.zeros(2), tasks=2, capacity=3)
+    >>> memory.write(0, np.array([1.0, 0.0]))
+    >>> memory.agem(np.array([-1.0, 1.0]), task=1)  # without what it has against task 0
+    array([0., 1.])
     """
 
     def __init__(self, like: Any, tasks: int, capacity: int) -> None:

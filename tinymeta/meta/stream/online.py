@@ -39,6 +39,9 @@ class StartAndPace(NamedTuple):
 class OnlineMetaSGD:
     """The objective that `fit` minimises, and the learner that it makes.
 
+    Shapes: streams of arrays (streams, times, …) → (); `losses` gives (streams, times).
+    Source: Li et al. 2017; Gupta, Yadav & Paull 2020; Sutton 1992.
+
     Parameters
     ----------
     loss
@@ -46,6 +49,12 @@ class OnlineMetaSGD:
     largest
         Step sizes stay below it: α = 1/(1/exp(log α) + 1/largest). Without a bound those of weights that no gradient
         reaches drift, and the first gradient that does throws the weights away.
+
+    Examples
+    --------
+    >>> learner = tm.meta.OnlineMetaSGD(lambda theta, goal: (theta - goal) ** 2)
+    >>> learner.follow(tm.tensor(0.0), tm.tensor(np.log(0.25)), np.ones(3))[0]
+    tensor([1.    , 0.25  , 0.0625])
     """
 
     loss: Loss

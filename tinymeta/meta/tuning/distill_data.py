@@ -26,21 +26,47 @@ from tinymeta.optim.sgd import SGD
 
 
 class Synthetic(NamedTuple):
-    """φ: the examples, and the logarithm of the step size of every training step."""
+    """φ: the examples, and the logarithm of the step size of every training step.
+
+    Shapes: examples (count, …), log_rates (steps,).
+
+    >>> phi = tm.meta.Synthetic(examples=np.ones((10, 784)), log_rates=np.log(np.full(3, 0.1)))
+    >>> len(tm.tree.leaves(phi))
+    2
+    """
 
     examples: Any  # (count, …)
     log_rates: Any  # (steps,)
 
 
 def distilled(loss: Loss, phi: Synthetic, labels: Any, theta: Any) -> Any:
-    """θ_K: the network `theta` trained on the synthetic examples with their `labels` (eq. 2)."""
+    """θ_K: the network `theta` trained on the synthetic examples with their `labels`.
+
+    Shapes: theta any tree → the same.
+    Source: Wang, Zhu, Torralba & Efros 2018, eq. 2.
+
+    >>> loss = lambda theta, batch: ((theta * batch[0] - batch[1]) ** 2).mean()
+    >>> phi = tm.meta.Synthetic(np.ones((2, 1)), np.log([0.25]))
+    >>> tm.meta.distilled(loss, phi, np.full((2, 1), 2.0), tm.tensor(0.0))  # half-way to 2
+    tensor(1.)
+    """
     for k in range(len(phi.log_rates)):
         theta = adapt(loss, theta, (phi.examples, labels), rule=SGD(exp(phi.log_rates[k])), steps=1)
     return theta
 
 
 def distillation(loss: Loss, labels: Any) -> Callable[[Any, Any], Tensor]:
-    """The objective (φ, trials): the mean real loss of networks trained on the synthetic examples (eq. 4)."""
+    """The objective (φ, trials): the mean real loss of networks trained on the synthetic examples.
+
+    Shapes: trials with a leading axis → ().
+    Source: Wang, Zhu, Torralba & Efros 2018, eq. 4.
+
+    >>> loss = lambda theta, batch: ((theta * batch[0] - batch[1]) ** 2).mean()
+    >>> trials = tm.meta.Trial(theta=np.zeros(3), real=(np.ones((3, 4, 1)), np.full((3, 4, 1), 2.0)))
+    >>> phi = tm.meta.Synthetic(np.ones((2, 1)), np.log([0.25]))
+    >>> tm.meta.distillation(loss, np.full((2, 1), 2.0))(phi, trials)  # (1 − 2)²
+    tensor(1.)
+    """
 
     def one(phi: Synthetic, trial: Trial) -> Tensor:
         return loss(distilled(loss, phi, labels, trial.theta), trial.real)
@@ -49,7 +75,13 @@ def distillation(loss: Loss, labels: Any) -> Callable[[Any, Any], Tensor]:
 
 
 class Trial(NamedTuple):
-    """A network to train and real examples to judge it by; with a leading axis, many of them."""
+    """A network to train and real examples to judge it by; with a leading axis, many of them.
+
+    Shapes: theta any tree, real (x, y) of (batch, …); both with an axis in front for many.
+
+    >>> tm.meta.Trial(theta=np.zeros(3), real=(np.ones((4, 3)), np.ones(4))).real[0].shape
+    (4, 3)
+    """
 
     theta: Any
     real: Any
@@ -59,6 +91,8 @@ class Trial(NamedTuple):
 class Trials:
     """Random networks, each with a random batch of real examples: what distillation samples from.
 
+    Shapes: x (n, …), labels (n,) → theta (tasks, …), real (tasks, batch, …).
+
     Parameters
     ----------
     network
@@ -67,6 +101,13 @@ class Trials:
         The real training examples.
     batch
         Real examples per trial.
+
+    Examples
+    --------
+    >>> start = lambda rng: tm.nn.Linear(4, 2, rng=rng)
+    >>> trials = tm.meta.Trials(start, np.zeros((100, 4)), np.zeros(100, int), batch=5)
+    >>> trials.sample(np.random.default_rng(0), tasks=3).real[0].shape
+    (3, 5, 4)
     """
 
     network: Callable[[np.random.Generator], Any]

@@ -49,6 +49,21 @@ class HypergradientState(NamedTuple):
 class Hypergradient:
     """An optimizer that tunes another one's hyperparameters while it runs (Baydin et al. 2018).
 
+
+    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
+
+
+    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
+
+
+    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
+
+    Shapes: parameters any tree; hyperparameters a tree of numbers.
+    Raises: ShapeError (by `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters.
+    Source: Baydin et al. 2018, § 3.
+
+    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
+
     Parameters
     ----------
     rule
@@ -64,9 +79,6 @@ class Hypergradient:
 
     Examples
     --------
-    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
-
-    >>> import tinymeta as tm
     >>> optimizer = tm.meta.Hypergradient(lambda phi: tm.optim.SGD(phi), 0.1, beta=0.01, relative=False)
     >>> theta = tm.tensor(1.0)
     >>> state = optimizer.init(theta)
@@ -105,7 +117,13 @@ class Hypergradient:
 
 
 class Problem(NamedTuple):
-    """One training: where it starts, what it trains on, and what it is judged by."""
+    """One training: where it starts, what it trains on, and what it is judged by.
+
+    Shapes: start any tree, support and query whatever the loss takes.
+
+    >>> tm.meta.Problem(start=0.0, support=1.0, query=1.0)
+    Problem(start=0.0, support=1.0, query=1.0)
+    """
 
     start: Any
     support: Any
@@ -113,7 +131,17 @@ class Problem(NamedTuple):
 
 
 def unrolled(loss: Loss, rule: Rule, steps: int, phi: Any, problem: Problem) -> Any:
-    """The query loss after `steps` steps of `rule(phi)`, to be differentiated in `phi` (Maclaurin et al. 2015)."""
+    """The query loss after `steps` steps of `rule(phi)`, to be differentiated in `phi`.
+
+    Shapes: phi any tree → ().
+    Raises: ValueError as `adapt` does.
+    Source: Maclaurin, Duvenaud & Adams 2015.
+
+    >>> loss, problem = lambda theta, goal: (theta - goal) ** 2, tm.meta.Problem(0.0, 1.0, 1.0)
+    >>> tuned = lambda lr: tm.meta.unrolled(loss, lambda lr: tm.optim.SGD(lr), 1, lr, problem)
+    >>> float(tuned(0.25)), float(tm.grad(tuned)(0.25))  # (1 − 2 lr)², and its slope
+    (0.25, -2.0)
+    """
     return loss(adapt(loss, problem.start, problem.support, rule=rule(phi), steps=steps), problem.query)
 
 

@@ -32,9 +32,16 @@ from tinymeta.optim.optimizer import Optimizer
 
 
 class LossNetwork(Module):
-    """M_φ for regression: called as `loss(model, (x, y))`, a scalar; x is (n, inputs), y and the outputs (n, outputs).
+    """M_φ for regression, called as `loss(model, (x, y))`.
 
     Its activation is softplus, not ReLU: a step is the loss's derivative in ŷ, and the meta-gradient a second one.
+
+    Shapes: x (n, inputs), y and the outputs (n, outputs) → ().
+    Source: Bechtle et al. 2021, in a form of its own (see the module).
+
+    >>> learned = tm.meta.LossNetwork(1, 1, rng=np.random.default_rng(0), width=4)
+    >>> learned(lambda x: tm.tensor(x), (np.ones((5, 1)), np.ones((5, 1)))).shape
+    ()
     """
 
     def __init__(
@@ -53,7 +60,16 @@ class LossNetwork(Module):
 
 
 def shaped_loss(loss: Loss, phi: LossNetwork, problem: Any, *, rule: Optimizer, steps: int) -> Tensor:
-    """The mean of the task's own `loss` on the query set after 1, …, `steps` steps down the learned one."""
+    """The mean of the task's own `loss` on the query set after 1, …, `steps` steps down the learned one.
+
+    Shapes: a `Problem` → ().
+    Raises: ValueError as `adapt` does.
+    Source: Bechtle et al. 2021, eq. 1–3.
+
+    >>> loss = lambda theta, goal: (theta - goal) ** 2
+    >>> tm.meta.shaped_loss(loss, loss, tm.meta.Problem(0.0, 1.0, 1.0), rule=tm.optim.SGD(0.25), steps=1)
+    tensor(0.25)
+    """
     path = adapt(phi, problem.start, problem.support, rule=rule, steps=steps, path=True)
     losses = [loss(model, problem.query) for model in path[1:]]
     total: Tensor = losses[0]

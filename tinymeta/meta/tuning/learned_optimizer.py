@@ -59,7 +59,19 @@ class RuleState(NamedTuple):
 
 
 class LearnedRule(Module):
-    """An optimizer whose update is computed by a network: a subclass says which, in `think`."""
+    """An optimizer whose update is computed by a network: a subclass says which, in `think`.
+
+    Shapes: parameters any tree; `think` takes (coordinates, 9) and gives (coordinates, 4).
+    Raises: ShapeError (by `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters.
+    Source: Andrychowicz et al. 2016, eq. 2 and 3.
+
+    >>> class SaysNothing(tm.meta.LearnedRule):
+    ...     def think(self, seen, memory):
+    ...         return seen[:, :4] * 0, memory
+    >>> rule, theta = SaysNothing(), tm.tensor([1.0, 1.0])
+    >>> rule.update(tm.tensor([5.0, -0.2]), rule.init(theta), theta)[0]  # a step of 0.03 along the signs
+    tensor([0.97, 1.03])
+    """
 
     def init(self, params: Any) -> RuleState:
         zero = ravel(params)[0] * 0.0
@@ -91,7 +103,15 @@ class LearnedRule(Module):
 
 
 class MLPRule(LearnedRule):
-    """A learned rule without memory but the averages (Metz et al. 2020)."""
+    """A learned rule without memory but the averages.
+
+    Shapes: parameters any tree.
+    Source: Metz et al. 2020.
+
+    >>> rule, theta = tm.meta.MLPRule(np.random.default_rng(0)), tm.tensor(np.ones(3, np.float32))
+    >>> rule.update(theta, rule.init(theta), theta)[0].shape
+    (3,)
+    """
 
     def __init__(self, rng: np.random.Generator, width: int = 32) -> None:
         self.network = MLP([SEEN, width, width, SAID], rng=rng, activation=tanh)
@@ -102,7 +122,15 @@ class MLPRule(LearnedRule):
 
 
 class LSTMRule(LearnedRule):
-    """A learned rule with an LSTM, two layers of 20 as in Andrychowicz et al. (2016, § 3)."""
+    """A learned rule with an LSTM, two layers of 20.
+
+    Shapes: parameters any tree.
+    Source: Andrychowicz et al. 2016, § 3.
+
+    >>> rule, theta = tm.meta.LSTMRule(np.random.default_rng(0)), tm.tensor(np.ones(3, np.float32))
+    >>> rule.update(theta, rule.init(theta), theta)[0].shape
+    (3,)
+    """
 
     def __init__(self, rng: np.random.Generator, width: int = 20, layers: int = 2) -> None:
         self.cells = [LSTMCell(SEEN if k == 0 else width, width, rng=rng) for k in range(layers)]
@@ -128,9 +156,16 @@ def log_and_sign(g: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def descend(rule: Optimizer, loss: Loss, params: Any, state: Any, data: Any, steps: int) -> tuple[Any, Any, Tensor]:
-    """`steps` steps of `rule`: the parameters and the state after them, and the losses after each, (steps,).
+    """`steps` steps of `rule`: the parameters and the state after them, and the losses after each.
 
     All of it may be differentiated in what `rule` is made of; the gradients of `loss` are constants.
+
+    Shapes: params any tree → the same, the state, and (steps,).
+
+    >>> loss, rule = lambda theta, goal: (theta - goal) ** 2, tm.optim.SGD(0.25)
+    >>> theta = tm.tensor(0.0)
+    >>> tm.meta.descend(rule, loss, theta, rule.init(theta), 1.0, steps=3)[2]
+    tensor([0.25  , 0.0625, 0.0156])
     """
     losses = []
     for _ in range(steps):
@@ -145,6 +180,12 @@ def window_loss(phi: LearnedRule, loss: Loss, params: Any, data: Any, *, warm: i
 
     The logarithm makes problems of all scales and all ages count alike. Where the rule has let the loss grow beyond
     `LOST`, there is nothing to learn from how.
+
+    Shapes: phi a learned rule, params any tree → ().
+
+    >>> loss, rule = lambda theta, goal: ((theta - goal) ** 2).mean(), tm.meta.MLPRule(np.random.default_rng(0))
+    >>> tm.meta.window_loss(rule, loss, tm.tensor(np.zeros(3, np.float32)), 1.0, warm=2, steps=3).shape
+    ()
     """
     state = phi.init(params)
     if warm:
@@ -156,5 +197,12 @@ def window_loss(phi: LearnedRule, loss: Loss, params: Any, data: Any, *, warm: i
 
 
 def rescaled(loss: Loss) -> Loss:
-    """`loss` in other coordinates: the data are (data, c), and θ is what c ∘ θ was (Lv et al. 2017, § 4.2)."""
+    """`loss` in other coordinates: the data are (data, c), and θ is what c ∘ θ was.
+
+    Shapes: θ and c, trees of one structure → ().
+    Source: Lv et al. 2017, § 4.2.
+
+    >>> tm.meta.rescaled(lambda theta, goal: (theta - goal) ** 2)(tm.tensor(0.5), (3.0, 4.0))  # (4·0.5 − 3)²
+    tensor(1.)
+    """
     return lambda params, scaled: loss(tree.map(lambda p, c: p * c, params, scaled[1]), scaled[0])

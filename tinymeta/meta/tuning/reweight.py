@@ -38,28 +38,58 @@ Each = Callable[[Any, Any], Tensor]  # (model, batch) → the loss of every exam
 
 
 def look_ahead(each: Each, theta: Any, weights: Tensor, batch: Any, rate: float) -> Any:
-    """θ̂: one gradient step of size `rate` down the weighted sum of losses, differentiable in `weights`."""
+    """θ̂: one gradient step of size `rate` down the weighted sum of losses, differentiable in `weights`.
+
+    Shapes: weights (n,), a batch of n examples → θ̂ like theta.
+    Source: Ren et al. 2018, eq. 4.
+
+    >>> each = lambda theta, goals: (theta - goals) ** 2
+    >>> tm.meta.look_ahead(each, tm.tensor(0.0), tm.tensor([1.0, 0.0]), np.array([1.0, -1.0]), rate=0.25)
+    tensor(0.5)
+    """
     return adapt(lambda model, batch: sum(weights * each(model, batch)), theta, batch, rule=SGD(rate), steps=1)
 
 
 def agreement(each: Each, theta: Any, noisy: Any, clean: Any, rate: float = 1.0) -> Tensor:
-    """uᵢ, the slope of the clean loss down along example i's own step, for every example of `noisy`: (n,) (eq. 6)."""
+    """uᵢ, the slope of the clean loss down along example i's own step, for every example of `noisy`.
+
+    Shapes: n noisy examples → (n,).
+    Source: Ren et al. 2018, eq. 6.
+
+    >>> each = lambda theta, goals: (theta - goals) ** 2
+    >>> tm.meta.agreement(each, tm.tensor(0.0), np.array([1.0, -1.0]), np.array([1.0]))
+    tensor([ 4., -4.])
+    """
     none = 0.0 * stop_gradient(each(theta, noisy))
     slopes: Tensor = grad(lambda eps: mean(each(look_ahead(each, theta, eps, noisy, rate), clean)))(none)
     return -slopes
 
 
 def clean_weights(each: Each, theta: Any, noisy: Any, clean: Any) -> Tensor:
-    """The weights of `noisy`, not negative, of sum 1; all 0 if no example helps (Ren et al. eq. 7, 8)."""
+    """The weights of `noisy`, not negative, of sum 1; all 0 if no example helps.
+
+    Shapes: n noisy examples → (n,).
+    Source: Ren et al. 2018, eq. 7, 8.
+
+    >>> each = lambda theta, goals: (theta - goals) ** 2
+    >>> tm.meta.clean_weights(each, tm.tensor(0.0), np.array([1.0, -1.0]), np.array([1.0]))
+    tensor([1., 0.])
+    """
     helpful = maximum(agreement(each, theta, noisy, clean), 0.0)
     total = sum(helpful)
     return helpful / where(total > 0, total, 1.0)
 
 
 class WeightNet(Module):
-    """V: the loss of an example to its weight in (0, 1), through one hidden layer (Shu et al. § 3.1).
+    """V: the loss of an example to its weight in (0, 1), through one hidden layer.
 
     It starts as a constant, so that training starts as if there were no weights.
+
+    Shapes: losses (n,) → (n,).
+    Source: Shu et al. 2019, § 3.1.
+
+    >>> tm.meta.WeightNet(8, rng=np.random.default_rng(0))(tm.tensor(np.array([0.1, 5.0], np.float32)))
+    tensor([0.5, 0.5], dtype=float32)
     """
 
     def __init__(self, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
@@ -76,5 +106,13 @@ class WeightNet(Module):
 
 
 def weight_net_loss(net: WeightNet, each: Each, theta: Any, noisy: Any, clean: Any, rate: float) -> Tensor:
-    """The clean loss after a step with the weights of `net`: what its parameters Θ descend (Shu et al. eq. 4)."""
+    """The clean loss after a step with the weights of `net`: what its parameters Θ descend.
+
+    Shapes: n noisy and m clean examples → ().
+    Source: Shu et al. 2019, eq. 4.
+
+    >>> each, net = lambda theta, goals: (theta - goals) ** 2, tm.meta.WeightNet(8, rng=np.random.default_rng(0))
+    >>> tm.meta.weight_net_loss(net, each, tm.tensor(0.0), np.array([1.0, 1.0]), np.array([1.0]), rate=0.25)
+    tensor(0.25)
+    """
     return mean(each(look_ahead(each, theta, net.weights(each, theta, noisy), noisy, rate), clean))

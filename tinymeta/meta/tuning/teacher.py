@@ -30,12 +30,21 @@ from tinymeta.optim.sgd import SGD
 class Distillation:
     """What a student learns from a teacher (Hinton et al. 2015, § 2).
 
+    Shapes: batches x (n, …), y (n,); student and teacher give logits (n, classes) → ().
+    Source: Hinton, Vinyals & Dean 2015, § 2; Zhou, Xu & McAuley 2022, algorithm 1, for the pilot.
+
     Parameters
     ----------
     temperature
         τ: how much the answers of both are softened.
     hard
         α: the share of the labels in the loss; the rest is the teacher's.
+
+    Examples
+    --------
+    >>> answers, batch = (lambda x: 0.0 * x), (np.ones((3, 2)), np.array([0, 1, 1]))
+    >>> tm.meta.Distillation(temperature=2.0, hard=1.0).loss(answers, answers, batch)
+    tensor(0.6931)
     """
 
     temperature: Any = 1.0

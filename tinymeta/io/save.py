@@ -25,6 +25,7 @@ from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import USER
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.io.files import FORMAT, check_format, whole
 
 Arrays = dict[str, Array]
@@ -40,7 +41,7 @@ _DTYPES = {"BOOL": np.dtype(bool), "C64": np.dtype("<c8")} | {
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
-def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | None = None) -> None:
+def save(path: str | os.PathLike[str], tree: Tree, metadata: Mapping[str, str] | None = None) -> None:
     """Write the leaves of `tree` to a `.npz` or `.safetensors` file, whole or not at all.
 
     Shapes: any leaves.
@@ -78,7 +79,7 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Mapping[str, str] | 
         write(file, arrays, texts)
 
 
-def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:
+def load(path: str | os.PathLike[str], like: X, within: str = "") -> X:
     """The tree that `save` wrote: the structure of `like`, and its kinds of leaf, with the numbers of the file.
 
     Shapes: those of `like`, and its dtypes.
@@ -115,7 +116,7 @@ def load(path: str | os.PathLike[str], like: Any, within: str = "") -> Any:
                 f"{path} {what} the leaf '{min(wrong)}', so it was saved from another structure than the one to "
                 f"load into ({len(arrays)} leaves in the file, {len(names)} wanted)"
             )
-    return trees.unflatten(structure, [_leaf(path, name, arrays[name], x) for name, x in zip(names, leaves)])
+    return trees.unflatten(structure, [_leaf(path, name, arrays[name], x) for name, x in zip(names, leaves)])  # type: ignore[no-any-return]
 
 
 def metadata(path: str | os.PathLike[str]) -> Texts:
@@ -123,7 +124,7 @@ def metadata(path: str | os.PathLike[str]) -> Texts:
     return contents(Path(path))[1]
 
 
-def _array(name: str, leaf: Any) -> Array:
+def _array(name: str, leaf: object) -> Array:
     array = bind(stop_gradient, leaf).numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
     if array.dtype.kind not in "fciub":
         raise UserError(f"the leaf '{name}' is {leaf!r:.60}, and a model file holds numbers: leave it out of the tree")

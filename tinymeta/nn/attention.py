@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.nn import init
 from tinymeta.nn.layers import Linear
 from tinymeta.nn.module import Module
@@ -72,7 +72,7 @@ class MultiHeadAttention(Module):
     (5, 3, 4)
     """
 
-    def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         width, heads = wholes((width, heads), "a width or a number of heads")
         if heads < 1 or width % heads:
             raise ValueError(f"MultiHeadAttention can't split a width of {width} into {heads} heads ({user_site()})")

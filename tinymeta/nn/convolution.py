@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole, wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.nn import init
 from tinymeta.nn.layers import Linear
 from tinymeta.nn.module import Module
@@ -54,7 +54,7 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
         weight_init: init.Initializer = init.he_normal,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         inputs, outputs, groups = wholes((inputs, outputs, groups), "a number of channels or groups")
         if groups < 1 or inputs % groups or outputs % groups:
@@ -114,7 +114,7 @@ class ConvNet4(Module):
         halvings: int = 4,
         norm: Callable[..., Module] | None = BatchNorm,
         weight_init: init.Initializer = init.he_normal,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         sizes, halvings = wholes(image, "an image's size"), whole(halvings, "halvings")
         sides = sizes[1:]

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole, wholes
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import DTypeLike, Shape
 
-Shape = tuple[int, ...]
-Initializer = Callable[[np.random.Generator, Shape, int, int, Any], Tensor]
+Initializer = Callable[[np.random.Generator, Shape, int, int, DTypeLike], Tensor]
 
 
-def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """N(0, 2/fan_in), for ReLU.
 
     Shapes: `shape`.
@@ -33,7 +32,7 @@ def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int,
     return _gaussian(rng, shape, math.sqrt(2.0 / whole(fan_in, "fan_in")), dtype)
 
 
-def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """U(−a, a) with a² = 6/fan_in: the variance of `he_normal`.
 
     Shapes: `shape`.
@@ -46,7 +45,7 @@ def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int
     return _uniform(rng, shape, math.sqrt(6.0 / whole(fan_in, "fan_in")), dtype)
 
 
-def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """N(0, 2/(fan_in + fan_out)), for tanh and sigmoid.
 
     Shapes: `shape`.
@@ -59,7 +58,7 @@ def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: 
     return _gaussian(rng, shape, math.sqrt(2.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
 
 
-def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """U(−a, a) with a² = 6/(fan_in + fan_out), for tanh and sigmoid.
 
     Shapes: `shape`.
@@ -72,7 +71,7 @@ def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out:
     return _uniform(rng, shape, math.sqrt(6.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
 
 
-def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """N(0, 1/fan_in), for linear outputs.
 
     Shapes: `shape`.
@@ -85,7 +84,7 @@ def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: i
     return _gaussian(rng, shape, math.sqrt(1.0 / whole(fan_in, "fan_in")), dtype)
 
 
-def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """A random matrix with orthonormal rows or columns, for recurrent weights.
 
     A wide matrix of several square blocks side by side (the gates of a cell) gets one such block each.
@@ -108,7 +107,7 @@ def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int
     return Tensor(_rotation(rng, rows, columns).astype(dtype))
 
 
-def _rotation(rng: np.random.Generator, rows: int, columns: int) -> Any:
+def _rotation(rng: np.random.Generator, rows: int, columns: int) -> Array:
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))  # makes the decomposition unique, hence the distribution uniform
     return q if rows >= columns else q.T
@@ -137,7 +136,7 @@ def truncated_normal(std: float) -> Initializer:
     True
     """
 
-    def draw(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: Any) -> Tensor:
+    def draw(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
         x = rng.standard_normal(wholes(shape, "a size"))
         while (far := np.abs(x) > 2).any():
             x[far] = rng.standard_normal(int(far.sum()))
@@ -146,7 +145,7 @@ def truncated_normal(std: float) -> Initializer:
     return draw
 
 
-def zeros(shape: Shape, dtype: Any) -> Tensor:
+def zeros(shape: Shape, dtype: DTypeLike) -> Tensor:
     """All 0: biases and shifts.
 
     Shapes: `shape`.
@@ -157,7 +156,7 @@ def zeros(shape: Shape, dtype: Any) -> Tensor:
     return Tensor(np.zeros(wholes(shape, "a size"), dtype))
 
 
-def ones(shape: Shape, dtype: Any) -> Tensor:
+def ones(shape: Shape, dtype: DTypeLike) -> Tensor:
     """All 1: scales.
 
     Shapes: `shape`.
@@ -168,9 +167,9 @@ def ones(shape: Shape, dtype: Any) -> Tensor:
     return Tensor(np.ones(wholes(shape, "a size"), dtype))
 
 
-def _gaussian(rng: np.random.Generator, shape: Shape, std: float, dtype: Any) -> Tensor:
+def _gaussian(rng: np.random.Generator, shape: Shape, std: float, dtype: DTypeLike) -> Tensor:
     return Tensor((rng.standard_normal(wholes(shape, "a size")) * std).astype(dtype))
 
 
-def _uniform(rng: np.random.Generator, shape: Shape, a: float, dtype: Any) -> Tensor:
+def _uniform(rng: np.random.Generator, shape: Shape, a: float, dtype: DTypeLike) -> Tensor:
     return Tensor(rng.uniform(-a, a, wholes(shape, "a size")).astype(dtype))

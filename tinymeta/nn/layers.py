@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import bind
 from tinymeta.engine.state import state
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike, Function, Tree
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.nn.normalization import BatchNorm
@@ -54,7 +54,7 @@ class Linear(Module):
         rng: np.random.Generator,
         bias: bool = True,
         weight_init: init.Initializer = init.he_normal,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         inputs, outputs = wholes((inputs, outputs), "a layer's size")
         self.weight = weight_init(rng, (inputs, outputs), inputs, outputs, dtype)
@@ -97,7 +97,7 @@ class Embedding(Module):
         *,
         rng: np.random.Generator,
         weight_init: init.Initializer = init.normal(1.0),
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         entries, width = wholes((entries, width), "a table's size")
         self.weight = weight_init(rng, (entries, width), entries, width, dtype)
@@ -149,10 +149,10 @@ class Sequential(Module):
     (5, 3)
     """
 
-    def __init__(self, *layers: Callable[..., Any]) -> None:
+    def __init__(self, *layers: Function) -> None:
         self.layers = [layer if isinstance(layer, Module) else _Function(layer) for layer in layers]
 
-    def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:
+    def __call__(self, x: Tree, rng: np.random.Generator | None = None) -> Tree:
         for layer in self.layers:
             x = layer(x, rng) if rng is not None and isinstance(layer, (Dropout, Sequential)) else layer(x)
         return as_tensor(x) if isinstance(x, np.ndarray) else x  # the caller's own, if no layer did anything
@@ -161,10 +161,10 @@ class Sequential(Module):
 class _Function(Module):
     """A function among layers: static, so that a model's leaves are its weights alone."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Function) -> None:
         self.function = function
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Tree) -> Tree:
         return self.function(x)
 
 
@@ -197,7 +197,7 @@ class MLP(Module):
         activation: Callable[[Tensor], Tensor] = relu,
         norm: bool = False,
         weight_init: init.Initializer = init.he_normal,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"MLP needs at least the sizes [inputs, outputs], not {list(sizes)} ({user_site()})")

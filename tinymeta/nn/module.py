@@ -14,7 +14,8 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.containers import attributes
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Tree
 
 
 class Module:
@@ -35,7 +36,7 @@ class Module:
     _children: tuple[str, ...] | None = None  # children for good once a model has been put together from leaves
     _ties: tree.Ties = {}  # what was put where, if its values don't show which places hold the same leaf
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Tree:
         raise TypeError(f"{type(self).__name__} defines no __call__: say there what the model computes")
 
     def tree_flatten(self) -> tuple[Any, Sequence[Any]]:
@@ -74,10 +75,10 @@ class Module:
         return "\n".join([f"{type(self).__name__}({total:,} numbers)", *rows])
 
 
-def _holds_arrays(value: Any) -> bool:
+def _holds_arrays(value: Tree) -> bool:
     return any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in tree.leaves(value))
 
 
-def _arrays(model: Module) -> list[tuple[str, Any]]:
+def _arrays(model: Module) -> list[tuple[str, Tensor | Array]]:
     pairs = zip(tree.paths(model), tree.leaves(model))
     return [(path, leaf) for path, leaf in pairs if isinstance(leaf, (Tensor, np.ndarray))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.ops.norm import batch_norm, group_norm, layer_norm
@@ -29,7 +28,7 @@ class BatchNorm(Module):
             [ 1.]])
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+    def __init__(self, channels: int, *, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
         self.weight = init.ones((channels,), dtype)
         self.bias = init.zeros((channels,), dtype)
         self.eps = eps
@@ -50,7 +49,7 @@ class LayerNorm(Module):
             [-1.,  1.]])
     """
 
-    def __init__(self, width: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+    def __init__(self, width: int, *, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
         self.weight = init.ones((width,), dtype)
         self.bias = init.zeros((width,), dtype)
         self.eps = eps
@@ -70,7 +69,7 @@ class GroupNorm(Module):
     tensor([[-1.,  1., -1.,  1.]])
     """
 
-    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
         groups, channels = wholes((groups, channels), "a number of groups or channels")
         if groups < 1 or channels % groups:
             raise ValueError(f"GroupNorm can't divide {channels} channels into {groups} equal groups ({user_site()})")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.ops.logistic import sigmoid, tanh
@@ -37,7 +36,7 @@ class LSTMCell(Module):
     ((5, 3), (5, 3))
     """
 
-    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         inputs, width = wholes((inputs, width), "a cell's size")
         self.from_input = init.glorot_uniform(rng, (inputs, 4 * width), inputs, width, dtype)
         self.from_state = init.orthogonal(rng, (width, 4 * width), width, width, dtype)
@@ -84,7 +83,7 @@ class GRUCell(Module):
     (5, 3)
     """
 
-    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         inputs, width = wholes((inputs, width), "a cell's size")
         self.from_input = init.glorot_uniform(rng, (inputs, 3 * width), inputs, width, dtype)
         self.from_state = init.orthogonal(rng, (width, 3 * width), width, width, dtype)
@@ -127,13 +126,13 @@ class Sequence(Module):
     def __init__(self, cell: LSTMCell | GRUCell) -> None:
         self.cell = cell
 
-    def start(self, *leading: int) -> Any:
+    def start(self, *leading: int) -> Tree:
         """The state before the first step: zeros of shape (*leading, width)."""
         return self.cell.start(*leading)
 
     def __call__(
-        self, xs: ArrayLike, state: Any = None, *, reverse: bool = False, checkpoint: bool | int = False
-    ) -> tuple[Tensor, Any]:
+        self, xs: ArrayLike, state: Tree | None = None, *, reverse: bool = False, checkpoint: bool | int = False
+    ) -> tuple[Tensor, Tree]:
         xs, cell = as_tensor(xs), self.cell
         if xs.ndim < 2:
             raise ShapeError(
@@ -142,7 +141,7 @@ class Sequence(Module):
         state = self.start(*xs.shape[:-2]) if state is None else state
         _checked(cell, Tensor(np.empty((*xs.shape[:-2], xs.shape[-1]))), _output(state))
 
-        def turn(state: Any, drive: Tensor) -> tuple[Any, Tensor]:
+        def turn(state: Tree, drive: Tensor) -> tuple[Tree, Tensor]:
             state = cell.advance(drive, state)
             return state, _output(state)
 
@@ -163,7 +162,7 @@ class LSTM(Sequence):
     ((2, 5, 4), (2, 4))
     """
 
-    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         super().__init__(LSTMCell(inputs, width, rng=rng, dtype=dtype))
 
 
@@ -179,11 +178,11 @@ class GRU(Sequence):
     ((2, 5, 4), (2, 4))
     """
 
-    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, inputs: int, width: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         super().__init__(GRUCell(inputs, width, rng=rng, dtype=dtype))
 
 
-def _output(state: Any) -> Tensor:
+def _output(state: Tree) -> Tensor:
     return state[0] if isinstance(state, tuple) else state  # type: ignore[no-any-return]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.tree import full_like
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, root, setting, start, used
+from tinymeta.optim.optimizer import LearningRate, Row, Setting, each_leaf, rates, root, setting, start, used
 
 
 class AdagradState(NamedTuple):
     taken: Tensor  # steps so far
-    square: Any  # v: sum of the squared gradients
+    square: Tree  # v: sum of the squared gradients
 
 
 class Adagrad:
@@ -52,11 +53,11 @@ class Adagrad:
     ) -> None:
         self.lr, self.lr_decay, self.eps, self.weight_decay, self.initial = lr, lr_decay, eps, weight_decay, initial
 
-    def init(self, params: Any) -> AdagradState:
+    def init(self, params: Tree) -> AdagradState:
         return AdagradState(start(), full_like(params, self.initial))
 
-    def update(self, grads: Any, state: AdagradState, params: Any) -> tuple[Any, AdagradState]:
-        def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
+    def update(self, grads: Tree, state: AdagradState, params: X) -> tuple[X, AdagradState]:
+        def step(p: Tensor, g: Tensor, v: Tensor, lr: Setting) -> Row:
             eps, weight_decay = setting(self.eps, p), setting(self.weight_decay, p)
             if used(weight_decay):
                 g = g + weight_decay * p

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.ops.tree import zeros_like
 from tinymeta.optim.fused import adam_step, in_one
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, start
+from tinymeta.optim.optimizer import LearningRate, Row, Setting, each_leaf, rates, start
 
 
 class AdamState(NamedTuple):
     taken: Tensor  # steps so far
-    mean: Any  # m: average of the gradients
-    square: Any  # v: average of their squares
+    mean: Tree  # m: average of the gradients
+    square: Tree  # v: average of their squares
 
 
 class Adam:
@@ -54,16 +55,16 @@ class Adam:
     ) -> None:
         self.lr, self.b1, self.b2, self.eps, self.weight_decay = lr, b1, b2, eps, weight_decay
 
-    def init(self, params: Any) -> AdamState:
+    def init(self, params: Tree) -> AdamState:
         return AdamState(start(), zeros_like(params), zeros_like(params))
 
-    def update(self, grads: Any, state: AdamState, params: Any) -> tuple[Any, AdamState]:
+    def update(self, grads: Tree, state: AdamState, params: X) -> tuple[X, AdamState]:
         lrs = rates(self.lr, state.taken, params)
         count = state.taken + 1
 
         how = {"b1": self.b1, "b2": self.b2, "eps": self.eps, "decay": self.weight_decay, "decoupled": self.decoupled}
 
-        def step(p: Any, g: Any, m: Any, v: Any, lr: Any) -> Any:
+        def step(p: Tensor, g: Tensor, m: Tensor, v: Tensor, lr: Setting) -> Row:
             return in_one(adam_step, p, g, m, v, count, lr, **how)
 
         params, mean, second = each_leaf(step, params, grads, state.mean, state.square, lrs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.ops.elementwise import sqrt
 from tinymeta.ops.extrema import max
 from tinymeta.ops.logic import isfinite
@@ -23,7 +23,7 @@ from tinymeta.optim.optimizer import Optimizer, Setting, setting
 global_norm = norm  # the field's name for it
 
 
-def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
+def clip_by_global_norm(grads: Tree, limit: Setting) -> Tree:
     """The gradients, shortened together to length `limit` if they are longer.
 
     If one of them is infinite or NaN they have no direction, and all that comes out is NaN; so it is for a limit that
@@ -50,14 +50,14 @@ def clip_by_global_norm(grads: Any, limit: Setting) -> Any:
     return tree.map(lambda g, w: (w * half * rest).astype(floating(g).dtype), grads, wide)
 
 
-def _largest(grads: Any) -> Tensor:
+def _largest(grads: Tree) -> Tensor:
     """The size of the largest entry, a constant; 1 if there is none, or no finite one."""
     sizes = [max(abs(stop_gradient(g))) for g in tree.leaves(grads) if g.size]
     largest = max(stack(sizes)) if sizes else as_tensor(1.0)
     return where(isfinite(largest) & (largest > 0), largest, 1.0)
 
 
-def clip_by_value(grads: Any, limit: Setting) -> Any:
+def clip_by_value(grads: Tree, limit: Setting) -> Tree:
     """Every entry of the gradients brought into [−limit, limit].
 
     Shapes: any tree → the same.
@@ -78,11 +78,11 @@ class Clipped:
     tensor(0.9)
     """
 
-    def __init__(self, optimizer: Optimizer, clip: Callable[[Any], Any]) -> None:
+    def __init__(self, optimizer: Optimizer, clip: Callable[[Tree], Tree]) -> None:
         self.optimizer, self.clip = optimizer, clip
 
-    def init(self, params: Any) -> Any:
+    def init(self, params: Tree) -> Tree:
         return self.optimizer.init(params)
 
-    def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def update(self, grads: Tree, state: Tree, params: X) -> tuple[X, Tree]:
         return self.optimizer.update(self.clip(grads), state, params)

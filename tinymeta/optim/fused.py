@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,19 @@ import tinymeta_kernels.optim as kernels
 from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.elementwise import square
-from tinymeta.optim.optimizer import Setting, bias, root, setting, used
+from tinymeta.optim.optimizer import Row, Setting, bias, root, setting, used
 
 _any = reals(-2, 2)
 
 
-def in_one(primitive: type[Primitive], *operands: Any, **settings: Any) -> Any:
+def in_one(primitive: type[Primitive], *operands: ArrayLike, **settings: Setting) -> Row:
     """The step as one operation; as its plain form where something is differentiated, which needs those operations
     anyway, or may be: a setting that is a Tensor is no static argument."""
     xs = as_tensors(operands)
     followed = any(isinstance(s, Tensor) for s in settings.values()) or any(x.requires_grad for x in xs)
-    run: Any = primitive.plain if followed else primitive
+    run: Callable[..., Row] = primitive.plain if followed else primitive  # type: ignore[assignment]
     return run(*xs, **settings)
 
 
@@ -35,7 +36,7 @@ class sgd_step(Primitive):
     """v' = μ v + g + λ p,   p' = p − η v'   (Nesterov: p' = p − η (g + λ p + μ v'))."""
 
     @staticmethod
-    def plain(p: Tensor, g: Tensor, v: Tensor, lr: Tensor, momentum: Setting, nesterov: bool, decay: Setting) -> Any:
+    def plain(p: Tensor, g: Tensor, v: Tensor, lr: Tensor, momentum: Setting, nesterov: bool, decay: Setting) -> Row:
         momentum, decay = setting(momentum, p), setting(decay, p)
         g = g + decay * p if used(decay) else g
         v = momentum * v + g
@@ -65,7 +66,7 @@ class adam_step(Primitive):
     def plain(
         p: Tensor, g: Tensor, m: Tensor, v: Tensor, count: Tensor, lr: Tensor,
         b1: Setting, b2: Setting, eps: Setting, decay: Setting, decoupled: bool,
-    ) -> Any:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         seen = bias(b1, count, p.dtype), bias(b2, count, p.dtype)
         b1, b2, eps, decay = (setting(number, p) for number in (b1, b2, eps, decay))
         if used(decay) and not decoupled:

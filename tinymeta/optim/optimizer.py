@@ -18,23 +18,24 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor, as_tensors
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike, Tree, X
 from tinymeta.ops.elementwise import sqrt
 from tinymeta.ops.select import where
 
-LearningRate = float | Tensor | Callable[[Tensor], Any] | Any
+LearningRate = float | Tensor | Callable[[Tensor], Tensor] | Tree
 Setting = float | Tensor
-Row = tuple[Any, ...]
+Row = tuple[Tensor | None, ...]  # of one parameter: what it becomes, and its part of the state
 
 
 class Optimizer(Protocol):
     """The interface; `tm.optim.SGD` and its siblings have it, and so do learned update rules."""
 
-    def init(self, params: Any) -> Any:
+    def init(self, params: Tree) -> Tree:
         """The state before the first step."""
         ...
 
-    def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def update(self, grads: Tree, state: Tree, params: X) -> tuple[X, Tree]:
         """The parameters and the state after one more step."""
         ...
 
@@ -44,7 +45,7 @@ def start() -> Tensor:
     return Tensor(np.zeros((), np.float64))
 
 
-def each_leaf(step: Callable[..., Row], params: Any, *others: Any) -> list[Any]:
+def each_leaf(step: Callable[..., Row], params: Tree, *others: Tree) -> list[Tree]:
     """Apply `step(p, *leaves of others)` to every parameter; its results, put together as trees like `params`.
 
     An entry of `others` (the gradients, then parts of the state) is a tree like `params`, or `Leaves`, or None for a
@@ -69,12 +70,12 @@ class Leaves(list[Any]):
     """One entry per leaf of the parameters."""
 
 
-def check_gradients(grads: Any, params: Any) -> None:
+def check_gradients(grads: Tree, params: Tree) -> None:
     """Raise what `each_leaf` does, for an optimizer that doesn't go leaf by leaf."""
     _column(0, grads, *tree.flatten(params))
 
 
-def _column(k: int, other: Any, params: list[Any], structure: tree.Structure) -> list[Any]:
+def _column(k: int, other: Tree, params: list[Any], structure: tree.Structure) -> list[Any]:
     if other is None or isinstance(other, Leaves):
         return [None] * len(params) if other is None else other
     leaves, found = tree.flatten(other)
@@ -103,7 +104,7 @@ def _check_leaves(what: str, leaves: Sequence[Any], params: list[Any], structure
             )
 
 
-def rates(lr: LearningRate, taken: Tensor, params: Any) -> Leaves:
+def rates(lr: LearningRate, taken: Tensor, params: Tree) -> Leaves:
     """The learning rate of each leaf of `params`: a number, or a Tensor in its dtype."""
     leaves, structure = tree.flatten(params)
     if callable(lr) and not isinstance(lr, Tensor) and not hasattr(lr, "tree_flatten"):
@@ -126,15 +127,14 @@ def used(number: Setting) -> bool:
     return isinstance(number, Tensor) or bool(number)
 
 
-def setting(number: Setting, p: Any) -> Any:
+def setting(number: Setting, p: ArrayLike) -> Setting:
     """A setting of the optimizer (momentum, a decay, an ε), in the dtype of parameter `p` if it is a Tensor."""
     return number.astype(as_tensor(p).dtype) if isinstance(number, Tensor) else number
 
 
-def bias(beta: Setting, count: Tensor, dtype: Any) -> Tensor:
+def bias(beta: Setting, count: Tensor, dtype: DTypeLike) -> Tensor:
     """1 − β^count, how much an exponential average that started at 0 has seen so far."""
-    seen: Tensor = (1.0 - beta**count).astype(dtype)
-    return seen
+    return (1.0 - beta**count).astype(dtype)
 
 
 def root(v: Tensor) -> Tensor:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.tree import zeros_like
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, root, setting, start, used
+from tinymeta.optim.optimizer import LearningRate, Row, Setting, each_leaf, rates, root, setting, start, used
 
 
 class RMSPropState(NamedTuple):
     taken: Tensor  # steps so far
-    square: Any  # v: average of the squared gradients
-    mean: Any  # average of the gradients; None unless centered
-    velocity: Any  # None without momentum
+    square: Tree  # v: average of the squared gradients
+    mean: Tree  # average of the gradients; None unless centered
+    velocity: Tree  # None without momentum
 
 
 class RMSProp:
@@ -57,12 +58,12 @@ class RMSProp:
         self.lr, self.decay, self.eps = lr, decay, eps
         self.weight_decay, self.momentum, self.centered = weight_decay, momentum, centered
 
-    def init(self, params: Any) -> RMSPropState:
+    def init(self, params: Tree) -> RMSPropState:
         mean = zeros_like(params) if self.centered else None
         return RMSPropState(start(), zeros_like(params), mean, zeros_like(params) if used(self.momentum) else None)
 
-    def update(self, grads: Any, state: RMSPropState, params: Any) -> tuple[Any, RMSPropState]:
-        def step(p: Any, g: Any, v: Any, mean: Any, u: Any, lr: Any) -> Any:
+    def update(self, grads: Tree, state: RMSPropState, params: X) -> tuple[X, RMSPropState]:
+        def step(p: Tensor, g: Tensor, v: Tensor, mean: Tensor, u: Tensor, lr: Setting) -> Row:
             settings = (self.decay, self.eps, self.weight_decay, self.momentum)
             decay, eps, weight_decay, momentum = (setting(number, p) for number in settings)
             if used(weight_decay):

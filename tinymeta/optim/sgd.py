@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.ops.tree import zeros_like
 from tinymeta.optim.fused import in_one, sgd_step
-from tinymeta.optim.optimizer import LearningRate, Setting, each_leaf, rates, setting, start, used
+from tinymeta.optim.optimizer import LearningRate, Row, Setting, each_leaf, rates, setting, start, used
 
 
 class SGDState(NamedTuple):
     taken: Tensor  # steps so far
-    velocity: Any  # None without momentum
+    velocity: Tree  # None without momentum
 
 
 class SGD:
@@ -50,15 +51,15 @@ class SGD:
             raise ValueError(f"nesterov=True needs momentum > 0 ({user_site()})")
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
 
-    def init(self, params: Any) -> SGDState:
+    def init(self, params: Tree) -> SGDState:
         return SGDState(start(), zeros_like(params) if used(self.momentum) else None)
 
-    def update(self, grads: Any, state: SGDState, params: Any) -> tuple[Any, SGDState]:
+    def update(self, grads: Tree, state: SGDState, params: X) -> tuple[X, SGDState]:
         lrs = rates(self.lr, state.taken, params)
 
         how = {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
 
-        def step(p: Any, g: Any, v: Any, lr: Any) -> Any:
+        def step(p: Tensor, g: Tensor, v: Tensor, lr: Setting) -> Row:
             if used(self.momentum):
                 return in_one(sgd_step, p, g, v, lr, **how)
             return p - lr * (g + setting(self.weight_decay, p) * p if used(self.weight_decay) else g), v

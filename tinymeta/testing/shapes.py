@@ -6,8 +6,7 @@ import numpy as np
 
 from tinymeta.engine.domain import Sample
 from tinymeta.engine.primitive import Primitive
-
-Shape = tuple[int, ...]
+from tinymeta.engine.typing import Shape
 
 
 def usual_shapes(count: int) -> list[tuple[Shape, ...]]:

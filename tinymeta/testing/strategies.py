@@ -14,10 +14,10 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 from tinymeta.engine.convert import tensor
 from tinymeta.engine.domain import Domain, reals
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Shape
 from tinymeta.testing.case import value
 from tinymeta.testing.values import layouts as _layouts
 
-Shape = tuple[int, ...]
 _seeds = st.integers(0, 2**32 - 1)
 
 

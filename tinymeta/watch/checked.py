@@ -8,7 +8,7 @@ that called the *forward* operation concerned, however many differentiations lat
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 from tinymeta.engine.errors import Site, user_site
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Static
 
 if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
@@ -55,9 +56,7 @@ class _Checker(Watcher):
         # Each entry goes when its Tensor does, so that a long training in this mode keeps its memory flat.
         self.origins: dict[int, tuple[weakref.ref[Tensor], _Origin]] = {}
 
-    def saw(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
-    ) -> None:
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         # What is made while a node is differentiated concerns the line that made the node.
         maker = self.origins.get(output.made_by or 0)
         origin = maker[1] if maker else _Origin(primitive.__name__, user_site())
@@ -87,7 +86,7 @@ class _Checker(Watcher):
         self.origins[key] = weakref.ref(output, lambda _: self.origins.pop(key, None)), origin
 
 
-def _first_bad(data: Array, inputs: Any) -> tuple[int, ...] | None:
+def _first_bad(data: Array, inputs: Sequence[Any]) -> tuple[int, ...] | None:
     """The first index of a NaN, or of an infinity that no input holds; None if there is none."""
     if data.dtype.kind not in "fc" or np.isfinite(data).all():
         return None

@@ -20,12 +20,15 @@ from tinymeta.engine.errors import PACKAGE, Site
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.state import USER, Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Static
 
 FIRST = 8  # entries that are kept of any array
 GRID = 64  # arrays up to this size are kept whole,
 SIDE = 16  # if no side is longer than this
 BINS = 16  # the others as a histogram of so many bins
 DEPTH = 12  # lines of the user's call path that are kept
+
+Summary = dict[str, Any]  # what is kept of an array
 
 
 class Cotangent(NamedTuple):
@@ -56,7 +59,7 @@ class Step:
     shape: tuple[int, ...]
     batch: tuple[int, ...]  # sizes of the hidden axes: inside `vmap`, how many examples
     dtype: str
-    value: dict[str, Any]
+    value: Summary
     order: int
     made_by: int | None  # the step whose VJP rule made this one
     sweep: int | None  # which sweep that was in, counted from 0
@@ -78,9 +81,7 @@ class Recorder(Watcher):
         self.rules: dict[str, type[Primitive]] = {}
         self._number: dict[int, int] = {}  # a Tensor's id → its step's number
 
-    def saw(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
-    ) -> None:
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         numbers = tuple(self._known(x) for x in inputs)
         path = _path(self.entered)
         self._add(output, "step", primitive, numbers, static, path)
@@ -111,7 +112,7 @@ class Recorder(Watcher):
         kind: str,
         primitive: type[Primitive] | None,
         inputs: tuple[int, ...],
-        static: dict[str, Any],
+        static: Static,
         path: tuple[Site, ...],
     ) -> None:
         number = self._number[x.id] = len(self.steps) + 1
@@ -156,9 +157,7 @@ class _Words(Watcher):
         self.names, self.prefix = names, prefix
         self.lines: list[str] = []
 
-    def saw(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
-    ) -> None:
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         given = [
             self.names.get(x.id) or (f"{x.array.item():.4g}" if x.array.size == 1 else f"[{x.size}]") for x in inputs
         ]
@@ -168,7 +167,7 @@ class _Words(Watcher):
 
 
 def unfolded(
-    primitive: type[Primitive], inputs: Sequence[Tensor], static: dict[str, Any], numbers: Sequence[int], number: int
+    primitive: type[Primitive], inputs: Sequence[Tensor], static: Static, numbers: Sequence[int], number: int
 ) -> tuple[str, ...]:
     """What step `number`, a fused operation on the steps `numbers`, is in others, a line for each."""
     twins = [Tensor(x.array, x.batch) for x in inputs]
@@ -180,7 +179,7 @@ def unfolded(
     return tuple(words.lines)
 
 
-def summary(data: Array, batch: int = 0) -> dict[str, Any]:
+def summary(data: Array, batch: int = 0) -> Summary:
     """What is kept of an array: `min`, `mean`, `max`, `first` entries, how many are not finite (`bad`).
 
     A small one is kept whole, as the rows of a `grid` (inside `vmap`: the first example's); of a
@@ -189,7 +188,7 @@ def summary(data: Array, batch: int = 0) -> dict[str, Any]:
     if data.size == 0 or data.dtype.kind not in "fiub":
         return {"first": [str(v) for v in data.ravel()[:FIRST]]}
     finite = data[np.isfinite(data)].astype(np.float64)
-    kept: dict[str, Any] = {"first": _digits(data.ravel()[:FIRST]), "bad": data.size - finite.size}
+    kept: Summary = {"first": _digits(data.ravel()[:FIRST]), "bad": data.size - finite.size}
     if finite.size:
         mean = (finite / finite.size).sum()  # divided first: no sum of finite numbers overflows this way
         kept |= dict(zip(("min", "mean", "max"), _digits(np.array([finite.min(), mean, finite.max()]))))

@@ -25,9 +25,9 @@ from tinymeta.compile.place import assemble, copies, instructions, products
 from tinymeta.compile.place.loop_body import LoopBody
 from tinymeta.compile.place.products import Product
 from tinymeta.compile.place.schedule import Schedule
+from tinymeta.compile.program.program import Program
 from tinymeta.compile.program.views import Reshape, View
 from tinymeta.compile.run import machine as machine_of
-from tinymeta.compile.run import replay
 from tinymeta.compile.run.machine import Machine
 
 FAULTS = {
@@ -123,10 +123,10 @@ FAULTS = {
         Machine, "__init__", "i in fresh and i not in program.results[:k]", "i in fresh",
         results_that_are_held,
     ),
-    "replay: a buffer is used again while a view of it is read": Fault(
-        replay, "_plan", "last.get(i, i) if shares else i", "i", a_view_that_is_read_late
+    "replay: an array is let go of before its last reader": Fault(
+        Program, "last_read", "ends[x]", "min(ends[x], x + 1)", a_view_that_is_read_late
     ),
-    "replay: a result's buffer is used again": Fault(
-        replay, "_plan", "{i: len(program.nodes) for i in program.results}", "{}", a_result_that_is_read_early
+    "replay: a result is let go of": Fault(
+        Program, "last_read", "ends.keys() - self.results", "ends", a_result_that_is_read_early
     ),
 }  # fmt: skip

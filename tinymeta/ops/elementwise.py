@@ -34,8 +34,8 @@ class scale(Primitive):
     """
 
     @staticmethod
-    def kernel(g: Array, d: Array, out: Array | None = None) -> Array:
-        y = np.asarray(np.multiply(g, d, out=out))
+    def kernel(g: Array, d: Array) -> Array:
+        y = np.asarray(np.multiply(g, d))
         flat = y.ravel()
         total = flat.dot(flat)
         if total != total:  # a NaN anywhere, found by one call of BLAS instead of a pass that allocates

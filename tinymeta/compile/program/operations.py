@@ -100,8 +100,8 @@ class Ufunc(Elementwise):
 
     ufunc: np.ufunc
 
-    def __call__(self, *xs: Array, out: Array | None = None) -> Array:
-        return self.ufunc(*xs, out=out)  # type: ignore[no-any-return]
+    def __call__(self, *xs: Array) -> Array:
+        return self.ufunc(*xs)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"Ufunc(np.{self.name})"
@@ -129,8 +129,8 @@ class Scale(Elementwise):
 
     inputs = 2
 
-    def __call__(self, g: Array, d: Array, out: Array | None = None) -> Array:
-        return scale.kernel(g, d, out)
+    def __call__(self, g: Array, d: Array) -> Array:
+        return scale.kernel(g, d)
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ class Reduce(Operation):
     ufunc: np.ufunc
     axes: tuple[int, ...]
 
-    def __call__(self, x: Array, out: Array | None = None) -> Array:
-        y: Array = self.ufunc.reduce(x, axis=self.axes, out=out)
+    def __call__(self, x: Array) -> Array:
+        y: Array = self.ufunc.reduce(x, axis=self.axes)
         return y
 
     def __repr__(self) -> str:

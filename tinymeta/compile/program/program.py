@@ -53,6 +53,14 @@ class Program:
                 found[x].append(i)
         return found
 
+    def last_read(self) -> list[list[int]]:
+        """For every node, which nodes nobody reads after it; the results are read to the end."""
+        ends = {x: i for i, node in enumerate(self.nodes) for x in node.inputs}
+        found: list[list[int]] = [[] for _ in self.nodes]
+        for x in ends.keys() - self.results:
+            found[ends[x]].append(x)
+        return found
+
     def flops(self) -> int:
         """Floating-point operations of one run."""
         return sum(map(self.work, self.nodes))

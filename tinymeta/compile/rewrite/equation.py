@@ -59,7 +59,7 @@ def check(before: Program, after: Program, image: Mapping[int, int], stage: str 
 def _compared(before: Program, after: Program, image: Mapping[int, int], stage: str, largest: float) -> None:
     """Both programs, node by node, with numbers up to the largest."""
     rng = np.random.default_rng(0)
-    old, new, last = _Values(before), _Values(after), _last_readers(before)
+    old, new, last = _Values(before), _Values(after), before.last_read()
     images = Counter(image.values())
     made = 0
     for i, node in enumerate(before.nodes):
@@ -169,14 +169,3 @@ def _polynomial(node: Node, given: list[Value]) -> Value | None:
     with np.errstate(all="ignore"):
         numbers, positive = compute(*(v.numbers for v in given)), compute(*(v.positive for v in given))
     return Value(numbers, positive, added, weights)
-
-
-def _last_readers(program: Program) -> list[list[int]]:
-    """For each node, what nobody reads after it."""
-    ends: dict[int, int] = {}
-    for i, node in enumerate(program.nodes):
-        ends.update(dict.fromkeys(node.inputs, i))
-    found: list[list[int]] = [[] for _ in program.nodes]
-    for x, i in ends.items():
-        found[i].append(x)
-    return found

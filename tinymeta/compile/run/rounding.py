@@ -163,24 +163,13 @@ class Rounding:
     def _moved(self, rng: np.random.Generator | None, size: float, kinks: bool = True) -> list[Array]:
         """The results where every operation that rounds is off by up to `size`, relative to its operands, if it adds
         many, and to its result. Without `kinks`, what is compared comes out as it did when nothing was moved."""
-        program = self._program
-        readers = [len(users) for users in program.users()]
-        for i in program.results:
-            readers[i] += 1
-        values: list[Any] = [node.value for node in program.nodes]
-        with np.errstate(all="ignore"):
-            for i, node in enumerate(program.nodes):
-                if isinstance(node.op, Input):
-                    values[i] = self._arguments[node.op.position].astype(node.dtype)
-                elif not isinstance(node.op, (Constant, Check)):
-                    values[i] = self._off(i, [values[x] for x in node.inputs], rng, size)
-                    if i in self._chosen and not kinks:
-                        values[i] = self._chosen[i]
-                for x in node.inputs:
-                    readers[x] -= 1
-                    if not readers[x]:
-                        values[x] = None
-        return self._seen([values[i] for i in program.results])
+
+        def made(i: int, given: list[Any]) -> Any:
+            if i in self._chosen and not kinks:
+                return self._chosen[i]
+            return None if isinstance(self._program.nodes[i].op, Check) else self._off(i, given, rng, size)
+
+        return self._seen(Replay(self._program)([x.astype(wide(x.dtype)) for x in self._arguments], made))
 
     def _off(self, i: int, given: list[Any], rng: np.random.Generator | None, size: float) -> Any:
         """The result of an operation, moved."""

@@ -14,7 +14,7 @@ from tinymeta.engine.tensor import Tensor
 BITS = 4  # by how many units in the last place
 MOVES = {  # results that are numbers of the inputs, as they are
     *("astype", "broadcast_to", "enter", "first_max", "first_min", "gather", "index", "join", "leave", "lift"),
-    *("max_axes", "maximum", "min_axes", "minimum", "negative", "part", "permute", "place", "put_along", "relu"),
+    *("max_axes", "maximum", "min_axes", "minimum", "negative", "part", "permute", "put_along", "put_at", "relu"),
     *("repeat_axes", "reshape", "spread", "stop_gradient", "take_along", "take_pixels", "unrecorded", "where"),
 }
 

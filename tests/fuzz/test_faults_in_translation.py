@@ -163,7 +163,7 @@ FAULTS: dict[str, Fault] = {
     "index: a slice's step is lost": _fault(translate, "_slice", "k.stop, k.step)", "k.stop, None)", "x[key]", "flip"),
     "index: its gradient lies the other way": _fault(
         translate,
-        "_place",
+        "_put_at",
         "_slice(key, len(hidden))",
         "Slice((*((None, None, -1),) * (len(hidden) + len(key)),))",
         "x[key]",

@@ -15,7 +15,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import zeros_like
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import Axis
-from tinymeta.ops.index import getitem, place, take
+from tinymeta.ops.index import getitem, put_at, take
 from tinymeta.ops.reduce import normalized
 from tinymeta.ops.shape import broadcast_to, concat, reshape, stack
 
@@ -134,7 +134,7 @@ def pad(x: ArrayLike, width: int | Sequence[int] | Sequence[Sequence[int]], valu
         raise ShapeError(f"pad adds elements, so no width is negative, and got {width} ({user_site()})")
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pairs))
     key = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, pairs))
-    y = bind(place, x, key=key, shape=shape, ndim=x.ndim)
+    y = bind(put_at, x, key=key, shape=shape, ndim=x.ndim)
     if value == 0:
         return y
     border = np.full(shape, value, x.dtype)

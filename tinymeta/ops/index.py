@@ -1,6 +1,6 @@
 """Indexing and its adjoint, scattering: what was read once gets its cotangent once, what was read twice gets both.
 
-Two pairs of adjoint primitives carry all of it: `index` and `place` for integers and slices, `gather`
+Two pairs of adjoint primitives carry all of it: `index` and `put_at` for integers and slices, `gather`
 and `scatter` for an array of integers along one axis. Several integer arrays become one by merging
 their axes, and a boolean mask becomes the integers where it is true.
 """
@@ -46,10 +46,10 @@ class index(Primitive):
         Sample(((3, 4),), {"key": (1, slice(None, None, -2))}),
         Sample(((3,),), {"key": (slice(0, 2),)}),
     )
-    vjp = lambda g, y, x, key: bind(place, g, key=key, shape=x.shape, ndim=y.ndim)
+    vjp = lambda g, y, x, key: bind(put_at, g, key=key, shape=x.shape, ndim=y.ndim)
 
 
-class place(Primitive):
+class put_at(Primitive):
     """Zeros of `shape`, with y[key] = x: the adjoint of `index`. `ndim` is the visible rank of x."""
 
     @staticmethod

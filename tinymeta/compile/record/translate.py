@@ -189,7 +189,7 @@ def _slices(b: Builder, x: int, axis: int) -> tuple[int, ...]:
     return tuple(b.add(_slice((i, *(slice(None),) * (len(shape) - at - 1)), at), x) for i in range(shape[at]))
 
 
-def _place(b: Builder, x: int, key: tuple[Any, ...], shape: Shape, ndim: int) -> int:
+def _put_at(b: Builder, x: int, key: tuple[Any, ...], shape: Shape, ndim: int) -> int:
     hidden = b.nodes[x].shape[: len(b.nodes[x].shape) - ndim]
     return b.add(Scatter((*hidden, *shape), (_slice(key, len(hidden)),)), x)
 
@@ -204,7 +204,7 @@ _MOVES: dict[type[Primitive], Rule] = {
     arrange.slices: _slices,
     elementwise.scale: _scale,
     index.index: _index,
-    index.place: _place,
+    index.put_at: _put_at,
     pool.put_pixels: pooling.put,
     pool.take_pixels: pooling.take,
     select.where: lambda b, *xs: b.add(Where(), *b.of_one_rank(*xs)),

@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,7 +101,7 @@ def read(path: Path, most: int = LARGEST) -> bytes:
 
 
 @contextmanager
-def opened(path: Path, most: int = LARGEST) -> Iterator[BinaryIO]:
+def opened(path: Path, most: int = sys.maxsize) -> Iterator[BinaryIO]:
     """A regular file of at most `most` bytes, to be read; it raises what `read` does."""
     with told(path, "read"):
         handle = os.open(path, os.O_RDONLY | _NO_WAIT | _BYTES)

@@ -155,8 +155,8 @@ def test_a_meta_step_on_a_convolution_network_never_leaves_the_machine() -> None
     short = rewritten(program)
     assert short.flops() <= program.flops()
     machine = Machine(short)
-    assert "python" not in [step.kind for step in machine._steps]
-    assert sum(step.kind == "tasks" for step in machine._steps) == 1  # one loop, from images to sums over tasks
+    assert "python" not in [loop.kind for loop in machine.loops]
+    assert sum(loop.kind == "tasks" for loop in machine.loops) == 1  # one loop, from images to sums over tasks
     for y, z in zip(tm.tree.leaves(f(*arguments)), machine(leaves), strict=True):
         np.testing.assert_allclose(z, np.asarray(y), rtol=1e-7, atol=1e-7)  # Adam divides by √v
 

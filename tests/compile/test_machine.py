@@ -199,7 +199,7 @@ def test_the_error_function_has_its_kernels_bits(dtype: Any) -> None:
     program = b.finished([b.add(Erf(), x)])
     arrays = [values((7, 40), 0, dtype) / 3]
     machine = Machine(program)
-    assert [step.kind for step in machine._steps] != ["python"]
+    assert [loop.kind for loop in machine.loops] != ["python"]
     np.testing.assert_array_equal(machine(arrays)[0], Replay(program)(arrays)[0])
 
 
@@ -211,7 +211,7 @@ def test_a_lone_number_that_python_makes_keeps_its_memory() -> None:
     total = b.add(Cast(np.dtype(float)), b.add(Reduce(np.add, (0,)), whole))
     program = b.finished([b.add(Ufunc(np.exp), mixed), b.add(Ufunc(np.add), total, mixed)])
     run = Machine(program)
-    assert any(step.kind == "python" for step in run._steps)
+    assert any(loop.kind == "python" for loop in run.loops)
     for k in range(3):
         arrays = [np.float32(0.5 + k).reshape(()), np.array(3.0), np.array([1, 2, k])]
         for found, expected in zip(run(arrays), Replay(program)(arrays), strict=True):

@@ -75,7 +75,7 @@ class Reshape(View):
             return 0, (0,) * len(self.to)
         old = [(n, s) for n, s in zip(before, strides) if n != 1]
         found: list[int] = []
-        size = step = 1  # what is left of the old axes taken so far, and the stride of its last element
+        size = apart = 1  # what is left of the old axes taken so far, and the stride of its last element
         for n in reversed(self.to):
             if n == 1:
                 found.append(0)
@@ -85,13 +85,13 @@ class Reshape(View):
                     return None
                 m, s = old.pop()
                 if size == 1:
-                    size, step = m, s
-                elif s == size * step:
+                    size, apart = m, s
+                elif s == size * apart:
                     size *= m
                 else:
                     return None
-            found.append(step)
-            size, step = size // n, step * n
+            found.append(apart)
+            size, apart = size // n, apart * n
         return 0, tuple(reversed(found))
 
 
@@ -161,8 +161,8 @@ class Windows(View):
     dilation: int
 
     def __call__(self, x: Array) -> Array:
-        k, step = self.axis, x.strides[self.axis]
-        strides = (*x.strides[:k], step * self.stride, step * self.dilation, *x.strides[k + 1 :])
+        k, apart = self.axis, x.strides[self.axis]
+        strides = (*x.strides[:k], apart * self.stride, apart * self.dilation, *x.strides[k + 1 :])
         return as_strided(x, self.shape(x.shape), strides)
 
     def misfit(self, *shapes: Shape) -> str | None:

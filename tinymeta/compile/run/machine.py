@@ -44,7 +44,7 @@ class Machine:
         self._program = program = assembly.program
         self._cores = threads.count
         self._layouts, self._slots, self._sizes = assembly.layouts, assembly.slots, assembly.sizes
-        self._steps = [_Ready(code) for code in assembly.loops]
+        self.loops = [_Ready(code) for code in assembly.loops]
         self._idle: list[Workspace] = []
         self._constants: dict[int, Array] = {}
         arguments = {}
@@ -65,13 +65,13 @@ class Machine:
         given += self._recycled.take()
         locate(given, self._columns, space.base)
         values: dict[int, Any] = dict(zip(self._bound, given))
-        for step in self._steps:
-            if step.kind == "python":
+        for loop in self.loops:
+            if loop.kind == "python":
                 with np.errstate(all="ignore"):
-                    for i in step.nodes:
+                    for i in loop.nodes:
                         self._call(i, values, space)
             else:
-                self._run(step, space)
+                self._run(loop, space)
         results = [
             values[i] if direct else np.array(self._value(i, values, space))
             for i, direct in zip(self._program.results, self._direct)
@@ -79,23 +79,23 @@ class Machine:
         self._idle.append(space)
         return results
 
-    def _run(self, step: _Ready, space: Workspace) -> None:
+    def _run(self, loop: _Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
-        cores = min(self._cores, threads.cores(), step.count, step.work // max(1, WORTH_SHARING))
+        cores = min(self._cores, threads.cores(), loop.count, loop.work // max(1, WORTH_SHARING))
         if cores > 1:
-            patience = step.work // PATIENCE
+            patience = loop.work // PATIENCE
             base, work = space.base[:cores], space.work[:cores]
             with threads.one_blas_thread():
                 crew(self._cores).share(
-                    step.before, step.body, base, work, step.count, step.grain, step.block, patience
+                    loop.before, loop.body, base, work, loop.count, loop.grain, loop.block, patience
                 )
         else:
-            if step.sums:
-                machine.run(step.before, _NUMBERS, space.base[0], 0, 1, 1, space.work[0])
-            machine.run(step.body, _NUMBERS, space.base[0], 0, step.count, step.block, space.work[0])
-        if step.sums:
+            if loop.sums:
+                machine.run(loop.before, _NUMBERS, space.base[0], 0, 1, 1, space.work[0])
+            machine.run(loop.body, _NUMBERS, space.base[0], 0, loop.count, loop.block, space.work[0])
+        if loop.sums:
             for k in range(max(1, cores)):
-                code = step.rest if k else step.first
+                code = loop.rest if k else loop.first
                 machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
 
     def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:

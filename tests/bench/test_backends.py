@@ -9,8 +9,9 @@ import pytest
 from tinymeta_kernels import threads
 
 from tinymeta.bench.backends import backend
+from tinymeta.bench.networks import Workload, cross_entropy
 from tinymeta.bench.worker import flat, prepared
-from tinymeta.bench.workloads import Workload, characters, cross_entropy, maml, workload
+from tinymeta.bench.workloads import characters, maml, workload
 
 SINE = workload("sine-3-2-8")  # W1 with fewer tasks, another inner step, smaller layers
 DENSE = Workload("dense", "an MLP with batch normalisation", characters(2, 3, 1, True), maml(cross_entropy, 1, 0.4))

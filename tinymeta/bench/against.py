@@ -14,7 +14,7 @@ from statistics import NormalDist, fmean, stdev
 import numpy as np
 
 from tinymeta.bench.contender import Contender, apart, gradients, race
-from tinymeta.bench.workloads import Workload
+from tinymeta.bench.networks import Workload
 from tinymeta.engine.errors import UserError
 
 ROUNDS = 15

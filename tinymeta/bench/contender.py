@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from tinymeta.bench.backends import CONTENDERS
-from tinymeta.bench.workloads import Workload
+from tinymeta.bench.networks import Workload
 from tinymeta.engine.tensor import Array
 
 SECONDS = 0.4  # of a turn

@@ -20,7 +20,8 @@ from tinymeta.bench.against import COMPILED, against, checkout
 from tinymeta.bench.against import ROUNDS as AGAINST
 from tinymeta.bench.backends import CONTENDERS
 from tinymeta.bench.contender import PATIENCE, Contender, apart, gradients, present, race
-from tinymeta.bench.workloads import WORKLOADS, Workload
+from tinymeta.bench.networks import Workload
+from tinymeta.bench.workloads import WORKLOADS
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import write_text
 

@@ -7,66 +7,21 @@ written once against a backend's namespace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-Tree = Any
-Draw = Callable[[np.random.Generator, Any], tuple[Tree, tuple[Any, ...]]]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """`draw(rng, dtype)` gives (params, batch); `build(backend)` gives step(params, state, *batch).
-
-    The step returns (params, state, gradients): the gradients are what the contenders must agree on.
-    """
-
-    name: str
-    what: str
-    draw: Draw
-    build: Callable[[Any], Callable[..., Any]]
-
-
-def dense(rng: np.random.Generator, dtype: Any, widths: tuple[int, ...], norm: bool) -> Tree:
-    """Weights of a dense network, layer by layer; with a scale and a shift per hidden unit if normalised."""
-    layers = []
-    for n, m in zip(widths, widths[1:]):
-        layer = {"w": rng.standard_normal((n, m)) * np.sqrt(2 / n), "b": 0.1 * rng.standard_normal(m)}
-        if norm and m is not widths[-1]:
-            layer |= {"gain": rng.uniform(0.5, 1.5, m), "shift": 0.1 * rng.standard_normal(m)}
-        layers.append({name: a.astype(dtype) for name, a in layer.items()})
-    return layers
-
-
-def normalised(b: Any, x: Any, layer: Tree, axes: Any) -> Any:
-    """Batch normalisation, from primitives."""
-    centred = x - b.mean(x, axes, True)
-    form = (1, -1) if x.ndim == 2 else (1, -1, 1, 1)
-    spread = b.sqrt(b.mean(b.square(centred), axes, True) + 1e-5)
-    return centred / spread * b.reshape(layer["gain"], form) + b.reshape(layer["shift"], form)
-
-
-def dense_net(b: Any, layers: Tree, x: Any) -> Any:
-    for layer in layers[:-1]:
-        x = x @ layer["w"] + layer["b"]
-        x = b.relu(normalised(b, x, layer, 0) if "gain" in layer else x)
-    return x @ layers[-1]["w"] + layers[-1]["b"]
-
-
-def conv_net(b: Any, layers: Tree, x: Any) -> Any:
-    for layer in layers[:-1]:
-        x = b.relu(normalised(b, b.conv2d(x, layer["w"]), layer, (0, 2, 3)))
-    return b.reshape(x, (x.shape[0], -1)) @ layers[-1]["w"] + layers[-1]["b"]
-
-
-def adam(b: Any, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree]:
-    """Adam with bias correction left to the step size, as the paper's section 2 allows."""
-    first = b.tree_map(lambda m, g: 0.9 * m + 0.1 * g, state[0], grads)
-    second = b.tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, state[1], grads)
-    params = b.tree_map(lambda p, m, v: p - 0.001 * m / (b.sqrt(v) + 1e-8), params, first, second)
-    return params, (first, second)
+from tinymeta.bench.networks import (
+    Draw,
+    Tree,
+    Workload,
+    adam,
+    cross_entropy,
+    dense,
+    pooled_cross_entropy,
+    squared_error,
+)
+from tinymeta.bench.training import TRAINING
 
 
 def maml(loss: Callable[..., Any], steps: int, lr: float) -> Callable[[Any], Callable[..., Any]]:
@@ -98,15 +53,6 @@ def meta_step(b: Any, one: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
-def squared_error(b: Any, params: Tree, x: Any, y: Any) -> Any:
-    return b.mean(b.square(dense_net(b, params, x) - y))
-
-
-def cross_entropy(b: Any, params: Tree, x: Any, y: Any) -> Any:
-    logits = dense_net(b, params, x) if x.ndim == 2 else conv_net(b, params, x)
-    return -b.mean(b.sum(y * b.log_softmax(logits), -1))
-
-
 def sinusoids(tasks: int, width: int = 40) -> Draw:
     def draw(rng: np.random.Generator, dtype: Any) -> Any:
         arrays = [rng.standard_normal((tasks, 10, 1)).astype(dtype) for _ in range(4)]
@@ -133,6 +79,21 @@ def characters(tasks: int, ways: int, shots: int, flat: bool) -> Draw:
         return [{k: a.astype(dtype) for k, a in layer.items()} for layer in layers], batch
 
     return draw
+
+
+def photographs(rng: np.random.Generator, dtype: Any) -> Any:
+    """mini-ImageNet's shapes: 4 tasks, 5-way 1-shot, 15 queries a class, 32 filters a layer (Finn et al. 2017)."""
+
+    def examples(each: int) -> list[Any]:
+        labels = np.tile(np.repeat(np.arange(5), each), (4, 1))
+        return [rng.random((4, 5 * each, 3, 84, 84)).astype(dtype), np.eye(5, dtype=dtype)[labels]]
+
+    layers: list[Tree] = []
+    for c in (3, 32, 32, 32):
+        w, b = rng.standard_normal((32, c, 3, 3)) * np.sqrt(2 / (9 * c)), 0.1 * rng.standard_normal(32)
+        layers.append({"w": w, "b": b, "gain": rng.uniform(0.5, 1.5, 32), "shift": 0.1 * rng.standard_normal(32)})
+    layers.append({"w": rng.standard_normal((800, 5)) / 28, "b": np.zeros(5)})
+    return [{k: a.astype(dtype) for k, a in layer.items()} for layer in layers], (*examples(1), *examples(15))
 
 
 def hvp_step(b: Any) -> Callable[..., Any]:
@@ -212,9 +173,11 @@ WORKLOADS = {
         ),
         Workload("W4", "conv, 32 tasks 5-way 1-shot", characters(32, 5, 1, False), maml(cross_entropy, 1, 0.4)),
         Workload("W4b", "conv, 16 tasks, 5 inner steps", characters(16, 5, 1, False), maml(cross_entropy, 5, 0.1)),
+        Workload("W8", "photographs, 4 tasks 5-way 1-shot, 5 steps", photographs, maml(pooled_cross_entropy, 5, 0.01)),
         Workload("hvp", "Hessian times vector, MLP, batch 512", draw_hvp, hvp_step),
         Workload("hessian", "Hessian, 1-20-20-1 tanh, 100 points", draw_hessian, hessian_step),
         Workload("l2l", "LSTM optimizer, 20 steps, 128 problems", draw_l2l, l2l_step),
+        *TRAINING,
     )
 }
 

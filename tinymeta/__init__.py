@@ -23,10 +23,6 @@ from tinymeta.engine.primitive import primitive as primitive
 from tinymeta.engine.sweep import gradient as gradient
 from tinymeta.engine.tensor import Tensor as Tensor
 from tinymeta.engine.transforms import grad as grad
-from tinymeta.engine.transforms import hessian as hessian
-from tinymeta.engine.transforms import hvp as hvp
-from tinymeta.engine.transforms import jacobian as jacobian
-from tinymeta.engine.transforms import jvp as jvp
 from tinymeta.engine.transforms import value_and_grad as value_and_grad
 from tinymeta.engine.transforms import vjp as vjp
 from tinymeta.engine.vmap import vmap as vmap
@@ -38,6 +34,10 @@ from tinymeta.ops import *
 from tinymeta.ops import tree as tree
 from tinymeta.ops.checkpoint import checkpoint as checkpoint
 from tinymeta.ops.custom import custom_vjp as custom_vjp
+from tinymeta.ops.derivatives import hessian as hessian
+from tinymeta.ops.derivatives import hvp as hvp
+from tinymeta.ops.derivatives import jacobian as jacobian
+from tinymeta.ops.derivatives import jvp as jvp
 from tinymeta.view.trace import trace as trace
 from tinymeta.watch.checked import checked as checked
 from tinymeta.watch.orders import orders as orders

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.transforms import hvp, value_and_grad
+from tinymeta.engine.transforms import value_and_grad
 from tinymeta.meta.core.conjugate import conjugate_gradients
+from tinymeta.ops.derivatives import hvp
 from tinymeta.ops.tree import add_scaled, dot
 
 Objective = Callable[[Any, Any], tuple[Tensor, Tensor]]

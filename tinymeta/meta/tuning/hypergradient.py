@@ -30,8 +30,8 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.transforms import jvp
 from tinymeta.meta.core.adapt import Loss, adapt
+from tinymeta.ops.derivatives import jvp
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.select import where
 from tinymeta.ops.tree import dot, zeros_like

@@ -25,9 +25,10 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.transforms import grad, hvp
+from tinymeta.engine.transforms import grad
 from tinymeta.nn.layers import MLP, Linear
 from tinymeta.nn.module import Module
+from tinymeta.ops.derivatives import hvp
 from tinymeta.ops.elementwise import exp, log, square
 from tinymeta.ops.linalg import tensordot
 from tinymeta.ops.logistic import tanh

@@ -9,7 +9,7 @@
     >>> tm.an_example([1.0])
     tensor(1.)
 
-`tm` and `np` are there in examples, and floats are shown to four places.
+Examples have the names of `AT_HAND`, and floats are shown to four places.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+import tinymeta_kernels as kernels
 
 import tinymeta as tm
 from tests.public_api import stored
@@ -34,6 +35,8 @@ from tinymeta.engine.convert import as_tensor, as_tensors
 from tinymeta.engine.options import several, whole, wholes
 from tinymeta.engine.primitive import Primitive, bind
 
+# What a reader has imported: import numpy as np, tinymeta as tm, tinymeta_kernels as kernels.
+AT_HAND = {"np": np, "tm": tm, "kernels": kernels}
 FIELDS = ("Shapes", "Raises", "Source")
 # What these refuse is the same wherever they are called: what isn't a number, or not a whole one, and unlike trees.
 SAID_ONCE = {as_tensor, as_tensors, bind, several, tree.flatten, tree.map, tree.unflatten, whole, wholes}
@@ -84,7 +87,7 @@ def claims(text: str) -> list[Claim]:
 
 def _claim(entry: str) -> Claim:
     name, _, when = entry.partition(" ")
-    call = re.search(r"`((?:tm|np)\.[^`]*\))`", when)
+    call = re.search(r"`((?:tm|np|kernels)\.[^`]*\))`", when)
     return Claim(_error(name), when, call[1] if call else "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import io
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tests.docstrings import claims, documented, fields, raises, text_of
+from tests.docstrings import AT_HAND, claims, documented, fields, raises, text_of
 from tinymeta.engine.primitive import Primitive
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +27,6 @@ CALLS = {
     f"{name}: {claim.call}": claim for name, thing in NAMES.items() for claim in claims(text_of(thing)) if claim.call
 }
 
-ROOMS = ("ops", "engine", "watch", "io", "compile", "view", "meta", "nn", "optim", "tasks", "testing")
-WRITTEN = tuple(f"tinymeta.{room}" for room in ROOMS)
 # Names for which an item makes no sense, and why.
 NO_SHAPES = {
     "tm.CompileWarning": "a warning",
@@ -37,6 +36,8 @@ NO_SHAPES = {
     "tasks.Environment": "a protocol",
     "tasks.TaskFamily": "a protocol",
     "tasks.download_omniglot": "files, as they come",
+    "tinymeta_kernels.set_num_threads": "no arrays",
+    "tinymeta_kernels.warmup": "no arrays",
 }
 NO_EXAMPLE = {
     "tm.CompileWarning": "a warning",
@@ -50,8 +51,14 @@ NO_EXAMPLE = {
     "tasks.load_folder": "needs pictures, and Pillow",
     "tasks.load_omniglot": "needs the archives, and Pillow",
     "tasks.load_runs": "needs the runs, and Pillow",
+    "tinymeta_kernels.set_num_threads": "would hold for the tests that follow",
+    "tinymeta_kernels.warmup": "compiles everything",
 }
+INNER = ("id", "opened")  # members that only the engine reads
 NO_RAISES = {
+    "tinymeta_kernels.erf": "one array has one shape",
+    "tinymeta_kernels.erfc": "one array has one shape",
+    "tinymeta_kernels.warmup": "what it runs fits",
     "meta.Distillation": "how it adapts is its own",
     "meta.GaussianPolicy": "a number per action broadcasts to the mean",
     "meta.LSTMRule": "what it stacks has one shape",
@@ -79,11 +86,20 @@ def missing(name: str, thing: Any) -> list[str]:
     return [item for item, there in wanted.items() if not there]
 
 
-@pytest.mark.parametrize("name", [n for n, v in NAMES.items() if v.__module__.startswith(WRITTEN)])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_public_docstring_has_shapes_errors_and_an_example(name: str) -> None:
     assert not missing(name, NAMES[name]), (
         f"the docstring of {name} says nothing of: {', '.join(missing(name, NAMES[name]))}"
     )
+
+
+@pytest.mark.parametrize("group", [tm.Tensor, type(tm.trace())])
+def test_a_member_has_a_docstring_or_is_named_by_that_of_its_class(group: type) -> None:
+    text = text_of(group) + inspect.getdoc(inspect.getmodule(group))
+    members = {name: value for name, value in vars(group).items() if not name.startswith("_")}
+    assert [
+        name for name, v in members.items() if not v.__doc__ and f"`{name}`" not in text and name not in INNER
+    ] == []
 
 
 def test_exemptions_are_of_names_that_need_them() -> None:
@@ -105,9 +121,9 @@ def test_examples_print_what_they_say(path: Path) -> None:
     try:
         with np.errstate(all="ignore"), np.printoptions(precision=4, suppress=True):
             for example in doctest.DocTestFinder().find(module):
-                if example.name in PUBLIC:  # the reader has these two names
+                if example.name in PUBLIC:  # the reader of the others has their modules at hand, too
                     example.globs = {}
-                example.globs |= {"tm": tm, "np": np}
+                example.globs |= AT_HAND
                 runner.run(example, out=report.write)
     finally:
         Primitive.registry.clear()
@@ -120,7 +136,7 @@ def test_examples_print_what_they_say(path: Path) -> None:
 def test_a_call_that_is_said_to_raise_does(call: str) -> None:
     claim = CALLS[call]
     with np.errstate(all="ignore"), pytest.raises(claim.error):
-        eval(claim.call, {"tm": tm, "np": np})
+        eval(claim.call, dict(AT_HAND))
 
 
 def test_a_docstring_that_lacks_something_is_noticed() -> None:

@@ -42,17 +42,19 @@ def conv2d(
 ) -> Array:
     """Cross-correlate images with filters.
 
+    Shapes: (…, N, C, H, W) and (…, O, C / groups, kh, kw) → (…, N, O, OH, OW), where
+    OH = (H + 2·padding − dilation·(kh − 1) − 1) // stride + 1; leading axes (tasks) broadcast.
+    Raises: ValueError where a window doesn't fit: `kernels.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3)))`.
+
     Parameters
     ----------
-    x : (..., N, C, H, W)
-    w : (..., O, C / groups, kh, kw)
-        Leading axes (tasks) broadcast against those of ``x``.
     stride, padding, dilation
         Pairs (vertical, horizontal); padding is with zeros.
 
-    Returns
-    -------
-    (..., N, O, OH, OW), where OH = (H + 2·padding - dilation·(kh - 1) - 1) // stride + 1
+    Examples
+    --------
+    >>> kernels.conv2d(np.array([[[[1.0, 2.0, 3.0]]]]), np.array([[[[1.0, -1.0]]]]))[0, 0]
+    array([[-1., -1.]])
     """
     x, w = common(x, w)
     if groups > 1:
@@ -83,14 +85,10 @@ def conv2d_input(
 ) -> Array:
     """Adjoint of ``x -> conv2d(x, w)``, for images of ``size`` = (H, W).
 
-    Parameters
-    ----------
-    g : (..., N, O, OH, OW)
-    w : (..., O, C / groups, kh, kw)
+    Shapes: (…, N, O, OH, OW) and (…, O, C / groups, kh, kw) → (…, N, C, H, W).
 
-    Returns
-    -------
-    (..., N, C, H, W)
+    >>> kernels.conv2d_input(np.array([[[[1.0, 2.0]]]]), np.array([[[[1.0, -1.0]]]]), (1, 3))[0, 0]
+    array([[ 1.,  1., -2.]])
     """
     g, w = common(g, w)
     if groups > 1:
@@ -122,14 +120,10 @@ def conv2d_weight(
 ) -> Array:
     """Adjoint of ``w -> conv2d(x, w)``, for filters of ``size`` = (kh, kw): sums over N, not over tasks.
 
-    Parameters
-    ----------
-    x : (..., N, C, H, W)
-    g : (..., N, O, OH, OW)
+    Shapes: (…, N, C, H, W) and (…, N, O, OH, OW) → (…, O, C / groups, kh, kw).
 
-    Returns
-    -------
-    (..., O, C / groups, kh, kw)
+    >>> kernels.conv2d_weight(np.array([[[[1.0, 2.0, 3.0]]]]), np.array([[[[1.0, 2.0]]]]), (1, 2))[0, 0]
+    array([[5., 8.]])
     """
     x, g = common(x, g)
     if groups > 1:

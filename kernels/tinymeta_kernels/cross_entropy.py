@@ -25,9 +25,13 @@ __all__ = ["softmax_cross_entropy", "softmax_cross_entropy_grad"]
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> Array:
-    """Loss of each row, ``-log softmax(logits)[label]``: (..., K) and whole numbers (...) to (...).
+    """Loss of each row, ``-log softmax(logits)[label]``. Leading axes broadcast.
 
-    Leading axes broadcast. IndexError for a label outside of [0, K).
+    Shapes: (…, K) and whole numbers (…) → (…).
+    Raises: IndexError for a label outside of [0, K): `kernels.softmax_cross_entropy(np.ones((1, 2)), np.array([2]))`.
+
+    >>> kernels.softmax_cross_entropy(np.zeros((1, 2)), np.array([1]))
+    array([0.6931])
     """
     (x,) = common(logits)
     k = within(labels, 0, x.shape[-1], f"labels for {x.shape[-1]} classes")
@@ -45,7 +49,15 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> Array:
 
 
 def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array) -> Array:
-    """``(softmax(logits) - onehot(labels)) * g``: (..., K), whole numbers (...) and (...) to (..., K)."""
+    """``(softmax(logits) - onehot(labels)) * g``. Leading axes broadcast.
+
+    Shapes: (…, K), whole numbers (…) and (…) → (…, K).
+    Raises: IndexError for a label outside of [0, K):
+    `kernels.softmax_cross_entropy_grad(np.ones((1, 2)), np.array([2]), np.ones(1))`.
+
+    >>> kernels.softmax_cross_entropy_grad(np.zeros((1, 2)), np.array([1]), np.ones(1))
+    array([[ 0.5, -0.5]])
+    """
     x, g = common(logits, g)
     k = within(labels, 0, x.shape[-1], f"labels for {x.shape[-1]} classes")
     lead = broadcast_shapes(x.shape[:-1], k.shape, g.shape)

@@ -19,7 +19,13 @@ __all__ = ["linear_relu", "relu_input"]
 
 
 def linear_relu(x: Array, w: Array, b: Array) -> Array:
-    """``relu(x @ w + b)``: (..., m, k), (..., k, n) and (..., n) to (..., m, n); leading axes broadcast."""
+    """``relu(x @ w + b)``; leading axes broadcast.
+
+    Shapes: (…, m, k), (…, k, n) and (…, n) → (…, m, n).
+
+    >>> kernels.linear_relu(np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [1.0, -1.0]]), np.array([0.5, 0.5]))
+    array([[3.5, 0. ]])
+    """
     x, w, b = common(x, w, b)
     y = matmul(x, w)
     if not has_kernel(y.dtype):
@@ -36,7 +42,14 @@ def linear_relu(x: Array, w: Array, b: Array) -> Array:
 
 
 def relu_input(g: Array, y: Array) -> Array:
-    """Adjoint of relu at its value y (or at its argument, which has the same sign): g where y > 0, else 0."""
+    """Adjoint of relu at its value y (or at its argument, which has the same sign): g where y > 0, else 0.
+
+    Shapes: g and y, (…) → (…).
+    Raises: ValueError where they don't broadcast: `kernels.relu_input(np.ones(2), np.ones(3))`.
+
+    >>> kernels.relu_input(np.array([5.0, 5.0]), np.array([2.0, 0.0]))
+    array([5., 0.])
+    """
     g, y = np.broadcast_arrays(*common(g, y))
     if not has_kernel(g.dtype):
         return np.where(y.real > 0, g, 0)

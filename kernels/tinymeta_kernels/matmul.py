@@ -27,7 +27,13 @@ SHARED_WORK = 1 << 22
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """Multiply matrices: (..., m, k) by (..., k, n) to (..., m, n); leading axes (tasks) broadcast."""
+    """Multiply matrices; leading axes (tasks) broadcast.
+
+    Shapes: (…, m, k) and (…, k, n) → (…, m, n).
+
+    >>> kernels.matmul(np.array([[[1.0, 2.0]]]), np.array([[[10.0], [1.0]]]))
+    array([[[12.]]])
+    """
     a, b = common(a, b)
     (m, k), n = a.shape[-2:], b.shape[-1]
     if k == 1 == b.shape[-2]:

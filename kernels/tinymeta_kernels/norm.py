@@ -39,22 +39,22 @@ BLOCK_SIZE = 1 << 18
 
 
 def normalize(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
-    """Take the mean away and divide by the standard deviation.
+    """Take the mean away and divide by the standard deviation; also the inverse of the latter, s.
+
+    Shapes: (…) → y of the same, and s with 1 in ``axes``.
 
     Parameters
     ----------
-    x : array
     axes
         What to take statistics over: (-4, -2, -1) is the batch norm of images (..., N, C, H, W), (-2,) that of
         vectors (..., N, C), (-1,) a layer norm.
     eps
         Added to the variance.
 
-    Returns
-    -------
-    y : of the shape of x
-    s : of the shape of x with 1 in ``axes``
-        The inverse standard deviation.
+    Examples
+    --------
+    >>> kernels.normalize(np.array([[1.0, 3.0]]), (-1,), 0.0)
+    (array([[-1.,  1.]]), array([[1.]]))
     """
     (x,) = common(x)
     if not has_kernel(x.dtype):
@@ -69,7 +69,13 @@ def normalize(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
 
 
 def normalize_input(g: Array, y: Array, s: Array, axes: Axes) -> Array:
-    """Adjoint of x -> y of :func:`normalize`: ``s (g - mean g - y mean(g y))``, of the shape of y."""
+    """Adjoint of x -> y of :func:`normalize`: ``s (g - mean g - y mean(g y))``.
+
+    Shapes: g and y (…), s with 1 in ``axes`` → (…).
+
+    >>> kernels.normalize_input(np.array([[1.0, 0.0, 0.0]]), np.zeros((1, 3)), np.ones((1, 1)), (-1,))
+    array([[ 0.6667, -0.3333, -0.3333]])
+    """
     g, y, s = common(g, y, s)
     if not has_kernel(y.dtype):
         mean_g, mean_gy = (v.mean(axis=axes, keepdims=True) for v in (g, g * y))
@@ -84,7 +90,14 @@ def normalize_input(g: Array, y: Array, s: Array, axes: Axes) -> Array:
 
 
 def normalize_input_grad(h: Array, g: Array, y: Array, s: Array, axes: Axes) -> tuple[Array, Array]:
-    """Adjoint of (y, s) -> :func:`normalize_input` at the cotangent h: (gy, gs), of the shapes of y and s."""
+    """Adjoint of (y, s) -> :func:`normalize_input` at the cotangent h: (gy, gs).
+
+    Shapes: h, g and y (…), s with 1 in ``axes`` → those of y and of s.
+
+    >>> g, y = np.array([[1.0, 0.0]]), np.array([[1.0, -1.0]])
+    >>> kernels.normalize_input_grad(np.ones((1, 2)), g, y, np.ones((1, 1)), (-1,))
+    (array([[-0.5, -0.5]]), array([[0.]]))
+    """
     h, g, y, s = common(h, g, y, s)
     if not has_kernel(y.dtype):
         sum_h, sum_hy, sum_hg = (v.sum(axis=axes, keepdims=True) for v in (h, h * y, h * g))

@@ -29,7 +29,14 @@ def sgd_update(
     nesterov: bool = False,
     weight_decay: float = 0.0,
 ) -> tuple[Array, Array]:
-    """One step of gradient descent with momentum, on arrays of one shape: new params and new velocity."""
+    """One step of gradient descent with momentum: new params and new velocity.
+
+    Shapes: all arrays (…) → (…), twice.
+    Raises: ValueError where the shapes differ: `kernels.sgd_update(np.ones(2), np.ones(3), np.ones(2), lr=0.1)`.
+
+    >>> kernels.sgd_update(np.array([1.0]), np.array([2.0]), np.array([10.0]), lr=0.1, momentum=0.5)
+    (array([0.3]), array([7.]))
+    """
     p, g, v = common(params, grads, velocity)
     if not has_kernel(p.dtype):
         g = g + weight_decay * p
@@ -56,7 +63,16 @@ def adam_update(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """One step of Adam, on arrays of one shape: new params, new m and new v. The first ``step`` is 1."""
+    """One step of Adam: new params, new m and new v. The first ``step`` is 1.
+
+    Shapes: all arrays (…) → (…), three times.
+    Raises: ValueError where the shapes differ:
+    `kernels.adam_update(np.ones(2), np.ones(3), np.ones(2), np.ones(2), step=1, lr=0.1)`.
+    Source: Kingma & Ba 2015, algorithm 1.
+
+    >>> kernels.adam_update(np.array([1.0]), np.array([2.0]), np.zeros(1), np.zeros(1), step=1, lr=0.1)[0]
+    array([0.9])
+    """
     p, g, m, v = common(params, grads, m, v)
     correction1, correction2 = 1 - beta1**step, 1 - beta2**step
     coupled_decay, decoupled_decay = (0.0, lr * weight_decay) if decoupled else (weight_decay, 0.0)

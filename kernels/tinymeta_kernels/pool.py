@@ -25,10 +25,16 @@ __all__ = ["avg_pool2d", "avg_pool2d_input", "max_pool2d_index", "scatter_flat",
 
 
 def max_pool2d_index(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
-    """Where the largest entry of each window is: (..., H, W) to int64 (..., OH, OW), indices into H·W pixels.
+    """Where the largest entry of each window is: indices into H·W pixels.
 
-    ``window``, ``stride`` and ``padding`` are pairs (vertical, horizontal). ValueError where padding is so
-    large that a window could lie in it entirely.
+    ``window``, ``stride`` and ``padding`` are pairs (vertical, horizontal).
+
+    Shapes: (…, H, W) → int64 (…, OH, OW).
+    Raises: ValueError where padding is so large that a window could lie in it entirely:
+    `kernels.max_pool2d_index(np.ones((2, 2)), (1, 1), (1, 1), (1, 1))`.
+
+    >>> kernels.max_pool2d_index(np.array([[1.0, 5.0, 2.0, 0.0]]), (1, 2), (1, 2))
+    array([[1, 2]])
     """
     (x,) = common(x)
     h, w = x.shape[-2:]
@@ -52,9 +58,13 @@ def max_pool2d_index(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0
 
 
 def take_flat(x: Array, index: Array) -> Array:
-    """The pixels that ``index`` names: (..., H, W) and whole numbers (..., OH, OW) to (..., OH, OW).
+    """The pixels that ``index`` names. Leading axes broadcast.
 
-    Leading axes broadcast. IndexError for an index outside of [0, H·W).
+    Shapes: (…, H, W) and whole numbers (…, OH, OW) → (…, OH, OW).
+    Raises: IndexError for an index outside of [0, H·W): `kernels.take_flat(np.ones((2, 2)), np.array([[4]]))`.
+
+    >>> kernels.take_flat(np.array([[1.0, 5.0], [2.0, 0.0]]), np.array([[1, 2]]))
+    array([[5., 2.]])
     """
     (x,) = common(x)
     index = within(index, 0, math.prod(x.shape[-2:]), "indices of pixels")
@@ -69,7 +79,16 @@ def take_flat(x: Array, index: Array) -> Array:
 
 
 def scatter_flat(g: Array, index: Array, size: Pair) -> Array:
-    """Adjoint of :func:`take_flat`: (..., OH, OW) added up in (..., H, W), size = (H, W), zero elsewhere."""
+    """Adjoint of :func:`take_flat`: added up in images of ``size`` = (H, W), zero elsewhere.
+
+    Shapes: (…, OH, OW) and whole numbers (…, OH, OW) → (…, H, W).
+    Raises: IndexError for an index outside of [0, H·W):
+    `kernels.scatter_flat(np.ones((1, 1)), np.array([[4]]), (2, 2))`.
+
+    >>> kernels.scatter_flat(np.array([[1.0, 5.0]]), np.array([[1, 1]]), (2, 2))
+    array([[0., 6.],
+           [0., 0.]])
+    """
     (g,) = common(g)
     index = within(index, 0, math.prod(size), "indices of pixels")
     lead, last = broadcast_shapes(g.shape[:-2], index.shape[:-2]), _is_channels_last(g)
@@ -84,7 +103,14 @@ def scatter_flat(g: Array, index: Array, size: Pair) -> Array:
 
 
 def avg_pool2d(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
-    """Mean of each window: (..., H, W) to (..., OH, OW)."""
+    """Mean of each window, in which padding counts as zeros.
+
+    Shapes: (…, H, W) → (…, OH, OW).
+    Raises: ValueError where a window doesn't fit: `kernels.avg_pool2d(np.ones((1, 1)), (2, 2), (1, 1))`.
+
+    >>> kernels.avg_pool2d(np.array([[1.0, 5.0, 2.0, 0.0]]), (1, 2), (1, 2))
+    array([[3., 1.]])
+    """
     (x,) = common(x)
     oh, ow = output_size(x.shape[-2:], window, stride, padding)
     if not has_kernel(x.dtype):
@@ -98,7 +124,13 @@ def avg_pool2d(x: Array, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> 
 
 
 def avg_pool2d_input(g: Array, size: Pair, window: Pair, stride: Pair, padding: Pair = (0, 0)) -> Array:
-    """Adjoint of :func:`avg_pool2d`: (..., OH, OW) spread over (..., H, W), size = (H, W)."""
+    """Adjoint of :func:`avg_pool2d`: spread over images of ``size`` = (H, W).
+
+    Shapes: (…, OH, OW) → (…, H, W).
+
+    >>> kernels.avg_pool2d_input(np.array([[4.0, 2.0]]), (1, 4), (1, 2), (1, 2))
+    array([[2., 2., 1., 1.]])
+    """
     (g,) = common(g)
     lead, last = g.shape[:-2], g.ndim > 2
     values = _pack(g, lead, last)

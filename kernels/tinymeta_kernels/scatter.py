@@ -19,21 +19,11 @@ __all__ = ["scatter_add"]
 def scatter_add(values: Array, index: Array, size: int, axis: int = -1) -> Array:
     """Sum slices of ``values`` into ``size`` slots along ``axis``; a slot that no index names is zero.
 
-    Parameters
-    ----------
-    values : (..., n, *rest)
-        ``axis`` is the one of length n; the result has length ``size`` there.
-    index : (..., n) whole numbers from -size to size - 1
-        Leading axes (tasks) broadcast against those of ``values``.
+    Shapes: (…, n, *rest) and whole numbers (…, n) from -size to size - 1 → (…, size, *rest); leading axes broadcast.
+    Raises: IndexError for an index outside of its range: `kernels.scatter_add(np.ones(1), np.array([3]), 3)`.
 
-    Returns
-    -------
-    (..., size, *rest)
-
-    Raises
-    ------
-    IndexError
-        If an index lies outside of its range.
+    >>> kernels.scatter_add(np.array([1.0, 2.0, 5.0]), np.array([0, 2, 0]), 3)
+    array([6., 0., 2.])
     """
     (values,) = common(values)
     axis = axis % values.ndim

@@ -18,12 +18,24 @@ __all__ = ["erf", "erfc"]
 
 
 def erf(x: Array) -> Array:
-    """The error function of each entry, in floating point."""
+    """The error function of each entry, in floating point.
+
+    Shapes: (…) → (…).
+
+    >>> kernels.erf(np.array([0.0, 1.0]))
+    array([0.    , 0.8427])
+    """
     return _each(_erf, math.erf, x)
 
 
 def erfc(x: Array) -> Array:
-    """The complementary error function of each entry, in floating point."""
+    """The complementary error function of each entry, in floating point.
+
+    Shapes: (…) → (…).
+
+    >>> kernels.erfc(np.array([0.0, 1.0]))
+    array([1.    , 0.1573])
+    """
     return _each(_erfc, math.erfc, x)
 
 

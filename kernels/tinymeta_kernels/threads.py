@@ -45,7 +45,10 @@ count = int(os.environ.get("TINYMETA_NUM_THREADS") or _available_cores())
 
 
 def set_num_threads(n: int) -> None:
-    """Let kernels use ``n`` threads (from the environment: TINYMETA_NUM_THREADS; else all cores)."""
+    """Let kernels use ``n`` threads (from the environment: TINYMETA_NUM_THREADS; else all cores).
+
+    Raises: ValueError for less than one: `kernels.set_num_threads(0)`.
+    """
     global count, _pool
     if n < 1:
         raise ValueError(f"set_num_threads needs at least 1 thread, got {n}")

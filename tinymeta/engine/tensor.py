@@ -35,9 +35,9 @@ ArrayLike: TypeAlias = "Tensor | Array | np.generic | complex | list[Any] | tupl
 
 
 class Tensor(Operators):
-    """An array of numbers with its history. Make one with `tm.tensor`.
+    """An array of numbers and how it was made: `primitive`, `inputs`, `static`, `made_by`. Make one with `tm.tensor`.
 
-    Shapes: any; `shape`, `ndim` and `size` leave out the axes that `vmap` hides.
+    Shapes: any; `shape`, `ndim`, `size` and `dtype` are those of `array` without the axes that `vmap` hides.
 
     >>> x = tm.tensor([[1.0, 2.0], [3.0, 4.0]])
     >>> (x @ x.T).shape, float(x.sum())
@@ -94,7 +94,7 @@ class Tensor(Operators):
     def numpy(self) -> Array:
         """The values as a NumPy array: a copy, so that nobody can change a Tensor, and read-only, to say so.
 
-        Raises: TypeError if it is recorded: the gradient would be lost. So do `item`, `tolist`, `float` and their like.
+        Raises: TypeError if it is recorded, for the gradient would be lost: `detach` it first. So `item` and `tolist`.
         """
         array = self._read("array").copy("K")
         array.flags.writeable = False

@@ -73,6 +73,11 @@ def _setitem(self: Tensor, key: Any, value: Any) -> NoReturn:
 
 
 def _reshape(self: Tensor, *shape_: Any) -> Tensor:
+    """`tm.reshape`; the sizes may also come as arguments of their own.
+
+    >>> tm.tensor([1, 2, 3, 4]).reshape(2, 2).shape
+    (2, 2)
+    """
     return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
 
 
@@ -127,7 +132,7 @@ _methods: dict[str, Any] = {
     "__iter__": lambda self: (self[i] for i in range(len(self))),
     "__array_function__": _array_function,
     "data": property(_no_data, _no_data),
-    "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1])),
+    "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1]), doc="The axes in reverse order."),
     "mT": property(shape.matrix_transpose),
     "detach": lambda self: stop_gradient(self),
     "__reduce__": lambda self: (Tensor, (self.numpy(),)),  # to worker processes and copies: the numbers alone

@@ -67,16 +67,6 @@ def as_tensors(values: Sequence[ArrayLike]) -> list[Tensor]:
     return [as_tensor(x, like) for x in values]
 
 
-def kept(value: Any) -> Any:
-    """An argument for a function that runs again later: arrays as they are now, whatever is written into them."""
-    if isinstance(value, np.ndarray):
-        return value.copy("K")
-    foreign = not isinstance(value, (Tensor, np.generic)) and (
-        hasattr(value, "__array__") or hasattr(value, "__dlpack__")
-    )
-    return as_tensor(value) if foreign else value
-
-
 def _is_array(x: Any) -> bool:
     """Whether x brings a dtype of its own: a Tensor (but no `Number`, which is one in form only), an array, or a
     scalar of NumPy's that is no Python number."""

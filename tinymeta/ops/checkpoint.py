@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.convert import as_tensor, kept
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import Site, UserError, user_site
 from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.state import differentiating, setting, state
@@ -129,6 +129,16 @@ def as_outputs(values: Sequence[Any], xs: Sequence[Tensor]) -> list[Any]:
     if not xs:
         return list(values)
     return [as_tensor(y, xs[0].dtype) if isinstance(y, (np.ndarray, np.generic, float)) else y for y in values]
+
+
+def kept(value: Any) -> Any:
+    """An argument for a function that runs again later: arrays as they are now, whatever is written into them."""
+    if isinstance(value, np.ndarray):
+        return value.copy("K")
+    foreign = not isinstance(value, (Tensor, np.generic)) and (
+        hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    )
+    return as_tensor(value) if foreign else value
 
 
 def floats(values: Sequence[Any]) -> list[Tensor]:

@@ -7,13 +7,13 @@ from functools import wraps
 from typing import Any
 
 from tinymeta.engine import tree
-from tinymeta.engine.convert import as_tensor, kept
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, UserError, user_site
 from tinymeta.engine.state import inside, setting, state
 from tinymeta.engine.structure import today, zeros_like
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Function, Tree, Y
-from tinymeta.ops.checkpoint import as_outputs, constant, floats, now, outside, with_floats, with_rule
+from tinymeta.ops.checkpoint import as_outputs, constant, floats, kept, now, outside, with_floats, with_rule
 
 
 def custom_vjp(f: Callable[..., Y], vjp: Function) -> Callable[..., Y]:

@@ -79,10 +79,10 @@ def leaves_like(x: Any, structure: tree.Structure, found: list[Any]) -> bool:
         return False
     children: Any = x
     if kind is dict:
-        order = getattr(meta, "order", meta)
-        if tuple(x) != order:
+        stood = getattr(meta, "stood", meta)
+        if tuple(x) != stood:
             return False
-        children = x.values() if order is meta else [x[name] for name in meta]
+        children = x.values() if stood is meta else [x[name] for name in meta]
     elif x is None:
         return True
     elif len(x) != len(parts) or getattr(x, "__dict__", None):

@@ -17,7 +17,7 @@ from tinymeta.engine.typing import Tree
 class Names(tuple[Any, ...]):
     """A container's sorted keys, or the places of its children, which compare as such; with what its like has, too."""
 
-    order: tuple[Any, ...] = ()  # a dict's keys as they stood in it
+    stood: tuple[Any, ...] = ()  # a dict's keys as they stood in it
     held: dict[str, Any]  # attributes that are no children
 
 
@@ -29,10 +29,10 @@ def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
     if tree is None:
         return None, ()
     if isinstance(tree, dict):
-        order = tuple(tree)
-        keys = _sorted(order)
-        if kind is not dict or keys != order:
-            keys = _names_of(tree, keys, order)
+        stood = tuple(tree)
+        keys = _sorted(stood)
+        if kind is not dict or keys != stood:
+            keys = _names_of(tree, keys, stood)
         return keys, [tree[k] for k in keys]
     if kind is list or kind is tuple:
         return tuple(range(len(tree))), tree
@@ -87,9 +87,9 @@ def _sorted(keys: tuple[Any, ...]) -> tuple[Any, ...]:
 BUILT_IN = (dict, tuple, list)  # containers in which every place is a leaf of its own
 
 
-def _names_of(tree: Tree, names: tuple[Any, ...], order: tuple[Any, ...] = ()) -> Names:
+def _names_of(tree: Tree, names: tuple[Any, ...], stood: tuple[Any, ...] = ()) -> Names:
     found = Names(names)
-    found.order, found.held = order, attributes(tree)
+    found.stood, found.held = stood, attributes(tree)
     if isinstance(tree, defaultdict):
         found.held["default_factory"] = tree.default_factory
     return found
@@ -120,7 +120,7 @@ def refilled(kind: Any, meta: Any, children: list[Any]) -> Tree:
     if issubclass(kind, dict):
         put = OrderedDict.__setitem__ if issubclass(kind, OrderedDict) else dict.__setitem__
         values = dict(zip(meta, children))
-        for key in meta.order:
+        for key in meta.stood:
             put(made, key, values[key])
     for name, value in getattr(meta, "held", {}).items():
         object.__setattr__(made, name, value)

@@ -100,3 +100,15 @@ def test_the_version_is_the_same_wherever_it_is_written() -> None:
     for file, line in written.items():
         lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
         assert any(entry.startswith(line.format(tm.__version__)) for entry in lines), file
+
+
+def test_importing_tinymeta_imports_only_what_everybody_needs() -> None:
+    """And every name is there when it is asked for, or listed."""
+    program = (
+        "import sys, tinymeta as tm; print([name for name in sys.modules if name.split('.')[:2] in "
+        "[['tinymeta', room] for room in ('meta', 'tasks', 'testing', 'view', 'recipes', 'bench')] or name == 'numba' "
+        "or name == 'tinymeta.compile.compiled'], [name for name in dir(tm) if not hasattr(tm, name)], "
+        "callable(tm.compile), tm.meta.fit.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]", "True", "fit"]

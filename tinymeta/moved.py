@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -74,13 +73,14 @@ class _StandIn(ModuleType):
         return found
 
 
-class _OldPaths(MetaPathFinder, Loader):
-    """Makes a stand-in when somebody imports an old path."""
+class _OldPaths:
+    """Makes a stand-in when somebody imports an old path. (Its base classes in `importlib.abc` are slow to load.)"""
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in MOVED:
             return None
-        return ModuleSpec(name, self, is_package=any(old.startswith(f"{name}.") for old in MOVED))
+        loader: Any = self
+        return ModuleSpec(name, loader, is_package=any(old.startswith(f"{name}.") for old in MOVED))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _StandIn(spec.name)

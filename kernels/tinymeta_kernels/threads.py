@@ -11,19 +11,21 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["count", "cores", "one_blas_thread", "one_core", "run", "set_num_threads"]
 
 Unit = TypeVar("Unit")
 
 _local = threading.local()
-_pool: ThreadPoolExecutor | None = None
+_pool: "ThreadPoolExecutor | None" = None
 
 
 def _available_cores() -> int:
@@ -106,9 +108,13 @@ def run(work: Callable[[Unit], None], units: Sequence[Unit]) -> None:
                     helper.result()
 
 
-def _workers() -> ThreadPoolExecutor:
+def _workers() -> "ThreadPoolExecutor":
     global _pool
     if _pool is None:
+        from concurrent.futures import (
+            ThreadPoolExecutor,  # an import of 10 ms, which importing tinymeta needn't wait for
+        )
+
         _pool = ThreadPoolExecutor(count - 1, thread_name_prefix="tinymeta-kernels")
     return _pool
 

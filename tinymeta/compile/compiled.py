@@ -198,64 +198,6 @@ class Compiled:
 _warned: set[str] = set()  # what has been said for all functions
 
 
-def compile(
-    f: Callable[..., Any] | None = None,
-    *,
-    static_argnames: str | Iterable[str] = (),
-    factor: bool = True,
-    check: bool = True,
-) -> Any:
-    """`f`, recorded once and replayed: the same results in a fraction of the time.
-
-    Shapes: those of f; other ones are another recording.
-    Raises: UserError for what a recording can't hold (see the notes). It names the line or the attribute, and the way
-    out: `tm.compile(lambda x: x if x > 0 else -x)(np.float32(1.0))`.
-
-    Parameters
-    ----------
-    f
-        A function of pytrees (Modules, optimizer states, episodes, …) that gives a pytree. Without it, `compile`
-        is a decorator with options.
-    static_argnames
-        Names of arguments that are part of the program: numbers that set a loop's length, flags, functions. Each
-        new value is recorded anew. Other Python numbers may change from call to call; strings and booleans are
-        always static.
-    factor
-        Whether products of matrices may be reordered where that saves operations (`factor.py`). Results then
-        agree with eager ones to rounding.
-    check
-        Whether the first call of each recording is compared with the plain way (`selfcheck.py`). If it differs by
-        more than rounding explains, the caller gets the right numbers, a `tm.CompileWarning` names the stage at
-        fault and a file that shows it, and the plain way runs from then on.
-
-    Notes
-    -----
-    Everything besides operations on Tensors happens once, while recording: prints, and appends to lists and counts
-    that the function only writes. A recording keeps only the first number of a large result, so that is what a print
-    shows everywhere; where an operation refuses such numbers, the function is run once more with the real ones.
-
-    What the function reaches besides its arguments is part of the program, and looked at in every call: what it
-    closes over, the globals and attributes that its code names, defaults, the arguments' settings. Where something
-    has changed, the function is recorded anew. A Tensor that was replaced (`t.w = t.step(x)`) is read anew from then
-    on, without another recording; an array is compared number by number, so a large one is better an argument.
-    64 recordings are kept.
-
-    Errors are: a Python decision that depends on a Tensor's value; randomness drawn inside; a clock or an iterator
-    that the result depends on; a change of state that the function also reads, or that keeps a Tensor. What an
-    operation refuses by value (a label out of range, a singular matrix) is an error in every call. Environment
-    variables, files, and state inside of other libraries are read once. Inside `grad` or `vmap` a compiled function
-    runs as if it weren't compiled.
-
-    Examples
-    --------
-    >>> tm.compile(lambda x: tm.sum(x * x))(np.array([1.0, 2.0]))
-    tensor(5.)
-    """
-    if f is None:
-        return lambda f: compile(f, static_argnames=static_argnames, factor=factor, check=check)
-    return Compiled(f, static_argnames, factor, check)
-
-
 def _taken(x: Any) -> tuple[Any, Array | None]:
     """What a recording depends on in a leaf that is no array of numbers: the dtype of a lone number, the content of all
     else. And the number as an array."""

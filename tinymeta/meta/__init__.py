@@ -38,6 +38,7 @@ from tinymeta.meta.tuning.learned_loss import LossNetwork, shaped_loss
 from tinymeta.meta.tuning.learned_optimizer import LearnedRule, LSTMRule, MLPRule, descend, rescaled, window_loss
 from tinymeta.meta.tuning.reweight import WeightNet, agreement, clean_weights, look_ahead, weight_net_loss
 from tinymeta.meta.tuning.teacher import Distillation
+from tinymeta.moved import keep_old_paths as _keep_old_paths
 
 __all__ = [
     "ANIL",
@@ -112,3 +113,5 @@ __all__ = [
     "weight_net_loss",
     "window_loss",
 ]
+
+_keep_old_paths()  # of the modules that were called like functions of today

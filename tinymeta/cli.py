@@ -26,6 +26,7 @@ from typing import NamedTuple, NoReturn
 
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
+from tinymeta.io.visible import visible
 
 
 class Verb(NamedTuple):
@@ -65,10 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _dispatch(arguments)
         sys.stdout.flush()
     except UserError as error:
-        print("tinymeta:", " ".join(str(error).split()), file=sys.stderr)
+        print("tinymeta:", visible(" ".join(str(error).split())), file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"tinymeta: this needs more memory than there is ({error}): ask for less of it", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print("", *getattr(stop, "__notes__", ["stopped"]), sep="\n", file=sys.stderr)
+        notes = getattr(stop, "__notes__", ["stopped"])
+        print("", *(visible(note, keep="\n") for note in notes), sep="\n", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say

@@ -9,6 +9,7 @@ operating system refuses (no space, no permission, a file where a folder should 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 import stat
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tinymeta.engine.errors import UserError
 
@@ -98,6 +99,15 @@ def read(path: Path, most: int = LARGEST) -> bytes:
     if len(content) > most:  # it has grown meanwhile
         raise UserError(f"{path} has more than {most} bytes: name another file")
     return content
+
+
+def read_json(path: Path, most: int = 1 << 24) -> Any:
+    """What a JSON file of at most `most` bytes says; UserError if it is none, or what `read` raises."""
+    text = read(path, most)
+    try:
+        return json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged, or no JSON ({error}): name another one") from error
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tinymeta.engine.tensor import Array
+from tinymeta.io.archive import check_packed
 from tinymeta.io.stored import METADATA, Arrays, Kind, Stored, Texts, parse, texts_of
 
 LONGEST_TEXT = 10_000_000  # bytes of the metadata
@@ -48,7 +49,7 @@ def open_stored(stream: BinaryIO) -> Stored:
 
 def _kind(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Kind:
     """The kind of one array, if the archive has as many bytes of it as its header says."""
-    check_entry(info)
+    check_packed(info)
     with archive.open(info) as entry:
         header: Any = _HEADERS[np.lib.format.read_magic(entry)]
         shape, _, dtype = header(entry)
@@ -56,11 +57,3 @@ def _kind(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Kind:
         if dtype.hasobject or min(shape, default=0) < 0 or entry.tell() + kind.nbytes != info.file_size:
             raise ValueError(f"'{info.filename}' is no array of numbers, or not a whole one")
     return kind
-
-
-def check_entry(info: zipfile.ZipInfo) -> None:
-    """Refuse a file of an archive that is encrypted, or packed in a way that not every reader knows."""
-    if info.flag_bits & 1:
-        raise ValueError(f"'{info.filename}' is encrypted")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"'{info.filename}' is packed in an unusual way: zip it again with plain deflate")

@@ -8,7 +8,6 @@ markers. The words of a row, what a method is and what the runs showed of its fa
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import write_text
+from tinymeta.io.files import read_json, write_text
 from tinymeta.recipes.report import number
 
 BEGIN, END = "<!-- decisions -->", "<!-- end of decisions -->"
@@ -56,8 +55,8 @@ def updated(page: str, folders: Sequence[Path]) -> str:
     rows = [row.split(" | ") for row in table.split("\n")]
     for folder in folders:
         try:
-            result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            result = read_json(folder / "result.json")
+        except UserError as error:
             raise UserError(f"{folder} holds no finished run (result.json): {error}") from error
         name = result["recipe"]
         row = next((cells for cells in rows if f"`{name}`" in cells), None)

@@ -19,7 +19,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import append, settle, write_text
+from tinymeta.io.files import append, read, settle, write_text
 
 
 class Journal:
@@ -60,16 +60,29 @@ class Journal:
         """The whole lines of the file, oldest first."""
         if not self.path.exists():
             return []
-        whole = self.path.read_text(encoding="utf-8").split("\n")[:-1]  # after the last newline: half a line
         try:
-            return [json.loads(line) for line in whole]
-        except json.JSONDecodeError as error:
-            raise UserError(f"{self.path} is damaged ({error}): move it away, or choose another --out") from None
+            *whole, _ = read(self.path).decode().split("\n")  # after the last newline: half a line
+            lines = [json.loads(line) for line in whole]
+            for number, line in enumerate(lines, 1):
+                if not _is_line(line):
+                    raise ValueError(f"line {number} is none of a journal")
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{self.path} is damaged ({error}): move it away, or choose another --out") from error
+        return lines
 
     def _take_back(self, stage: str, iteration: int) -> None:
         if self.path.exists():
             kept = [e for e in self.lines() if e.get("stage", "") != stage or e["iteration"] < iteration]
             write_text(self.path, "".join(map(_line, kept)))
+
+
+def _is_line(found: Any) -> bool:
+    """Whether it is what `log` writes: an iteration, seconds, perhaps a stage, and metrics, which may be null."""
+    if not isinstance(found, dict) or type(found.get("iteration")) is not int:
+        return False
+    numbers = {name: value for name, value in found.items() if name != "stage"}
+    metrics = all(value is None or type(value) in (int, float) and abs(value) < 1e300 for value in numbers.values())
+    return metrics and numbers.get("seconds") is not None and isinstance(found.get("stage", ""), str)
 
 
 def _line(entry: Mapping[str, object]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.folder import sole_writer
+from tinymeta.io.visible import visible
 from tinymeta.recipes.config import configure, written
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, tables
@@ -110,7 +111,7 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
         _conclude("eval.json", result, run, time.perf_counter() - start, command)
         _show(result, run, "tinymeta list")
         if refusal is not None:
-            print(f"kept:     nothing of this; {refusal}")
+            print(visible(f"kept:     nothing of this; {refusal}"))
     return result
 
 
@@ -217,11 +218,11 @@ def _show(result: Result, run: Run, proposal: str) -> None:
     print()
     width = max(map(len, result.protocol), default=0)
     for place, (name, value) in enumerate(result.protocol.items()):
-        print(f"{'' if place else 'protocol:':<9} {name:<{width}}  {_told(value)}")
+        print(visible(f"{'' if place else 'protocol:':<9} {name:<{width}}  {_told(value)}"))
     there = [name for name in ("result.json", "eval.json", "metrics.jsonl") if (run.folder / name).exists()]
     checkpoints = sorted(entry.name for entry in run.folder.glob("checkpoint*.npz"))
-    print(f"files:    {run.folder}{os.sep}", ", ".join([*there, *checkpoints, *run.plots]))
-    print(f"next:     {result.next or proposal}")
+    print(visible(f"files:    {run.folder}{os.sep} {', '.join([*there, *checkpoints, *run.plots])}"))
+    print(visible(f"next:     {result.next or proposal}"))
 
 
 def _told(value: object) -> str:

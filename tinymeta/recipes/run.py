@@ -14,14 +14,16 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ParamSpec, SupportsFloat
 
 import numpy as np
 
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import FORMAT, check_format, told, write_text
+from tinymeta.io.files import FORMAT, check_format, read_json, told, write_text
 from tinymeta.io.folder import check_plain
+from tinymeta.io.visible import visible
 from tinymeta.recipes.journal import Journal, plain
 from tinymeta.view.progress import Progress, progress
 from tinymeta.view.style import MissingMatplotlib, save
@@ -30,6 +32,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
+
+# What `config.json` has to say, and may say: NoneType where nothing is said.
+_RECORDED: dict[str, tuple[type, ...]] = {
+    "recipe": (str,),
+    "seed": (int,),
+    "data": (str, NoneType),
+    "config": (dict,),
+    "begun": (str, NoneType),
+    "version": (str, NoneType),
+    "skip_bad_tasks": (bool, NoneType),
+}
 
 
 class Run:
@@ -117,7 +130,7 @@ class Run:
     def say(self, text: str) -> None:
         """A sentence for the user, on stderr; not with `--quiet`."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(visible(text), file=sys.stderr, flush=True)
 
     def draw(self, file: str, plot: Callable[P, Figure], *args: P.args, **kwargs: P.kwargs) -> None:
         """Save the figure that `plot(*args, **kwargs)` makes as `file` in the folder.
@@ -195,15 +208,14 @@ def recorded(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         what = "holds no run (there is no config.json)" if folder.is_dir() else "is no folder of a run"
         raise UserError(f"{folder} {what}: name a folder that `tinymeta run` wrote, such as runs/sine-1")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        complete = {"recipe", "seed", "data", "config"} <= set(content)
-    except (ValueError, TypeError, OSError):
-        complete = False
-    if not complete:
-        raise UserError(f"{file} is no configuration of a run: name a folder that `tinymeta run` wrote")
+    content: dict[str, Any] = read_json(file)
+    for name, kinds in _RECORDED.items():
+        if not isinstance(content, dict) or type(content.get(name)) not in kinds:
+            raise UserError(f"{file} is no configuration of a run ({name}): name a folder that `tinymeta run` wrote")
     check_format(file, content.get("format"))
-    return dict(content)
+    if content["seed"] < 0:
+        raise UserError(f"{file} has the seed {content['seed']}, and seeds are 0 or more: name another run")
+    return content
 
 
 def _next_free(parent: Path, recipe: str) -> Path:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,11 +16,16 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import whole
+from tinymeta.io.archive import archive, member
+from tinymeta.io.files import read, whole
+from tinymeta.io.save import contents
+from tinymeta.io.visible import visible
 from tinymeta.tasks.episode import Array
 
+LARGEST = 1 << 26  # bytes of a picture or a text
 
-class DataError(ValueError):
+
+class DataError(UserError):
     """A data folder, archive or file that is missing, short or broken. The message names the fix."""
 
 
@@ -52,17 +55,33 @@ def read_files(source: Path, suffix: str) -> Iterator[tuple[PurePosixPath, bytes
         hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
         return path.suffix.lower() == suffix and not hidden
 
-    if source.is_dir():
-        names = (PurePosixPath(p.relative_to(source).as_posix()) for p in source.rglob("*"))
-        for name in sorted(filter(wanted, names)):
-            yield name, (source / name).read_bytes()
-        return
     try:
-        with zipfile.ZipFile(source) as archive:
-            for name in sorted(filter(wanted, map(PurePosixPath, archive.namelist()))):
-                yield name, archive.read(str(name))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
-        raise DataError(f"{source} is not a whole zip archive ({fault}): fetch or copy it again.") from fault
+        if source.is_dir():
+            for path in within(source):
+                name = PurePosixPath(path.relative_to(source).as_posix())
+                if wanted(name):
+                    yield name, read(path, LARGEST)
+            return
+        with archive(source) as found:
+            for name in sorted(filter(wanted, map(PurePosixPath, found.namelist()))):
+                yield name, member(found, str(name), LARGEST)
+    except UserError as fault:
+        raise DataError(str(fault)) from fault
+
+
+def within(folder: Path) -> list[Path]:
+    """All that is in a folder and below, sorted.
+
+    Raises
+    ------
+    DataError
+        A link leads out of it: what is read belongs to the folder that the user named.
+    """
+    root, found = folder.resolve(), sorted(folder.rglob("*"))
+    for path in found:
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise DataError(f"{path} is a link that leads out of {folder}: put what it leads to there instead.")
+    return found
 
 
 def pillow() -> Any:
@@ -91,11 +110,11 @@ def cached(source: Path, name: str, key: str, make: Callable[[], dict[str, Array
     places = [source.parent / f"{name}.npz", user_cache() / f"{name}.npz"]
     for path in filter(Path.exists, places):
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                if str(stored["key"]) == key:
-                    return {field: stored[field] for field in stored.files if field != "key"}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-            warnings.warn(f"{path} is not a readable cache and is made anew.", stacklevel=3)
+            stored, _ = contents(path)
+            if str(stored.pop("key")) == key:
+                return stored
+        except (UserError, KeyError):
+            warnings.warn(f"{visible(str(path))} is not a readable cache and is made anew.", stacklevel=3)
     arrays = make()
     writable = is_writable(source.parent)
     try:

@@ -9,16 +9,20 @@ group.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
 
-from tinymeta.tasks.data import DataError, pillow
+from tinymeta.io.files import opened
+from tinymeta.tasks.data import LARGEST, DataError, pillow, within
 from tinymeta.tasks.episode import Array
 from tinymeta.tasks.images import ImageClasses
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+FORMATS = ("PNG", "JPEG")  # else a file's content chooses, and PostScript that is called a PNG starts its interpreter
+LARGEST_PICTURE = 50_000_000  # pixels, before they are decoded
 
 
 def load_folder(
@@ -53,7 +57,7 @@ def load_folder(
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: name the folder that holds one folder of images per class.")
     files: dict[Path, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
+    for path in within(root):
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         if path.suffix.lower() in SUFFIXES and not hidden:
             files.setdefault(path.parent, []).append(path)
@@ -73,6 +77,10 @@ def load_folder(
     return ImageClasses(images, np.array(groups), np.array(names), counts)
 
 
+def _stream(file: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    return opened(file, LARGEST) if isinstance(file, Path) else nullcontext(file)
+
+
 def picture(file: Path | BinaryIO, size: int, colour: str = "grey", invert: bool = False, where: str = "") -> Array:
     """Read one image as uint8, (size, size) or (3, size, size). What is transparent becomes white paper.
 
@@ -87,14 +95,16 @@ def picture(file: Path | BinaryIO, size: int, colour: str = "grey", invert: bool
     from PIL import ImageOps
 
     try:
-        with image.open(file) as opened:
-            upright = ImageOps.exif_transpose(opened)
+        with _stream(file) as stream, image.open(stream, formats=FORMATS) as found:
+            if found.width * found.height > LARGEST_PICTURE:
+                raise ValueError(f"{found.width} by {found.height} pixels are too many")
+            upright = ImageOps.exif_transpose(found)
             if upright.has_transparency_data:
                 upright = upright.convert("RGBA")
                 upright = image.alpha_composite(image.new("RGBA", upright.size, "white"), upright)
             flat = upright.convert("L" if colour == "grey" else "RGB")
             values = np.asarray(flat.resize((size, size), image.Resampling.LANCZOS))
-    except (OSError, ValueError, SyntaxError) as fault:
+    except Exception as fault:  # foreign bytes trip the decoders, and what reads a camera's notes, in a dozen ways
         raise DataError(f"{where or file} is not a readable image ({fault}): repair, remove or fetch it.") from fault
     values = 255 - values if invert else values
     return values if colour == "grey" else np.moveaxis(values, -1, 0)

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tinymeta.tasks.data import DataError, data_folder
+from tinymeta.io.files import read
+from tinymeta.tasks.data import LARGEST, DataError, data_folder
 from tinymeta.tasks.episode import Array
 from tinymeta.tasks.images import ImageClasses
 
@@ -113,7 +114,8 @@ def from_files(classes: ImageClasses, data: str | os.PathLike[str] | None) -> Sp
         path = folder / file
         if not path.is_file():
             raise DataError(f'{path} is missing: the split "vinyals" needs its three files in {folder}.')
-        names = sorted({line.rpartition("/")[0] for line in path.read_text("utf-8").split()})
+        lines = read(path, LARGEST).decode(errors="replace").split()
+        names = sorted({line.rpartition("/")[0] for line in lines})
         unknown = [name for name in names if name not in place]
         if unknown:
             raise DataError(f"{path} names {unknown[0]!r}, which is not among the classes: load all of Omniglot.")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinymeta.io.visible import visible
 from tinymeta.view.terminal import console
 
 _NUMBER = re.compile(r"[-+−<>≤≥~]?(\.?\d|nan|inf)")
@@ -40,8 +41,8 @@ class Table:
     def columns(self) -> list[list[str]]:
         """Each column's cells, header first, padded to one width."""
         columns = []
-        for index, name in enumerate(self.header):
-            cells = [row.cells[index] for row in self.rows]
+        for index, name in enumerate(map(visible, self.header)):
+            cells = [visible(row.cells[index]) for row in self.rows]
             numeric = index > 0 and all(_NUMBER.match(cell) for cell in cells if cell)
             cells = _at_sign(cells) if numeric else cells
             width = max(map(len, [name, *cells]))

@@ -92,10 +92,10 @@ def loop(
         The loss or the state is no longer finite, or the checkpoint does not fit.
     """
     now = Reached(0, phi, state)
+    from_the_start = not_finite(phi, state)  # a mask of −inf, say
     if run is not None and run.resume and run.checkpoint.exists():
         now = _read(run.checkpoint, now, settings)
     good, careful = now, False
-    from_the_start = not_finite(phi, state)  # a mask of −inf, say
     every = max(1, iterations // 500)
     saved = time.monotonic()
 
@@ -175,7 +175,9 @@ def _read(checkpoint: Path, start: Reached, settings: Settings) -> Reached:
         before = {str(name): float(value) for name, value in json.loads(texts.get("settings", "{}")).items()}
         lines = json.loads(texts.get("window", "[]"))
         window = tuple({str(name): float(value) for name, value in line.items()} for line in lines)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        if done < 0 or not not_finite(found["phi"], found["state"]) <= not_finite(start.phi, start.state):
+            raise ValueError("its numbers are none of a training")
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{checkpoint} is damaged ({error}): train again with another --out") from error
     now = settings(done)
     changed = [n for n in before.keys() & now.keys() if not math.isclose(before[n], now[n], rel_tol=1e-6)]

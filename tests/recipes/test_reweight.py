@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tests.meta.slopes import central_differences
 from tests.recipes.interrupted import Counted, check_stop, two_runs
 from tinymeta.recipes import flipped, reweight
 
@@ -31,18 +32,14 @@ def problem() -> dict[str, Any]:
     return {"theta": theta, "noisy": noisy, "clean": clean, "net": net}
 
 
-def clean_loss(problem: dict[str, Any], eps: Any) -> float:
-    ahead = tm.meta.look_ahead(each, problem["theta"], tm.tensor(eps), problem["noisy"], RATE)
-    return float(each(ahead, problem["clean"]).mean())
+def clean_loss(problem: dict[str, Any], eps: Any) -> tm.Tensor:
+    return each(tm.meta.look_ahead(each, problem["theta"], eps, problem["noisy"], RATE), problem["clean"]).mean()
 
 
 def test_agreement_is_the_slope_of_the_clean_loss_in_every_weight(problem: dict[str, Any]) -> None:
     found = tm.meta.agreement(each, problem["theta"], problem["noisy"], problem["clean"], RATE).numpy()
-    h = 1e-5
-    ends = [[clean_loss(problem, sign * h * unit) for sign in (1, -1)] for unit in np.eye(10)]
-    slopes = [-(up - down) / (2 * h) for up, down in ends]
-    # Central differences of a loss of order 1: h² of truncation and 1e-16/h of rounding, both below 1e-9.
-    np.testing.assert_allclose(found, slopes, rtol=0, atol=1e-8)
+    slopes = central_differences(lambda eps: clean_loss(problem, eps), np.zeros(10))
+    np.testing.assert_allclose(found, -slopes, rtol=0, atol=1e-8)
 
 
 def test_agreement_is_the_product_of_an_examples_gradient_and_the_clean_one(problem: dict[str, Any]) -> None:

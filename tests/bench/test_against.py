@@ -24,7 +24,7 @@ def test_a_version_beside_itself_computes_the_same(
     monkeypatch.setattr(contender, "SECONDS", 0.0)  # one step is a turn
     monkeypatch.setitem(contest.WORKLOADS, SMALL.name, SMALL)
     contest.bench(ArgumentParser(), [SMALL.name, "--threads", "1", "--rounds", "3", "--against", str(HERE)])
-    head, line = (re.split(r"  +", line) for line in capsys.readouterr().out.splitlines())
+    head, _, line = (re.split(r"  +", line) for line in capsys.readouterr().out.splitlines())
     assert head == list(against.COLUMNS)
     row = dict(zip(head, line, strict=True))
     low, _, high = row["95 % interval"].partition(" to ")
@@ -38,23 +38,18 @@ def test_each_version_runs_from_its_own_folder() -> None:
     assert str(HERE) in contender.environment(1)["PYTHONPATH"]
 
 
-@pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (14, 2.145)])
-def test_students_quantile(freedom: int, quantile: float) -> None:
-    assert against.student(freedom) == pytest.approx(quantile, rel=0.01)
-
-
 def test_the_interval_holds_the_ratio_as_often_as_it_says() -> None:
     """Of 2,000 intervals, 95 % but for three standard deviations of a count."""
     rng = np.random.default_rng(0)
     held = 0
     for ratios in np.exp(0.03 + 0.1 * rng.standard_normal((2000, 15))):
-        _, low, high = against.interval(list(ratios))
+        _, low, high = against.of_ratios(list(ratios))
         held += low <= math.exp(0.03) <= high
     assert abs(held / 2000 - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 2000)
 
 
 def test_one_round_says_nothing_of_the_interval() -> None:
-    assert against.interval([2.0]) == (2.0, 0.0, math.inf)
+    assert against.of_ratios([2.0]) == (2.0, 0.0, math.inf)
 
 
 def test_a_folder_without_a_version_is_a_users_mistake(tmp_path: Path) -> None:

@@ -151,13 +151,13 @@ def test_the_peak_and_the_table_are_printed_and_written(
     monkeypatch.setitem(contest.WORKLOADS, SMALL.name, SMALL)
     file = tmp_path / "table.md"
     contest.bench(ArgumentParser(), [SMALL.name, "--threads", "1", "--rounds", "1", "--markdown", str(file)])
-    said, *printed = capsys.readouterr().out.splitlines()
+    said, titles, _, *printed = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"Measured peak: [\d.e+]+ GFLOP/s \(float32, 1 threads\)\.", said)
     first, blank, head, rule, *rows = file.read_text(encoding="utf-8").splitlines()
     assert (first, blank, rule) == (said, "", "|---" * len(contest.COLUMNS) + "|")
     cells = [row.strip("| ").split(" | ") for row in (head, *rows)]
     assert cells[0] == list(contest.COLUMNS) and [row[:2] for row in cells[1:]] == [[SMALL.name, name] for name in OURS]
-    for line, row in zip(printed, cells, strict=True):
+    for line, row in zip([titles, *printed], cells, strict=True):
         assert line.split() == " ".join(row).split()
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 
 from tinymeta.bench.contender import Contender, apart, gradients, race
 from tinymeta.bench.networks import Workload
 from tinymeta.engine.errors import UserError
+from tinymeta.recipes.report import interval
 
 ROUNDS = 15
 COLUMNS = ("workload", "ms here", "ms there", "here / there", "95 % interval", "rounds", "gradient differs by")
@@ -37,26 +37,13 @@ def against(workload: Workload, there: Path, threads: int, rounds: int, patience
         trouble = next(f"{where}: {c.trouble}" for where, c in zip(("here", "there"), both) if c.trouble)
         return [workload.name, trouble, *[""] * (len(COLUMNS) - 2)]
     here, other = (c.rounds for c in both)
-    ratio, low, high = interval([a / b for a, b in zip(here, other)])
+    ratio, low, high = of_ratios([a / b for a, b in zip(here, other)])
     ms = [f"{1e3 * float(np.median(times)):.3g}" for times in (here, other)]
     return [workload.name, *ms, f"{ratio:.3f}", f"{low:.3f} to {high:.3f}", str(len(here)), differs]
 
 
-def interval(ratios: list[float]) -> tuple[float, float, float]:
+def of_ratios(ratios: list[float]) -> tuple[float, float, float]:
     """The geometric mean of ratios, and the ends of its 95 % interval; one ratio alone says nothing of it."""
-    logs = [math.log(r) for r in ratios]
-    centre = fmean(logs)
-    half = student(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else math.inf
-    return math.exp(centre), math.exp(centre - half), math.exp(centre + half) if half < 700 else math.inf
-
-
-def student(freedom: int) -> float:
-    """Student's 97.5 % quantile; for 3 degrees of freedom and more by the expansion in their inverse (Abramowitz and
-    Stegun 26.7.5), which is right to 1 %."""
-    if freedom < 3:
-        return (math.inf, 12.706, 4.303)[freedom]
-    z = NormalDist().inv_cdf(0.975)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
+    logs = interval([math.log(r) for r in ratios])
+    half = math.inf if math.isnan(logs.half) else logs.half
+    return math.exp(logs.mean), math.exp(logs.mean - half), math.exp(logs.mean + half) if half < 700 else math.inf

@@ -24,6 +24,7 @@ from tinymeta.bench.networks import Workload
 from tinymeta.bench.workloads import WORKLOADS
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import write_text
+from tinymeta.view.table import Row, Table
 
 ROUNDS = 5
 COLUMNS = {  # and what `--help` says of them
@@ -82,7 +83,7 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
         for name in chosen:
             if name != "micro":
                 rows.append(against(WORKLOADS[name], there, options.threads, rounds, options.patience))
-                print(_aligned(rows), flush=True)
+                print(_table(rows), flush=True)
     else:
         speed = peak.measured(options.threads)
         said = f"Measured peak: {speed / 1e9:.3g} GFLOP/s (float32, {options.threads} threads)."
@@ -96,7 +97,7 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
             else:
                 rounds = options.rounds or ROUNDS
                 rows += measure(WORKLOADS[name], options.peers, options.threads, rounds, speed, options.patience)
-            print(_aligned(rows), flush=True)
+            print(_table(rows), flush=True)
     if options.markdown:
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
         lines = [*([said, ""] if said else []), head, "|---" * len(rows[0]) + "|", *body]
@@ -143,6 +144,6 @@ def _explanation() -> str:
     )
 
 
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+def _table(rows: list[list[str]]) -> str:
+    head, *body = map(tuple, rows)
+    return Table(head, tuple(map(Row, body))).plain()

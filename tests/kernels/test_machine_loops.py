@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tinymeta_kernels import addresses, contract, machine
 
@@ -53,8 +53,7 @@ def test_a_loop_that_is_called_with_strides_is_right_with_them(
     for k in in_place:
         inputs[k] = output
     strides = tuple(step * d.itemsize for step, d in zip([*inputs, output], dtypes))
-    if not contract.holds(name, dtypes, strides, in_place):
-        return
+    assume(contract.holds(name, dtypes, strides, in_place))
     rng = np.random.default_rng(length)
     runs = [strided(rng.uniform(0.1, 1, 101 * 401).astype(d), s, length) for d, s in zip(dtypes, [*inputs, output])]
     for k in in_place:

@@ -63,15 +63,15 @@ def networks(draw):
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
 def test_values_and_two_derivatives_agree(case):
     dtype, weights, x, labels = case
-    if not labels.size:
-        return agree(lambda: tm.grad(lambda w: tm.sum(loss_each(w, x, labels)))(weights), dtype)
+    agree(lambda: tm.grad(lambda w: tm.sum(loss_each(w, x, labels)))(weights), dtype)
 
     def meta(weights):
         inner = tm.grad(loss)(weights, x, labels)
         moved = tm.tree.map(lambda w, g: w - 0.1 * g, weights, inner)
         return loss(moved, x, labels)
 
-    agree(lambda: tm.value_and_grad(meta)(weights), dtype)
+    if labels.size:  # over no examples there is no mean
+        agree(lambda: tm.value_and_grad(meta)(weights), dtype)
 
 
 def loss_each(weights, x, labels):

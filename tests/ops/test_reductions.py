@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
@@ -56,8 +56,7 @@ def test_sums_over_any_axes_are_numpys(name, case):
 @given(case=reductions(1))
 def test_statistics_over_any_axes_are_numpys(name, case):
     x, axis, keepdims = case
-    if axis == () and name in ("max", "min"):
-        return  # NumPy's reduce over no axis: nothing to compare
+    assume(axis != () or name not in ("max", "min"))  # NumPy's reduce over no axis: nothing to compare
     expected = np.asarray(OF_SOMETHING[name](x, axis=axis, keepdims=keepdims))
     same(getattr(tm, name)(x, axis, keepdims=keepdims), expected, operations=2 * x.size + 4)
 

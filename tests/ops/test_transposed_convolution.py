@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import tinymeta as tm
@@ -38,7 +38,7 @@ def test_it_is_what_its_definition_says_and_so_are_its_derivatives(data):
         y = f(x, w)
     except ValueError as error:
         assert "leaves no image" in str(error)
-        return
+        reject()
     terms = 4 * x.size * w.size
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=terms * 1e-15 * max(1, np.abs(b).max(initial=0)))
     close(y.numpy(), _defined(x, w, y.shape[-2:], **how))

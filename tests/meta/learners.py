@@ -102,4 +102,4 @@ def objective(learner: Any) -> Any:
 
 def flat(tree: Any) -> Any:
     """All numbers of a tree in one vector."""
-    return np.concatenate([np.asarray(leaf.numpy(), float).ravel() for leaf in tm.tree.leaves(tree)])
+    return np.concatenate([np.asarray(leaf, float).ravel() for leaf in tm.tree.leaves(tree)])

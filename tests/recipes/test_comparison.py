@@ -74,6 +74,12 @@ def test_a_grid_goes_on_with_the_setting_that_was_in_hand(tmp_path: Path) -> Non
     assert scores(run) == ({"a": 3, "b": 2}, 0)
 
 
+def test_a_second_comparison_of_a_session_knows_the_first_and_one_of_a_new_run_knows_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path, "comparison", quiet=True)
+    assert [scores(run)[1], scores(run)[1]] == [5, 0]
+    assert scores(Run(tmp_path, "comparison", quiet=True))[1] == 5
+
+
 def test_an_evaluation_has_a_grid_of_its_own_and_leaves_that_of_the_run_alone(tmp_path: Path) -> None:
     run = Run(tmp_path, "comparison", quiet=True)
     scores(run)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+import tomllib
+from importlib.resources import files
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from tinymeta.recipes.report import Interval, Published, Result, interval, number, student, tables
+from tinymeta.recipes.protocols import PROTOCOLS
+from tinymeta.recipes.report import Interval, Published, Result, interval, number, published, student, tables
+from tinymeta.recipes.sine import ALGORITHMS
 from tinymeta.view.table import Row, Table, show
 
 
@@ -151,3 +156,27 @@ def test_on_a_terminal_the_same_cells_are_styled(
     show(TABLE)
     out = capsys.readouterr().out
     assert "\x1b[" in out and all(cell in out for row in TABLE.rows for cell in row.cells)
+
+
+def test_every_published_figure_belongs_to_a_recipe_and_a_case_that_it_asks_for() -> None:
+    cases = {
+        "omniglot": rf"(mlp|conv), ({'|'.join(map(re.escape, PROTOCOLS))}), (transductive|inductive)",
+        "sine": rf"(maml|meta-sgd) curves, ({'|'.join(map(re.escape, ALGORITHMS))}), (5|10|20) points",
+        "navigation": r"(fixed|random) start",
+        "challenge": r"(30|5) alphabets",
+    }
+    there = tomllib.loads(files("tinymeta.recipes").joinpath("published.toml").read_text(encoding="utf-8"))
+    assert set(there) == set(cases)
+    for recipe, found in there.items():
+        for case, table in found.items():
+            assert re.fullmatch(cases[recipe], case) and table["source"]
+            figures = published(recipe, case)
+            assert figures and all(math.isfinite(figure.mean) for figure in figures.values())
+
+
+def test_a_published_figure_has_its_half_width_where_one_was_given_and_its_source() -> None:
+    assert published("omniglot", "conv, maml, transductive")["5-way 1-shot"] == Published(
+        98.7, 0.4, "Finn et al. 2017, Table 1, 60,000 iterations"
+    )
+    assert math.isnan(published("challenge", "30 alphabets")["people"].half)
+    assert published("omniglot", "conv, joint, inductive") == published("games", "") == {}

@@ -53,6 +53,6 @@ def test_the_grid_of_meta_sgd_has_its_published_figures_beside_it(tmp_path: Path
 
 def test_a_figure_is_quoted_for_its_own_protocol_only() -> None:
     grid = sine.Config(algorithm="maml", family="meta-sgd", shots=5)
-    assert sine.published(grid, 20) is not None
+    assert sine.beside(grid, 20) is not None
     for other in ({"family": "maml"}, {"algorithm": "reptile"}, {"steps": 5}, {"shots": 7}):
-        assert sine.published(replace(grid, **other), 20) is None
+        assert sine.beside(replace(grid, **other), 20) is None

@@ -26,29 +26,12 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published, user_mistakes
 from tinymeta.tasks.images import as_unit_interval
 
 EPISODES, RUNS = "error, within-alphabet episodes", "error, official runs"
-LAKE = "Lake et al. 2019, Table 1"
 GLANCE = tm.tasks.Augment(rotate=5, shear=0.06, scale=0.06, translate=0.6, bend=0.0, pen=0.0)
 AT_ONCE = 400  # images embedded at a time
-PEOPLE = Published(4.5, source=f"{LAKE}, at most")
-PUBLISHED = {  # as other papers quote the table; the augmented prototypical network's had no second source
-    "30 alphabets": {
-        "prototypical network": Published(13.7, source=LAKE),
-        "prototypical network, augmented": Published(6.0, source=LAKE),
-        "siamese network, affine augmentation": Published(8.0, source=LAKE),
-        "recursive cortical network": Published(7.3, source=LAKE),
-        "Bayesian program learning": Published(3.3, source=LAKE),
-        "people": PEOPLE,
-    },
-    "5 alphabets": {
-        "prototypical network": Published(30.1, source=f"{LAKE}, mean of small1 and small2"),
-        "Bayesian program learning": Published(4.2, source=f"{LAKE}, mean of small1 and small2"),
-        "people": PEOPLE,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -187,7 +170,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "official runs": len(official(config)),
         },
         metrics=metrics,
-        published=PUBLISHED[size] if where == "omniglot" else {},
+        published=published("challenge", size) if where == "omniglot" else {},
     )
 
 

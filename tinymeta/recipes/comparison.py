@@ -77,7 +77,8 @@ class Comparison:
     def __init__(self, run: Run, iterations: int) -> None:
         self.run, self.about = run, {"iterations": str(iterations)}
         self.kept: dict[str, list[Array]] = {}
-        if run.resume and not run.purpose and run.checkpoint.exists():
+        goes_on = run.resume or run.name in run.journal.begun
+        if goes_on and not run.purpose and run.checkpoint.exists():
             arrays, about = contents(run.checkpoint)
             if about == self.about:
                 for leaf, array in arrays.items():

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes.comparison import Comparison, best
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, train, trained
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key
 from tinymeta.tasks.episode import Array, Pair
 from tinymeta.view import plots
 
@@ -154,7 +153,9 @@ def seen_families(config: Config, run: Run) -> tuple[Pair, list[Pair]]:
 
 
 def tuned(config: Config, run: Run) -> dict[str, Setting]:
-    """The setting of every method whose error on the validation families is least."""
+    """The setting of every method whose error on the validation families is least; none where nothing is trained."""
+    if run.purpose:
+        return {}
     data, validation = seen_families(config, run)
 
     def error(setting: Setting) -> float:
@@ -166,22 +167,11 @@ def tuned(config: Config, run: Run) -> dict[str, Setting]:
     return {name: best(comparison.scores(name, grid, error), least=True) for name, grid in GRIDS.items()}
 
 
-def stages(config: Config, run: Run, found: Found, chosen: Mapping[str, Setting] = {}) -> Iterator[tuple[str, Stage]]:
-    data, _ = seen_families(config, run)
+def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
+    data, chosen = seen_families(config, run)[0], tuned(config, run)
     for name in TITLES:
         seen = without_hint(data) if name == "blind" else data
         yield name, training(config, run, seen, chosen.get(name, Setting(0.01, 0.0)))
-
-
-def run_(config: Config, run: Run) -> Result:
-    chosen = tuned(config, run)
-    found = train(partial(stages, chosen=chosen), config, run)
-    curves("Loss on the training families")(config, run, found)
-    return measure(config, run, found, chosen)
-
-
-def evaluate(config: Config, run: Run) -> Result:
-    return measure(config, run, trained(stages, config, run))
 
 
 def without_hint(data: Pair) -> Pair:
@@ -189,7 +179,7 @@ def without_hint(data: Pair) -> Pair:
     return np.where(np.arange(x.shape[-1]) < 2 * DEGREE, x, np.float32(0)), y
 
 
-def measure(config: Config, run: Run, models: Found, chosen: Mapping[str, Setting] = {}) -> Result:
+def measure(config: Config, run: Run, models: Found) -> Result:
     world, rng = World(config, run.seed), run.rng("test")
     families = {"training families": list(TRAIN.values())} | {name: [response] for name, response in TEST.items()}
     data = {name: world.domains(rng, config.test_domains, config.points, rs) for name, rs in families.items()}
@@ -211,7 +201,7 @@ def measure(config: Config, run: Run, models: Found, chosen: Mapping[str, Settin
     how: dict[str, Any] = {"log": True, "marks": False, "span": (*SEEN, "trained on"), "ylabel": "mean squared error"}
     title, xlabel = "Error where the hint is slope × answer", "slope of the domain's response"
     run.draw("slopes.png", plots.step_curves, along, title=title, xlabel=xlabel, **how)
-    return Result(protocol=told(config, chosen), metrics=metrics)
+    return Result(protocol=told(config, tuned(config, run)), metrics=metrics)
 
 
 def told(config: Config, chosen: Mapping[str, Setting]) -> dict[str, object]:
@@ -232,4 +222,4 @@ def settled(setting: Setting) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in setting._asdict().items())
 
 
-recipe = Recipe(Config, run_, evaluate)
+recipe = Recipe.trained(Config, stages, measure, curves("Loss on the training families"))

@@ -35,7 +35,7 @@ class Journal:
         self.path = path
         self._start = time.perf_counter()
         self._before: float = max((line["seconds"] for line in self.lines()), default=0.0)
-        self._begun: set[str] = set()
+        self.begun: set[str] = set()  # stages that this session has logged lines of
 
     @property
     def seconds(self) -> float:
@@ -44,8 +44,8 @@ class Journal:
 
     def log(self, stage: str, iteration: int, metrics: Mapping[str, SupportsFloat]) -> None:
         """Append one line; NaN and infinity are written as `null`, which strict JSON can hold."""
-        if stage not in self._begun:
-            self._begun.add(stage)
+        if stage not in self.begun:
+            self.begun.add(stage)
             self._take_back(stage, iteration)
         line: dict[str, object] = {"stage": stage} if stage else {}
         line |= {"iteration": iteration, "seconds": round(self.seconds, 3), **metrics}
@@ -53,7 +53,7 @@ class Journal:
 
     def settle(self) -> None:
         """Make the lines so far survive a power cut."""
-        if self._begun:
+        if self.begun:
             settle(self.path)
 
     def lines(self) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.comparison import Comparison, best
-from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, curves, interval, key
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published
 from tinymeta.view.style import COLOURS, INK, panels, styled
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ STEP = 0.1  # the longest move along an axis, and the unit of the policies' acti
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)  # step sizes that the baselines may choose from
 VALIDATION = 60  # tasks to choose them on
 TITLES = {"maml": "MAML", "meta-sgd": "Meta-SGD"}
-SOURCE = "Li et al. 2017, 2D navigation"
-PUBLISHED = {
-    "fixed": {"maml": Published(-9.12, 0.66, SOURCE), "meta-sgd": Published(-8.64, 0.68, SOURCE)},
-    "random": {"maml": Published(-10.71, 0.76, SOURCE), "meta-sgd": Published(-10.15, 0.62, SOURCE)},
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "test": f"{config.tasks} tasks, {config.trajectories} trajectories each, undiscounted return",
         },
         metrics=metrics,
-        published={title: {"after 1 step": PUBLISHED[config.start][config.algorithm]}},
+        published={title: {"after 1 step": published("navigation", f"{config.start} start")[config.algorithm]}},
     )
 
 

@@ -12,8 +12,8 @@ so for them the two are one number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,19 +22,8 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.protocols import PROTOCOLS, Protocol, protocol, published
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
-
-RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
-INNER_RATES = {"adam": 0.005, "sgd": 0.4}
-RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
-IMPLICIT = tm.meta.Implicit(2.0, cg=5, damping=22.0)  # twice the x of (2 I + H/12) x = g, which its authors solve
-SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
-    "constant": lambda lr, _: lr,
-    "cosine": lambda lr, iterations: tm.optim.schedules.cosine(lr, iterations, lr / 100),
-    "linear": lambda lr, iterations: tm.optim.schedules.linear(lr, 0.0, iterations),
-    "halving": lambda lr, _: tm.optim.schedules.staircase(lr, 0.5, 2000),
-}
+from tinymeta.recipes.protocols import PROTOCOLS, SCHEDULES, Protocol, protocol
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published, user_mistakes
 
 
 @dataclass(frozen=True)
@@ -63,16 +52,7 @@ class Config:
 
 def settled(config: Config) -> Protocol:
     """The algorithm's protocol with the user's wishes in it."""
-    plan = protocol(config.algorithm, config.ways)
-    named = {entry.name for entry in fields(plan)} & {entry.name for entry in fields(config)}
-    asked = {name: getattr(config, name) for name in named if getattr(config, name) not in (0, "auto")}
-    if asked.get("inner", plan.inner) != plan.inner:
-        plan = replace(plan, inner_lr=INNER_RATES[config.inner])
-    if asked.get("outer", plan.outer) != plan.outer:
-        plan = replace(plan, outer_lr=RATES[config.outer])
-    if plan.steps == 0 and {"steps", "test_steps", "inner", "inner_lr"} & set(asked):
-        raise UserError(f"{plan.title} takes no inner steps: leave steps, test_steps, inner and inner_lr out")
-    return replace(plan, **asked)
+    return protocol(config.algorithm, config.ways).asked(config)
 
 
 def division(config: Config, run: Run) -> str:
@@ -105,8 +85,6 @@ METRIC: dict[str, Any] = {
     "matching": tm.meta.MatchingNet,
     "relation": tm.meta.RelationNet,
 }
-GRADIENT: dict[str, Any] = {"meta-sgd": tm.meta.MetaSGD, "maml++": tm.meta.MAMLPlusPlus, "anil": tm.meta.ANIL}
-DIFFERENTIATE: dict[str, Any] = {"first-order": "first_order", "implicit": IMPLICIT, "reptile": "reptile"}
 
 
 def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
@@ -121,19 +99,11 @@ def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
         raise UserError(f"{what}: leave train_ways out")
     if algorithm == "in-context":
         return tm.meta.InContext(ways=ways, network=partial(reader, plan, config.network, ways))
-    how: dict[str, Any] = {"rule": inner_rule(plan, algorithm)}
-    draw = partial(network, plan, config.network, outputs=ways)
-    if algorithm == "meta-sgd":
-        how = {}
-    elif algorithm == "maml++":
-        how = {"alpha": plan.inner_lr, "multi_step": config.iterations // 10}
-    elif algorithm == "reptile":  # every step of training on another part of the support set
-        how = {"rule": tm.meta.Carrying(how["rule"]), "parts": 1 if testing else plan.steps}
-        draw = partial(carried, how["rule"], draw)
-    if algorithm in DIFFERENTIATE:
-        how["differentiate"] = DIFFERENTIATE[algorithm]
-    make = GRADIENT.get(algorithm, tm.meta.MAML)
-    return make(steps=plan.steps, test_steps=plan.test_steps, network=draw, **how)  # type: ignore[no-any-return]
+    how: dict[str, Any] = {"network": partial(network, plan, config.network, outputs=ways)}
+    if algorithm == "reptile":  # every step of training on another part of the support set
+        rule = tm.meta.Carrying(plan.inner_rule(algorithm))
+        how = {"rule": rule, "parts": 1 if testing else plan.steps, "network": partial(carried, rule, how["network"])}
+    return plan.learner(algorithm, tm.meta.classification, config.iterations, **how)
 
 
 def carried(rule: tm.meta.Carrying, draw: Any, rng: np.random.Generator) -> tm.meta.Carried:
@@ -158,23 +128,10 @@ def reader(plan: Protocol, kind: str, ways: int, rng: np.random.Generator) -> tm
     return tm.meta.Reader(network(plan, kind, rng), fewshot.CHANNELS, ways, ways, rng=rng)
 
 
-def inner_rule(plan: Protocol, algorithm: str) -> tm.optim.Optimizer:
-    if plan.inner == "adam" and algorithm == "reptile":
-        return tm.optim.Adam(plan.inner_lr, b1=0.0)
-    rule: tm.optim.Optimizer = RULES[plan.inner](plan.inner_lr)
-    return rule
-
-
-def outer_rule(config: Config) -> tm.optim.Optimizer:
-    plan = settled(config)
-    rule: tm.optim.Optimizer = RULES[plan.outer](SCHEDULES[plan.schedule](plan.outer_lr, max(config.iterations, 1)))
-    return rule
-
-
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
-    learning, (training, _) = learner(config), families(config, run)
-    how: dict[str, Any] = {"meta_batch": settled(config).meta_batch, "compiled": config.compiled}
-    yield "", Stage.of(config, run, learning, training, outer_rule(config), **how)
+    plan, learning, (training, _) = settled(config), learner(config), families(config, run)
+    how: dict[str, Any] = {"meta_batch": plan.meta_batch, "compiled": config.compiled}
+    yield "", Stage.of(config, run, learning, training, plan.outer_rule(config.iterations), **how)
 
 
 def draw(config: Config, run: Run, found: Found) -> None:
@@ -192,9 +149,10 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         if kind is tm.meta.transductive and fewshot.alone(phi):
             continue
         metrics[name] = fewshot.accuracies(tested, phi, episodes, kind)
-        figure = published(config.network, config.algorithm, kind.__name__, config.ways, config.shots)
-        if figure is not None and fewshot.source(config, run) == "omniglot":
-            figures[name] = {list(metrics[name])[-1]: figure}
+        there = published("omniglot", f"{config.network}, {config.algorithm}, {kind.__name__}")
+        task = f"{config.ways}-way {config.shots}-shot"
+        if task in there and fewshot.source(config, run) == "omniglot":
+            figures[name] = {list(metrics[name])[-1]: there[task]}
     nearest = interval(100 * fewshot.nearest_neighbour(episodes), "%")
     metrics["nearest neighbour in pixels"] = {next(iter(fewshot.columns(tested))): nearest}
     return Result(protocol=told(config, run), metrics=metrics, published=figures)
@@ -203,23 +161,16 @@ def measure(config: Config, run: Run, found: Found) -> Result:
 def told(config: Config, run: Run) -> dict[str, object]:
     """The protocol in words."""
     plan = settled(config)
-    steps = f"{plan.steps} step{'s' * (plan.steps > 1)}"
-    inner = {
-        "meta-sgd": f"learned step sizes, {steps}",
-        "maml++": f"learned step sizes per layer and step, {plan.inner_lr} at first, {steps}",
-        "implicit": f"{plan.inner} {plan.inner_lr}, {steps}, λ = {IMPLICIT.lam}, {IMPLICIT.cg} conjugate gradient "
-        f"iterations damped by {IMPLICIT.damping}",
-    }.get(config.algorithm, f"{plan.inner} {plan.inner_lr}, {steps}" if plan.steps else "none")
     training = (plan.train_ways or config.ways, plan.train_shots or config.shots, plan.query)
-    outer = f"{plan.outer} {plan.outer_lr}, {plan.schedule}"
+    carries = ", its averages carried from task to task" * (config.algorithm == "reptile")
     conv = f"4 × 3×3×64, {'pooling' if plan.pool else 'stride 2'}, {plan.norm} norm"
     return {
         "characters": f"{fewshot.source(config, run)}, {division(config, run)} split, rotations as classes",
         "task": f"{config.ways}-way {config.shots}-shot, {config.test_query} query image per class",
         "training": "{}-way {}-shot, {} query images per class".format(*training),
         "network": conv if config.network == "conv" else "784-256-128-64-64, batch norm where it has a head",
-        "inner": inner + (", its averages carried from task to task" if config.algorithm == "reptile" else ""),
-        "outer": f"{outer}, {config.iterations} iterations of {plan.meta_batch} tasks",
+        "inner": plan.inside(config.algorithm) + carries,
+        "outer": plan.outside(config.iterations),
         "test tasks": config.tasks,
     }
 

@@ -1,23 +1,35 @@
-"""How each algorithm was run on Omniglot by its authors, and the figures they published.
+"""How algorithms are run where the user says nothing: those of `omniglot` as their authors ran them on it.
 
-Accuracies are per cent with the half-width of a 95 % interval where one was given. They are comparable only
-with the split, the classes and the transduction they were measured by, which the sources name.
-
-They were checked in these places, which quote the papers: MAML, first-order MAML, Reptile and iMAML with convolutions
-in Table 2 of Rajeswaran et al. 2019; Meta-SGD and MAML++ at 5 ways in Table 2 of Lian et al. 2020, MAML++ at 20 ways on
-paperswithcode.com; ANIL in its own text; the others in the tables of repositories that reproduce them.
+What others published stands in `published.toml`. A key of a recipe's config that is called like a field here changes
+it, where it isn't 0 or "auto".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
 
-from tinymeta.recipes.report import Published
+import tinymeta as tm
+from tinymeta.engine.errors import UserError
+
+CONTEXT = 5  # numbers that CAVIA adapts
+NAMES = {"sgd": "SGD", "adam": "Adam"}
+RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
+RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
+INNER_RATES = {"adam": 0.005, "sgd": 0.4}
+SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
+    "constant": lambda lr, _: lr,
+    "cosine": lambda lr, iterations: tm.optim.schedules.cosine(lr, iterations, lr / 100),
+    "linear": lambda lr, iterations: tm.optim.schedules.linear(lr, 0.0, iterations),
+    "halving": lambda lr, _: tm.optim.schedules.staircase(lr, 0.5, 2000),
+}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What an algorithm is run with where the user says nothing.
+    """What an algorithm is run with.
 
     Attributes
     ----------
@@ -29,10 +41,12 @@ class Protocol:
         Query images per class in training and, where normalisation does not look at them, in testing.
     steps, test_steps, inner, inner_lr
         The inner loop; 0 steps: there is none.
-    outer, outer_lr, schedule, meta_batch
-        The outer loop.
+    outer, outer_lr, schedule, clip, meta_batch
+        The outer loop; gradients are brought into [−clip, clip], 0: left as they are.
     split, pool, norm
         Of the classes; of the convolutional network.
+    damping
+        Of implicit meta-gradients; 22 is twice the x of (2 I + H/12) x = g, which their authors solve.
     """
 
     title: str
@@ -46,12 +60,82 @@ class Protocol:
     outer: str = "adam"
     outer_lr: float = 0.001
     schedule: str = "constant"
+    clip: float = 0.0
     meta_batch: int = 32
     split: str = "random"
     pool: bool = False
     norm: str = "batch"
+    damping: float = 22.0
+
+    def asked(self, config: Any) -> Protocol:
+        """The protocol with the user's wishes in it."""
+        named = {entry.name for entry in fields(self)} & {entry.name for entry in fields(config)}
+        asked = {name: getattr(config, name) for name in named if getattr(config, name) not in (0, "auto")}
+        plan = self
+        if asked.get("inner", plan.inner) != plan.inner:
+            plan = replace(plan, inner_lr=INNER_RATES[config.inner])
+        if asked.get("outer", plan.outer) != plan.outer:
+            plan = replace(plan, outer_lr=RATES[config.outer])
+        if plan.steps == 0 and {"steps", "test_steps", "inner", "inner_lr"} & set(asked):
+            raise UserError(f"{plan.title} takes no inner steps: leave steps, test_steps, inner and inner_lr out")
+        return replace(plan, **asked)
+
+    @property
+    def implicit(self) -> tm.meta.Implicit:
+        return tm.meta.Implicit(2.0, cg=5, damping=self.damping)
+
+    def learner(self, algorithm: str, loss: Any, iterations: int, **options: Any) -> tm.meta.GradientLearner:
+        """The learner of an algorithm that takes gradient steps; `options` are its network, and what differs."""
+        how: dict[str, Any] = {"steps": self.steps, "test_steps": self.test_steps}
+        if algorithm == "maml++":
+            how |= {"alpha": self.inner_lr, "multi_step": iterations // 10}
+        elif algorithm != "meta-sgd":
+            how["rule"] = self.inner_rule(algorithm)
+        if algorithm in ("first-order", "reptile", "implicit"):
+            differentiate = {"first-order": "first_order", "implicit": self.implicit}
+            how["differentiate"] = differentiate.get(algorithm, algorithm)
+        return LEARNERS.get(algorithm, tm.meta.MAML)(loss, **how | options)  # type: ignore[no-any-return]
+
+    def inner_rule(self, algorithm: str) -> tm.optim.Optimizer:
+        """That of the inner loop; Reptile's Adam has no momentum."""
+        if self.inner == "adam" and algorithm == "reptile":
+            return tm.optim.Adam(self.inner_lr, b1=0.0)
+        rule: tm.optim.Optimizer = RULES[self.inner](self.inner_lr)
+        return rule
+
+    def outer_rule(self, iterations: int) -> tm.optim.Optimizer:
+        rule: tm.optim.Optimizer = RULES[self.outer](SCHEDULES[self.schedule](self.outer_lr, max(iterations, 1)))
+        clip = partial(tm.optim.clip_by_value, limit=self.clip)
+        return tm.optim.Clipped(rule, clip) if self.clip else rule
+
+    def inside(self, algorithm: str) -> str:
+        """The inner loop in words."""
+        if not self.steps:
+            return "none"
+        rule, how = f"{NAMES[self.inner]} {self.inner_lr}", self.implicit
+        words = {
+            "meta-sgd": "learned step sizes, from 0.005 to 0.1 at first",
+            "maml++": f"learned step sizes per layer and step, {self.inner_lr} at first",
+            "cavia": f"{rule} on {CONTEXT} context parameters",
+            "implicit": f"{rule}, λ = {how.lam}, {how.cg} conjugate gradient iterations damped by {how.damping}",
+        }
+        return f"{words.get(algorithm, rule)}, {self.steps} step{'s' * (self.steps > 1)}"
+
+    def outside(self, iterations: int) -> str:
+        """The outer loop in words."""
+        falls = {"cosine": " on half a cosine", "linear": " falling to 0", "halving": " halved every 2,000 iterations"}
+        clipped = f", gradients clipped to ±{self.clip:g}" if self.clip else ""
+        rule = f"{NAMES[self.outer]} {self.outer_lr}{falls.get(self.schedule, '')}{clipped}"
+        return f"{rule}, {iterations} iterations of {self.meta_batch} tasks"
 
 
+LEARNERS: dict[str, Any] = {
+    "joint": tm.meta.Joint,
+    "anil": tm.meta.ANIL,
+    "meta-sgd": tm.meta.MetaSGD,
+    "maml++": tm.meta.MAMLPlusPlus,
+    "cavia": partial(tm.meta.CAVIA, context=CONTEXT),
+}
 METRIC = {"steps": 0, "test_steps": 0, "meta_batch": 1, "split": "vinyals", "pool": True, "norm": "group"}
 
 PROTOCOLS = {
@@ -88,69 +172,3 @@ def protocol(algorithm: str, ways: int) -> Protocol:
     if algorithm == "implicit":
         return replace(found, steps=25, test_steps=25)
     return found
-
-
-FINN = "Finn et al. 2017, Table 1"
-NICHOL = "Nichol et al. 2018, Table 2"
-Figures = dict[tuple[int, int], tuple[float, float]]  # (ways, shots) → per cent, half-width
-NONE = float("nan")
-
-# (network, algorithm, statistics): source, figures
-PUBLISHED: dict[tuple[str, str, str], tuple[str, Figures]] = {
-    ("mlp", "maml", "transductive"): (f"{FINN}, no conv", {(5, 1): (89.7, 1.1), (5, 5): (97.5, 0.6)}),
-    ("mlp", "in-context", "inductive"): (
-        f"memory network of Santoro et al. 2016, no conv, in {FINN}",
-        {(5, 1): (82.8, NONE), (5, 5): (94.9, NONE)},
-    ),
-    ("conv", "maml", "transductive"): (
-        f"{FINN}, 60,000 iterations",
-        {(5, 1): (98.7, 0.4), (5, 5): (99.9, 0.1), (20, 1): (95.8, 0.3), (20, 5): (98.9, 0.2)},
-    ),
-    ("conv", "first-order", "transductive"): (
-        NICHOL,
-        {(5, 1): (98.3, 0.5), (5, 5): (99.2, 0.2), (20, 1): (89.4, 0.5), (20, 5): (97.9, 0.1)},
-    ),
-    ("conv", "reptile", "transductive"): (
-        NICHOL,
-        {(5, 1): (97.68, 0.04), (5, 5): (99.48, 0.06), (20, 1): (89.43, 0.14), (20, 5): (97.12, 0.32)},
-    ),
-    ("conv", "reptile", "inductive"): (
-        NICHOL,
-        {(5, 1): (95.39, 0.09), (5, 5): (98.90, 0.10), (20, 1): (88.14, 0.15), (20, 5): (96.65, 0.33)},
-    ),
-    ("conv", "anil", "transductive"): (
-        "Raghu et al. 2020, Table 2",
-        {(20, 1): (96.2, 0.5), (20, 5): (98.0, 0.3)},
-    ),
-    ("conv", "meta-sgd", "transductive"): (
-        "Li et al. 2017, Table 2, one step; 5 shots after training with 1",
-        {(5, 1): (99.53, 0.26), (5, 5): (99.93, 0.09), (20, 1): (95.93, 0.38), (20, 5): (98.97, 0.19)},
-    ),
-    ("conv", "maml++", "transductive"): (
-        "Antoniou et al. 2019, Omniglot, the best five models together",
-        # 5-way 5-shot: paperswithcode.com has 99.85.
-        {(5, 1): (99.47, NONE), (5, 5): (99.93, NONE), (20, 1): (97.65, NONE), (20, 5): (99.33, NONE)},
-    ),
-    ("conv", "implicit", "transductive"): (
-        "Rajeswaran et al. 2019, Table 2, gradient descent inside",
-        {(5, 1): (99.16, 0.35), (5, 5): (99.67, 0.12), (20, 1): (94.46, 0.42), (20, 5): (98.69, 0.1)},
-    ),
-    ("conv", "protonet", "inductive"): (
-        "Snell et al. 2017, Table 1",
-        {(5, 1): (98.8, NONE), (5, 5): (99.7, NONE), (20, 1): (96.0, NONE), (20, 5): (98.9, NONE)},
-    ),
-    ("conv", "matching", "inductive"): (
-        "Vinyals et al. 2016, Table 1",
-        {(5, 1): (98.1, NONE), (5, 5): (98.9, NONE), (20, 1): (93.8, NONE), (20, 5): (98.5, NONE)},
-    ),
-    ("conv", "relation", "inductive"): (
-        "Sung et al. 2018, Table 1",
-        {(5, 1): (99.6, 0.2), (5, 5): (99.8, 0.1), (20, 1): (97.6, 0.2), (20, 5): (99.1, 0.1)},
-    ),
-}
-
-
-def published(network: str, algorithm: str, statistics: str, ways: int, shots: int) -> Published | None:
-    """The figure for the same network, algorithm, statistics and size of tasks, if there is one."""
-    source, figures = PUBLISHED.get((network, algorithm, statistics), ("", {}))
-    return Published(*figures[ways, shots], source) if (ways, shots) in figures else None

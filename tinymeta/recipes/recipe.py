@@ -94,6 +94,7 @@ from tinymeta.recipes.report import Result as Result
 from tinymeta.recipes.report import after as after
 from tinymeta.recipes.report import by_steps as by_steps
 from tinymeta.recipes.report import interval as interval
+from tinymeta.recipes.report import published as published
 from tinymeta.recipes.run import Run as Run
 from tinymeta.view import plots
 

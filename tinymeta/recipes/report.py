@@ -6,9 +6,12 @@ Every interval of the project is made here, by `interval`.
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,6 +39,18 @@ class Published:
     mean: float
     half: float = math.nan
     source: str = ""
+
+
+def published(recipe: str, case: str) -> dict[str, Published]:
+    """The figures of `published.toml` for one case of a recipe, by row; none where nobody has published any."""
+    found: dict[str, Any] = dict(_literature().get(recipe, {}).get(case, {}))
+    source = found.pop("source", "")
+    return {row: Published(figure[0], [*figure, math.nan][1], source) for row, figure in found.items()}
+
+
+@cache
+def _literature() -> dict[str, Any]:
+    return tomllib.loads(files("tinymeta.recipes").joinpath("published.toml").read_text(encoding="utf-8"))
 
 
 Metric = Interval | float | int

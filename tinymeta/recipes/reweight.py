@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,7 @@ from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_l
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
 from tinymeta.recipes.recipe import Comparison, Interval, Recipe, Result, Run, interval, key
-from tinymeta.view.style import COLOURS, legend_below, styled, tiles
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tinymeta.view import plots
 
 RATES = (0.01, 0.03)  # step sizes that every method chooses from
 POWERS = (0.3, 0.5, 0.7)  # and the exponents that the robust loss does
@@ -172,7 +169,7 @@ def train(config: Config, run: Run) -> Result:
             line[f"AUC, flipped to {how.flips}"] = interval(areas)
             shown[title] = found.weights, wrong
         chosen[f"chosen for {title}"] = f"rate {how.rate}{how.label}, {flipped.stop(stage, config.iterations)} steps"
-    run.draw("weights.png", histograms, shown)
+    draw_weights(run, shown)
     return Result(
         protocol={
             "data": f"{CLASSES} characters of generated alphabets in {SIDE}×{SIDE} pixels, {config.shots} images each, "
@@ -190,18 +187,15 @@ def train(config: Config, run: Run) -> Result:
     )
 
 
-@styled
-def histograms(methods: dict[str, tuple[Array, Array]]) -> Figure:
-    """The weights of examples with a right and with a wrong label, by method."""
-    figure, axes = tiles(methods, 2, 2.1, title="What the learner trusts")
-    for panel, (weights, wrong) in zip(axes, methods.values()):
-        share = weights / weights.mean()
-        edges = np.linspace(0, np.quantile(share, 0.995), 40).tolist()
-        for colour, label, chosen in ((COLOURS[0], "label right", ~wrong), (COLOURS[1], "label wrong", wrong)):
-            panel.hist(share[chosen], edges, color=colour, alpha=0.65, label=label)
-        panel.set(yticks=[], xlabel="weight (1: an equal share)")
-    legend_below(figure)
-    return figure
+def draw_weights(run: Run, methods: dict[str, tuple[Array, Array]]) -> None:
+    """By method, how many of the examples with a right and with a wrong label weigh no more than so much."""
+    share, views = np.linspace(0, 1, 200), {}
+    for name, (weights, wrong) in methods.items():
+        parts = {"label right": weights[~wrong], "label wrong": weights[wrong]}
+        below = {label: np.quantile(part / weights.mean(), share) for label, part in parts.items() if part.size}
+        views[name] = {label: dict(zip(weight, share)) for label, weight in below.items()}
+    how: dict[str, Any] = {"xlabel": "weight (1: an equal share)", "ylabel": "share of the examples", "across": 2}
+    run.draw("weights.png", plots.curve_panels, views, title="What the learner trusts", **how)
 
 
 def separation(weights: Array, wrong: Array) -> float:

@@ -26,38 +26,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 INK, GREY, FAINT = "#262626", "#7a7a7a", "#e4e4e4"
 WIDTH = 8.0  # inches: what a README column shows, with text at reading size
 
-_STYLE: dict[Any, Any] = {
-    "figure.facecolor": "white",
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
-    "font.family": "sans-serif",
-    "font.size": 10.5,
-    "text.color": INK,
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10.0,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": FAINT,
-    "grid.linewidth": 0.8,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "lines.linewidth": 2.0,
-    "lines.solid_capstyle": "round",
-}
+STYLE = Path(__file__).with_name("figures.mplstyle")
 
 
 class MissingMatplotlib(UserError):
@@ -79,9 +48,9 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         if find_spec("matplotlib") is None:
             raise MissingMatplotlib("they need matplotlib; `pip install 'tinymeta[plot]'` brings it")
-        from matplotlib import rc_context
+        from matplotlib import rc_context, rc_params_from_file
 
-        with rc_context(_STYLE):
+        with rc_context(rc_params_from_file(STYLE, use_default_template=False)):
             return draw(*args, **kwargs)
 
     return drawn

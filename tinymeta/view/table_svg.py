@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinymeta.view.trace_table import Call, DerivativeTable, table_of
@@ -28,26 +29,7 @@ CAPTION = "A column is an operation of the program. Below it hang the operations
 AIR = 14  # above and below a band's stacks
 LEGIBLE = 9  # columns narrower than this go without names
 
-STYLE = """
-.ground{fill:#fdfcf9;stroke:#e3e0d8}
-text{font-family:"Helvetica Neue",Helvetica,Arial,"Liberation Sans",sans-serif;fill:#25282c;font-size:11px}
-.title{font-size:15px;font-weight:600}
-.under{fill:none}
-.order{font-size:13px;font-weight:600}
-.quiet{fill:#63676d}
-.empty{font-style:italic;font-size:13px}
-.rule{stroke:#dcd8ce}
-.thread{stroke:#e9e5dc}
-.bracket{stroke:#9a9da1;fill:none}
-.o0{fill:#fdfcf9;stroke:#25282c;stroke-width:1.2}
-.earlier{stroke-dasharray:2 2}
-.o1{fill:#a3c7e0}
-.o2{fill:url(#hatch2)}
-.o3{fill:url(#hatch3)}
-.f2{fill:#b93f0e}
-.f3{fill:#17493a}
-.hatch{stroke:#fdfcf9;stroke-opacity:.45;stroke-width:1}
-"""
+STYLE = "\n" + files("tinymeta.view").joinpath("table.css").read_text(encoding="utf-8")
 HATCHES = "".join(
     f'<pattern id="hatch{order}" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     f'<rect class="f{order}" width="4" height="4"/><path class="hatch" d="{lines}"/></pattern>'

@@ -1,6 +1,7 @@
 """Policies whose parameters are meta-learned, and the numbers their gradients need (Williams 1992; Duan et al. 2016).
 
-A policy is a module that maps observations to a distribution over actions. A task's experience is a batch of
+A policy is a module that maps observations to a distribution over actions: a pytree with `log_prob(actions)` and
+`kl(other)`, a number per observation, and `draw(rng)`, an action for each. A task's experience is a batch of
 `Steps`; the loss of one gradient step on it is minus the surrogate of the return, because returns are maximised
 and everything else here minimises.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,22 +25,6 @@ from tinymeta.ops.select import relu
 from tinymeta.ops.shape import broadcast_to
 from tinymeta.ops.softmax import log_softmax
 from tinymeta.tasks.environment import Trajectories
-
-
-class Distribution(Protocol):
-    """What a policy says about the next action; a pytree."""
-
-    def log_prob(self, actions: Any) -> Tensor:
-        """log π(a | o), or its density: one number per observation."""
-        ...
-
-    def kl(self, other: Any) -> Tensor:
-        """KL(self ‖ other): one number per observation."""
-        ...
-
-    def draw(self, rng: np.random.Generator) -> Array:
-        """One action per observation."""
-        ...
 
 
 class Normal(NamedTuple):

@@ -40,7 +40,7 @@ def bars(
     drawn = axes.barh(list(values), mean, color=COLOURS[0], height=0.62, xerr=error, error_kw=whiskers)
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
     axes.bar_label(drawn, fmt="{:.4g}", padding=6, fontweight="bold", bbox=ground)
-    axes.set_xlim(min(0.0, float((mean - reach).min())), 1.12 * max([0.0, *(mean + reach), *published.values()]))
+    axes.set_xlim(1.3 * min(0.0, float((mean - reach).min())), 1.12 * max([0.0, *(mean + reach), *published.values()]))
     for name, value in published.items():
         axes.axvline(value, color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.5, zorder=0)
         axes.annotate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 import warnings
 from collections.abc import Callable
@@ -99,6 +100,24 @@ def test_a_state_that_comes_back_finds_its_recording() -> None:
         mode["train"] = k % 2 == 0
         assert compiled(x).tolist() == [2 + k % 2] * 2
     assert len(runs) == 2
+
+
+class Scaling:
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def scaled(self, by: list[float]) -> Any:
+        return self.x * by[0]
+
+
+@pytest.mark.parametrize("how", [((), {"by": [1.0]}), (([1.0],), {})], ids=["by name", "by position"])
+def test_what_a_methodcaller_hands_on_is_looked_at(how: tuple[Any, dict[str, Any]]) -> None:
+    args, named = how
+    call = operator.methodcaller("scaled", *args, **named)
+    f = tm.compile(lambda x: call(Scaling(x)))
+    assert f(x).tolist() == [1, 1]
+    (*args, *named.values())[0][0] = 5.0
+    assert f(x).tolist() == [5, 5]
 
 
 def test_attributes_that_no_code_names_may_change_freely() -> None:

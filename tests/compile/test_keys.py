@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
@@ -79,6 +80,18 @@ def test_no_two_values_that_compare_equal_share_a_program() -> None:
         a, b = values
         assert a == b
         assert [f(1.0, v=v)[1] for v in (a, b)] == [repr(a), repr(b)]
+
+
+def test_objects_that_are_made_of_others_count_by_these() -> None:
+    made = [
+        lambda n: operator.attrgetter("a" * n),
+        lambda n: operator.methodcaller("f", n),
+        lambda n: operator.methodcaller("f", by=n),
+        lambda n: functools.partial(max, n),
+        lambda n: functools.partialmethod(max, by=n),
+    ]
+    keys = [[frozen(make(n)) for n in (1, 1, 2)] for make in made]
+    assert [(a == b, a == c) for a, b, c in keys] == [(True, False)] * len(made)
 
 
 class Pair(NamedTuple):

@@ -28,7 +28,7 @@ _PARTS: dict[tuple[type, ...], Callable[[Any], tuple[Any, ...]]] = {
     (slice, range): lambda x: (x.start, x.stop, x.step),
     (MethodType,): lambda x: (x.__func__, x.__self__),
     (functools.partial, functools.partialmethod): lambda x: (x.func, x.args, x.keywords),
-    (operator.attrgetter, operator.methodcaller): lambda x: x.__reduce__()[1],
+    (operator.attrgetter, operator.methodcaller): lambda x: x.__reduce__()[:2],  # keywords are in the first of them
 }
 _IDENTITIES = (type, ModuleType, BuiltinFunctionType, np.ufunc, np.random.Generator, np.random.RandomState)
 

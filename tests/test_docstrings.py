@@ -139,6 +139,11 @@ def test_a_call_that_is_said_to_raise_does(call: str) -> None:
         eval(claim.call, dict(AT_HAND))
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda p: ".".join(p.relative_to(ROOT).with_suffix("").parts))
+def test_errors_are_said_in_one_way(path: Path) -> None:
+    assert not re.search(r"^ *Raises\n *-+$", path.read_text(encoding="utf-8"), re.M), "`Raises: AnError where …`"
+
+
 def test_a_docstring_that_lacks_something_is_noticed() -> None:
     def halved(x: Any) -> Any:
         """Half of x."""

@@ -93,10 +93,7 @@ def _array(value: Any) -> Array:
 def plain(value: Any) -> Array:
     """`value` as an array that every loop can read: no subclass, in the machine's byte order, aligned in memory.
 
-    Raises
-    ------
-    DtypeError
-        For a masked array that masks something: a Tensor has no room for the mask.
+    Raises: DtypeError for a masked array that masks something: a Tensor has no room for the mask.
     """
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise DtypeError(

@@ -32,17 +32,14 @@ FORMAT = 2  # of every file that is written; 1 is what version 0.1.0 wrote, with
 def check_format(path: Path, number: object) -> None:
     """Refuse a file of a format that doesn't exist yet.
 
+    Raises: UserError where `number` is above `FORMAT`, or no number.
+
     Parameters
     ----------
     path : Path
         The file, for the error.
     number : object
         What it says its format is; None where it says nothing, as those of version 0.1.0 do.
-
-    Raises
-    ------
-    UserError
-        `number` is above `FORMAT`, or no number.
     """
     text = "1" if number is None else str(number)
     if not (text.isdecimal() and 1 <= int(text) <= FORMAT):
@@ -55,15 +52,12 @@ def check_format(path: Path, number: object) -> None:
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A binary stream whose content becomes the file `path` when the block ends without an exception.
 
+    Raises: UserError where the system refused to write; `path` is as it was.
+
     Parameters
     ----------
     path : Path
         The file to write or to replace; its folder exists.
-
-    Raises
-    ------
-    UserError
-        The system refused to write; `path` is as it was.
     """
     beside = path.with_name(f".{secrets.token_hex(8)}.{PART}")
     with told(path):
@@ -89,10 +83,7 @@ def write_text(path: Path, text: str) -> None:
 def read(path: Path, most: int = LARGEST) -> bytes:
     """The content of a regular file of at most `most` bytes.
 
-    Raises
-    ------
-    UserError
-        It is larger or no regular file, or the system refuses to read.
+    Raises: UserError where it is larger or no regular file, or the system refuses to read.
     """
     with opened(path, most) as stream, told(path, "read"):
         content = stream.read(most + 1)

@@ -40,10 +40,7 @@ def may_be_written(folder: Path) -> bool:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Be the one process that writes to a folder while the block runs; what a killed one left half written goes.
 
-    Raises
-    ------
-    UserError
-        Another process is; or the folder may not be written to, or holds what is no plain file.
+    Raises: UserError where another process is; or the folder may not be written to, or holds what is no plain file.
     """
     check_plain(folder)
     if not may_be_written(folder):

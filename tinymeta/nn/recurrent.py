@@ -117,10 +117,7 @@ class Sequence(Module):
     (…, time, width) and the last state. What the inputs contribute is one product for all times, and so is its
     gradient. `reverse` reads the sequence from its end; `checkpoint` keeps every k-th state alone (see `tm.scan`).
 
-    Raises
-    ------
-    ShapeError
-        If xs has other inputs than the cell, or `state` other leading axes than xs.
+    Raises: ShapeError if xs has other inputs than the cell, or `state` other leading axes than xs.
     """
 
     def __init__(self, cell: LSTMCell | GRUCell) -> None:

@@ -51,11 +51,8 @@ def each_leaf(step: Callable[..., Row], params: Tree, *others: Tree) -> list[Tre
     An entry of `others` (the gradients, then parts of the state) is a tree like `params`, or `Leaves`, or None for a
     part of the state that a setting does not have: `step` gets and returns None for it, and so does the caller.
 
-    Raises
-    ------
-    ValueError, ShapeError, DtypeError
-        If a tree has another structure than `params`, or a leaf another shape or dtype than its parameter, which the
-        step would otherwise spread it over, or turn the parameter into.
+    Raises: ValueError if a tree has another structure than `params`; ShapeError if a leaf has another shape than its
+    parameter, or DtypeError another dtype: the step would spread the one over it, or turn it into the other.
     """
     leaves, structure = tree.flatten(params)
     columns = [_column(k, other, leaves, structure) for k, other in enumerate(others)]

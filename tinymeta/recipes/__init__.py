@@ -54,10 +54,7 @@ RECIPES = {
 def find(name: str) -> Recipe[Any]:
     """Import the recipe called `name`.
 
-    Raises
-    ------
-    UserError
-        There is none; the closest name is suggested.
+    Raises: UserError where there is none; the closest name is suggested.
     """
     if name not in RECIPES:
         from tinymeta.recipes.config import closest

@@ -41,10 +41,7 @@ def classify(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
 def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[str], Any]:
     """The names of the classes in a support folder, and their probabilities for each file: (files, classes).
 
-    Raises
-    ------
-    UserError
-        The run is none of `images` or not trained, or an image or folder can't be read.
+    Raises: UserError where the run is none of `images` or not trained, or an image or folder can't be read.
     """
     config, run = trained_run(folder)
     for path in query:

@@ -46,10 +46,8 @@ def key(default: T, help: str, *, least: float | None = None, choices: tuple[T, 
 def configure(recipe: str, config: type[C], changes: Mapping[str, object]) -> C:
     """A `config` with `changes` applied to its defaults, every value read by its key's type and checked.
 
-    Raises
-    ------
-    UserError
-        A key that `recipe` does not have (the closest one is named), or a value that is not of its kind.
+    Raises: UserError for a key that `recipe` does not have (the closest one is named), or a value that is not of its
+    kind.
     """
     known = {entry.name: entry for entry in _fields(config)}
     for name in changes:

@@ -45,10 +45,8 @@ PLACES = {
 def updated(page: str, folders: Sequence[Path]) -> str:
     """The text of the page with the numbers of the runs in these folders.
 
-    Raises
-    ------
-    UserError
-        A folder holds no finished run, one of a recipe that the table does not know, or its numbers lack a row.
+    Raises: UserError where a folder holds no finished run, or one of a recipe that the table does not know, or
+    its numbers lack a row.
     """
     before, begin, rest = page.partition(BEGIN)
     table, end, after = rest.partition(END)

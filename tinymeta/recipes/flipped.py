@@ -54,10 +54,7 @@ def divided(
 ) -> tuple[dict[str, Data], dict[str, Data]]:
     """Repetitions to choose settings on, and others for the test, by the ways of flipping that `rngs` has a stream for.
 
-    Raises
-    ------
-    UserError
-        `rate` is no share.
+    Raises: UserError where `rate` is no share.
     """
     if rate > 1:
         raise UserError(f"flipped is a share from 0 to 1, not {rate}")

@@ -42,6 +42,9 @@ class Wishes:
 def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, verb: tuple[str, ...]) -> Result:
     """Run `recipe` in a new folder, or go on in an old one, and print what came out.
 
+    Raises: UserError for a wish that can't be met, in one sentence; KeyboardInterrupt for Ctrl-C, with a note that
+    holds the command that resumes.
+
     Parameters
     ----------
     recipe : Recipe
@@ -50,13 +53,6 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
     wishes : Wishes
     verb : tuple of str
         The words after `tinymeta` that start this job, for the command that resumes it.
-
-    Raises
-    ------
-    UserError
-        A wish that can't be met, in one sentence.
-    KeyboardInterrupt
-        Ctrl-C, with a note that holds the command that resumes.
     """
     if wishes.resume:
         folder = wishes.out or latest(recipe.name)

@@ -27,10 +27,7 @@ def names() -> list[str]:
 def unpacked(name: str) -> Path:
     """The folder `runs/pretrained-NAME` with the run's config and checkpoints; what it holds already stays.
 
-    Raises
-    ------
-    UserError
-        No run of this name ships.
+    Raises: UserError where no run of this name ships.
     """
     if name not in names():
         raise UserError(f"no run called '{name}' ships with tinymeta: there are {', '.join(names())}")
@@ -48,10 +45,7 @@ def unpacked(name: str) -> Path:
 def pack(run: Path, name: str) -> Path:
     """Write the meta-parameters of a finished run to `weights/NAME.safetensors`.
 
-    Raises
-    ------
-    UserError
-        The folder holds no finished run, or its meta-parameters take more than 200 kB.
+    Raises: UserError where the folder holds no finished run, or its meta-parameters take more than 200 kB.
     """
     config = recorded(run)
     if not (run / "result.json").is_file():

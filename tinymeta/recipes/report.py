@@ -84,15 +84,12 @@ class Result:
 def interval(values: ArrayLike, unit: str = "") -> Interval:
     """Mean of one number per task with its 95 % half-width, t · s / √n, s and Student's t of n − 1 degrees of freedom.
 
+    Raises: ValueError where there is no value, or more than one axis.
+
     Parameters
     ----------
     values : array_like, shape (n,)
         One number per independent task, in `unit`: for per cent, hand over `100 * accuracy` and `"%"`.
-
-    Raises
-    ------
-    ValueError
-        There is no value, or more than one axis.
 
     Examples
     --------

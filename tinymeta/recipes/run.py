@@ -160,10 +160,7 @@ class Run:
 def claim(out: Path | None, recipe: str) -> Path:
     """The folder of a new run: `out`, or the next free `runs/RECIPE-N`; never one that holds anything.
 
-    Raises
-    ------
-    UserError
-        `out` is a file, holds a run or other files, or may not be written to.
+    Raises: UserError where `out` is a file, holds a run or other files, or may not be written to.
     """
     if out is None:
         return _next_free(Path("runs"), recipe)
@@ -197,10 +194,8 @@ def latest(recipe: str) -> Path:
 def recorded(folder: Path) -> dict[str, Any]:
     """What `config.json` of a run's folder says.
 
-    Raises
-    ------
-    UserError
-        The folder is missing, holds no run, a `config.json` that none of ours wrote, or what is no plain file.
+    Raises: UserError where the folder is missing, holds no run, a `config.json` that none of ours wrote, or what is no
+    plain file.
     """
     file = folder / "config.json"
     if folder.is_dir():

@@ -10,10 +10,7 @@ from tinymeta.view.trace_program import trace_file, trace_program
 def main(target: str, html: Path | None = None) -> None:
     """Step through a script (a file's name) or a built-in program in the terminal, or write its page.
 
-    Raises
-    ------
-    UserError
-        There is no such target; or the script failed, after its steps until then have been shown.
+    Raises: UserError where there is no such target; or the script failed, after its steps until then have been shown.
     """
     trace, failure = trace_file(Path(target)) if Path(target).suffix == ".py" else (trace_program(target), None)
     if html is not None:

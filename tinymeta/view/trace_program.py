@@ -21,10 +21,7 @@ PROGRAMS = {"sine": ("MAML", "False"), "sine-first-order": ("First-order MAML", 
 def trace_program(name: str) -> Trace:
     """The trace of a built-in program: one inner step of MAML, or of first-order MAML, on one sinusoid.
 
-    Raises
-    ------
-    UserError
-        There is no such program.
+    Raises: UserError where there is no such program.
     """
     if name not in PROGRAMS:
         raise UserError(f"there is no program '{name}' to step through: name a Python file, or {' or '.join(PROGRAMS)}")
@@ -46,10 +43,7 @@ def trace_file(path: Path) -> tuple[Trace, UserError | None]:
     An error of the script is the script's: its traceback goes to stderr, without the lines that are
     ours. The trace holds what ran until then, and the error comes back in a sentence.
 
-    Raises
-    ------
-    UserError
-        There is no such file.
+    Raises: UserError where there is no such file.
     """
     if not path.is_file():
         raise UserError(f"there is no file {path} to step through")

@@ -16,12 +16,8 @@ from tinymeta.ops.integers import integers
 def members(labels: Any, ways: int, dtype: Any, what: str) -> Tensor:
     """Who belongs to which class: labels (n,) from 0 to ways − 1, each of them present, give (n, ways) zeros and ones.
 
-    Raises
-    ------
-    IndexError
-        If a label lies outside of the ways.
-    UserError
-        If a class has no example: its mean, or its share of a vote, would be 0/0.
+    Raises: IndexError if a label lies outside of the ways; UserError if a class has no example: its mean, or its
+    share of a vote, would be 0/0.
     """
     labels = integers(labels, what)
     y = one_hot(labels, ways, dtype)

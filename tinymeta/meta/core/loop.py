@@ -76,6 +76,8 @@ def loop(
 ) -> Any:
     """The `phi` that `iterations` calls of `step` end with; see `tm.meta.fit` for `seed`, `run` and `save_every`.
 
+    Raises: UserError where the loss or the state is no longer finite, or the checkpoint does not fit.
+
     Parameters
     ----------
     step
@@ -85,11 +87,6 @@ def loop(
     settings
         What decided the first so many steps, by name, the number of `iterations` among it. A checkpoint holds it, and
         goes on to more of them if all else is the same.
-
-    Raises
-    ------
-    UserError
-        The loss or the state is no longer finite, or the checkpoint does not fit.
     """
     now = Reached(0, phi, state)
     from_the_start = not_finite(phi, state)  # a mask of −inf, say

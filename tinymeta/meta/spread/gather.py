@@ -37,6 +37,9 @@ def gather(
 ) -> list[Any]:
     """`[f(*call) for call in calls]`, each computed by a worker.
 
+    Raises: UserError where no worker has answered a call in time, or all that were asked have died, three times; and
+    whatever `f` raised, the third time, a `UserError` at once.
+
     Parameters
     ----------
     executor
@@ -47,13 +50,6 @@ def gather(
         Arguments, some of which may be `Shared`.
     patience
         Seconds that may pass without any answer; None waits for ever.
-
-    Raises
-    ------
-    UserError
-        No worker has answered a call in time, or all that were asked have died, three times.
-    Exception
-        What `f` raised, the third time; a `UserError` at once.
     """
     results: dict[int, Any] = {}
     tries = [0] * len(calls)

@@ -161,7 +161,9 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     parser.add_argument(
         "--skip-bad-tasks", action="store_true", help="leave out tasks whose loss or gradient is not finite, and go on"
     )
-    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes to use (default 1)")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--workers", type=_positive, metavar="N", help="share the work between N processes of one core")
+    others.add_argument("--dask", metavar="ADDRESS", help="share it between the workers of a Dask scheduler")
     _explain_keys(parser, arguments)
     options = parser.parse_args(arguments)
     from tinymeta import recipes
@@ -170,8 +172,8 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
 
     recipe = recipes.find(options.recipe)
     changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
-    wishes = Wishes(options.out, options.seed, options.data, options.workers, options.resume, options.quiet)
-    wishes = replace(wishes, skip_bad_tasks=options.skip_bad_tasks)
+    wishes = Wishes(options.out, options.seed, options.data, options.resume, options.quiet, options.skip_bad_tasks)
+    wishes = replace(wishes, workers=options.workers, dask=options.dask)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
 
 

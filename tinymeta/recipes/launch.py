@@ -10,11 +10,13 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import tinymeta as tm
 from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.folder import sole_writer
@@ -33,10 +35,22 @@ class Wishes:
     out: Path | None = None
     seed: int | None = None
     data: Path | None = None
-    workers: int = 1
     resume: bool = False
     quiet: bool = False
     skip_bad_tasks: bool = False
+    workers: int | None = None
+    dask: str | None = None
+
+    @property
+    def help(self) -> tuple[str, ...]:
+        """The words of the command that ask for workers."""
+        return ("--dask", self.dask) if self.dask else ("--workers", str(self.workers)) if self.workers else ()
+
+    def executor(self) -> AbstractContextManager[Executor | None]:
+        """Who computes parts of the work, if anybody does beside this process."""
+        if self.dask:
+            return tm.meta.Dask(self.dask)
+        return tm.meta.Workers(self.workers) if self.workers else nullcontext()
 
 
 def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, verb: tuple[str, ...]) -> Result:
@@ -54,28 +68,32 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
     verb : tuple of str
         The words after `tinymeta` that start this job, for the command that resumes it.
     """
-    if wishes.resume:
-        folder = wishes.out or latest(recipe.name)
-        recorded(folder)  # what is no run's folder is not locked
-        with sole_writer(folder):
-            config, run, begun = _again(recipe, changes, wishes, folder)
-            return _finish(recipe, config, run, begun, verb)
-    config = configure(recipe.name, recipe.config, changes)
-    data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
-    folder = claim(wishes.out, recipe.name)
-    with _withdrawn(folder), sole_writer(folder):
-        check_free(folder)
-        run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, workers=wishes.workers, quiet=wishes.quiet)
-        run.skip_bad_tasks = wishes.skip_bad_tasks
-        return _finish(recipe, config, run, __version__, verb)
+    with wishes.executor() as executor:
+        if wishes.resume:
+            folder = wishes.out or latest(recipe.name)
+            recorded(folder)  # what is no run's folder is not locked
+            with sole_writer(folder):
+                config, run, begun = _again(recipe, changes, wishes, folder)
+                run.executor = executor
+                return _finish(recipe, config, run, begun, verb, wishes.help)
+        config = configure(recipe.name, recipe.config, changes)
+        data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
+        folder = claim(wishes.out, recipe.name)
+        with _withdrawn(folder), sole_writer(folder):
+            check_free(folder)
+            run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, executor=executor, quiet=wishes.quiet)
+            run.skip_bad_tasks = wishes.skip_bad_tasks
+            return _finish(recipe, config, run, __version__, verb, wishes.help)
 
 
-def _finish(recipe: Recipe[Any], config: Any, run: Run, begun: str, verb: tuple[str, ...]) -> Result:
+def _finish(
+    recipe: Recipe[Any], config: Any, run: Run, begun: str, verb: tuple[str, ...], help: tuple[str, ...]
+) -> Result:
     """Train, measure, write and print what `launch` does, in a folder that nobody else writes to."""
-    command = _command(recipe, config, run, verb)
-    said = {"data": run.data, "config": asdict(config), "skip_bad_tasks": run.skip_bad_tasks}
+    command = _command(recipe, config, run, (*verb, *help))
+    said = {"data": run.data, "config": asdict(config), "skip_bad_tasks": run.skip_bad_tasks, "in_parts": bool(help)}
     run.write("config.json", {**said, "command": command, "begun": begun})
-    resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume"])
+    resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume", *help])
     try:
         with _written_by(begun, run.folder):
             result = recipe.run(config, run)
@@ -146,8 +164,12 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
             f"{folder} was run with another {' and '.join(changed)}: resume without that, or choose another --out"
         )
     data = _named(wishes.data) or _path(old["data"])
-    run = Run(folder, recipe.name, seed=old["seed"], data=data, workers=wishes.workers, resume=True, quiet=wishes.quiet)
+    run = Run(folder, recipe.name, seed=old["seed"], data=data, resume=True, quiet=wishes.quiet)
     run.skip_bad_tasks = wishes.skip_bad_tasks or bool(old.get("skip_bad_tasks"))
+    if bool(old.get("in_parts")) != bool(wishes.help):
+        run.say(
+            f"{folder} was begun {'with' if old.get('in_parts') else 'without'} workers: its sums are now rounded otherwise"
+        )
     begun = _version(old)
     if begun != __version__:
         run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")

@@ -53,7 +53,7 @@ sentence, and what the data do not allow is told by `user_mistakes` around loadi
 yields them by name, and may begin one where another ended: `found` has what those before it came to. A recipe that
 trains one thing calls its stage `""`. The same stages tell `eval` which checkpoints to read.
 
-**The run** (`Run`) gives `seed`, `data`, `workers`, `rng(name)`, `checkpoint`, `resume`, `progress(total)`,
+**The run** (`Run`) gives `seed`, `data`, `executor`, `rng(name)`, `checkpoint`, `resume`, `progress(total)`,
 `log(iteration, loss=…)`, `lines()`, `say(text)`, `draw(file, plot, *args)` and `write(file, mapping)`, and
 `run.stage("maml")` is the same run with its own checkpoint, its own lines in `metrics.jsonl` and its own streams. A
 recipe prints nothing and opens no file of the folder itself; the table, `config.json` and `result.json` are written
@@ -126,7 +126,7 @@ class Stage:
         It starts where the learner does, with the same weights for every learner of a run.
         """
         asked = {name: getattr(config, name) for name in ("iterations", "meta_batch") if name not in options}
-        how = {"seed": run.seed, "compiled": True, **asked, **options}
+        how = {"seed": run.seed, "executor": run.executor, "compiled": True, **asked, **options}
         start = objective.init(np.random.default_rng([how["seed"], 1])) if start is None else start
         return cls(start, partial(tm.meta.fit, objective, tasks=tasks, optimizer=optimizer, **how))
 

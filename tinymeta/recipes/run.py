@@ -11,6 +11,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
@@ -58,8 +59,8 @@ class Run:
         The seed of everything random, through `rng`.
     data : Path or None
         The folder of data that the user named (`--data` or `TINYMETA_DATA`), if any.
-    workers : int
-        How many processes or threads the user allows.
+    executor : Executor or None
+        Who computes parts of the work: the processes of `--workers`, the cluster of `--dask`, or nobody.
     resume : bool
         Whether to go on from `checkpoint` where it exists.
     quiet : bool
@@ -81,14 +82,14 @@ class Run:
         *,
         seed: int = 0,
         data: Path | None = None,
-        workers: int = 1,
+        executor: Executor | None = None,
         resume: bool = False,
         quiet: bool = False,
         skip_bad_tasks: bool = False,
         keeps: bool = True,
         purpose: str = "",
     ) -> None:
-        self.folder, self.recipe, self.seed, self.data, self.workers = folder, recipe, seed, data, workers
+        self.folder, self.recipe, self.seed, self.data, self.executor = folder, recipe, seed, data, executor
         self.resume, self.quiet, self.keeps, self.purpose, self.name = resume, quiet, keeps, purpose, ""
         self.skip_bad_tasks = skip_bad_tasks
         self.journal = Journal(folder / "metrics.jsonl")

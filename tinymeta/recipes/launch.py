@@ -167,9 +167,8 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     run = Run(folder, recipe.name, seed=old["seed"], data=data, resume=True, quiet=wishes.quiet)
     run.skip_bad_tasks = wishes.skip_bad_tasks or bool(old.get("skip_bad_tasks"))
     if bool(old.get("in_parts")) != bool(wishes.help):
-        run.say(
-            f"{folder} was begun {'with' if old.get('in_parts') else 'without'} workers: its sums are now rounded otherwise"
-        )
+        how = "with" if old.get("in_parts") else "without"
+        run.say(f"{folder} was begun {how} workers: from here on its sums are rounded otherwise")
     begun = _version(old)
     if begun != __version__:
         run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")

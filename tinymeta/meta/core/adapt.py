@@ -43,25 +43,10 @@ def adapt(
 ) -> Any:
     """Take `steps` steps of `rule` down `loss(params, support)`, as a function that can be differentiated.
 
-
-    Two steps of size 1/4 down (θ − 1)², from 0. Each halves the distance to 1, so the result depends on the start
-    by a factor of 1/4; first-order MAML takes that factor for 1.
-
-
-    Two steps of size 1/4 down (θ − 1)², from 0. Each halves the distance to 1, so the result depends on the start
-    by a factor of 1/4; first-order MAML takes that factor for 1.
-
-
-    Two steps of size 1/4 down (θ − 1)², from 0. Each halves the distance to 1, so the result depends on the start
-    by a factor of 1/4; first-order MAML takes that factor for 1.
-
     Shapes: params any tree → the same, or `steps` + 1 of them with `path`.
     Raises: ValueError for another word than these four, or a pattern that matches no leaf:
     `tm.meta.adapt(None, 1.0, None, rule=tm.optim.SGD(0.1), steps=1, differentiate="second_order")`.
     Source: Finn et al. 2017; Rajeswaran et al. 2019; Nichol et al. 2018.
-
-    Two steps of size 1/4 down (θ − 1)², from 0. Each halves the distance to 1, so the result depends on the start
-    by a factor of 1/4; first-order MAML takes that factor for 1.
 
     Parameters
     ----------
@@ -94,6 +79,9 @@ def adapt(
 
     Examples
     --------
+    Two steps of size 1/4 down (θ − 1)², from 0. Each halves the distance to 1, so the result depends on the start
+    by a factor of 1/4; first-order MAML takes that factor for 1.
+
     >>> def adapted(start, differentiate):
     ...     loss = lambda theta, goal: (theta - goal) ** 2
     ...     return tm.meta.adapt(loss, start, 1.0, rule=tm.optim.SGD(0.25), steps=2, differentiate=differentiate)

@@ -17,21 +17,10 @@ from tinymeta.ops.tree import add_scaled, dot, zeros_like
 def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) -> Any:
     """`iterations` steps of conjugate gradients from x = 0 (Hestenes & Stiefel 1952, eq. 3:1).
 
-
-    x = A⁻¹b has the cotangents b̄ = A⁻¹g and Ā = −b̄xᵀ, at all orders:
-
-
-    x = A⁻¹b has the cotangents b̄ = A⁻¹g and Ā = −b̄xᵀ, at all orders:
-
-
-    x = A⁻¹b has the cotangents b̄ = A⁻¹g and Ā = −b̄xᵀ, at all orders:
-
     Shapes: b any tree → the same.
     Raises: UserError from whoever differentiates it:
     `tm.grad(lambda b: tm.meta.conjugate_gradients(tm.sin, b, 1))(1.0)`.
     Source: Hestenes & Stiefel 1952, eq. 3:1.
-
-    x = A⁻¹b has the cotangents b̄ = A⁻¹g and Ā = −b̄xᵀ, at all orders:
 
     Parameters
     ----------
@@ -50,6 +39,8 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
 
     Examples
     --------
+    x = A⁻¹b has the cotangents b̄ = A⁻¹g and Ā = −b̄xᵀ, at all orders:
+
     >>> products = lambda a: lambda v: tm.matmul(a, v)
     >>> def of_solution(g, x, a, b):
     ...     y = solve(a, g)

@@ -49,20 +49,9 @@ class HypergradientState(NamedTuple):
 class Hypergradient:
     """An optimizer that tunes another one's hyperparameters while it runs (Baydin et al. 2018).
 
-
-    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
-
-
-    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
-
-
-    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
-
     Shapes: parameters any tree; hyperparameters a tree of numbers.
     Raises: ShapeError (by `update`; of a dtype DtypeError, of a tree ValueError) for gradients unlike the parameters.
     Source: Baydin et al. 2018, § 3.
-
-    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
 
     Parameters
     ----------
@@ -79,6 +68,8 @@ class Hypergradient:
 
     Examples
     --------
+    Two steps down θ²/2 from 1 with step size 0.1: the gradients are 1 and 0.9, so h = −0.9 and the step size grows.
+
     >>> optimizer = tm.meta.Hypergradient(lambda phi: tm.optim.SGD(phi), 0.1, beta=0.01, relative=False)
     >>> theta = tm.tensor(1.0)
     >>> state = optimizer.init(theta)

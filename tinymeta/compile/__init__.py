@@ -50,11 +50,24 @@ instructions is compiled once per machine and cached on disk, so a program's fir
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
+
+from tinymeta.engine.typing import Function, Y
+
+if TYPE_CHECKING:
+    from tinymeta.compile.compiled import Compiled
 
 
+@overload
 def compile(
-    f: Callable[..., Any] | None = None,
+    f: Callable[..., Y], *, static_argnames: str | Iterable[str] = (), factor: bool = True, check: bool = True
+) -> Compiled[Y]: ...
+@overload
+def compile(
+    *, static_argnames: str | Iterable[str] = (), factor: bool = True, check: bool = True
+) -> Callable[[Callable[..., Y]], Compiled[Y]]: ...
+def compile(
+    f: Function | None = None,
     *,
     static_argnames: str | Iterable[str] = (),
     factor: bool = True,

@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from tinymeta.engine.convert import plain
 from tinymeta.engine.errors import CompileWarning
 from tinymeta.engine.state import USER, elsewhere, state
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Tree, Y
 
 
 @dataclass
@@ -54,10 +55,10 @@ class Variant:
         return not kept and self.captured.signature == captured.signature and self.is_for(arrays, leaves)
 
 
-class Compiled:
+class Compiled(Generic[Y]):
     """A function recorded once for each form of its arguments, and replayed without Python graph work."""
 
-    def __init__(self, f: Callable[..., Any], static_argnames: str | Iterable[str], factor: bool, check: bool) -> None:
+    def __init__(self, f: Callable[..., Y], static_argnames: str | Iterable[str], factor: bool, check: bool) -> None:
         functools.update_wrapper(self, f)
         self._f = f
         self._factor, self._check = factor, check
@@ -68,7 +69,7 @@ class Compiled:
         self._recording = threading.Lock()
         self._latest: tuple[tree.Structure, Any] | None = None  # a structure that says all, and its key
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Tree, **kwargs: Tree) -> Y:
         if state.level or state.mask != USER or state.watchers:
             return self._f(*args, **kwargs)  # a transform around us wants to see each operation
         statics, args, kwargs = self._statics.split(args, kwargs)
@@ -103,7 +104,7 @@ class Compiled:
             found = variant.made.run(arrays)
         fresh = iter(found)
         results = returned(variant.recording.others, fresh, leaves)
-        return tree.unflatten(variant.recording.structure, results)
+        return tree.unflatten(variant.recording.structure, results)  # type: ignore[no-any-return]
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -189,7 +190,7 @@ class Compiled:
             warnings.warn(told, CompileWarning, stacklevel=3)
         return variant, results
 
-    def _call(self, statics: tuple[Any, ...], rest: tuple[Any, Any]) -> Any:
+    def _call(self, statics: tuple[Any, ...], rest: tuple[Tree, Tree]) -> Y:
         """The function itself, with its static arguments back in place."""
         args, kwargs = self._statics.join(statics, *rest)
         return self._f(*args, **kwargs)

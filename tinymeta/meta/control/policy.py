@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP
 from tinymeta.nn.module import Module
@@ -30,10 +31,10 @@ from tinymeta.tasks.environment import Trajectories
 class Normal(NamedTuple):
     """N(mean, diag(exp(log_std)²)) over the last axis."""
 
-    mean: Any
-    log_std: Any
+    mean: Tensor
+    log_std: Tensor
 
-    def log_prob(self, actions: Any) -> Tensor:
+    def log_prob(self, actions: ArrayLike) -> Tensor:
         z = (actions - self.mean) * exp(-self.log_std)
         return sum(-0.5 * square(z) - self.log_std - 0.5 * math.log(2 * math.pi), -1)
 
@@ -52,9 +53,9 @@ class Normal(NamedTuple):
 class Categorical(NamedTuple):
     """softmax(logits) over the last axis; an action is an index."""
 
-    logits: Any
+    logits: Tensor
 
-    def log_prob(self, actions: Any) -> Tensor:
+    def log_prob(self, actions: ArrayLike) -> Tensor:
         taken = as_tensor(actions).expand_dims(-1) == np.arange(as_tensor(self.logits).shape[-1])
         return sum(log_softmax(self.logits) * taken.astype(as_tensor(self.logits).dtype), -1)
 
@@ -90,13 +91,13 @@ class GaussianPolicy(Module):
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, rng: np.random.Generator, scale: float = 1.0, dtype: Any = np.float32
+        self, sizes: Sequence[int], *, rng: np.random.Generator, scale: float = 1.0, dtype: DTypeLike = np.float32
     ) -> None:
         self.network = MLP(sizes, rng=rng, activation=relu, weight_init=init.glorot_uniform, dtype=dtype)
         self.log_std = init.zeros((sizes[-1],), dtype)
         self.scale = scale
 
-    def __call__(self, observations: Any) -> Normal:
+    def __call__(self, observations: ArrayLike) -> Normal:
         mean = self.scale * self.network(observations)
         return Normal(mean, broadcast_to(self.log_std + math.log(self.scale), mean.shape))
 
@@ -111,22 +112,22 @@ class CategoricalPolicy(Module):
     (5, 3)
     """
 
-    def __init__(self, sizes: Sequence[int], *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, sizes: Sequence[int], *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         self.network = MLP(sizes, rng=rng, activation=relu, weight_init=init.glorot_uniform, dtype=dtype)
 
-    def __call__(self, observations: Any) -> Categorical:
+    def __call__(self, observations: ArrayLike) -> Categorical:
         return Categorical(self.network(observations))
 
 
 class Steps(NamedTuple):
     """The steps of all trajectories of a task (or, with a leading axis, of many tasks), one after the other."""
 
-    observations: Any  # (steps, features)
-    actions: Any  # (steps, …)
-    advantages: Any  # (steps,), 0 on average, with standard deviation 1
-    share: Any  # (steps,): 1/(steps taken) for each, 0 after a trajectory's end; its sum is 1
+    observations: Array  # (steps, features)
+    actions: Array  # (steps, …)
+    advantages: Array  # (steps,), 0 on average, with standard deviation 1
+    share: Array  # (steps,): 1/(steps taken) for each, 0 after a trajectory's end; its sum is 1
 
-    def sampled(self, some: Any) -> Steps:
+    def sampled(self, some: Tree) -> Steps:
         """The steps `some` (indices) of each of many tasks."""
         few = Steps(*(a[:, some] for a in self))
         return few._replace(share=few.share / np.maximum(few.share.sum(1, keepdims=True), 1e-12))
@@ -155,7 +156,7 @@ def steps(seen: Trajectories, discount: float, watching: bool = True) -> Steps:
     return Steps(flat(seen.observations), flat(seen.actions), gain.astype(dtype), share.astype(dtype))
 
 
-def policy_gradient(policy: Any, batch: Steps) -> Tensor:
+def policy_gradient(policy: Tree, batch: Steps) -> Tensor:
     """−Σ share · log π(a | o) · advantage: its gradient is minus that of the expected return.
 
     Shapes: steps of one task: observations (steps, features), actions (steps, …), advantages and share (steps,) → ().

@@ -16,6 +16,7 @@ import numpy as np
 
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.engine.vmap import vmap
 from tinymeta.meta.control.policy import Steps, steps
 from tinymeta.meta.control.trpo import TRPO
@@ -29,7 +30,7 @@ from tinymeta.tasks.environment import Environment, Trajectories, rollout
 class Tasks(Environment[Any], Protocol):
     """An environment that draws its tasks."""
 
-    def draw(self, rng: np.random.Generator, tasks: int) -> Any: ...
+    def draw(self, rng: np.random.Generator, tasks: int) -> Tree: ...
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,16 @@ class PolicySearch:
     thin: int = 20
     watching: bool = True
 
-    def fit(self, phi: Any, *, iterations: int, tasks: int, seed: int = 0, run: Record | None = None) -> Any:
+    def fit(self, phi: Tree, *, iterations: int, tasks: int, seed: int = 0, run: Record | None = None) -> Tree:
         """Meta-train `phi` on `tasks` fresh tasks per iteration; the other arguments are those of `tm.meta.fit`."""
 
-        def step(i: int, rng: np.random.Generator, phi: Any, state: Any) -> Stepped:
+        def step(i: int, rng: np.random.Generator, phi: Tree, state: Tree) -> Stepped:
             phi, report = self.step(rng, phi, tasks)
             return Stepped(phi, state, -report["return"], report)
 
         return loop(step, phi, (), iterations=iterations, seed=seed, run=run)
 
-    def step(self, rng: np.random.Generator, phi: Any, tasks: int) -> tuple[Any, dict[str, float]]:
+    def step(self, rng: np.random.Generator, phi: Tree, tasks: int) -> tuple[Tree, dict[str, float]]:
         """One outer step: the next `phi`, and the mean return after adapting."""
         rules = self.environment.draw(rng, tasks)
         seen = self.act(rng, rules, self.first(phi))
@@ -102,15 +103,15 @@ class PolicySearch:
         """Trajectories as what policies learn from."""
         return steps(seen, self.discount, self.watching)
 
-    def judge(self, phi: Any, batch: Any) -> tuple[Tensor, Tensor]:
+    def judge(self, phi: Tree, batch: Tree) -> tuple[Tensor, Tensor]:
         """The surrogate loss, −Σ share · (π_new/π_old) · advantage, and KL(old ‖ new), after adapting.
 
         Means over the tasks of `batch`: the steps before and after adapting, and what the policies that made the
         latter said about them.
         """
 
-        def one(phi: Any, before: Steps, after: Steps, old: Any) -> tuple[Tensor, Tensor]:
-            new: Any = self.learner.learn(phi, before)(after.observations)
+        def one(phi: Tree, before: Steps, after: Steps, old: Tree) -> tuple[Tensor, Tensor]:
+            new = self.learner.learn(phi, before)(after.observations)
             ratio = exp(new.log_prob(after.actions) - old.log_prob(after.actions))
             return -sum(after.share * after.advantages * ratio), sum(after.share * old.kl(new))
 
@@ -122,22 +123,22 @@ class PolicySearch:
         return TRPO(self.judge, self.radius)
 
     @cached_property
-    def opinions(self) -> Any:
+    def opinions(self) -> Function:
         """(phi, before, after) ↦ what the policies adapted to `before` say about the observations of `after`."""
-        one: Any = lambda phi, before, after: self.learner.learn(phi, before)(after.observations)
+        one: Function = lambda phi, before, after: self.learner.learn(phi, before)(after.observations)
         return compile(vmap(one, in_axes=(None, 0, 0)))
 
     @cached_property
-    def learned(self) -> Any:
+    def learned(self) -> Function:
         """(phi, before) ↦ each task's policy, with a leading task axis in every leaf."""
         return compile(vmap(self.learner.learn, in_axes=(None, 0)))
 
-    def first(self, phi: Any) -> Any:
+    def first(self, phi: Tree) -> Tree:
         """The policy before any step."""
         return self.learner.path(phi, None, 0)[0]
 
     def act(
-        self, rng: np.random.Generator, rules: Any, policy: Any, *, adapted: bool = False, trajectories: int = 0
+        self, rng: np.random.Generator, rules: Tree, policy: Tree, *, adapted: bool = False, trajectories: int = 0
     ) -> Trajectories:
         """Trajectories in the tasks `rules`, of one policy or (`adapted`) of each task's own; 0: as many as ever."""
         ask = self.ask_each if adapted else self.ask
@@ -145,21 +146,21 @@ class PolicySearch:
         return rollout(self.environment, rng, rules, player, trajectories or self.trajectories)
 
     @cached_property
-    def ask(self) -> Any:
+    def ask(self) -> Function:
         """(policy, seen) ↦ what one policy says in every task."""
         return compile(lambda policy, seen: policy(seen))
 
     @cached_property
-    def ask_each(self) -> Any:
+    def ask_each(self) -> Function:
         """(policies, seen) ↦ what each task's policy says in it."""
         return compile(vmap(lambda policy, seen: policy(seen)))
 
-    def before_and_after(self, rng: np.random.Generator, rules: Any, phi: Any) -> tuple[Trajectories, Trajectories]:
+    def before_and_after(self, rng: np.random.Generator, rules: Tree, phi: Tree) -> tuple[Trajectories, Trajectories]:
         """Trajectories in the tasks `rules` of the first policy, and of those that learned from these."""
         before = self.act(rng, rules, self.first(phi))
         return before, self.act(rng, rules, self.learned(phi, self.steps(before)), adapted=True)
 
-    def returns(self, rng: np.random.Generator, phi: Any, tasks: int, at_once: int = 100) -> Array:
+    def returns(self, rng: np.random.Generator, phi: Tree, tasks: int, at_once: int = 100) -> Array:
         """The mean return in fresh tasks before and after adapting: shape (tasks, 2)."""
         rows = []
         for begin in range(0, tasks, at_once):

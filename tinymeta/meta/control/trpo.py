@@ -12,16 +12,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.engine.typing import Function, Tree, X
 from tinymeta.meta.core.conjugate import conjugate_gradients
 from tinymeta.ops.derivatives import hvp
 from tinymeta.ops.tree import add_scaled, dot
 
-Objective = Callable[[Any, Any], tuple[Tensor, Tensor]]
+Objective = Callable[[Tree, Tree], tuple[Tensor, Tensor]]
 
 
 class Report(NamedTuple):
@@ -67,11 +68,11 @@ class TRPO:
     shrink: float = 0.8
     backtracks: int = 15
 
-    def update(self, params: Any, batch: Any, few: Any = None) -> tuple[Any, Report]:
+    def update(self, params: X, batch: Tree, few: Tree | None = None) -> tuple[X, Report]:
         """The parameters after a step, and what it did. H is estimated on `few`, part of the batch, if given."""
         few = batch if few is None else few
         (before, _), g = self.slope(params, batch)
-        product: Callable[[Any], Any] = lambda v: add_scaled(self.curvature(params, few, v), v, self.damping)
+        product: Callable[[Tree], Tree] = lambda v: add_scaled(self.curvature(params, few, v), v, self.damping)
         s = conjugate_gradients(product, g, self.iterations)
         length = math.sqrt(2 * self.radius / max(float(dot(s, product(s))), 1e-30))
         for k in range(self.backtracks):
@@ -82,16 +83,16 @@ class TRPO:
         return params, Report(float(before), 0.0, 0.0)
 
     @cached_property
-    def judge(self) -> Any:
+    def judge(self) -> Function:
         """(params, batch) ↦ (loss, kl)."""
         return compile(self.objective)
 
     @cached_property
-    def slope(self) -> Any:
+    def slope(self) -> Function:
         """(params, batch) ↦ ((loss, kl), gradient of the loss)."""
         return compile(value_and_grad(self.objective, has_aux=True))
 
     @cached_property
-    def curvature(self) -> Any:
+    def curvature(self) -> Function:
         """(params, batch, v) ↦ the Hessian of the KL times v."""
         return compile(lambda params, batch, v: hvp(lambda params: self.objective(params, batch)[1], params, v))

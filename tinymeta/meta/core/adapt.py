@@ -31,8 +31,8 @@ Differentiate = str | Implicit
 
 def adapt(
     loss: Loss,
-    params: Any,
-    support: Any,
+    params: Tree,
+    support: Tree,
     *,
     rule: Optimizer,
     steps: int,
@@ -40,7 +40,7 @@ def adapt(
     only: Only = None,
     parts: int = 1,
     path: bool = False,
-) -> Any:
+) -> Tree:
     """Take `steps` steps of `rule` down `loss(params, support)`, as a function that can be differentiated.
 
     Shapes: params any tree → the same, or `steps` + 1 of them with `path`.
@@ -99,10 +99,10 @@ def adapt(
     whole, moving = _parts(params, only)
     examples = [tree.map(lambda a, k=k: a[k::parts], support) for k in range(parts)] if parts > 1 else [support]
 
-    def inner(m: Any, batch: Any) -> Any:
+    def inner(m: Tree, batch: Tree) -> Tensor:
         return loss(whole(m), batch)
 
-    dependent: Callable[[Any], Any]
+    dependent: Callable[[Tree], Tree]
     if isinstance(how, Implicit):
         regularised = proximal(inner, constant(moving), how.lam)
         points = _descend(regularised, constant(moving), examples, rule, steps, _constant_slope)
@@ -118,8 +118,8 @@ def adapt(
 
 
 def _descend(
-    inner: Loss, moving: Any, examples: list[Any], rule: Optimizer, steps: int, slope: Callable[[Loss], Loss]
-) -> Iterator[Any]:
+    inner: Loss, moving: Tree, examples: list[Tree], rule: Optimizer, steps: int, slope: Callable[[Loss], Loss]
+) -> Iterator[Tree]:
     """`moving` after 0, 1, …, `steps` steps of `rule` along `slope(inner)`, each forgotten when the next is there."""
     yield moving
     state = rule.init(moving)
@@ -138,12 +138,12 @@ def _constant_slope(inner: Loss) -> Loss:
     return lambda m, batch: constant(_slope_at_a_constant(inner)(m, batch))
 
 
-def constant(params: Any) -> Any:
+def constant(params: Tree) -> Tree:
     """A tree as it is, with no derivative."""
     return tree.map(stop_gradient, params)
 
 
-def _parts(params: Any, only: Only) -> tuple[Callable[[Any], Any], Any]:
+def _parts(params: Tree, only: Only) -> tuple[Callable[[Tree], Tree], Tree]:
     """The function that puts the moving leaves back among those that stay, and the moving ones (a tree)."""
     if only is None:
         return lambda moving: moving, params
@@ -154,7 +154,7 @@ def _parts(params: Any, only: Only) -> tuple[Callable[[Any], Any], Any]:
     if not chosen:
         raise ValueError(f"only={only!r} matches none of the parameters: {', '.join(names)} ({user_site()})")
 
-    def whole(moving: dict[str, Any]) -> Any:
+    def whole(moving: dict[str, Any]) -> Tree:
         return tree.unflatten(structure, [moving.get(name, leaf) for name, leaf in zip(names, leaves)])
 
     return whole, {name: leaf for name, leaf in zip(names, leaves) if name in chosen}

@@ -10,19 +10,20 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.core.loop import not_finite
 from tinymeta.meta.core.objective import Objective
 from tinymeta.watch.checked import checked
 
 
-def bad_tasks(objective: Objective, phi: Any, episodes: Any, *iteration: Any) -> list[int]:
+def bad_tasks(objective: Objective, phi: Tree, episodes: Tree, *iteration: Any) -> list[int]:
     """The numbers of the tasks of a batch that have no finite loss and gradient by themselves."""
     return [k for k in range(_count(episodes)) if not _is_good(objective, phi, only(episodes, [k]), *iteration)]
 
 
 def without_bad_tasks(
-    objective: Objective, step: Callable[..., Any], after: Any, phi: Any, state: Any, *batch: Any
-) -> tuple[Any, int]:
+    objective: Objective, step: Function, after: Tree, phi: Tree, state: Tree, *batch: Tree
+) -> tuple[Tree, int]:
     """What a step came to, `after` (φ, state, loss); if that isn't finite, the step on the other tasks, and how many
     were left out. If all of them are bad, or none by itself, it stays as it is."""
     if math.isfinite(float(after[2])) and not_finite(*after[:2]) <= not_finite(phi, state):
@@ -36,12 +37,12 @@ def without_bad_tasks(
         return step(phi, state, only(episodes, good), *iteration), len(bad)
 
 
-def only(episodes: Any, which: Sequence[int]) -> Any:
+def only(episodes: Tree, which: Sequence[int]) -> Tree:
     """Some tasks of a batch, by number: every leaf has the tasks along its first axis."""
     return tree.map(lambda a: a[np.asarray(which)], episodes)
 
 
-def blame(objective: Objective, step: Callable[..., Any], phi: Any, state: Any, *batch: Any) -> str:
+def blame(objective: Objective, step: Function, phi: Tree, state: Tree, *batch: Tree) -> str:
     """In words, the first task of a batch (the episodes, and the iteration) and the operation that are not finite.
 
     The operation is looked for without the compiler, operation by operation. Where the tasks are all good by
@@ -58,7 +59,7 @@ def blame(objective: Objective, step: Callable[..., Any], phi: Any, state: Any, 
         return _first(lambda: step(phi, state, *batch)).removeprefix(", ")
 
 
-def _first(compute: Callable[[], Any]) -> str:
+def _first(compute: Callable[[], Tree]) -> str:
     """The first operation of `compute` that isn't finite, and its place."""
     try:
         with checked():
@@ -68,10 +69,10 @@ def _first(compute: Callable[[], Any]) -> str:
     return ""
 
 
-def _is_good(objective: Objective, phi: Any, episodes: Any, *iteration: Any) -> bool:
+def _is_good(objective: Objective, phi: Tree, episodes: Tree, *iteration: Any) -> bool:
     value, grads = value_and_grad(objective)(phi, episodes, *iteration)
     return math.isfinite(float(value)) and not not_finite(grads)
 
 
-def _count(episodes: Any) -> int:
+def _count(episodes: Tree) -> int:
     return len(tree.leaves(episodes)[0])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.refusals import demand
-from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike
 from tinymeta.ops.embedding import one_hot
 from tinymeta.ops.integers import integers
 
 
-def members(labels: Any, ways: int, dtype: Any, what: str) -> Tensor:
+def members(labels: ArrayLike, ways: int, dtype: DTypeLike, what: str) -> Tensor:
     """Who belongs to which class: labels (n,) from 0 to ways − 1, each of them present, give (n, ways) zeros and ones.
 
     Raises: IndexError if a label lies outside of the ways; UserError if a class has no example: its mean, or its

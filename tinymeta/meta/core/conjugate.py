@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NoReturn
 
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.ops.custom import custom_vjp
 from tinymeta.ops.logic import logical_and
 from tinymeta.ops.select import where
 from tinymeta.ops.tree import add_scaled, dot, zeros_like
 
 
-def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) -> Any:
+def conjugate_gradients(product: Callable[[Tree], Tree], b: Tree, iterations: int) -> Tree:
     """`iterations` steps of conjugate gradients from x = 0 (Hestenes & Stiefel 1952, eq. 3:1).
 
     Shapes: b any tree → the same.
@@ -65,7 +66,7 @@ def conjugate_gradients(product: Callable[[Any], Any], b: Any, iterations: int) 
     return _without_derivative(x)
 
 
-def _refuse(*_: Any) -> Any:
+def _refuse(*_: Tree) -> NoReturn:
     raise UserError(
         f"conjugate_gradients has no derivative of its own ({user_site()}): its steps have one, but go on in "
         "directions that are rounding errors once the solution is found. Give the solution's, x̄ ↦ A⁻¹x̄, by "

@@ -10,18 +10,20 @@ import numpy as np
 from tinymeta.compile import compile
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.engine.vmap import vmap
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.meta.core.learner import Learner, Model
 from tinymeta.ops.shape import concat, stack
 from tinymeta.optim.optimizer import Optimizer
+from tinymeta.tasks.episode import Episode
 
-Measure = Callable[[Any, Any, Any], Tensor]  # (model, support, query) → scalar
+Measure = Callable[[Tree, Tree, Tree], Tensor]  # (model, support, query) → scalar
 Score = Callable[[Tensor, Tensor], Tensor]  # (outputs, y) → scalar
 
 
 def evaluate(
-    learner: Learner, measure: Measure, phi: Any, episodes: Any, *, at_once: int = 25, compiled: bool = False
+    learner: Learner, measure: Measure, phi: Tree, episodes: Episode, *, at_once: int = 25, compiled: bool = False
 ) -> Array:
     """`measure(model, support, query)` for every task and every model that the learner makes of its support set.
 
@@ -57,8 +59,8 @@ def evaluate(
 def adaptation_curve(
     loss: Loss,
     measure: Measure,
-    params: Any,
-    episodes: Any,
+    params: Tree,
+    episodes: Episode,
     *,
     rule: Optimizer,
     steps: int,
@@ -76,24 +78,24 @@ def adaptation_curve(
            [1.    , 0.25  , 0.0625]])
     """
 
-    def models(params: Any, support: Any) -> list[Any]:
+    def models(params: Tree, support: Tree) -> list[Tree]:
         return adapt(loss, params, support, rule=rule, steps=steps, path=True, **options)  # type: ignore[no-any-return]
 
     return _measured(models, measure, params, episodes, at_once)
 
 
 def _measured(
-    models: Callable[[Any, Any], list[Any]],
+    models: Callable[[Tree, Tree], list[Tree]],
     measure: Measure,
-    phi: Any,
-    episodes: Any,
+    phi: Tree,
+    episodes: Episode,
     at_once: int,
     compiled: bool = False,
 ) -> Array:
-    def one(phi: Any, episode: Any) -> Tensor:
+    def one(phi: Tree, episode: Episode) -> Tensor:
         return stack([measure(model, episode.support, episode.query) for model in models(phi, episode.support)])
 
-    together: Callable[[Any, Any], Tensor] = vmap(one, in_axes=(None, 0))
+    together: Callable[[Tree, Tree], Tensor] = vmap(one, in_axes=(None, 0))
     if compiled:
         together = compile(together)
     count = len(tree.leaves(episodes)[0])
@@ -143,7 +145,7 @@ def inductive(score: Score) -> Measure:
     return lambda model, support, query: score(one_by_one(model, support[0])(query[0]), query[1])
 
 
-def one_by_one(model: Model, company: Any) -> Model:
+def one_by_one(model: Model, company: Tree) -> Model:
     """`model` for examples that do not see each other: each is normalised together with `company`, the support x.
 
     Shapes: company (m, …) and x (n, …) → what the model makes of n examples.
@@ -153,7 +155,7 @@ def one_by_one(model: Model, company: Any) -> Model:
     tensor([1., 2.])
     """
 
-    def alone(x: Tensor) -> Any:
+    def alone(x: Tensor) -> Tree:
         return model(concat([company, x.expand_dims(0)]))[-1]
 
     return lambda x: vmap(alone)(x)

@@ -13,9 +13,7 @@ program only, and to the Hessian part if it meets one that differentiating made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +22,13 @@ from tinymeta.engine import tree
 from tinymeta.engine.errors import ShapeError
 from tinymeta.engine.state import setting, state
 from tinymeta.engine.transforms import vjp
+from tinymeta.engine.typing import Tree
+from tinymeta.meta.core.adapt import Loss
 
 Vector = NDArray[np.float64]
 
 
-def explain(meta_loss: Callable[[Any, Any], Any], phi: Any, tasks: Any) -> Explanation:
+def explain(meta_loss: Loss, phi: Tree, tasks: Tree) -> Explanation:
     """Split the gradient of `meta_loss(phi, tasks)` with respect to `phi` into its first-order and its Hessian part.
 
     Shapes: phi a pytree → three like it.
@@ -90,9 +90,9 @@ class Part:
 class Explanation:
     """The meta-gradient and its two parts, trees like φ with `total = first_order + hessian`; print it for a table."""
 
-    total: Any
-    first_order: Any
-    hessian: Any
+    total: Tree
+    first_order: Tree
+    hessian: Tree
 
     @property
     def parts(self) -> list[Part]:
@@ -113,7 +113,7 @@ class Explanation:
         return "\n".join(line.rstrip() for line in lines)
 
 
-def _vector(leaf: Any) -> Vector:
+def _vector(leaf: Tree) -> Vector:
     return np.asarray(leaf.detach(), np.float64).ravel()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.objective import Objective
@@ -25,7 +25,7 @@ Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
 
 def fit(
     objective: Objective,
-    phi: Any,
+    phi: Tree,
     tasks: Family,
     *,
     optimizer: Optimizer,
@@ -38,7 +38,7 @@ def fit(
     compiled: bool = False,
     save_every: float = 30.0,
     skip_bad_tasks: bool = False,
-) -> Any:
+) -> Tree:
     """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
 
     Shapes: phi any tree → the same.
@@ -95,14 +95,14 @@ def fit(
       bias: (1,) float32
     """
     told = "iteration" in inspect.signature(objective).parameters
-    eager: Callable[..., Any] = partial(_step, objective, optimizer)
+    eager: Function = partial(_step, objective, optimizer)
     step, skip = eager, skip_bad_tasks or getattr(run, "skip_bad_tasks", False)
     if executor is not None or chunks is not None:
         step = in_parts(objective, optimizer, executor, chunks, compiled)
     elif compiled:
         step = compile(step)
 
-    def on_fresh_tasks(i: int, rng: np.random.Generator, phi: Any, state: Any) -> Stepped:
+    def on_fresh_tasks(i: int, rng: np.random.Generator, phi: Tree, state: Tree) -> Stepped:
         batch = (tasks.sample(rng, meta_batch), *[Tensor(np.array(float(i)))] * told)
         after = step(phi, state, *batch)
         metrics = {}
@@ -118,7 +118,9 @@ def fit(
     return loop(on_fresh_tasks, phi, optimizer.init(phi), settings=settings, **how)
 
 
-def _step(objective: Objective, optimizer: Optimizer, phi: Any, state: Any, *batch: Any) -> tuple[Any, Any, Tensor]:
+def _step(
+    objective: Objective, optimizer: Optimizer, phi: Tree, state: Tree, *batch: Tree
+) -> tuple[Tree, Tree, Tensor]:
     """One outer step on a batch: the episodes and, if the objective asks for it, the iteration."""
     value, grads = value_and_grad(objective)(phi, *batch)
     phi, state = optimizer.update(grads, state, phi)

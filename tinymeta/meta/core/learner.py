@@ -18,21 +18,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Loss
 from tinymeta.meta.core.objective import over_tasks
 from tinymeta.nn.losses import cross_entropy, mse_loss
+from tinymeta.tasks.episode import Episode
 
-Network = Callable[[np.random.Generator], Any]
-Model = Callable[[Any], Any]
+Network = Callable[[np.random.Generator], Tree]
+Model = Callable[[Tree], Tree]
 
 
-def classification(model: Model, batch: Any) -> Tensor:
+def classification(model: Model, batch: Tree) -> Tensor:
     """The cross-entropy of `model(x)`, logits, with the labels y of a batch (x, y).
 
     Shapes: x (n, …), y (n,) of integers → ().
@@ -44,7 +45,7 @@ def classification(model: Model, batch: Any) -> Tensor:
     return cross_entropy(model(x), labels)
 
 
-def regression(model: Model, batch: Any) -> Tensor:
+def regression(model: Model, batch: Tree) -> Tensor:
     """The mean squared error of `model(x)` on a batch (x, y).
 
     Shapes: x (n, …), y (n, outputs) → ().
@@ -85,11 +86,11 @@ class Learner:
     loss: Loss = classification
     network: Network | None = field(default=None, kw_only=True)
 
-    def init(self, rng: np.random.Generator) -> Any:
+    def init(self, rng: np.random.Generator) -> Tree:
         """The meta-parameters before training."""
         return self.weights(rng)
 
-    def weights(self, rng: np.random.Generator) -> Any:
+    def weights(self, rng: np.random.Generator) -> Tree:
         """A freshly drawn network."""
         if self.network is None:
             raise UserError(
@@ -98,19 +99,19 @@ class Learner:
             )
         return self.network(rng)
 
-    def learn(self, phi: Any, support: Any) -> Model:
+    def learn(self, phi: Tree, support: Tree) -> Model:
         """What the learner makes of a support set (x, y): a function from x to outputs, differentiable in `phi`."""
         raise UserError(f"{type(self).__name__} defines no learn(phi, support): say there what a task's model is")
 
-    def models(self, phi: Any, support: Any) -> list[Model]:
+    def models(self, phi: Tree, support: Tree) -> list[Model]:
         """What it makes of a support set when it is put to the test: one model for each of its stages."""
         return [self.learn(phi, support)]
 
-    def task_loss(self, phi: Any, episode: Any) -> Tensor:
+    def task_loss(self, phi: Tree, episode: Episode) -> Tensor:
         """The loss on one task's query set, having learned from its support set."""
         return self.loss(self.learn(phi, episode.support), episode.query)
 
-    def __call__(self, phi: Any, episodes: Any) -> Tensor:
+    def __call__(self, phi: Tree, episodes: Episode) -> Tensor:
         """The objective that `fit` minimises: the mean `task_loss` of a batch of episodes."""
         return over_tasks(self.task_loss)(phi, episodes)
 
@@ -142,13 +143,13 @@ class GradientLearner(Learner):
     steps: int = field(default=1, kw_only=True)
     test_steps: int | None = field(default=None, kw_only=True)
 
-    def path(self, phi: Any, support: Any, steps: int) -> list[Model]:
+    def path(self, phi: Tree, support: Tree, steps: int) -> list[Model]:
         """The models after 0, 1, …, `steps` steps on a support set."""
         raise UserError(f"{type(self).__name__} defines no path(phi, support, steps): say there where the steps lead")
 
-    def learn(self, phi: Any, support: Any) -> Model:
+    def learn(self, phi: Tree, support: Tree) -> Model:
         return self.path(phi, support, self.steps)[-1]
 
-    def models(self, phi: Any, support: Any) -> list[Model]:
+    def models(self, phi: Tree, support: Tree) -> list[Model]:
         """The models after 0, 1, …, `test_steps` steps."""
         return self.path(phi, support, self.steps if self.test_steps is None else self.test_steps)

@@ -23,6 +23,7 @@ import numpy as np
 from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.io.save import load, metadata, save
 
 
@@ -43,8 +44,8 @@ class Record(Protocol):
 class Stepped(NamedTuple):
     """What an outer step leaves: the next meta-parameters, the state of their rule, and the numbers to tell."""
 
-    phi: Any
-    state: Any
+    phi: Tree
+    state: Tree
     loss: float  # shown while it runs; no finite number ends the run
     metrics: Mapping[str, float]  # a line of the journal holds their means
     blame: Callable[[], str] = str  # where a number that isn't finite came from, in words
@@ -54,26 +55,26 @@ class Reached(NamedTuple):
     """How far a training has come, and the metrics that no line of the journal holds yet: a checkpoint."""
 
     done: int
-    phi: Any
-    state: Any
+    phi: Tree
+    state: Tree
     window: tuple[Mapping[str, float], ...] = ()
 
 
-Step = Callable[[int, np.random.Generator, Any, Any], Stepped]  # (iteration, rng, phi, state)
+Step = Callable[[int, np.random.Generator, Tree, Tree], Stepped]  # (iteration, rng, phi, state)
 Settings = Callable[[int], Mapping[str, float]]
 
 
 def loop(
     step: Step,
-    phi: Any,
-    state: Any,
+    phi: Tree,
+    state: Tree,
     *,
     iterations: int,
     seed: int = 0,
     run: Record | None = None,
     save_every: float = 30.0,
     settings: Settings = lambda done: {},
-) -> Any:
+) -> Tree:
     """The `phi` that `iterations` calls of `step` end with; see `tm.meta.fit` for `seed`, `run` and `save_every`.
 
     Raises: UserError where the loss or the state is no longer finite, or the checkpoint does not fit.
@@ -133,7 +134,7 @@ def loop(
     return now.phi
 
 
-def trained(checkpoint: Path, like: Any) -> Any:
+def trained(checkpoint: Path, like: Tree) -> Tree:
     """The meta-parameters that training left in a checkpoint; `like` is a tree of the same structure and shapes.
 
     Shapes: those of `like`.

@@ -7,14 +7,16 @@ from functools import partial
 from typing import Any
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.engine.vmap import vmap
 from tinymeta.meta.core.adapt import Differentiate, Loss, adapt, constant
 from tinymeta.meta.learners.reptile import towards
+from tinymeta.tasks.episode import Episode
 
 Objective = Callable[..., Tensor]  # (phi, episodes), or (phi, episodes, iteration)
 
 
-def over_tasks(one: Callable[[Any, Any], Tensor]) -> Objective:
+def over_tasks(one: Callable[[Tree, Tree], Tensor]) -> Objective:
     """The mean of `one(phi, episode)` over a batch of episodes, computed for all of them at once.
 
     Shapes: (phi, episodes), the latter with a leading task axis → ().
@@ -25,11 +27,13 @@ def over_tasks(one: Callable[[Any, Any], Tensor]) -> Objective:
     return partial(_mean, one)
 
 
-def _mean(one: Callable[[Any, Any], Tensor], phi: Any, episodes: Any) -> Tensor:
+def _mean(one: Callable[[Tree, Tree], Tensor], phi: Tree, episodes: Episode) -> Tensor:
     return vmap(one, in_axes=(None, 0))(phi, episodes).mean()
 
 
-def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentiate = "exact", **options: Any) -> Tensor:
+def query_loss(
+    loss: Loss, phi: Tree, episode: Episode, *, differentiate: Differentiate = "exact", **options: Any
+) -> Tensor:
     """One task's query loss after adapting `phi` to its support set.
 
     Its gradient in `phi` is what `differentiate` says; with `"reptile"`, φ − φ̃. `options` go to `adapt`
@@ -49,7 +53,7 @@ def query_loss(loss: Loss, phi: Any, episode: Any, *, differentiate: Differentia
     return towards(phi, adapted, value) if differentiate == "reptile" else value
 
 
-def both_sets_loss(loss: Loss, phi: Any, episode: Any) -> Tensor:
+def both_sets_loss(loss: Loss, phi: Tree, episode: Episode) -> Tensor:
     """One task's mean loss with no adaptation, on the support and the query set alike."""
     return 0.5 * (loss(phi, episode.support) + loss(phi, episode.query))
 

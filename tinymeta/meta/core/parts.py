@@ -6,7 +6,6 @@ there are, who they are and which of them fail changes no bit of the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial, reduce
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.spread.gather import gather, shared
 from tinymeta.ops.tree import add, scale
@@ -37,16 +37,16 @@ class Job(NamedTuple):
 
 def in_parts(
     objective: Objective, optimizer: Optimizer, executor: Executor | None, chunks: int | None, compiled: bool
-) -> Callable[..., Any]:
+) -> Function:
     """One outer step, from `(phi, state, episodes, *iteration)` to `(phi, state, value)`, by parts of the episodes."""
     if chunks is not None and chunks < 1:
         raise UserError(f"chunks={chunks}: a batch of tasks has 1 part or more")
     job: Any = Job(uuid4().hex, objective, compiled)
     job = job if executor is None else shared(executor, job)
-    finish: Callable[..., Any] = partial(_finished, optimizer)
+    finish: Function = partial(_finished, optimizer)
     finish = compile(finish) if compiled else finish
 
-    def step(phi: Any, state: Any, episodes: Any, *iteration: Any) -> tuple[Any, Any, Tensor]:
+    def step(phi: Tree, state: Tree, episodes: Tree, *iteration: Any) -> tuple[Tree, Tree, Tensor]:
         parts, shares = divided(episodes, chunks)
         if executor is None:
             found = [slope(job, phi, part, *iteration) for part in parts]
@@ -59,7 +59,7 @@ def in_parts(
     return step
 
 
-def divided(episodes: Any, chunks: int | None) -> tuple[list[Any], list[float]]:
+def divided(episodes: Tree, chunks: int | None) -> tuple[list[Tree], list[float]]:
     """Parts of a batch that differ by at most one task, and each one's share of the tasks."""
     sizes = {len(leaf) if leaf.ndim else 0 for leaf in tree.leaves(episodes)}
     if len(sizes) != 1:
@@ -76,17 +76,17 @@ def divided(episodes: Any, chunks: int | None) -> tuple[list[Any], list[float]]:
     return parts, [(b - a) / tasks for a, b in zip(bounds, bounds[1:])]
 
 
-def slope(job: Job, phi: Any, *batch: Any) -> tuple[Tensor, Any]:
+def slope(job: Job, phi: Tree, *batch: Tree) -> tuple[Tensor, Tree]:
     """Value and gradient of the mean over one part's tasks."""
     with one_core():
         return _slope_of(job)(phi, *batch)  # type: ignore[no-any-return]
 
 
-_slopes: dict[str, Callable[..., Any]] = {}  # by the names of jobs: a worker records a job's program once
+_slopes: dict[str, Function] = {}  # by the names of jobs: a worker records a job's program once
 _LATEST = 8  # jobs that are kept
 
 
-def _slope_of(job: Job) -> Callable[..., Any]:
+def _slope_of(job: Job) -> Function:
     found = _slopes.get(job.name)
     if found is None:
         made = value_and_grad(job.objective)
@@ -97,8 +97,8 @@ def _slope_of(job: Job) -> Callable[..., Any]:
 
 
 def _finished(
-    optimizer: Optimizer, phi: Any, state: Any, found: list[tuple[Tensor, Any]], shares: list[float]
-) -> tuple[Any, Any, Tensor]:
+    optimizer: Optimizer, phi: Tree, state: Tree, found: list[tuple[Tensor, Tree]], shares: list[float]
+) -> tuple[Tree, Tree, Tensor]:
     """The step that the parts' gradients come to, together."""
     value, grads = reduce(add, [scale(part, share) for part, share in zip(found, shares)])
     phi, state = optimizer.update(grads, state, phi)

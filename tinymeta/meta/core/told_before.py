@@ -13,13 +13,15 @@ import numpy as np
 from tinymeta.engine.tensor import Tensor
 from tinymeta.meta.core.objective import Objective
 from tinymeta.optim.optimizer import Optimizer
+from tinymeta.optim.schedules import Schedule
 
 
 def told_before(objective: Objective, optimizer: Optimizer, iterations: int, done: int) -> dict[str, float]:
     """By name, how many `iterations` there are in all, the learning rate at some of the `done` first steps, and the
     numbers that a learner is made with."""
     told = {"iterations": float(iterations)}
-    lr = getattr(getattr(optimizer, "optimizer", optimizer), "lr", None)  # a clipped one has another within
+    within = getattr(optimizer, "optimizer", optimizer)  # a clipped one has another within
+    lr: Schedule | float | None = getattr(within, "lr", None)
     if callable(lr) and not isinstance(lr, Tensor):
         for taken in sorted({done * part // 4 for part in range(5)}):
             rate = lr(Tensor(np.array(float(taken))))

@@ -17,6 +17,7 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Differentiate, adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.nn.module import Module
@@ -28,10 +29,10 @@ from tinymeta.optim.sgd import SGD
 class InContextOf(Module):
     """The network with a context: f([x, c]), for x of shape (…, features)."""
 
-    def __init__(self, network: Any, context: Tensor) -> None:
+    def __init__(self, network: Model, context: Tensor) -> None:
         self.network, self.context = network, context
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Tensor) -> Tree:
         return self.network(concat([x, broadcast_to(self.context, (*x.shape[:-1], *self.context.shape))], -1))
 
 
@@ -64,8 +65,8 @@ class CAVIA(GradientLearner):
     rule: Optimizer = field(default=SGD(1.0), kw_only=True)
     differentiate: Differentiate = field(default="exact", kw_only=True)
 
-    def path(self, phi: Any, support: Any, steps: int) -> list[Model]:
-        def loss(context: Tensor, batch: Any) -> Any:
+    def path(self, phi: Tree, support: Tree, steps: int) -> list[Model]:
+        def loss(context: Tensor, batch: Tree) -> Tensor:
             return self.loss(InContextOf(phi, context), batch)
 
         start = Tensor(np.zeros(self.context, tree.leaves(phi)[0].dtype))

@@ -16,19 +16,20 @@ stationary and how many iterations there are bound the error (Theorem 1); nothin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, NoReturn
 
 from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad, vjp
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.conjugate import conjugate_gradients
 from tinymeta.ops.custom import custom_vjp
 from tinymeta.ops.elementwise import square
 from tinymeta.ops.reduce import sum
 
-Inner = Callable[[Any, Any], Any]
+Inner = Callable[[Tree, Tree], Tensor]
 
 
 class Implicit(NamedTuple):
@@ -53,11 +54,11 @@ class Implicit(NamedTuple):
     damping: float = 0.0
 
 
-def proximal(inner: Inner, phi: Any, lam: float) -> Inner:
+def proximal(inner: Inner, phi: Tree, lam: float) -> Inner:
     """L(θ) + λ/2 ‖θ − φ‖², the inner objective of eq. 3."""
 
-    def regularised(theta: Any, batch: Any) -> Any:
-        distance: Any = 0.0
+    def regularised(theta: Tree, batch: Tree) -> Tensor:
+        distance: Tensor | float = 0.0
         for t, p in zip(tree.leaves(theta), tree.leaves(phi)):
             distance = distance + sum(square(t - p))
         return inner(theta, batch) + 0.5 * lam * distance
@@ -65,7 +66,7 @@ def proximal(inner: Inner, phi: Any, lam: float) -> Inner:
     return regularised
 
 
-def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, how: Implicit) -> Any:
+def implicit_dependence(loss: Callable[[Tree], Tensor], phi: Tree, solution: Tree, how: Implicit) -> Tree:
     """`solution`, as a function of everything that the condition F = ∇L(θ*) + λ(θ* − φ) = 0 depends on.
 
     Where F moves by dF, θ* moves by −(H + λI)⁻¹ dF: of `phi` that makes Lemma 1, and Tensors that `loss`
@@ -76,10 +77,10 @@ def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, 
     damping = stop_gradient(how.damping) if isinstance(how.damping, Tensor) else how.damping
     stiffness = how.lam + damping
 
-    def solved(g: Any, y: Any, condition: Any) -> Any:
+    def solved(g: Tree, y: Tree, condition: Tree) -> Tree:
         _, hessian = vjp(grad(loss), solution)  # recorded once: every product below is one sweep
 
-        def product(v: Any) -> Any:
+        def product(v: Tree) -> Tree:
             return tree.map(lambda hv, v: stop_gradient(hv + stiffness * v), hessian(v)[0], v)
 
         # Linear in g and symmetric: a rule of its own is right also at g = 0, where conjugate gradients take no step.
@@ -91,11 +92,11 @@ def implicit_dependence(loss: Callable[[Any], Tensor], phi: Any, solution: Any, 
     return tree.map(lambda t, d: t + d, solution, no_change(condition))
 
 
-def _nothing(condition: Any, *_: Any) -> Any:
+def _nothing(condition: Tree, *_: Tree) -> Tree:
     return tree.map(lambda f: f * 0, condition)
 
 
-def _refuse(*_: Any) -> Any:
+def _refuse(*_: Tree) -> NoReturn:
     raise UserError(
         "adapt(…, differentiate='implicit') has first derivatives only: the second ones hold third derivatives of the "
         f"loss, which Lemma 1 leaves out ({user_site()}): take differentiate='exact', or detach() the meta-gradient"

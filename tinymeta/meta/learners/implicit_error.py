@@ -8,18 +8,20 @@ from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.transforms import grad
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.meta.core.objective import query_loss
 from tinymeta.meta.learners.implicit import Implicit, proximal
 from tinymeta.optim.clip import global_norm
 from tinymeta.optim.optimizer import Optimizer
+from tinymeta.tasks.episode import Episode
 
 
 def meta_gradient_errors(
     loss: Loss,
-    phi: Any,
-    episode: Any,
-    exact: Any,
+    phi: Tree,
+    episode: Episode,
+    exact: Tree,
     *,
     rule: Optimizer,
     lam: float,
@@ -61,16 +63,16 @@ def meta_gradient_errors(
     }
 
 
-def _implicit(loss: Loss, phi: Any, episode: Any, *, how: Implicit, **options: Any) -> Any:
+def _implicit(loss: Loss, phi: Tree, episode: Episode, *, how: Implicit, **options: Any) -> Tree:
     return query_loss(loss, phi, episode, differentiate=how, **options)
 
 
-def _unrolled(lam: float, differentiate: str, loss: Loss, phi: Any, episode: Any, **options: Any) -> Any:
+def _unrolled(lam: float, differentiate: str, loss: Loss, phi: Tree, episode: Episode, **options: Any) -> Tree:
     """The query loss after steps down the same inner problem, in which φ is no constant."""
     inner = proximal(loss, phi, lam)
     return loss(adapt(inner, phi, episode.support, differentiate=differentiate, **options), episode.query)
 
 
-def _distance(g: Any, exact: Any) -> float:
+def _distance(g: Tree, exact: Tree) -> float:
     difference = tree.map(lambda a, b: a - b, g, exact)
     return float(global_norm(difference) / global_norm(exact))

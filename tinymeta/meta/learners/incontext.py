@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.meta.core.learner import Learner, Model
 from tinymeta.nn.attention import MultiHeadAttention
 from tinymeta.nn.layers import MLP, Linear
@@ -31,7 +31,7 @@ from tinymeta.ops.special import gelu
 class Block(Module):
     """One layer: attention to the support set, then a two-layer network, each added to what came in."""
 
-    def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any) -> None:
+    def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: DTypeLike) -> None:
         self.before_attention, self.before_mlp = LayerNorm(width, dtype=dtype), LayerNorm(width, dtype=dtype)
         self.attention = MultiHeadAttention(width, heads, rng=rng, dtype=dtype)
         self.mlp = MLP([width, 2 * width, width], rng=rng, activation=gelu, dtype=dtype)
@@ -65,7 +65,7 @@ class Reader(Module):
 
     def __init__(
         self,
-        embed: Callable[[Any], Any],
+        embed: Callable[[Tree], Tree],
         features: int,
         targets: int,
         outputs: int,
@@ -74,7 +74,7 @@ class Reader(Module):
         width: int = 64,
         heads: int = 4,
         layers: int = 3,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.embed = embed
         self.from_x = Linear(features, width, rng=rng, dtype=dtype)
@@ -82,14 +82,14 @@ class Reader(Module):
         self.blocks = [Block(width, heads, rng=rng, dtype=dtype) for _ in range(layers)]
         self.last, self.head = LayerNorm(width, dtype=dtype), Linear(width, outputs, rng=rng, dtype=dtype)
 
-    def read(self, x: Any, y: Any) -> list[Tensor]:
+    def read(self, x: ArrayLike, y: ArrayLike) -> list[Tensor]:
         """The support tokens as each layer sees them."""
         seen = [self.from_x(self.embed(x)) + self.from_y(y)]
         for block in self.blocks:
             seen.append(block(seen[-1], seen[-1]))
         return seen
 
-    def answer(self, seen: list[Tensor], x: Any) -> Tensor:
+    def answer(self, seen: list[Tensor], x: ArrayLike) -> Tensor:
         """The outputs for queries x, given what `read` returned."""
         tokens = self.from_x(self.embed(x))
         for block, support in zip(self.blocks, seen):
@@ -119,7 +119,7 @@ class InContext(Learner):
 
     ways: int | None = field(default=None, kw_only=True)
 
-    def learn(self, phi: Reader, support: Any) -> Model:
+    def learn(self, phi: Reader, support: Tree) -> Model:
         x, y = support
         seen = phi.read(x, y if self.ways is None else one_hot(y, self.ways, phi.from_y.weight.dtype))
         return lambda x: phi.answer(seen, x)

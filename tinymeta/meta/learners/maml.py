@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Differentiate, Only, adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.meta.core.objective import both_sets_loss, query_loss
 from tinymeta.optim.optimizer import Optimizer
+from tinymeta.tasks.episode import Episode
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ class MAML(GradientLearner):
         """The options of `adapt`, but for the number of steps."""
         return {"rule": self.rule, "differentiate": self.differentiate, "only": self.only, "parts": self.parts}
 
-    def path(self, phi: Any, support: Any, steps: int) -> list[Model]:
+    def path(self, phi: Tree, support: Tree, steps: int) -> list[Model]:
         return adapt(self.loss, phi, support, steps=steps, path=True, **self.inner)  # type: ignore[no-any-return]
 
-    def task_loss(self, phi: Any, episode: Any) -> Tensor:
+    def task_loss(self, phi: Tree, episode: Episode) -> Tensor:
         return query_loss(self.loss, phi, episode, steps=self.steps, **self.inner)
 
 
@@ -73,7 +75,7 @@ class Joint(MAML):
     ()
     """
 
-    def task_loss(self, phi: Any, episode: Any) -> Tensor:
+    def task_loss(self, phi: Tree, episode: Episode) -> Tensor:
         return both_sets_loss(self.loss, phi, episode)
 
 

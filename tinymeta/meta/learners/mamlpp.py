@@ -13,20 +13,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.meta.core.adapt import adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.meta.core.objective import over_tasks
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.ops.select import maximum, where
 from tinymeta.ops.shape import stack
+from tinymeta.optim.optimizer import Optimizer
 from tinymeta.optim.sgd import SGD
+from tinymeta.tasks.episode import Episode
 
 FIRST = 0.1  # where the authors' step sizes start
 LEAST = 0.03  # of an even share: what the loss after a step before the last always counts (the authors' code)
@@ -70,24 +72,26 @@ class MAMLPlusPlus(GradientLearner):
         each = max(self.steps, self.test_steps or 0)
         return WeightsAndSteps(theta, tree.map(lambda p: Tensor(np.full(each, FIRST, p.dtype)), theta))
 
-    def path(self, phi: WeightsAndSteps, support: Any, steps: int, gate: Any = None) -> list[Model]:
+    def path(self, phi: WeightsAndSteps, support: Tree, steps: int, gate: Tensor | None = None) -> list[Model]:
         trail = [phi.theta]
         for k in range(steps):
-            rule: Any = SGD(tree.map(lambda a, k=k: self.alpha / FIRST * a[k], phi.alpha))
+            rule: Optimizer = SGD(tree.map(lambda a, k=k: self.alpha / FIRST * a[k], phi.alpha))
             if gate is not None:
                 rule = Gated(rule, gate)
             trail.append(adapt(self.loss, trail[-1], support, rule=rule, steps=1))
         return trail
 
-    def weighted_loss(self, weights: Any, gate: Any, phi: WeightsAndSteps, episode: Any) -> Tensor:
+    def weighted_loss(
+        self, weights: Tensor | None, gate: Tensor | None, phi: WeightsAndSteps, episode: Episode
+    ) -> Tensor:
         """Σₖ vₖ L_query(θₖ) for one task (eq. 2)."""
         trail = self.path(phi, episode.support, self.steps, gate)
         if weights is None:
             return self.loss(trail[-1], episode.query)
         losses = stack([self.loss(theta, episode.query) for theta in trail[1:]])
-        return (weights.astype(losses.dtype) * losses).sum()  # type: ignore[no-any-return]
+        return (weights.astype(losses.dtype) * losses).sum()
 
-    def __call__(self, phi: WeightsAndSteps, episodes: Any, iteration: Any) -> Tensor:  # type: ignore[override]
+    def __call__(self, phi: WeightsAndSteps, episodes: Episode, iteration: Tensor) -> Tensor:  # type: ignore[override]
         """The objective in one iteration."""
         weights = step_weights(self.steps, iteration, self.multi_step) if self.multi_step else None
         gate = (iteration >= self.second_order_from) if self.second_order_from else None
@@ -105,13 +109,13 @@ def step_weights(steps: int, iteration: Tensor, over: int) -> Tensor:
 class Gated:
     """`rule`, following gradients that count as constants while `gate` is 0, and not while it is 1."""
 
-    def __init__(self, rule: SGD, gate: Tensor) -> None:
+    def __init__(self, rule: Optimizer, gate: Tensor) -> None:
         self.rule, self.gate = rule, gate
 
-    def init(self, params: Any) -> Any:
+    def init(self, params: Tree) -> Tree:
         return self.rule.init(params)
 
-    def update(self, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def update(self, grads: Tree, state: Tree, params: X) -> tuple[X, Tree]:
         def gated(g: Tensor) -> Tensor:
             constant = stop_gradient(g)
             return constant + self.gate.astype(g.dtype) * (g - constant)

@@ -10,9 +10,9 @@ embedding of an example does not depend on the rest of the support set.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.classes import members
 from tinymeta.meta.core.learner import Learner, Model
 from tinymeta.ops.elementwise import exp, log
@@ -42,12 +42,12 @@ class MatchingNet(Learner):
 
     ways: int = field(default=5, kw_only=True)
 
-    def learn(self, phi: Any, support: Any) -> Model:
+    def learn(self, phi: Tree, support: Tree) -> Model:
         x, labels = support
         directions = unit(phi(x))
         votes = members(labels, self.ways, directions.dtype, "a matching network")
 
-        def logits(x: Any) -> Tensor:
+        def logits(x: ArrayLike) -> Tensor:
             # Unnormalised log ŷ: a class has e^cosine summed over its examples, which lies in [1/e, e] for each.
             return log(exp(unit(phi(x)) @ directions.mT) @ votes)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.meta.core.adapt import adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
@@ -55,7 +56,7 @@ class MetaAdam(GradientLearner):
             theta, tree.map(lambda p: Tensor(np.full((self.steps, *p.shape), first, p.dtype)), theta)
         )
 
-    def path(self, phi: WeightsAndSteps, support: Any, steps: int) -> list[Model]:
+    def path(self, phi: WeightsAndSteps, support: Tree, steps: int) -> list[Model]:
         how: dict[str, Any] = {"rule": StepwiseAdam(phi.alpha), "differentiate": "first_order"}
         return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
 
@@ -63,13 +64,13 @@ class MetaAdam(GradientLearner):
 class StepwiseAdam:
     """Adam whose step sizes are exp(s a), a with a leading axis of K steps; step k > K is as the last, times K/k."""
 
-    def __init__(self, log_rates: Any) -> None:
+    def __init__(self, log_rates: Tree) -> None:
         self.log_rates = log_rates
 
-    def init(self, params: Any) -> tuple[int, Any]:
+    def init(self, params: Tree) -> tuple[int, Tree]:
         return 0, Adam().init(params)
 
-    def update(self, grads: Any, state: tuple[int, Any], params: Any) -> tuple[Any, tuple[int, Any]]:
+    def update(self, grads: Tree, state: tuple[int, Tree], params: X) -> tuple[X, tuple[int, Tree]]:
         taken, moments = state
         rates = tree.map(
             lambda a: exp(SCALE * a[min(taken, len(a) - 1)]) * min(1, len(a) / (taken + 1)), self.log_rates

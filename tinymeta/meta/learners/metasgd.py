@@ -15,6 +15,7 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Differentiate, adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.optim.sgd import SGD
@@ -23,8 +24,8 @@ from tinymeta.optim.sgd import SGD
 class WeightsAndSteps(NamedTuple):
     """φ: the initial weights θ and the step sizes α."""
 
-    theta: Any
-    alpha: Any
+    theta: Tree
+    alpha: Tree
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class MetaSGD(GradientLearner):
         theta = self.weights(rng)
         return WeightsAndSteps(theta, tree.map(lambda p: _filled(p, rng.uniform(*self.alpha)), theta))
 
-    def path(self, phi: WeightsAndSteps, support: Any, steps: int) -> list[Model]:
+    def path(self, phi: WeightsAndSteps, support: Tree, steps: int) -> list[Model]:
         how: dict[str, Any] = {"rule": SGD(phi.alpha), "differentiate": self.differentiate}
         return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
 

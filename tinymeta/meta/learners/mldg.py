@@ -13,16 +13,16 @@ test: θ itself is the result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.optim.sgd import SGD
 
 
-def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Callable[[Any, Any], Tensor]:
+def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Callable[[Tree, Tree], Tensor]:
     """MLDG's objective, a function of θ and a batch.
 
     Shapes: θ any tree, batches (domains, examples, …) → ().
@@ -47,7 +47,7 @@ def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Calla
     tensor(3.25)
     """
 
-    def objective(theta: Any, batch: Any) -> Tensor:
+    def objective(theta: Tree, batch: Tree) -> Tensor:
         domains = len(tree.leaves(batch)[0])
         if not 0 < held_out < domains:
             raise ValueError(

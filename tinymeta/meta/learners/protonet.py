@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.classes import members
 from tinymeta.meta.core.learner import Learner, Model
 from tinymeta.ops.elementwise import square
@@ -41,13 +41,13 @@ class ProtoNet(Learner):
 
     ways: int = field(default=5, kw_only=True)
 
-    def learn(self, phi: Any, support: Any) -> Model:
+    def learn(self, phi: Tree, support: Tree) -> Model:
         x, labels = support
         prototypes = class_means(phi(x), labels, self.ways)
         return lambda x: -squared_distances(phi(x), prototypes)
 
 
-def class_means(embeddings: Tensor, labels: Any, ways: int) -> Tensor:
+def class_means(embeddings: Tensor, labels: ArrayLike, ways: int) -> Tensor:
     """The mean embedding of every class: (n, features) and (n,) give (ways, features)."""
     mine = members(labels, ways, embeddings.dtype, "a prototypical network")
     return (mine.mT @ embeddings) / sum(mine, 0).expand_dims(-1)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Loss
 from tinymeta.meta.core.classes import members
 from tinymeta.meta.core.learner import Learner, Model
@@ -33,11 +33,11 @@ class Relation(Module):
     array([[6.]])
     """
 
-    def __init__(self, embed: Callable[[Any], Any], compare: Callable[[Any], Any]) -> None:
+    def __init__(self, embed: Callable[[Tree], Tree], compare: Callable[[Tree], Tree]) -> None:
         self.embed, self.compare = embed, compare
 
 
-def relation_loss(model: Model, batch: Any) -> Tensor:
+def relation_loss(model: Model, batch: Tree) -> Tensor:
     """Mean squared error of the relation scores σ(model(x)) (eq. 2)."""
     x, labels = batch
     scores = sigmoid(model(x))
@@ -69,14 +69,14 @@ class RelationNet(Learner):
     loss: Loss = relation_loss
     ways: int = field(default=5, kw_only=True)
 
-    def learn(self, phi: Relation, support: Any) -> Model:
+    def learn(self, phi: Relation, support: Tree) -> Model:
         x, labels = support
         z = phi.embed(x)
         shape = z.shape[1:]
         mine = members(labels, self.ways, z.dtype, "a relation network")
         classes = (mine.mT @ z.reshape((len(z), -1))).reshape((self.ways, *shape))
 
-        def logits(x: Any) -> Tensor:
+        def logits(x: ArrayLike) -> Tensor:
             z = phi.embed(x)
             pairs = (len(z), self.ways, *shape)
             both = [broadcast_to(classes, pairs), broadcast_to(z.expand_dims(1), pairs)]

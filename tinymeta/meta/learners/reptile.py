@@ -25,17 +25,18 @@ them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.nn.module import Module
 from tinymeta.ops.custom import custom_vjp
 from tinymeta.optim.optimizer import Optimizer
 
 
-def towards(phi: Any, adapted: Any, value: Tensor) -> Tensor:
+def towards(phi: Tree, adapted: Tree, value: Tensor) -> Tensor:
     """A scalar with the value of `value` and, with respect to `phi`, the gradient φ − φ̃.
 
     It has no other derivative: not a second one, which would hold dφ̃/dφ, and none with respect to anything else that
@@ -45,12 +46,12 @@ def towards(phi: Any, adapted: Any, value: Tensor) -> Tensor:
     return pulled
 
 
-def _pull(g: Tensor, y: Tensor, phi: Any, adapted: Any, value: Tensor) -> Any:
+def _pull(g: Tensor, y: Tensor, phi: Tree, adapted: Tree, value: Tensor) -> tuple[Tree, ...]:
     away = _underived(tree.map(lambda p, q: p - q, phi, adapted))
     return tree.map(lambda d: g * d, away), None, g
 
 
-def _refuse(*_: Any) -> Any:
+def _refuse(*_: Tree) -> NoReturn:
     raise UserError(
         f"differentiate='reptile' has one derivative ({user_site()}): the gradient φ − φ̃ of tm.meta.query_loss and "
         "tm.meta.maml with respect to the φ that was adapted. It is no derivative of the query loss, so its own "
@@ -73,10 +74,10 @@ class Carried(Module):
     6.0
     """
 
-    def __init__(self, model: Any, state: Any) -> None:
+    def __init__(self, model: Tree, state: Tree) -> None:
         self.model, self.state = model, state
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Tree:
         return self.model(*args, **kwargs)
 
 
@@ -98,7 +99,7 @@ class Carrying:
 
     rule: Optimizer
 
-    def carried(self, model: Any) -> Carried:
+    def carried(self, model: Tree) -> Carried:
         """`model` with the state that the rule starts from."""
         return Carried(model, self.rule.init(model))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Function
 
 
 class Dask(Executor):
@@ -40,7 +41,7 @@ class Dask(Executor):
         self._keys: WeakKeyDictionary[Future[Any], str] = WeakKeyDictionary()
         self._stuck: set[str] = set()  # workers that owe an answer
 
-    def submit(self, f: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+    def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
         """`f(*args)` on one of the cluster's workers; an argument may be a `share`d value."""
         key = f"tinymeta-{uuid4().hex}"
         others = sorted(self._workers() - self._stuck) if self._stuck else []

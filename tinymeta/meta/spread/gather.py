@@ -5,11 +5,12 @@ What is computed by whom, in which order and how often changes no result: each c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Function
 
 PATIENCE = 600.0  # seconds without an answer from any worker, after which those that owe one are given up
 TRIES = 3  # of a call
@@ -33,7 +34,7 @@ def shared(executor: Executor, value: Any) -> Shared:
 
 
 def gather(
-    executor: Executor, f: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, patience: float | None = PATIENCE
+    executor: Executor, f: Function, calls: Sequence[tuple[Any, ...]], *, patience: float | None = PATIENCE
 ) -> list[Any]:
     """`[f(*call) for call in calls]`, each computed by a worker.
 

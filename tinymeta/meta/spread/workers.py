@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from itertools import count
@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Function
 from tinymeta.meta.spread.gather import Lost
 
 # Read by the libraries when they are loaded: each process has one core, and its BLAS starts no threads of its own.
@@ -59,7 +60,7 @@ class Workers(Executor):
     def __init__(self, count: int) -> None:
         if count < 1:
             raise UserError(f"Workers({count}): there must be 1 or more")
-        self._asked: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._asked: SimpleQueue[tuple[Future[Any], Function, tuple[Any, ...]] | None] = SimpleQueue()
         self._at_work: dict[Future[Any], _Process] = {}
         self._over = False
         self._threads = [
@@ -68,7 +69,7 @@ class Workers(Executor):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, f: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+    def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
         """`f(*args)` in one of the processes; an argument may be a `share`d value."""
         if self._over:
             raise RuntimeError("these workers have been dismissed: submit inside of `with Workers(…)`")
@@ -145,7 +146,7 @@ class _Process:
         theirs.close()
         self._keeps: set[int] = set()
 
-    def ask(self, f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, Any]:
+    def ask(self, f: Function, args: tuple[Any, ...]) -> tuple[bool, Any]:
         """Whether `f(*args)` has a result, and the result or the error."""
         parcels = {x.number: x.content for x in args if isinstance(x, Parcel)}
         named = [Kept(x.number) if isinstance(x, Parcel) else x for x in args]
@@ -194,8 +195,8 @@ def _work(pipe: Connection) -> None:
             call, numbers, fresh = pipe.recv()
             sent = {number: pipe.recv_bytes() for number in fresh}
             try:
-                kept = {k: ForkingPickler.loads(sent[k]) if k in sent else kept[k] for k in numbers}
-                f, named = ForkingPickler.loads(call)
+                kept = {k: ForkingPickler.loads(sent[k]) if k in sent else kept[k] for k in numbers}  # pyright: ignore[reportAttributeAccessIssue]
+                f, named = ForkingPickler.loads(call)  # pyright: ignore[reportAttributeAccessIssue]
                 answer = _written((True, f(*[kept[x.number] if isinstance(x, Kept) else x for x in named])))
             except Exception as error:
                 answer = _told(error)

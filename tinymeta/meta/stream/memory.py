@@ -16,12 +16,12 @@ no example is kept: a stored gradient stands for its task at the weights of then
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Tree
 
 
 class GradientMemory:
@@ -45,7 +45,7 @@ class GradientMemory:
     array([0., 1.])
     """
 
-    def __init__(self, like: Any, tasks: int, capacity: int) -> None:
+    def __init__(self, like: Tree, tasks: int, capacity: int) -> None:
         first = flat(like)
         self.rings = np.zeros((tasks, capacity, first.size), first.dtype)
         self.written = np.zeros(tasks, int)
@@ -119,12 +119,12 @@ def without_conflict(g: Array, directions: Iterable[Array]) -> Array:
     return g
 
 
-def flat(params: Any) -> Array:
+def flat(params: Tree) -> Array:
     """All leaves as one vector."""
     return np.concatenate([np.asarray(leaf).ravel() for leaf in tree.leaves(params)])
 
 
-def unflat(vector: Array, like: Any) -> Any:
+def unflat(vector: Array, like: Tree) -> Tree:
     """A tree like `like` of the entries of a vector."""
     leaves, structure = tree.flatten(like)
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tinymeta.compile import compile
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import value_and_grad
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.engine.vmap import vmap
 from tinymeta.meta.core.adapt import Loss
 from tinymeta.ops.elementwise import exp
@@ -31,8 +32,8 @@ from tinymeta.ops.shape import stack
 class StartAndPace(NamedTuple):
     """φ: the first weights θ₀, and the logarithm of each one's step size."""
 
-    theta: Any
-    log_alpha: Any
+    theta: Tree
+    log_alpha: Tree
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ class OnlineMetaSGD:
     loss: Loss
     largest: float = math.inf
 
-    def __call__(self, phi: StartAndPace, streams: Any) -> Tensor:
+    def __call__(self, phi: StartAndPace, streams: Tree) -> Tensor:
         """The mean loss along a batch of streams: trees whose arrays have the axes (streams, times, …)."""
         follow = vmap(self.follow, in_axes=(None, None, 0))
         mean: Tensor = follow(phi.theta, phi.log_alpha, streams)[0].mean()
         return mean
 
-    def follow(self, theta: Any, log_alpha: Any, stream: Any) -> tuple[Tensor, Any]:
+    def follow(self, theta: Tree, log_alpha: Tree, stream: Tree) -> tuple[Tensor, Tree]:
         """The losses along one stream, each before the step that learns from it, and the last weights."""
         alpha, losses = tree.map(self.pace, log_alpha), []
         for t in range(tree.leaves(stream)[0].shape[0]):
@@ -80,7 +81,7 @@ class OnlineMetaSGD:
         alpha = exp(log_alpha)
         return alpha if self.largest == math.inf else alpha / (1 + alpha * (1 / self.largest))
 
-    def losses(self, phi: StartAndPace, streams: Any, *, at_once: int = 10) -> Array:
+    def losses(self, phi: StartAndPace, streams: Tree, *, at_once: int = 10) -> Array:
         """`follow` along streams of any length, recorded for `at_once` times: shape (streams, times)."""
         count, times = tree.leaves(streams)[0].shape[:2]
         theta = tree.map(lambda p: np.broadcast_to(np.asarray(p), (count, *p.shape)), phi.theta)
@@ -92,5 +93,5 @@ class OnlineMetaSGD:
         return np.concatenate(parts, 1)
 
     @cached_property
-    def _follow_each(self) -> Any:
+    def _follow_each(self) -> Function:
         return compile(vmap(self.follow, in_axes=(0, None, 0)))

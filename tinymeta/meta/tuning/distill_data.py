@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Loss, adapt
+from tinymeta.meta.core.learner import Network
 from tinymeta.meta.core.objective import over_tasks
 from tinymeta.ops.elementwise import exp
 from tinymeta.optim.sgd import SGD
@@ -35,11 +37,11 @@ class Synthetic(NamedTuple):
     2
     """
 
-    examples: Any  # (count, …)
-    log_rates: Any  # (steps,)
+    examples: Tensor | Array  # (count, …)
+    log_rates: Tensor | Array  # (steps,)
 
 
-def distilled(loss: Loss, phi: Synthetic, labels: Any, theta: Any) -> Any:
+def distilled(loss: Loss, phi: Synthetic, labels: ArrayLike, theta: Tree) -> Tree:
     """θ_K: the network `theta` trained on the synthetic examples with their `labels`.
 
     Shapes: theta any tree → the same.
@@ -55,7 +57,7 @@ def distilled(loss: Loss, phi: Synthetic, labels: Any, theta: Any) -> Any:
     return theta
 
 
-def distillation(loss: Loss, labels: Any) -> Callable[[Any, Any], Tensor]:
+def distillation(loss: Loss, labels: ArrayLike) -> Callable[[Tree, Tree], Tensor]:
     """The objective (φ, trials): the mean real loss of networks trained on the synthetic examples.
 
     Shapes: trials with a leading axis → ().
@@ -83,8 +85,8 @@ class Trial(NamedTuple):
     (4, 3)
     """
 
-    theta: Any
-    real: Any
+    theta: Tree
+    real: Tree
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Trials:
     (3, 5, 4)
     """
 
-    network: Callable[[np.random.Generator], Any]
+    network: Network
     x: Array
     labels: Array
     batch: int
@@ -120,7 +122,7 @@ class Trials:
         chosen = rng.integers(len(self.x), size=(tasks, self.batch))
         return Trial(self.networks(rng, tasks), (self.x[chosen], self.labels[chosen]))
 
-    def networks(self, rng: np.random.Generator, tasks: int) -> Any:
+    def networks(self, rng: np.random.Generator, tasks: int) -> Tree:
         """`tasks` networks as one tree whose leaves have a leading axis."""
         drawn = [self.network(rng) for _ in range(tasks)]
         return tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *drawn)

@@ -23,13 +23,14 @@ decay), and it costs T steps of memory and several trainings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree, X
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.ops.derivatives import jvp
 from tinymeta.ops.elementwise import exp
@@ -37,13 +38,13 @@ from tinymeta.ops.select import where
 from tinymeta.ops.tree import dot, zeros_like
 from tinymeta.optim.optimizer import Optimizer, check_gradients, root
 
-Rule = Callable[[Any], Optimizer]  # from hyperparameters, a tree of scalars, to an optimizer
+Rule = Callable[[Tree], Optimizer]  # from hyperparameters, a tree of scalars, to an optimizer
 
 
 class HypergradientState(NamedTuple):
-    phi: Any  # the hyperparameters in force
-    rule: Any  # the state of the rule that they set
-    slopes: list[Any]  # ∂θ/∂φₖ of the last step: a tree like the parameters for each hyperparameter
+    phi: Tree  # the hyperparameters in force
+    rule: Tree  # the state of the rule that they set
+    slopes: list[Tree]  # ∂θ/∂φₖ of the last step: a tree like the parameters for each hyperparameter
 
 
 class Hypergradient:
@@ -79,27 +80,27 @@ class Hypergradient:
     0.109
     """
 
-    def __init__(self, rule: Rule, start: Any, beta: float = 0.1, relative: bool = True) -> None:
+    def __init__(self, rule: Rule, start: Tree, beta: float = 0.1, relative: bool = True) -> None:
         self.rule, self.start, self.beta, self.relative = rule, start, beta, relative
 
-    def init(self, params: Any) -> HypergradientState:
+    def init(self, params: Tree) -> HypergradientState:
         dtype = as_tensor(tree.leaves(params)[0]).dtype
         phi = tree.map(lambda value: as_tensor(value).astype(dtype), self.start)
         return HypergradientState(phi, self.rule(phi).init(params), [zeros_like(params) for _ in tree.leaves(phi)])
 
-    def update(self, grads: Any, state: HypergradientState, params: Any) -> tuple[Any, HypergradientState]:
+    def update(self, grads: Tree, state: HypergradientState, params: X) -> tuple[X, HypergradientState]:
         check_gradients(grads, params)
         values, structure = tree.flatten(state.phi)
         phi = tree.unflatten(structure, [self._tuned(v, grads, slope) for v, slope in zip(values, state.slopes)])
 
-        def stepped(phi: Any) -> Any:
+        def stepped(phi: Tree) -> Tree:
             return self.rule(phi).update(grads, state.rule, params)[0]
 
         slopes = [jvp(stepped, (phi,), (unit,))[1] for unit in _units(phi)]
         params, rule = self.rule(phi).update(grads, state.rule, params)
         return params, HypergradientState(phi, rule, slopes)
 
-    def _tuned(self, value: Tensor, grads: Any, slope: Any) -> Tensor:
+    def _tuned(self, value: Tensor, grads: Tree, slope: Tree) -> Tensor:
         h = dot(grads, slope)
         if not self.relative:
             return value - self.beta * h
@@ -116,12 +117,12 @@ class Problem(NamedTuple):
     Problem(start=0.0, support=1.0, query=1.0)
     """
 
-    start: Any
-    support: Any
-    query: Any
+    start: Tree
+    support: Tree
+    query: Tree
 
 
-def unrolled(loss: Loss, rule: Rule, steps: int, phi: Any, problem: Problem) -> Any:
+def unrolled(loss: Loss, rule: Rule, steps: int, phi: Tree, problem: Problem) -> Tree:
     """The query loss after `steps` steps of `rule(phi)`, to be differentiated in `phi`.
 
     Shapes: phi any tree → ().
@@ -136,7 +137,7 @@ def unrolled(loss: Loss, rule: Rule, steps: int, phi: Any, problem: Problem) -> 
     return loss(adapt(loss, problem.start, problem.support, rule=rule(phi), steps=steps), problem.query)
 
 
-def _units(phi: Any) -> list[Any]:
+def _units(phi: Tree) -> list[Tree]:
     """Trees like `phi` with a 1 for one of its numbers and 0 for the others."""
     values, structure = tree.flatten(phi)
     ones = np.eye(len(values), dtype=values[0].dtype)

@@ -15,11 +15,10 @@ so that it begins as that loss, and the descent with it as one that is known to 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP, Linear
@@ -45,13 +44,13 @@ class LossNetwork(Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, rng: np.random.Generator, width: int = 40, dtype: Any = np.float32
+        self, inputs: int, outputs: int, *, rng: np.random.Generator, width: int = 40, dtype: DTypeLike = np.float32
     ) -> None:
         self.network = MLP([inputs + 3 * outputs, width, width, 1], rng=rng, activation=softplus, dtype=dtype)
         self.network.head = Linear(width, 1, rng=rng, weight_init=init.normal(0.001), dtype=dtype)
         self.weight = init.zeros((), dtype)
 
-    def __call__(self, model: Any, batch: Any) -> Tensor:
+    def __call__(self, model: Tree, batch: Tree) -> Tensor:
         x, y = batch
         predicted = model(x)
         error = predicted - y
@@ -59,7 +58,7 @@ class LossNetwork(Module):
         return mean(exp(self.weight) * square(error)) + mean(self.network(seen))
 
 
-def shaped_loss(loss: Loss, phi: LossNetwork, problem: Any, *, rule: Optimizer, steps: int) -> Tensor:
+def shaped_loss(loss: Loss, phi: LossNetwork, problem: Tree, *, rule: Optimizer, steps: int) -> Tensor:
     """The mean of the task's own `loss` on the query set after 1, …, `steps` steps down the learned one.
 
     Shapes: a `Problem` → ().

@@ -23,13 +23,14 @@ so that a network that says 0 is a rule that works.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad
+from tinymeta.engine.typing import Tree, X
 from tinymeta.meta.core.adapt import Loss, constant
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP, Linear
@@ -55,7 +56,7 @@ class RuleState(NamedTuple):
     taken: Tensor  # steps so far
     means: list[Tensor]  # averages of the gradient, (coordinates,)
     square: Tensor  # average of its square
-    memory: Any  # of the network, one row per coordinate
+    memory: Tree  # of the network, one row per coordinate
 
 
 class LearnedRule(Module):
@@ -73,11 +74,11 @@ class LearnedRule(Module):
     tensor([0.97, 1.03])
     """
 
-    def init(self, params: Any) -> RuleState:
+    def init(self, params: Tree) -> RuleState:
         zero = ravel(params)[0] * 0.0
         return RuleState(start(), [zero for _ in FAST_TO_SLOW], zero, self.blank(zero))
 
-    def update(self, grads: Any, state: RuleState, params: Any) -> tuple[Any, RuleState]:
+    def update(self, grads: Tree, state: RuleState, params: X) -> tuple[X, RuleState]:
         check_gradients(grads, params)
         g, _ = ravel(grads)
         count = state.taken + 1
@@ -93,11 +94,11 @@ class LearnedRule(Module):
         each = ravel(params)[1](step)
         return tree.map(lambda p, s: p - s, params, each), RuleState(count, means, second, memory)
 
-    def blank(self, zero: Tensor) -> Any:
+    def blank(self, zero: Tensor) -> Tree:
         """The memory before the first step."""
         return None
 
-    def think(self, seen: Tensor, memory: Any) -> tuple[Tensor, Any]:
+    def think(self, seen: Tensor, memory: Tree) -> tuple[Tensor, Tree]:
         """From (coordinates, SEEN) and the memory to (coordinates, SAID) and the memory after it."""
         raise TypeError(f"{type(self).__name__} defines no think(seen, memory)")
 
@@ -117,7 +118,7 @@ class MLPRule(LearnedRule):
         self.network = MLP([SEEN, width, width, SAID], rng=rng, activation=tanh)
         self.network.head = Linear(width, SAID, rng=rng, weight_init=init.normal(0.01))
 
-    def think(self, seen: Tensor, memory: Any) -> tuple[Tensor, Any]:
+    def think(self, seen: Tensor, memory: Tree) -> tuple[Tensor, Tree]:
         return self.network(seen), memory
 
 
@@ -136,11 +137,11 @@ class LSTMRule(LearnedRule):
         self.cells = [LSTMCell(SEEN if k == 0 else width, width, rng=rng) for k in range(layers)]
         self.head = Linear(width, SAID, rng=rng, weight_init=init.normal(0.01))
 
-    def blank(self, zero: Tensor) -> Any:
+    def blank(self, zero: Tensor) -> Tree:
         rows = stack([zero] * self.cells[0].from_state.shape[0], -1)
         return [(rows, rows) for _ in self.cells]
 
-    def think(self, seen: Tensor, memory: Any) -> tuple[Tensor, Any]:
+    def think(self, seen: Tensor, memory: Tree) -> tuple[Tensor, Tree]:
         x, after = seen, []
         for cell, state in zip(self.cells, memory):
             after.append(cell(x, state))
@@ -155,7 +156,7 @@ def log_and_sign(g: Tensor) -> tuple[Tensor, Tensor]:
     return size, where(large, sign(g), float(np.exp(P)) * g)
 
 
-def descend(rule: Optimizer, loss: Loss, params: Any, state: Any, data: Any, steps: int) -> tuple[Any, Any, Tensor]:
+def descend(rule: Optimizer, loss: Loss, params: X, state: Tree, data: Tree, steps: int) -> tuple[X, Tree, Tensor]:
     """`steps` steps of `rule`: the parameters and the state after them, and the losses after each.
 
     All of it may be differentiated in what `rule` is made of; the gradients of `loss` are constants.
@@ -175,7 +176,7 @@ def descend(rule: Optimizer, loss: Loss, params: Any, state: Any, data: Any, ste
     return params, state, stack(losses)
 
 
-def window_loss(phi: LearnedRule, loss: Loss, params: Any, data: Any, *, warm: int, steps: int) -> Tensor:
+def window_loss(phi: LearnedRule, loss: Loss, params: Tree, data: Tree, *, warm: int, steps: int) -> Tensor:
     """The mean logarithm of the loss over `steps` steps that follow `warm` steps, whose result is a constant.
 
     The logarithm makes problems of all scales and all ages count alike. Where the rule has let the loss grow beyond

@@ -18,13 +18,13 @@ Shu et al. 2019 (Meta-Weight-Net): a network V from an example's loss to its wei
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad
+from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.meta.core.adapt import adapt
 from tinymeta.nn import init
 from tinymeta.nn.layers import MLP
@@ -34,10 +34,10 @@ from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import maximum, where
 from tinymeta.optim.sgd import SGD
 
-Each = Callable[[Any, Any], Tensor]  # (model, batch) → the loss of every example, (n,)
+Each = Callable[[Tree, Tree], Tensor]  # (model, batch) → the loss of every example, (n,)
 
 
-def look_ahead(each: Each, theta: Any, weights: Tensor, batch: Any, rate: float) -> Any:
+def look_ahead(each: Each, theta: Tree, weights: Tensor, batch: Tree, rate: float) -> Tree:
     """θ̂: one gradient step of size `rate` down the weighted sum of losses, differentiable in `weights`.
 
     Shapes: weights (n,), a batch of n examples → θ̂ like theta.
@@ -50,7 +50,7 @@ def look_ahead(each: Each, theta: Any, weights: Tensor, batch: Any, rate: float)
     return adapt(lambda model, batch: sum(weights * each(model, batch)), theta, batch, rule=SGD(rate), steps=1)
 
 
-def agreement(each: Each, theta: Any, noisy: Any, clean: Any, rate: float = 1.0) -> Tensor:
+def agreement(each: Each, theta: Tree, noisy: Tree, clean: Tree, rate: float = 1.0) -> Tensor:
     """uᵢ, the slope of the clean loss down along example i's own step, for every example of `noisy`.
 
     Shapes: n noisy examples → (n,).
@@ -65,7 +65,7 @@ def agreement(each: Each, theta: Any, noisy: Any, clean: Any, rate: float = 1.0)
     return -slopes
 
 
-def clean_weights(each: Each, theta: Any, noisy: Any, clean: Any) -> Tensor:
+def clean_weights(each: Each, theta: Tree, noisy: Tree, clean: Tree) -> Tensor:
     """The weights of `noisy`, not negative, of sum 1; all 0 if no example helps.
 
     Shapes: n noisy examples → (n,).
@@ -92,20 +92,20 @@ class WeightNet(Module):
     tensor([0.5, 0.5], dtype=float32)
     """
 
-    def __init__(self, width: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, width: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         self.network = MLP([1, width, 1], rng=rng, dtype=dtype)
         self.network.head.weight = init.zeros((width, 1), dtype)
 
     def __call__(self, losses: Tensor) -> Tensor:
         return sigmoid(self.network(losses.expand_dims(-1)))[..., 0]
 
-    def weights(self, each: Each, theta: Any, batch: Any) -> Tensor:
+    def weights(self, each: Each, theta: Tree, batch: Tree) -> Tensor:
         """V of every example over their sum: (n,), of sum 1."""
         values = self(stop_gradient(each(theta, batch)))
         return values / sum(values)
 
 
-def weight_net_loss(net: WeightNet, each: Each, theta: Any, noisy: Any, clean: Any, rate: float) -> Tensor:
+def weight_net_loss(net: WeightNet, each: Each, theta: Tree, noisy: Tree, clean: Tree, rate: float) -> Tensor:
     """The clean loss after a step with the weights of `net`: what its parameters Θ descend.
 
     Shapes: n noisy and m clean examples → ().

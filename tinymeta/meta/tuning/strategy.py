@@ -18,14 +18,16 @@ question made differentiable, like the learned rules of Andrychowicz et al. (201
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.structure import stop_gradient
-from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.transforms import grad
+from tinymeta.engine.tree import Structure
+from tinymeta.engine.typing import Tree
 from tinymeta.nn.layers import MLP, Linear
 from tinymeta.nn.module import Module
 from tinymeta.ops.derivatives import hvp
@@ -39,7 +41,7 @@ from tinymeta.ops.softmax import softmax
 from tinymeta.ops.tree import dot
 from tinymeta.optim.optimizer import root
 
-Each = Callable[[Any, Any], Tensor]  # (model, batch) → the loss of every example, (n,)
+Each = Callable[[Tree, Tree], Tensor]  # (model, batch) → the loss of every example, (n,)
 Choice = tuple[Tensor, Tensor]  # π and s of every leaf: (leaves, RULES) each
 
 RULES = ("SGD", "momentum", "Adam", "RMSProp", "sign", "evolution search")
@@ -54,9 +56,9 @@ GLOBAL, LOCAL, SET = 5, 3, 5  # features of the task, of a leaf, and of an examp
 class Memory(NamedTuple):
     """What the rules remember, one entry per leaf."""
 
-    momentum: list[Any]
-    first: list[Any]
-    second: list[Any]
+    momentum: list[Tree]
+    first: list[Tree]
+    second: list[Tree]
 
 
 class StrategyNet(Module):
@@ -89,13 +91,13 @@ def fixed(weights: Tensor, log_rate: Tensor) -> Callable[..., Choice]:
 def learn(
     choose: Callable[..., Choice],
     each: Each,
-    theta: Any,
-    support: Any,
-    trials: Any,
+    theta: Tree,
+    support: Tree,
+    trials: ArrayLike,
     steps: int,
     every: int,
     hard: bool = False,
-) -> tuple[Any, Tensor]:
+) -> tuple[Tree, Tensor]:
     """`theta` after `steps` steps on the support set, and the choices made: (choices, leaves, RULES).
 
     Parameters
@@ -154,7 +156,7 @@ def directions(grads: list[Tensor], memory: Memory, t: int) -> tuple[list[list[T
     return moves, memory
 
 
-def evolution(loss: Callable[[Any], Tensor], leaves: list[Tensor], noise: list[Tensor]) -> list[Tensor]:
+def evolution(loss: Callable[[Tree], Tensor], leaves: list[Tensor], noise: list[Tensor]) -> list[Tensor]:
     """The gradient as an evolution strategy finds it, from losses alone (Salimans et al. 2017, § 2.1, in pairs)."""
     found = [leaf * 0 for leaf in leaves]
     trials = noise[0].shape[0]
@@ -166,7 +168,7 @@ def evolution(loss: Callable[[Any], Tensor], leaves: list[Tensor], noise: list[T
 
 
 def features(
-    each: Each, structure: Any, leaves: list[Tensor], grads: list[Tensor], support: Any, progress: float
+    each: Each, structure: Structure, leaves: list[Tensor], grads: list[Tensor], support: Tree, progress: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What the network sees: of the task (GLOBAL,), of every leaf (leaves, LOCAL), of every example (n, SET).
 

@@ -16,13 +16,14 @@ student's step and marks the teacher by what it did for the student on a quiz, e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import adapt
 from tinymeta.meta.core.learner import classification
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.softmax import log_softmax, softmax
+from tinymeta.optim.optimizer import LearningRate, Setting
 from tinymeta.optim.sgd import SGD
 
 
@@ -47,21 +48,21 @@ class Distillation:
     tensor(0.6931)
     """
 
-    temperature: Any = 1.0
-    hard: Any = 0.5
+    temperature: Setting = 1.0
+    hard: Setting = 0.5
 
-    def loss(self, student: Any, teacher: Any, batch: Any) -> Tensor:
+    def loss(self, student: Tree, teacher: Tree, batch: Tree) -> Tensor:
         """L(S; T) on a batch (x, y)."""
         x, _ = batch
         told = softmax(teacher(x) / self.temperature)
         said = log_softmax(student(x) / self.temperature)
         soft = -(self.temperature**2) * mean(sum(told * said, -1))
-        return self.hard * classification(student, batch) + (1 - self.hard) * soft  # type: ignore[no-any-return]
+        return self.hard * classification(student, batch) + (1 - self.hard) * soft
 
-    def pilot(self, student: Any, teacher: Any, batch: Any, rate: Any) -> Any:
+    def pilot(self, student: Tree, teacher: Tree, batch: Tree, rate: LearningRate) -> Tree:
         """S′(T): the student one step of size λ = `rate` further, as a function of the teacher."""
         return adapt(lambda s, b: self.loss(s, teacher, b), student, batch, rule=SGD(rate), steps=1)
 
-    def quiz_loss(self, teacher: Any, student: Any, batch: Any, quiz: Any, rate: Any) -> Tensor:
+    def quiz_loss(self, teacher: Tree, student: Tree, batch: Tree, quiz: Tree, rate: LearningRate) -> Tensor:
         """The loss of S′(T) on the quiz (x, y): what the teacher descends."""
         return classification(self.pilot(student, teacher, batch, rate), quiz)

@@ -96,6 +96,7 @@ def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
 
     Shapes: log q and p, twice (…, n) → ().
     Raises: ShapeError where they differ: `tm.nn.kl_div([0.0, 0.0], [1.0])`.
+    Source: Kullback & Leibler 1951.
 
     >>> tm.nn.kl_div(np.log([0.5, 0.5]), [1.0, 0.0])
     tensor(0.6931)

@@ -48,6 +48,7 @@ def hvp(f: Callable[[X], ArrayLike], x: X, v: X) -> X:
 
     Shapes: x and v, pytrees of one structure → the same.
     Raises: ShapeError if f gives no scalar: `tm.hvp(lambda x: x, [1.0, 2.0], [1.0, 0.0])`.
+    Source: Pearlmutter 1994.
 
     >>> tm.hvp(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
     [6.0, 0.0]

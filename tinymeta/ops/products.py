@@ -102,6 +102,7 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 
     Shapes: (…, n, …) → the same, or (…, n + 1, …) with `include_initial`.
     Raises: ShapeError for an axis that x lacks, or none where x has several: `tm.cumulative_prod([[1, 2]])`.
+    Source: Hillis & Steele 1986, for the doubling.
 
     >>> tm.cumulative_prod([1.0, 2.0, 3.0])
     tensor([1., 2., 6.])

@@ -72,10 +72,7 @@ def read_files(source: Path, suffix: str) -> Iterator[tuple[PurePosixPath, bytes
 def within(folder: Path) -> list[Path]:
     """All that is in a folder and below, sorted.
 
-    Raises
-    ------
-    DataError
-        A link leads out of it: what is read belongs to the folder that the user named.
+    Raises: DataError where a link leads out of it: what is read belongs to the folder that the user named.
     """
     root, found = folder.resolve(), sorted(folder.rglob("*"))
     for path in found:

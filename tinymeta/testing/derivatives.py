@@ -46,6 +46,7 @@ def check_grad(
     Raises: AssertionError with the worst elements (order, argument, index, both values, relative error, ulps), or with
     what was written to, or a gradient of another shape or dtype; TypeError for arguments without floats:
     `tm.testing.check_grad(tm.sin, 1)`.
+    Source: Squire & Trapp 1998 for the complex step; Ridders 1982 for differences.
 
     Parameters
     ----------

@@ -112,16 +112,14 @@ def _divided(b: Builder, x: int, count: float) -> int:
 
 
 def _repeat(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, keepdims: bool, count: float) -> int:
-    before = b.nodes[x].shape
-    hidden = before[: len(before) - (len(shape) if keepdims else len(shape) - len(axes))]
+    hidden = _hidden(b, x, len(shape) - len(axes) * (not keepdims))
     gone = tuple(a % len(shape) for a in axes)
     single = b.reshape(_divided(b, x, count), (*hidden, *(1 if i in gone else n for i, n in enumerate(shape))))
     return b.add(Broadcast((*hidden, *shape)), single)
 
 
 def _sum_to(b: Builder, x: int, axes: tuple[int, ...], shape: Shape, ndim: int) -> int:
-    before = b.nodes[x].shape
-    return b.reshape(_sum(b, x, axes) if axes else x, before[: len(before) - ndim] + shape)
+    return b.reshape(_sum(b, x, axes) if axes else x, _hidden(b, x, ndim) + shape)
 
 
 def _largest(b: Builder, x: int, axes: tuple[int, ...]) -> int:
@@ -142,14 +140,10 @@ def _permute(b: Builder, x: int, axes: tuple[int, ...]) -> int:
     return b.add(Permute((*range(hidden), *(a % rank for a in axes))), x)
 
 
-def _reshape(b: Builder, x: int, shape: Shape, ndim: int) -> int:
-    before = b.nodes[x].shape
-    return b.reshape(x, before[: len(before) - ndim] + shape)
-
-
-def _broadcast(b: Builder, x: int, shape: Shape) -> int:
-    before = b.nodes[x].shape
-    return b.add(Broadcast(before[: len(before) - len(shape)] + shape), x)
+def _hidden(b: Builder, x: int, visible: int) -> Shape:
+    """The sizes of the axes in front of so many visible ones."""
+    shape = b.nodes[x].shape
+    return shape[: len(shape) - visible]
 
 
 def _lift(b: Builder, x: int, at: int, rise: int) -> int:
@@ -174,8 +168,8 @@ def _leave(b: Builder, x: int, axis: int, at: int, size: int, rise: int) -> int:
 
 def _moved(b: Builder, x: int, source: int, to: int) -> int:
     rank = len(b.nodes[x].shape)
-    order = [i for i in range(rank) if i != source % rank]
-    order.insert(to % rank, source % rank)
+    order = list(range(rank))
+    order.insert(to % rank, order.pop(source % rank))
     return b.add(Permute(tuple(order)), x)
 
 
@@ -190,7 +184,7 @@ def _slices(b: Builder, x: int, axis: int) -> tuple[int, ...]:
 
 
 def _put_at(b: Builder, x: int, key: tuple[Any, ...], shape: Shape, ndim: int) -> int:
-    hidden = b.nodes[x].shape[: len(b.nodes[x].shape) - ndim]
+    hidden = _hidden(b, x, ndim)
     return b.add(Scatter((*hidden, *shape), (_slice(key, len(hidden)),)), x)
 
 
@@ -210,11 +204,11 @@ _MOVES: dict[type[Primitive], Rule] = {
     select.where: lambda b, *xs: b.add(Where(), *b.of_one_rank(*xs)),
     shape.permute: _permute,
     structure.astype: _astype,
-    structure.broadcast_to: _broadcast,
+    structure.broadcast_to: lambda b, x, shape: b.add(Broadcast(_hidden(b, x, len(shape)) + shape), x),
     structure.enter: _enter,
     structure.leave: _leave,
     structure.lift: _lift,
-    structure.reshape: _reshape,
+    structure.reshape: lambda b, x, shape, ndim: b.reshape(x, _hidden(b, x, ndim) + shape),
     structure.spread: _spread,
     structure.stop_gradient: lambda b, x: x,
     structure.widen: lambda b, x, at, rise, tail: _lift(b, x, at, rise),

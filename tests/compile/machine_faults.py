@@ -60,7 +60,7 @@ FAULTS = {
         View, "strided", "return offset, tuple(", "return offset + 8 * (offset > 0), tuple(", random_programs
     ),
     "layout: a reshape of what has no such strides": Fault(
-        Reshape, "strided", "elif s == size * step:", "elif True:", a_reshape_of_a_transpose
+        Reshape, "strided", "elif s == size * apart:", "elif True:", a_reshape_of_a_transpose
     ),
     "layout: axes joined that are no neighbours": Fault(
         instructions, "nested", "and all(a ==", "and any(a ==", instruction("SCALE")

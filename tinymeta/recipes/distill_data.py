@@ -121,7 +121,8 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
         start = Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
         # The sets have nothing in common, and Adam has no use for the scale: the mean will do for each of them.
         mean = lambda phi, trials: over_sets(phi, trials).mean()
-        yield source, Stage.of(config, run, mean, trials(config, images), outer, start)
+        # Every set has synthetic images of its own, so there is no φ to hand to workers with some of the sets.
+        yield source, Stage.of(config, run, mean, trials(config, images), outer, start, executor=None)
 
 
 def accuracies(config: Config, run: Run, comparison: Comparison, images: Images, phi: Synthetic) -> dict[str, Interval]:

@@ -135,7 +135,9 @@ def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
     objective = lambda models, batch: tm.vmap(one)(models, batch).mean()
     rate = tm.optim.schedules.cosine(setting.lr, max(config.iterations, 1))
     outer, tasks = tm.optim.AdamW(rate, weight_decay=setting.decay), Batches(data, config.batch)
-    return Stage.of(config, run, objective, tasks, outer, tm.tree.stack(draws), meta_batch=config.tasks)
+    # Every repetition has a model of its own, so there is no φ to hand to workers with some of the repetitions.
+    how: dict[str, Any] = {"meta_batch": config.tasks, "executor": None}
+    return Stage.of(config, run, objective, tasks, outer, tm.tree.stack(draws), **how)
 
 
 def errors(models: Any, data: Pair) -> Array:

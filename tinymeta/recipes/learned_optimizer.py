@@ -118,14 +118,12 @@ class Windows:
         return Batch(name, ages[rng.integers(len(ages))], start, data)
 
 
-def objective(config: Config) -> Callable[[Any, Batch], Any]:
-    def mean(phi: Any, batch: Batch) -> Any:
-        loss = tm.meta.rescaled(TRAINED_ON[batch.kind].loss)
-        one = partial(tm.meta.window_loss, warm=batch.warm, steps=config.window)
-        each = tm.vmap(lambda phi, start, data: one(phi, loss, start, data), in_axes=(None, 0, 0))
-        return each(phi, batch.start, batch.data).mean()
-
-    return mean
+def objective(config: Config, phi: Any, batch: Batch) -> Any:
+    """The mean loss of a window of steps from every start."""
+    loss = tm.meta.rescaled(TRAINED_ON[batch.kind].loss)
+    one = partial(tm.meta.window_loss, warm=batch.warm, steps=config.window)
+    each = tm.vmap(lambda phi, start, data: one(phi, loss, start, data), in_axes=(None, 0, 0))
+    return each(phi, batch.start, batch.data).mean()
 
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
@@ -134,7 +132,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     compiled = config.iterations >= 50  # recording some windows takes longer than a few iterations
     for name, rule in LEARNED.items():
         start = rule(run.rng("weights"))
-        yield name, Stage.of(config, run, objective(config), Windows(config), outer, start, compiled=compiled)
+        yield name, Stage.of(config, run, partial(objective, config), Windows(config), outer, start, compiled=compiled)
 
 
 class Racer:

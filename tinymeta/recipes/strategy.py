@@ -83,7 +83,16 @@ def on_a_plane(theta: Any, batch: Any) -> Any:
 
 
 def mlp(*sizes: int) -> Callable[[np.random.Generator], Any]:
-    return lambda rng: tm.nn.MLP(list(sizes), rng=rng, activation=tm.tanh)
+    return partial(tanh_mlp, sizes)
+
+
+def tanh_mlp(sizes: tuple[int, ...], rng: np.random.Generator) -> Any:
+    return tm.nn.MLP(list(sizes), rng=rng, activation=tm.tanh)
+
+
+def origin(rng: np.random.Generator) -> dict[str, tm.Tensor]:
+    """Where to begin on a quadratic."""
+    return {"theta": tm.tensor(rng.standard_normal((10, 1)), np.float32)}
 
 
 def kinds() -> dict[str, Kind]:
@@ -91,7 +100,6 @@ def kinds() -> dict[str, Kind]:
     pixels = SIDE * SIDE
     drawn = tm.tasks.glyphs(alphabets=8, characters=20, hands=10, size=SIDE)
     images = tm.tasks.FewShotImages(drawn, ways=5, shots=3, query=5)
-    origin = lambda rng: {"theta": tm.tensor(rng.standard_normal((10, 1)), np.float32)}
     return {
         "sinusoids": Kind(tm.tasks.Sinusoids(10, 20), mlp(1, 20, 20, 1), squared_error),
         "characters": Kind(images, mlp(pixels, 16, 5), cross_entropy),
@@ -134,8 +142,9 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     adam = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(iterations, 1)))
     outer = tm.optim.Clipped(adam, partial(tm.optim.clip_by_global_norm, limit=1.0))
     phi = StrategyNet(np.random.default_rng([run.seed, 1]))
+    judged = {name: kind._replace(family=None) for name, kind in training.kinds.items()}  # the pictures stay here
     for stage in OURS:
-        loss = partial(objective, training.kinds, config, stage == "hard")
+        loss = partial(objective, judged, config, stage == "hard")
         yield stage, Stage.of(config, run, loss, training, outer, phi, iterations=iterations)
         phi = found[stage]
 

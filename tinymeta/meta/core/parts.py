@@ -61,7 +61,7 @@ def in_parts(
 
 def divided(episodes: Tree, chunks: int | None) -> tuple[list[Tree], list[float]]:
     """Parts of a batch that differ by at most one task, and each one's share of the tasks."""
-    sizes = {len(leaf) if leaf.ndim else 0 for leaf in tree.leaves(episodes)}
+    sizes = {(*getattr(leaf, "shape", ()), 0)[0] for leaf in tree.leaves(episodes)}
     if len(sizes) != 1:
         raise UserError(
             f"the arrays of a batch of episodes have {sorted(sizes)} as their first lengths: a batch that is shared "

@@ -41,6 +41,9 @@ class Dask(Executor):
         self._keys: WeakKeyDictionary[Future[Any], str] = WeakKeyDictionary()
         self._stuck: set[str] = set()  # workers that owe an answer
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a connection to a cluster can't be copied or sent: make one where it is used")
+
     def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
         """`f(*args)` on one of the cluster's workers; an argument may be a `share`d value."""
         key = f"tinymeta-{uuid4().hex}"

@@ -69,6 +69,9 @@ class Workers(Executor):
         for thread in self._threads:
             thread.start()
 
+    def __reduce__(self) -> Any:
+        raise TypeError("workers are processes of this one, and can't be copied or sent: make them where they are used")
+
     def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
         """`f(*args)` in one of the processes; an argument may be a `share`d value."""
         if self._over:

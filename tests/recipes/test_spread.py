@@ -1,0 +1,109 @@
+"""Recipes whose work is shared out: `--workers`, `--dask`, and that what every recipe sends can be sent."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinymeta as tm
+from tests.recipes.test_every_recipe import briefly
+from tests.recipes.toy_console import Command
+from tinymeta import recipes
+from tinymeta.io.save import contents
+from tinymeta.meta.core.parts import divided
+from tinymeta.recipes import recipe as frame
+from tinymeta.recipes.launch import Wishes, launch
+
+SHORT = ["run", "sine", "--iterations", "2", "--set", "tasks=4", "--quiet"]
+
+
+def test_one_process_and_two_leave_the_same_bits(tinymeta: Command) -> None:
+    assert tinymeta(*SHORT, "--out", "one", "--workers", "1").status == 0
+    assert tinymeta(*SHORT, "--out", "two", "--workers", "2").status == 0
+    one, two = (contents(Path(run, "checkpoint.npz"))[0] for run in ("one", "two"))
+    assert one.keys() == two.keys() and one
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_the_command_that_resumes_asks_for_workers_again(tinymeta: Command) -> None:
+    assert tinymeta(*SHORT, "--out", "run", "--workers", "1").status == 0
+    command = json.loads(Path("run", "config.json").read_text(encoding="utf-8"))["command"]
+    assert "--workers 1" in command
+    more = tinymeta("run", "sine", "--iterations", "3", "--out", "run", "--resume")
+    assert more.status == 0 and "was begun with workers" in more.err
+
+
+def test_processes_and_a_cluster_are_not_asked_for_at_once(tinymeta: Command) -> None:
+    found = tinymeta(*SHORT, "--workers", "2", "--dask", "tcp://127.0.0.1:9")
+    assert found.status == 2 and "not allowed with" in found.err
+
+
+def test_a_cluster_that_is_not_there_leaves_no_folder(tinymeta: Command) -> None:
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    with dask.config.set({"distributed.comm.timeouts.connect": "100ms"}):
+        found = tinymeta(*SHORT, "--out", "run", "--dask", "tcp://127.0.0.1:9")
+    assert found.status == 2 and "dask scheduler" in found.err and not Path("run").exists()
+
+
+class Trained(Exception):
+    """All stages of a recipe have been."""
+
+
+# Why no step of theirs is shared out.
+ALONE = {
+    "navigation": "policies act, and are judged, in one trust region",
+    "games": "policies act, and are judged, in one trust region",
+    "hypergradient": "every seed has settings of its own",
+    "domains": "every repetition has a model of its own",
+    "distill-data": "every set has synthetic images of its own",
+    "reweight": "one long training a trial",
+    "teacher": "one long training a trial",
+    "memory": "one long training a trial",
+}
+
+
+def travelled(x: Any) -> Any:
+    return ForkingPickler.loads(ForkingPickler.dumps(x))
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES.keys() - ALONE))
+def test_what_a_recipe_trains_can_be_sent_and_is_a_mean_over_tasks(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of the parts by their tasks is that of the whole, to the rounding of sums of some thousand numbers."""
+    monkeypatch.delenv("TINYMETA_DATA", raising=False)
+    shared, train = ThreadPoolExecutor(1), frame.train
+    seen = []
+
+    def fit(objective: Any, phi: Any, *, tasks: Any, meta_batch: int, executor: Any, **how: Any) -> Any:
+        assert executor is shared
+        batch = [tasks.sample(np.random.default_rng(0), meta_batch)]
+        batch += [tm.tensor(0.0)] * ("iteration" in inspect.signature(objective).parameters)
+        parts, shares = divided(batch[0], None)
+        there, whole = travelled((objective, phi)), float(objective(phi, *batch))
+        means = [float(there[0](there[1], travelled(part), *batch[1:])) for part in parts]
+        bound = 1000 * np.finfo(np.float32).eps * sum(share * abs(mean) for share, mean in zip(shares, means))
+        assert abs(whole - sum(share * mean for share, mean in zip(shares, means))) <= bound
+        seen.append(objective)
+        return phi
+
+    def trained(*args: Any) -> Any:
+        train(*args)
+        raise Trained
+
+    monkeypatch.setattr(tm.meta, "fit", fit)
+    monkeypatch.setattr(frame, "train", trained)
+    monkeypatch.setattr(Wishes, "executor", lambda self: shared)
+    changes = dict(pair.split("=") for pair in briefly(name)[1:])
+    with pytest.raises(Trained):
+        launch(recipes.find(name), changes, Wishes(out=tmp_path / "run", quiet=True), ("run", name))
+    assert seen

@@ -9,11 +9,13 @@ second derivative under `vmap` is wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from tinymeta.bench.networks import Backend, Foreign
+from tinymeta.engine.typing import Function, Tree
 
 CONTENDERS = {
     "tinymeta compiled": "tinymeta",
@@ -28,18 +30,18 @@ CONTENDERS = {
 }
 
 
-def backend(contender: str, threads: int) -> Any:
+def backend(contender: str, threads: int) -> Backend:
     """The namespace of one contender."""
     kind = CONTENDERS[contender]
     return {"tinymeta": _tinymeta, "jax": _jax, "torch": _torch, "autograd": _autograd}[kind](contender, threads)
 
 
-def _over_tasks(loop: Callable[..., Any]) -> Callable[..., Any]:
+def _over_tasks(loop: Function) -> Function:
     """`vmap` as a loop: `loop(one, mapped)` calls `one` with a task's part of each mapped array, and stacks."""
 
-    def vmap(f: Callable[..., Any], axes: Any) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
-            def one(parts: Any) -> Any:
+    def vmap(f: Function, axes: Tree) -> Function:
+        def run(*args: Tree) -> Tree:
+            def one(parts: Tree) -> Tree:
                 given = iter(parts)
                 return f(*[a if axis is None else next(given) for a, axis in zip(args, axes)])
 
@@ -50,12 +52,12 @@ def _over_tasks(loop: Callable[..., Any]) -> Callable[..., Any]:
     return vmap
 
 
-def _one_by_one(stack: Callable[..., Any]) -> Callable[..., Any]:
+def _one_by_one(stack: Function) -> Function:
     """A loop in Python over the first axis of arrays."""
     return lambda one, mapped: stack([one([a[t] for a in mapped]) for t in range(mapped[0].shape[0])])
 
 
-def _each(f: Callable[..., Any], carry: Any, xs: Any) -> list[Any]:
+def _each(f: Function, carry: Foreign, xs: Foreign) -> list[Any]:
     """What `f(carry, x)` says of each x in turn."""
     said = []
     for x in xs:
@@ -64,13 +66,13 @@ def _each(f: Callable[..., Any], carry: Any, xs: Any) -> list[Any]:
     return said
 
 
-def _halved(reshape: Callable[..., Any], x: Any) -> Any:
+def _halved(reshape: Function, x: Foreign) -> Foreign:
     """Images (n, c, h, w) as (n, c, h/2, 2, w/2, 2), without a last odd row or column."""
     n, c, h, w = x.shape
     return reshape(x[:, :, : h // 2 * 2, : w // 2 * 2], (n, c, h // 2, 2, w // 2, 2))
 
 
-def _tinymeta(contender: str, threads: int) -> Any:
+def _tinymeta(contender: str, threads: int) -> Backend:
     import tinymeta_kernels
 
     import tinymeta as tm
@@ -108,13 +110,13 @@ def _tinymeta(contender: str, threads: int) -> Any:
     )
 
 
-def _jax(contender: str, threads: int) -> Any:
+def _jax(contender: str, threads: int) -> Backend:
     import jax
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
 
-    def conv2d(x: Any, w: Any, stride: int) -> Any:
+    def conv2d(x: Foreign, w: Foreign, stride: int) -> Foreign:
         """Nine products of strided slices, which on CPUs beat the native one where its gradient is strided."""
         if stride == 1:
             return jax.lax.conv(x, w, (1, 1), "SAME")
@@ -159,17 +161,17 @@ def _jax(contender: str, threads: int) -> Any:
     )
 
 
-def _torch(contender: str, threads: int) -> Any:
+def _torch(contender: str, threads: int) -> Backend:
     import torch
     import torch.nn.functional as functional
     from torch.utils import _pytree as trees
 
     torch.set_num_threads(threads)
 
-    def looped(f: Callable[..., Any], inside: bool) -> Callable[..., Any]:
+    def looped(f: Function, inside: bool) -> Function:
         """Value and gradient by the tape; `inside` another gradient, leaves stay connected to what they came from."""
 
-        def both(params: Any, *args: Any) -> Any:
+        def both(params: Tree, *args: Tree) -> Tree:
             leaves, spec = trees.tree_flatten(params)
             if not inside:
                 leaves = [leaf.detach() for leaf in leaves]
@@ -180,12 +182,12 @@ def _torch(contender: str, threads: int) -> Any:
 
         return both
 
-    loop: dict[str, Callable[..., Any]] = {
+    loop: dict[str, Function] = {
         "grad": lambda f: lambda *args: looped(f, True)(*args)[1],
         "value_and_grad": lambda f: looped(f, False),
         "vmap": _over_tasks(_one_by_one(torch.stack)),
     }
-    functional_way: dict[str, Callable[..., Any]] = {
+    functional_way: dict[str, Function] = {
         "grad": torch.func.grad,
         "value_and_grad": lambda f: lambda *args: torch.func.grad_and_value(f)(*args)[::-1],
         "vmap": lambda f, axes: torch.func.vmap(f, in_dims=tuple(axes)),
@@ -219,7 +221,7 @@ def _torch(contender: str, threads: int) -> Any:
     )
 
 
-def _autograd(contender: str, threads: int) -> Any:
+def _autograd(contender: str, threads: int) -> Backend:
     """NumPy, differentiated by HIPS autograd, task by task; the threads are the environment's.
 
     The gradients of its own `mean`, `where` and `maximum` turn float32 into float64, so these are written another way.
@@ -228,15 +230,15 @@ def _autograd(contender: str, threads: int) -> Any:
 
     anp, getval = autograd.numpy, autograd.tracer.getval
 
-    def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def mean(x: Foreign, axis: Any = None, keepdims: bool = False) -> Foreign:
         axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
         return anp.sum(x, axis, keepdims=keepdims) / math.prod(x.shape[a] for a in axes)
 
-    def log_softmax(x: Any) -> Any:
+    def log_softmax(x: Foreign) -> Foreign:
         shifted = x - getval(x).max(-1, keepdims=True)  # the shift cancels, also in every derivative
         return shifted - anp.log(anp.sum(anp.exp(shifted), -1, keepdims=True))
 
-    def conv2d(x: Any, w: Any, stride: int) -> Any:
+    def conv2d(x: Foreign, w: Foreign, stride: int) -> Foreign:
         """Nine products of strided slices."""
         n, c, h, width = x.shape
         x = anp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "constant")
@@ -249,7 +251,7 @@ def _autograd(contender: str, threads: int) -> Any:
             total = total + taps[k] @ anp.reshape(part, (n, c, oh * ow))
         return anp.reshape(total, (n, -1, oh, ow))
 
-    def tree_map(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    def tree_map(f: Function, tree: Tree, *others: Tree) -> Tree:
         """Inside a gradient, its boxes are lists and dicts in all but type."""
         kind = type(getval(tree))
         if kind is dict:

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-Tree = Any
+from tinymeta.engine.typing import DTypeLike, Function, Tree
+
+Backend = Any  # the array functions of one contender, under the names of all
+Foreign = Any  # its arrays
 Draw = Callable[[np.random.Generator, Any], tuple[Tree, tuple[Any, ...]]]
 
 
@@ -22,10 +25,10 @@ class Workload:
     name: str
     what: str
     draw: Draw
-    build: Callable[[Any], Callable[..., Any]]
+    build: Callable[[Backend], Function]
 
 
-def dense(rng: np.random.Generator, dtype: Any, widths: tuple[int, ...], norm: bool) -> Tree:
+def dense(rng: np.random.Generator, dtype: DTypeLike, widths: tuple[int, ...], norm: bool) -> Tree:
     """Weights of a dense network, layer by layer; with a scale and a shift per hidden unit if normalised."""
     layers = []
     for n, m in zip(widths, widths[1:]):
@@ -36,7 +39,7 @@ def dense(rng: np.random.Generator, dtype: Any, widths: tuple[int, ...], norm: b
     return layers
 
 
-def normalised(b: Any, x: Any, layer: Tree, axes: Any) -> Any:
+def normalised(b: Backend, x: Foreign, layer: Tree, axes: Tree) -> Foreign:
     """Batch normalisation, from primitives."""
     centred = x - b.mean(x, axes, True)
     form = (1, -1) if x.ndim == 2 else (1, -1, 1, 1)
@@ -44,20 +47,20 @@ def normalised(b: Any, x: Any, layer: Tree, axes: Any) -> Any:
     return centred / spread * b.reshape(layer["gain"], form) + b.reshape(layer["shift"], form)
 
 
-def dense_net(b: Any, layers: Tree, x: Any) -> Any:
+def dense_net(b: Backend, layers: Tree, x: Foreign) -> Foreign:
     for layer in layers[:-1]:
         x = x @ layer["w"] + layer["b"]
         x = b.relu(normalised(b, x, layer, 0) if "gain" in layer else x)
     return x @ layers[-1]["w"] + layers[-1]["b"]
 
 
-def conv_net(b: Any, layers: Tree, x: Any) -> Any:
+def conv_net(b: Backend, layers: Tree, x: Foreign) -> Foreign:
     for layer in layers[:-1]:
         x = b.relu(normalised(b, b.conv2d(x, layer["w"], 2), layer, (0, 2, 3)))
     return b.reshape(x, (x.shape[0], -1)) @ layers[-1]["w"] + layers[-1]["b"]
 
 
-def pooled_net(b: Any, layers: Tree, x: Any) -> Any:
+def pooled_net(b: Backend, layers: Tree, x: Foreign) -> Foreign:
     """Convolutions with bias, each normalised, rectified, and halved by the largest of 2 × 2."""
     for layer in layers[:-1]:
         x = b.conv2d(x, layer["w"], 1) + b.reshape(layer["b"], (1, -1, 1, 1))
@@ -65,7 +68,7 @@ def pooled_net(b: Any, layers: Tree, x: Any) -> Any:
     return b.reshape(x, (x.shape[0], -1)) @ layers[-1]["w"] + layers[-1]["b"]
 
 
-def adam(b: Any, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree]:
+def adam(b: Backend, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree]:
     """Adam with bias correction left to the step size, as the paper's section 2 allows."""
     first = b.tree_map(lambda m, g: 0.9 * m + 0.1 * g, state[0], grads)
     second = b.tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, state[1], grads)
@@ -73,18 +76,18 @@ def adam(b: Any, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree]:
     return params, (first, second)
 
 
-def squared_error(b: Any, params: Tree, x: Any, y: Any) -> Any:
+def squared_error(b: Backend, params: Tree, x: Foreign, y: Foreign) -> Foreign:
     return b.mean(b.square(dense_net(b, params, x) - y))
 
 
-def cross_entropy(b: Any, params: Tree, x: Any, y: Any) -> Any:
+def cross_entropy(b: Backend, params: Tree, x: Foreign, y: Foreign) -> Foreign:
     return label_error(b, dense_net(b, params, x) if x.ndim == 2 else conv_net(b, params, x), y)
 
 
-def pooled_cross_entropy(b: Any, params: Tree, x: Any, y: Any) -> Any:
+def pooled_cross_entropy(b: Backend, params: Tree, x: Foreign, y: Foreign) -> Foreign:
     return label_error(b, pooled_net(b, params, x), y)
 
 
-def label_error(b: Any, logits: Any, y: Any) -> Any:
+def label_error(b: Backend, logits: Foreign, y: Foreign) -> Foreign:
     """The mean cross-entropy of logits (…, classes) and one-hot labels."""
     return -b.mean(b.sum(y * b.log_softmax(logits), -1))

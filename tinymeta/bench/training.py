@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from tinymeta.bench.networks import Tree, Workload, adam, cross_entropy, dense, label_error
+from tinymeta.bench.networks import Backend, Foreign, Workload, adam, cross_entropy, dense, label_error
+from tinymeta.engine.typing import DTypeLike, Function, Tree
 
 SYMBOLS = 64  # that a text is made of
 
 
-def training(loss: Callable[..., Any]) -> Callable[[Any], Callable[..., Any]]:
+def training(loss: Function) -> Callable[[Backend], Function]:
     """The gradient of `loss(backend, params, *batch)` and an Adam step."""
 
-    def build(b: Any) -> Callable[..., Any]:
-        def step(params: Tree, state: Tree, *batch: Any) -> Any:
+    def build(b: Backend) -> Function:
+        def step(params: Tree, state: Tree, *batch: Tree) -> Tree:
             _, grads = b.value_and_grad(lambda p: loss(b, p, *batch))(params)
             params, state = adam(b, params, grads, state)
             return params, state, grads
@@ -26,48 +26,48 @@ def training(loss: Callable[..., Any]) -> Callable[[Any], Callable[..., Any]]:
     return build
 
 
-def weights(rng: np.random.Generator, dtype: Any, **shapes: tuple[int, ...]) -> Tree:
+def weights(rng: np.random.Generator, dtype: DTypeLike, **shapes: tuple[int, ...]) -> Tree:
     """Normal weights of deviation 1/√(all axes but the last); vectors are biases."""
     scale = {name: 1 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.1 for name, shape in shapes.items()}
     return {name: (scale[name] * rng.standard_normal(shape)).astype(dtype) for name, shape in shapes.items()}
 
 
-def one_hot(rng: np.random.Generator, dtype: Any, *shape: int, classes: int) -> Any:
+def one_hot(rng: np.random.Generator, dtype: DTypeLike, *shape: int, classes: int) -> Tree:
     return np.eye(classes, dtype=dtype)[rng.integers(0, classes, shape)]
 
 
-def digits(rng: np.random.Generator, dtype: Any) -> Any:
+def digits(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     batch = rng.random((128, 784)).astype(dtype), one_hot(rng, dtype, 128, classes=10)
     return dense(rng, dtype, (784, 256, 256, 10), False), batch
 
 
-def pictures(rng: np.random.Generator, dtype: Any) -> Any:
+def pictures(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     layers = weights(rng, dtype, w=(1, 3, 3, 32), v=(32, 3, 3, 64), out=(3136, 10), a=(32,), b=(64,), c=(10,))
     layers |= {name: np.ascontiguousarray(np.moveaxis(layers[name], -1, 0)) for name in "wv"}
     return layers, (rng.random((64, 1, 28, 28)).astype(dtype), one_hot(rng, dtype, 64, classes=10))
 
 
-def small_convnet(b: Any, p: Tree, x: Any, y: Any) -> Any:
+def small_convnet(b: Backend, p: Tree, x: Foreign, y: Foreign) -> Foreign:
     for w, bias in (("w", "a"), ("v", "b")):
         x = b.max_pool(b.relu(b.conv2d(x, p[w], 1) + b.reshape(p[bias], (1, -1, 1, 1))))
     return label_error(b, b.reshape(x, (x.shape[0], -1)) @ p["out"] + p["c"], y)
 
 
-def texts(count: int, length: int, **shapes: tuple[int, ...]) -> Callable[..., Any]:
+def texts(count: int, length: int, **shapes: tuple[int, ...]) -> Function:
     """Texts as numbers of symbols, time first where a network reads them in turn, and what comes next."""
 
-    def draw(rng: np.random.Generator, dtype: Any) -> Any:
+    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
         ids = rng.integers(0, SYMBOLS, (count, length))
         return weights(rng, dtype, **shapes), (ids, one_hot(rng, dtype, count, length, classes=SYMBOLS))
 
     return draw
 
 
-def gru(b: Any, p: Tree, ids: Any, y: Any) -> Any:
+def gru(b: Backend, p: Tree, ids: Foreign, y: Foreign) -> Foreign:
     """A gated recurrent unit (Cho et al. 2014) over texts (time, texts)."""
     width = p["h"].shape[0]
 
-    def turn(h: Any, drive: Any) -> Any:
+    def turn(h: Foreign, drive: Foreign) -> Foreign:
         pull = h @ p["h"]
         r, z = (b.sigmoid(drive[:, k : k + width] + pull[:, k : k + width]) for k in (0, width))
         n = b.tanh(drive[:, 2 * width :] + r * (pull[:, 2 * width :] + p["d"]))
@@ -79,12 +79,12 @@ def gru(b: Any, p: Tree, ids: Any, y: Any) -> Any:
     return label_error(b, hs @ p["out"] + p["c"], y)
 
 
-def layer_norm(b: Any, x: Any, gain: Any, shift: Any) -> Any:
+def layer_norm(b: Backend, x: Foreign, gain: Foreign, shift: Foreign) -> Foreign:
     centred = x - b.mean(x, -1, True)
     return centred / b.sqrt(b.mean(b.square(centred), -1, True) + 1e-5) * (1 + gain) + shift
 
 
-def block(b: Any, p: Tree, ids: Any, y: Any) -> Any:
+def block(b: Backend, p: Tree, ids: Foreign, y: Foreign) -> Foreign:
     """One pre-norm transformer block (Xiong et al. 2020) over texts (texts, positions), which looks back only."""
     n, heads = ids.shape[1], 4
     x = b.take(p["table"], ids) + p["places"]

@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 
 from tinymeta.bench.backends import backend
+from tinymeta.bench.networks import Backend
 from tinymeta.bench.workloads import workload
+from tinymeta.engine.typing import DTypeLike, Tree
 
 
-def flat(tree: Any) -> list[Any]:
+def flat(tree: Tree) -> list[Any]:
     """The leaves of nested dicts (keys sorted), lists and tuples."""
     if isinstance(tree, dict):
         return [leaf for key in sorted(tree) for leaf in flat(tree[key])]
@@ -33,7 +35,7 @@ def flat(tree: Any) -> list[Any]:
     return [tree]
 
 
-def prepared(job: Any, b: Any, dtype: Any) -> tuple[Any, list[Any]]:
+def prepared(job: Any, b: Backend, dtype: DTypeLike) -> tuple[Any, list[Any]]:
     """The step and its first arguments: params, state, data."""
     params, batch = job.draw(np.random.default_rng(0), dtype)
     params, batch = b.tree_map(b.array, params), [b.array(a) for a in batch]
@@ -55,7 +57,7 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def program(job: Any, b: Any) -> dict[str, float]:
+def program(job: Any, b: Backend) -> dict[str, float]:
     """What our compiler makes of a float32 step, and how long its first call takes: the shortest of three."""
     import tinymeta as tm
 

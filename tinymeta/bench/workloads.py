@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinymeta.bench.networks import (
+    Backend,
     Draw,
-    Tree,
+    Foreign,
     Workload,
     adam,
     cross_entropy,
@@ -22,13 +23,14 @@ from tinymeta.bench.networks import (
     squared_error,
 )
 from tinymeta.bench.training import TRAINING
+from tinymeta.engine.typing import DTypeLike, Function, Tree
 
 
-def maml(loss: Callable[..., Any], steps: int, lr: float) -> Callable[[Any], Callable[..., Any]]:
+def maml(loss: Function, steps: int, lr: float) -> Callable[[Backend], Function]:
     """The meta-gradient of MAML and an Adam step."""
 
-    def build(b: Any) -> Callable[..., Any]:
-        def one(params: Tree, xs: Any, ys: Any, xq: Any, yq: Any) -> Any:
+    def build(b: Backend) -> Function:
+        def one(params: Tree, xs: Foreign, ys: Foreign, xq: Foreign, yq: Foreign) -> Tree:
             for _ in range(steps):
                 grads = b.grad(lambda p: loss(b, p, xs, ys))(params)
                 params = b.tree_map(lambda p, g: p - lr * g, params, grads)
@@ -39,13 +41,13 @@ def maml(loss: Callable[..., Any], steps: int, lr: float) -> Callable[[Any], Cal
     return build
 
 
-def meta_step(b: Any, one: Callable[..., Any]) -> Callable[..., Any]:
+def meta_step(b: Backend, one: Function) -> Function:
     """The gradient of the mean over tasks of `one(params, four parts of a task)`, and an Adam step."""
 
-    def objective(params: Tree, *batch: Any) -> Any:
+    def objective(params: Tree, *batch: Tree) -> Foreign:
         return b.mean(b.vmap(one, (None, 0, 0, 0, 0))(params, *batch))
 
-    def step(params: Tree, state: Tree, *batch: Any) -> Any:
+    def step(params: Tree, state: Tree, *batch: Tree) -> Tree:
         _, grads = b.value_and_grad(objective)(params, *batch)
         params, state = adam(b, params, grads, state)
         return params, state, grads
@@ -54,7 +56,7 @@ def meta_step(b: Any, one: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sinusoids(tasks: int, width: int = 40) -> Draw:
-    def draw(rng: np.random.Generator, dtype: Any) -> Any:
+    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
         arrays = [rng.standard_normal((tasks, 10, 1)).astype(dtype) for _ in range(4)]
         return dense(rng, dtype, (1, width, width, 1), False), tuple(arrays)
 
@@ -62,7 +64,7 @@ def sinusoids(tasks: int, width: int = 40) -> Draw:
 
 
 def characters(tasks: int, ways: int, shots: int, flat: bool) -> Draw:
-    def draw(rng: np.random.Generator, dtype: Any) -> Any:
+    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
         def examples(each: int) -> list[Any]:
             labels = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
             shape = (784,) if flat else (1, 28, 28)
@@ -81,7 +83,7 @@ def characters(tasks: int, ways: int, shots: int, flat: bool) -> Draw:
     return draw
 
 
-def photographs(rng: np.random.Generator, dtype: Any) -> Any:
+def photographs(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     """mini-ImageNet's shapes: 4 tasks, 5-way 1-shot, 15 queries a class, 32 filters a layer (Finn et al. 2017)."""
 
     def examples(each: int) -> list[Any]:
@@ -96,11 +98,11 @@ def photographs(rng: np.random.Generator, dtype: Any) -> Any:
     return [{k: a.astype(dtype) for k, a in layer.items()} for layer in layers], (*examples(1), *examples(15))
 
 
-def hvp_step(b: Any) -> Callable[..., Any]:
+def hvp_step(b: Backend) -> Function:
     """The Hessian of the loss times a vector, reverse over reverse."""
 
-    def step(params: Tree, state: Tree, x: Any, y: Any) -> Any:
-        def along(p: Tree) -> Any:
+    def step(params: Tree, state: Tree, x: Foreign, y: Foreign) -> Tree:
+        def along(p: Tree) -> Foreign:
             grads = b.grad(lambda q: cross_entropy(b, q, x, y))(p)
             parts = [b.sum(g[k] * v[k]) for g, v in zip(grads, state[0]) for k in sorted(g)]
             return sum(parts[1:], start=parts[0])
@@ -110,11 +112,11 @@ def hvp_step(b: Any) -> Callable[..., Any]:
     return step
 
 
-def hessian_step(b: Any) -> Callable[..., Any]:
+def hessian_step(b: Backend) -> Function:
     """The whole Hessian of a small tanh network's loss, over its weights as one vector."""
     sizes = [(1, 20), (20,), (20, 20), (20,), (20, 1), (1,)]
 
-    def loss(flat: Any, x: Any, y: Any) -> Any:
+    def loss(flat: Foreign, x: Foreign, y: Foreign) -> Foreign:
         parts, at = [], 0
         for shape in sizes:
             count = int(np.prod(shape))
@@ -126,10 +128,10 @@ def hessian_step(b: Any) -> Callable[..., Any]:
     return lambda params, state, x, y: (params, state, b.hessian(lambda p: loss(p, x, y))(params))
 
 
-def l2l_step(b: Any) -> Callable[..., Any]:
+def l2l_step(b: Backend) -> Function:
     """The gradient of a coordinatewise LSTM optimizer through 20 unrolled steps on 128 quadratics."""
 
-    def one(phi: Tree, w: Any, y: Any, theta: Any, zero: Any) -> Any:
+    def one(phi: Tree, w: Foreign, y: Foreign, theta: Tree, zero: Foreign) -> Tree:
         h = c = zero
         total = 0.0
         for _ in range(20):
@@ -145,16 +147,16 @@ def l2l_step(b: Any) -> Callable[..., Any]:
     return meta_step(b, one)
 
 
-def draw_hvp(rng: np.random.Generator, dtype: Any) -> Any:
+def draw_hvp(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     labels = np.eye(5, dtype=dtype)[rng.integers(0, 5, 512)]
     return dense(rng, dtype, (784, 256, 128, 64, 64, 5), True), (rng.random((512, 784)).astype(dtype), labels)
 
 
-def draw_hessian(rng: np.random.Generator, dtype: Any) -> Any:
+def draw_hessian(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     return (0.3 * rng.standard_normal(481)).astype(dtype), tuple(rng.standard_normal((2, 100, 1)).astype(dtype))
 
 
-def draw_l2l(rng: np.random.Generator, dtype: Any) -> Any:
+def draw_l2l(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     shapes = {"x": (1, 80), "h": (20, 80), "b": (80,), "out": (20, 1)}
     phi = {k: (0.1 * rng.standard_normal(s)).astype(dtype) for k, s in shapes.items()}
     batch = (rng.random((128, 10, 10)), rng.random((128, 10)), 0.1 * rng.standard_normal((128, 10)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from tinymeta.engine.typing import Function
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -13,7 +15,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 class Statics:
     """Which arguments of a function are static, and where they stand."""
 
-    def __init__(self, f: Callable[..., Any], names: str | Iterable[str]) -> None:
+    def __init__(self, f: Function, names: str | Iterable[str]) -> None:
         self.names = (names,) if isinstance(names, str) else tuple(names)
         parameters = _parameters(f, self.names) if self.names else {}
         for name in self.names:
@@ -52,7 +54,7 @@ class Statics:
         return args, kwargs
 
 
-def _parameters(f: Callable[..., Any], names: tuple[str, ...]) -> Mapping[str, inspect.Parameter]:
+def _parameters(f: Function, names: tuple[str, ...]) -> Mapping[str, inspect.Parameter]:
     """A function's own parameters; those of the function that it wraps, where it hands on what it doesn't name."""
     own = inspect.signature(f, follow_wrapped=False).parameters
     return own if own.keys() >= set(names) else inspect.signature(f).parameters

@@ -17,6 +17,7 @@ Axis: TypeAlias = int | Sequence[int] | None  # None: all of them
 Tree: TypeAlias = Any  # a pytree: nested containers with Tensors, or what becomes one, at the leaves
 Function: TypeAlias = Callable[..., Tree]  # of pytrees
 Static: TypeAlias = dict[str, Any]  # the static arguments of a primitive: what is no Tensor
+Options: TypeAlias = dict[str, Any]  # keyword arguments
 
 # What a VJP says of one input (a function is called if it is wanted), and of all of them.
 Cotangent: TypeAlias = "Tensor | Callable[[], Tensor | None] | None"

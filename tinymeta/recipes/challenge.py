@@ -17,7 +17,7 @@ embeddings side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published, user_mistakes
 from tinymeta.tasks.images import as_unit_interval
@@ -86,7 +87,7 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
 
 
 def learner(config: Config, ways: int) -> tm.meta.ProtoNet:
-    shape: dict[str, Any] = {"pool": config.pool, "halvings": config.halvings, "norm": "group"}
+    shape: Options = {"pool": config.pool, "halvings": config.halvings, "norm": "group"}
     return tm.meta.ProtoNet(ways=ways, network=partial(fewshot.convnet, **shape))
 
 
@@ -107,7 +108,7 @@ def official(config: Config) -> list[tm.tasks.Episode]:
         return tm.tasks.load_runs(config.runs, flatten=False) if config.runs else []
 
 
-def embedded(phi: Any, images: Any, views: int, rng: np.random.Generator) -> Any:
+def embedded(phi: Tree, images: Any, views: int, rng: np.random.Generator) -> Any:
     """The mean embedding of `views` of each image: (..., height, width) to (..., features)."""
     network = tm.compile(lambda phi, x: phi(x))
     pictures = as_unit_interval(images, np.float32).reshape(-1, *fewshot.IMAGE)
@@ -123,7 +124,7 @@ def errors(episodes: tm.tasks.Episode) -> Any:
     return 100 - 100 * fewshot.nearest_neighbour(episodes)
 
 
-def exams(config: Config, run: Run) -> dict[str, tuple[list[Any], Callable[..., Any]]]:
+def exams(config: Config, run: Run) -> dict[str, tuple[list[Any], Function]]:
     """By name: the images to embed, and the function from their features to the errors, one per task."""
     test, runs = families(config, run)[1], official(config)
 
@@ -131,7 +132,7 @@ def exams(config: Config, run: Run) -> dict[str, tuple[list[Any], Callable[..., 
         characters = replace(test.classes, images=x[:, :, None])  # features as images of one row
         return errors(replace(test, classes=characters, flatten=True).sample(run.rng("test"), config.tasks))
 
-    found: dict[str, tuple[list[Any], Callable[..., Any]]] = {EPISODES: ([test.classes.images], episodes)}
+    found: dict[str, tuple[list[Any], Function]] = {EPISODES: ([test.classes.images], episodes)}
     if runs:
         (xs, ys), (xq, yq) = tm.tasks.stack(runs)
         found[RUNS] = ([xs, xq], lambda s, q: errors(tm.tasks.Episode((s, ys), (q, yq))))

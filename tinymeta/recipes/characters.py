@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.tasks.episode import Array
 from tinymeta.view import plots
 from tinymeta.view.style import GREY, styled
@@ -21,7 +22,7 @@ MOST = 8.0  # bits of a character with the darkest ground
 class CharacterModel(tm.nn.Module):
     """Codes of characters (…, length) to logits of the next ones (…, length, symbols), by a gated recurrent unit."""
 
-    def __init__(self, symbols: int, units: int, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    def __init__(self, symbols: int, units: int, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         self.embed = tm.nn.Embedding(symbols, EMBEDDING, rng=rng, dtype=dtype)
         self.cell = tm.nn.GRUCell(EMBEDDING, units, rng=rng, dtype=dtype)
         self.out = tm.nn.Linear(units, symbols, rng=rng, dtype=dtype)
@@ -36,7 +37,7 @@ class CharacterModel(tm.nn.Module):
         return self.out(tm.stack(states, -2))
 
 
-def bits(model: Any, batch: Any) -> tm.Tensor:
+def bits(model: Tree, batch: Tree) -> tm.Tensor:
     """Bits per character of a batch (x, y)."""
     return tm.meta.classification(model, batch) / np.log(2)  # type: ignore[no-any-return]
 

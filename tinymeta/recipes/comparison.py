@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Tree
 from tinymeta.io.save import contents, save
 from tinymeta.recipes.run import Run
 
@@ -89,7 +90,7 @@ class Comparison:
         methods: Mapping[str, Mapping[str, S]],
         trial: Callable[[S, D], F],
         *,
-        like: Any,
+        like: Tree,
         score: Callable[[F], ArrayLike],
         validation: D,
         test: D,
@@ -154,7 +155,7 @@ class Comparison:
             found = {setting: curve(setting, test) for setting in set(chosen.values())}
         return {k: Outcome(setting, k, found[setting][:, k]) for k, setting in chosen.items()}
 
-    def once(self, name: str, like: Any, job: Callable[..., F], *args: Any) -> F:
+    def once(self, name: str, like: Tree, job: Callable[..., F], *args: Any) -> F:
         """What `job(*args)` returns, or returned in an earlier session, with NumPy arrays as its leaves.
 
         Parameters

@@ -17,6 +17,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.comparison import Comparison, best
@@ -76,7 +77,7 @@ def load(config: Config, run: Run, source: str) -> Images:
     return Images((train - mean) / deviation, (test - mean) / deviation, mean, deviation)
 
 
-def loss(model: tm.nn.MLP, batch: Any) -> tm.Tensor:
+def loss(model: tm.nn.MLP, batch: Tree) -> tm.Tensor:
     return tm.nn.cross_entropy(model(batch[0]), batch[1])
 
 
@@ -155,7 +156,7 @@ def score(config: Config, run: Run, images: Images, phi: Synthetic, part: Litera
     truth = np.repeat(LABELS, real.shape[2])
     networks = Trials(network(config), real, truth, 1).networks(run.rng(f"networks to {part}"), config.networks)
 
-    def accuracy(theta: Any, phi: Synthetic, x: Any) -> tm.Tensor:
+    def accuracy(theta: Tree, phi: Synthetic, x: Any) -> tm.Tensor:
         return tm.nn.accuracy(distilled(loss, phi, labels, theta)(x), truth)
 
     def over_networks(phi: Synthetic, x: Any) -> tm.Tensor:

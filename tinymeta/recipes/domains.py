@@ -19,6 +19,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.recipes.comparison import Comparison, best
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key
 from tinymeta.tasks.episode import Array, Pair
@@ -122,7 +123,7 @@ class Batches:
         return x[row, order, each], y[row, order, each]
 
 
-def loss(model: Any, batch: Any) -> tm.Tensor:
+def loss(model: Tree, batch: Tree) -> tm.Tensor:
     return tm.meta.regression(model, batch)
 
 
@@ -140,7 +141,7 @@ def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
     return Stage.of(config, run, objective, tasks, outer, tm.tree.stack(draws), **how)
 
 
-def errors(models: Any, data: Pair) -> Array:
+def errors(models: Tree, data: Pair) -> Array:
     """Mean squared error of every repetition: (repetitions,)."""
     return tm.vmap(loss)(models, data).numpy()
 
@@ -200,7 +201,7 @@ def measure(config: Config, run: Run, models: Found) -> Result:
     for name, error in unseen.items():
         metrics[TITLES[name]]["unseen families"] = interval(error)
     metrics["unseen families, MLDG − the pool"] = interval(unseen["mldg"] - unseen["pool"])
-    how: dict[str, Any] = {"log": True, "marks": False, "span": (*SEEN, "trained on"), "ylabel": "mean squared error"}
+    how: Options = {"log": True, "marks": False, "span": (*SEEN, "trained on"), "ylabel": "mean squared error"}
     title, xlabel = "Error where the hint is slope × answer", "slope of the domain's response"
     run.draw("slopes.png", plots.step_curves, along, title=title, xlabel=xlabel, **how)
     return Result(protocol=told(config, tuned(config, run)), metrics=metrics)

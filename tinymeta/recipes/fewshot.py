@@ -10,6 +10,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Tree
 from tinymeta.recipes.report import Interval, interval
 from tinymeta.recipes.run import Run
 
@@ -84,7 +85,7 @@ class Stages:
     learner: tm.meta.Learner
     shown: tuple[int, ...]
 
-    def models(self, phi: Any, support: Any) -> list[Any]:
+    def models(self, phi: Tree, support: Tree) -> list[Any]:
         trail = self.learner.models(phi, support)
         return [trail[k] for k in self.shown]
 
@@ -98,7 +99,7 @@ def columns(learner: tm.meta.Learner) -> dict[str, int]:
 
 
 def accuracies(
-    learner: tm.meta.Learner, phi: Any, episodes: tm.tasks.Episode, kind: Any = tm.meta.inductive
+    learner: tm.meta.Learner, phi: Tree, episodes: tm.tasks.Episode, kind: Any = tm.meta.inductive
 ) -> dict[str, Interval]:
     """A row of the table: the accuracy in per cent, over tasks, `kind` `tm.meta.transductive` or `inductive`."""
     shown = columns(learner)

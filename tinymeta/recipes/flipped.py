@@ -14,6 +14,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Tree
 
 CLASSES, SIDE = 10, 14  # pixels of a side, after halving
 PIXELS = SIDE**2
@@ -84,13 +85,13 @@ def shifted(rng: np.random.Generator, x: Array) -> Array:
     return moved
 
 
-def networks(rng: np.random.Generator, repetitions: int, width: int) -> Any:
+def networks(rng: np.random.Generator, repetitions: int, width: int) -> Tree:
     """As many networks with one hidden layer, as one whose leaves have a leading axis."""
     drawn = [tm.nn.MLP([PIXELS, width, CLASSES], rng=rng) for _ in range(repetitions)]
     return tm.tree.stack(drawn)
 
 
-def accuracy(models: Any, test: tuple[Array, Array]) -> Array:
+def accuracy(models: Tree, test: tuple[Array, Array]) -> Array:
     """Per cent of the test examples that the network of each repetition gets right: (repetitions,)."""
     one = lambda model, test: tm.nn.accuracy(model(test[0]), test[1])
     right: Array = 100 * tm.vmap(one)(models, test).numpy()
@@ -112,7 +113,7 @@ def batch(rng: np.random.Generator, data: tuple[Array, Array], size: int) -> tup
     return some, (shifted(rng, x[row, some]), y[row, some])
 
 
-def at_stops(taken: int, steps: int, models: Any, test: tuple[Array, Array]) -> list[Array]:
+def at_stops(taken: int, steps: int, models: Tree, test: tuple[Array, Array]) -> list[Array]:
     """The accuracy of models that have `taken` so many of all `steps`, for every time to stop that has come by that."""
     stops = np.ceil(np.linspace(0, steps, STOPS + 1))[1:]
     return [accuracy(models, test)] * int((stops == taken).sum()) if taken in stops else []

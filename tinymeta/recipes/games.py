@@ -22,6 +22,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, interval, key
 from tinymeta.view import plots
 
@@ -54,7 +55,7 @@ class Config:
 class Facing(tm.tasks.GridGame):
     """The grid game as its player sees it: how far each colour lies below and to the right, and on which side."""
 
-    def observe(self, state: Any) -> Array:
+    def observe(self, state: Tree) -> Array:
         away = np.stack(np.divmod(state.cells, self.side), -1) - state.player[..., None, :]
         seen = np.concatenate([away / self.side, np.sign(away)], -1).astype(self.dtype)
         return seen.reshape(*away.shape[:2], -1)
@@ -85,13 +86,13 @@ def search(config: Config, where: Any, sizes: list[int], episodes: int, discount
     return tm.meta.PolicySearch(where, learner, episodes, discount, config.radius, thin=2, watching=False)
 
 
-def start(run: Run, game: Game) -> Any:
+def start(run: Run, game: Game) -> Tree:
     """Random weights: where meta-training begins, and the rival."""
     return game.search.learner.init(np.random.default_rng([run.seed, 1]))
 
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
-    budget: dict[str, Any] = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
+    budget: Options = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
     for name, game in games(config).items():
         yield name, Stage(start(run, game), partial(game.search.fit, **budget))
 
@@ -118,7 +119,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "meta-learned": {few * k: interval(returns) for k, returns in enumerate(adapted)},
             "from scratch": {MORE * few // rounds * k: interval(returns) for k, returns in enumerate(scratch)},
         }
-    how: dict[str, Any] = {"xlabel": "episodes practised", "ylabel": "return", "across": 2, "marks": True}
+    how: Options = {"xlabel": "episodes practised", "ylabel": "return", "across": 2, "marks": True}
     run.draw("practice.png", plots.curve_panels, curves, **how)
     return Result(
         protocol={
@@ -138,7 +139,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
 
 
 def practise(
-    run: Run, game: Game, rules: Any, policy: Any, rule: Any, rounds: int, episodes: int, *, last: bool = False
+    run: Run, game: Game, rules: Any, policy: Tree, rule: Any, rounds: int, episodes: int, *, last: bool = False
 ) -> Array:
     """The return in each game after 0, 1, …, `rounds` steps of `rule`, each on so many fresh episodes.
 

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Function, Options, Tree
+from tinymeta.optim.optimizer import Optimizer
 from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, best, curves, interval, key
 from tinymeta.view import plots
 
@@ -27,7 +29,7 @@ CHARACTERS, SIDE = 20, 14
 HANDS = {"train": 200, "valid": 20, "test": 80}  # drawings of each character
 STARTS = (0.001, 0.01, 0.1)
 GRID = tuple(10.0 ** (k / 2 - 4) for k in range(11))  # 10⁻⁴ to 10 by half decades
-RULES: dict[str, Callable[[Any], Any]] = {
+RULES: dict[str, Callable[[Tree], Optimizer]] = {
     "SGD": lambda lr: tm.optim.SGD(lr),
     "momentum": lambda lr: tm.optim.SGD(lr, momentum=0.9),
     "Adam": lambda lr: tm.optim.Adam(lr),
@@ -59,7 +61,7 @@ class Images(NamedTuple):
     test: tuple[Any, Any]
 
 
-def loss(model: Any, batch: Any) -> Any:
+def loss(model: Tree, batch: Tree) -> Any:
     x, labels = batch
     return tm.nn.cross_entropy(model(x), labels)
 
@@ -82,7 +84,7 @@ def characters(config: Config, run: Run) -> Images:
     return Images(**{name: (np.stack(x), np.stack(y)) for name, (x, y) in parts.items()})
 
 
-def networks(config: Config, run: Run, sizes: list[int]) -> Any:
+def networks(config: Config, run: Run, sizes: list[int]) -> Tree:
     rng = run.rng("weights")
     return tm.tree.stack([tm.nn.MLP(sizes, rng=rng) for _ in range(config.seeds)])
 
@@ -90,7 +92,9 @@ def networks(config: Config, run: Run, sizes: list[int]) -> Any:
 # ------------------------------------------------------------------------------------------------------------ online
 
 
-def trainings(config: Config, run: Run, images: Images, rule: Callable[[Any], Any], lrs: Any) -> tuple[Any, Any]:
+def trainings(
+    config: Config, run: Run, images: Images, rule: Callable[[Tree], Optimizer], lrs: Tree
+) -> tuple[Any, Any]:
     """Train from every step size of `lrs` on every seed, all at once.
 
     Returns the final loss on all training examples, (lrs, seeds), and the step sizes in force, (steps, lrs, seeds).
@@ -99,7 +103,7 @@ def trainings(config: Config, run: Run, images: Images, rule: Callable[[Any], An
     models = tm.tree.stack([models] * len(lrs))
     lrs = np.repeat(np.asarray(lrs, np.float32)[:, None], config.seeds, 1)
 
-    def step(lr: Any, model: Any, state: Any, batch: Any) -> Any:
+    def step(lr: Any, model: Tree, state: Tree, batch: Tree) -> Tree:
         model, state = rule(lr).update(tm.grad(loss)(model, batch), state, model)
         return model, state, getattr(state, "phi", lr)
 
@@ -116,7 +120,7 @@ def trainings(config: Config, run: Run, images: Images, rule: Callable[[Any], An
         return everywhere(loss, (0, None))(models, images.train).numpy(), np.stack(course)
 
 
-def everywhere(f: Callable[..., Any], axes: Any = 0) -> Callable[..., Any]:
+def everywhere(f: Function, axes: Any = 0) -> Function:
     """`f` for every step size, which `axes` are for, and every seed."""
     return tm.vmap(tm.vmap(f), in_axes=axes)
 
@@ -152,7 +156,7 @@ def online(config: Config, run: Run, comparison: Comparison, images: Images) -> 
         means_over_seeds = np.exp(np.log(course).mean(-1)).T
         courses[name] = {column: dict(enumerate(line, 1)) for column, line in zip(columns, means_over_seeds)}
         run.say(f"{name}: {many} at {lr:.3g}")
-    words: dict[str, Any] = {"xlabel": "first step size", "ylabel": "final training loss", "xscale": "log"}
+    words: Options = {"xlabel": "first step size", "ylabel": "final training loss", "xscale": "log"}
     run.draw("ends.png", plots.curve_panels, ends, title="One run against a grid", marks=True, **words)
     words = {"xlabel": "training step", "ylabel": "step size", "xscale": "log", "yscale": "log"}
     run.draw("step-sizes.png", plots.curve_panels, courses, title="Step sizes that tune themselves", **words)
@@ -162,7 +166,7 @@ def online(config: Config, run: Run, comparison: Comparison, images: Images) -> 
 # ---------------------------------------------------------------------------------------------------------- unrolled
 
 
-def scheduled(steps: int, phi: Any) -> Any:
+def scheduled(steps: int, phi: Tree) -> Any:
     """Momentum with the step size exp(lr − drop·t/T) after t of T steps, and the weight decay exp(decay)."""
     lr = lambda taken: tm.exp(phi["lr"] - phi["drop"] * (taken / steps))
     return tm.optim.SGD(lr, momentum=0.9, weight_decay=tm.exp(phi["decay"]))
@@ -171,13 +175,13 @@ def scheduled(steps: int, phi: Any) -> Any:
 class Always(NamedTuple):
     """A family of tasks that are always the same ones, a problem for each seed."""
 
-    problems: Any
+    problems: Tree
 
     def sample(self, rng: np.random.Generator, tasks: int) -> Any:
         return self.problems
 
 
-def losses(steps: int, phi: Any, problems: Any) -> Any:
+def losses(steps: int, phi: Tree, problems: Tree) -> Any:
     """The loss on the query set of every problem, each trained by its own hyperparameters: (problems,)."""
     rule = partial(scheduled, steps)
     return tm.vmap(partial(tm.meta.unrolled, loss, rule, steps))(phi, problems)

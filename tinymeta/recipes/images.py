@@ -18,6 +18,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Tree
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
 
@@ -83,7 +84,7 @@ def channels(config: Config, run: Run) -> int:
     return 3 if config.colour == "rgb" and run.data is not None else 1
 
 
-def start(config: Config, run: Run) -> Any:
+def start(config: Config, run: Run) -> Tree:
     return learner(config, MANY, channels(config, run)).init(np.random.default_rng([run.seed, 1]))
 
 

@@ -76,7 +76,7 @@ class Journal:
             write_text(self.path, "".join(map(_line, kept)))
 
 
-def _is_line(found: Any) -> bool:
+def _is_line(found: object) -> bool:
     """Whether it is what `log` writes: an iteration, seconds, perhaps a stage, and metrics, which may be null."""
     if not isinstance(found, dict) or type(found.get("iteration")) is not int:
         return False

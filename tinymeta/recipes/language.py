@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.learners.metaadam import HABITS
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.characters import CharacterModel, bits, bits_each, surprise, written
@@ -81,7 +82,7 @@ def families(config: Config, run: Run) -> Families:
 
 
 def learner(config: Config, vocabulary: tm.tasks.Vocabulary) -> tm.meta.GradientLearner:
-    common: dict[str, Any] = {
+    common: Options = {
         "steps": config.steps,
         "test_steps": max(SHOWN),
         "network": partial(CharacterModel, vocabulary.size, config.units),
@@ -94,14 +95,14 @@ def learner(config: Config, vocabulary: tm.tasks.Vocabulary) -> tm.meta.Gradient
     return tm.meta.MAML(tm.meta.classification, rule=rule, differentiate="first_order", **common)
 
 
-def early_and_late(learning: tm.meta.GradientLearner, phi: Any, episode: Episode) -> tm.Tensor:
+def early_and_late(learning: tm.meta.GradientLearner, phi: Tree, episode: Episode) -> tm.Tensor:
     """One task's mean loss before the first step (on support and query alike), after it and after the last."""
     trail, loss = learning.path(phi, episode.support, learning.steps), learning.loss
     before = 0.5 * (loss(trail[0], episode.support) + loss(trail[0], episode.query))
     return (before + loss(trail[1], episode.query) + loss(trail[-1], episode.query)) / 3
 
 
-def started_at(phi: Any, theta: Any) -> Any:
+def started_at(phi: Tree, theta: Tree) -> Any:
     """φ with the weights θ."""
     return phi._replace(theta=theta) if isinstance(phi, WeightsAndSteps) else theta
 
@@ -112,9 +113,9 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     learning = learner(config, languages.vocabulary)
     rng = partial(np.random.default_rng, [run.seed, 1])
 
-    def stage(objective: Any, start: Any, count: int, lr: float, seed: int = 0) -> Stage:
+    def stage(objective: Any, start: Tree, count: int, lr: float, seed: int = 0) -> Stage:
         rule = tm.optim.Adam(tm.optim.schedules.cosine(lr, max(count, 1)))
-        how: dict[str, Any] = {"iterations": count, "seed": run.seed + seed, "compiled": count >= WORTH_COMPILING}
+        how: Options = {"iterations": count, "seed": run.seed + seed, "compiled": count >= WORTH_COMPILING}
         return Stage.of(config, run, objective, languages.train, rule, start, **how)
 
     joint, often, longer = tm.meta.joint(learning.loss), BEFORE * config.iterations, INSTEAD * config.iterations
@@ -146,18 +147,18 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     return Result(told(config, run, languages) | rates | samples, metrics)
 
 
-def fine_tuned(theta: Any, rate: float, episodes: Episode) -> Array:
+def fine_tuned(theta: Tree, rate: float, episodes: Episode) -> Array:
     """Bits per character on each task after 0 to 10 steps of Adam on all weights: (tasks, 11)."""
-    how: dict[str, Any] = {"rule": tm.optim.Adam(rate, **HABITS), "steps": max(SHOWN)}
+    how: Options = {"rule": tm.optim.Adam(rate, **HABITS), "steps": max(SHOWN)}
     return tm.meta.adaptation_curve(tm.meta.classification, tm.meta.on_query(bits), theta, episodes, **how)
 
 
-def one(batch: Any) -> Any:
+def one(batch: Tree) -> Any:
     """The first task of a batch."""
     return tm.tree.map(lambda a: a[0], batch)
 
 
-def sampled(config: Config, run: Run, trail: list[Any], query: Any, languages: Families) -> tuple[dict[str, str], Any]:
+def sampled(config: Config, run: Run, trail: list[Any], query: Tree, languages: Families) -> tuple[dict[str, str], Any]:
     """What is written before and after adapting to a test language, and how both read pieces of it."""
     decode = languages.vocabulary.decode
     x, y = query

@@ -19,6 +19,7 @@ from typing import Any
 import tinymeta as tm
 from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Options
 from tinymeta.io.folder import sole_writer
 from tinymeta.io.visible import visible
 from tinymeta.recipes.config import configure, written
@@ -116,7 +117,7 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
     data = _named(data) or _path(old["data"])
     with _unless_refused(sole_writer(folder)) as refusal:
-        how: dict[str, Any] = {"resume": True, "quiet": quiet, "keeps": refusal is None, "purpose": "eval"}
+        how: Options = {"resume": True, "quiet": quiet, "keeps": refusal is None, "purpose": "eval"}
         run = Run(folder, recipe.name, seed=old["seed"], data=data, **how)
         start = time.perf_counter()
         with _written_by(_version(old), folder):

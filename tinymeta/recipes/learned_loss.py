@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Function, Options, Tree
+from tinymeta.optim.optimizer import Optimizer
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, after, by_steps, key
 from tinymeta.view import plots
 
 TRAINED, OTHER = (1, 40, 40, 1), (1, 64, 64, 64, 1)
 SHOWN = (1, 2, 5, 10, 20)  # steps in the table
-RIVALS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+RIVALS: dict[str, tuple[Callable[[Tree], Optimizer], Any]] = {
     "SGD": (lambda lr: tm.optim.SGD(lr), np.geomspace(0.001, 0.3, 12)),
     "Adam": (lambda lr: tm.optim.Adam(lr), np.geomspace(0.001, 0.3, 12)),
 }
@@ -61,18 +63,18 @@ class Waves:
         return tm.meta.Problem(tm.tree.map(drawn, like), waves.support, waves.query)
 
 
-def measuring(rule: Callable[[Any], Any], learned: bool = False) -> Callable[..., Any]:
+def measuring(rule: Callable[[Tree], Optimizer], learned: bool = False) -> Function:
     """A function of (φ, setting, problems): the squared error on the query set after 0 to 20 steps, (tasks, 21)."""
 
-    def one(phi: Any, setting: Any, problem: tm.meta.Problem) -> Any:
+    def one(phi: Tree, setting: Tree, problem: tm.meta.Problem) -> Any:
         loss = phi if learned else tm.meta.regression
-        how: dict[str, Any] = {"rule": rule(setting), "steps": max(SHOWN), "path": True}
+        how: Options = {"rule": rule(setting), "steps": max(SHOWN), "path": True}
         path = tm.meta.adapt(loss, problem.start, problem.support, **how)
         return tm.stack([tm.meta.regression(model, problem.query) for model in path])
 
     every = tm.compile(tm.vmap(one, in_axes=(None, None, 0)))
 
-    def errors(phi: Any, setting: float, problems: tm.meta.Problem) -> Any:
+    def errors(phi: Tree, setting: float, problems: tm.meta.Problem) -> Any:
         parts = range(0, len(problems.query[0]), 50)
         with np.errstate(all="ignore"):  # a grid holds step sizes that diverge
             rows = [every(phi, np.float32(setting), tm.tree.map(lambda a, k=k: a[k : k + 50], problems)) for k in parts]
@@ -111,7 +113,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         metrics[f"learned minus best rival{where}"] = by_steps({k: ours[k] - strongest[k] for k in SHOWN})
     drawn = *(f"own loss, {name}" for name in RIVALS), "learned loss"
     shown = {name: {k: metrics[name][after(k)] for k in SHOWN} for name in drawn}
-    how: dict[str, Any] = {"title": "Down a learned loss", "ylabel": "mean squared error", "log": True}
+    how: Options = {"title": "Down a learned loss", "ylabel": "mean squared error", "log": True}
     run.draw("adaptation.png", plots.step_curves, shown, **how)
     draw_landscape(run, found[""])
     return Result(
@@ -128,7 +130,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-def draw_landscape(run: Run, phi: Any) -> None:
+def draw_landscape(run: Run, phi: Tree) -> None:
     """The slope of both losses in the prediction, for a point whose target is 1, at several x."""
     predictions = np.linspace(-5, 5, 81, dtype=np.float32)
 
@@ -140,7 +142,7 @@ def draw_landscape(run: Run, phi: Any) -> None:
     slopes = {f"learned, x = {x:g}": tm.vmap(partial(slope, np.float32(x)))(predictions).numpy() for x in at}
     slopes["squared error"] = 2 * (predictions - 1)
     lines = {name: dict(zip(predictions, slope)) for name, slope in slopes.items()}
-    how: dict[str, Any] = {"xlabel": "prediction", "ylabel": "slope of the loss", "marks": False}
+    how: Options = {"xlabel": "prediction", "ylabel": "slope of the loss", "marks": False}
     title = "What each loss says to a prediction whose target is 1"
     run.draw("landscape.png", plots.step_curves, lines, title=title, **how)
 

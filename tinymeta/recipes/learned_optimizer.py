@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Function, Tree
+from tinymeta.optim.optimizer import Optimizer
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, interval, key
 from tinymeta.view import plots
 
-LEARNED: dict[str, Callable[..., Any]] = {"MLP": tm.meta.MLPRule, "LSTM": tm.meta.LSTMRule}
-RIVALS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+LEARNED: dict[str, Function] = {"MLP": tm.meta.MLPRule, "LSTM": tm.meta.LSTMRule}
+RIVALS: dict[str, tuple[Callable[[Tree], Optimizer], Any]] = {
     "SGD": (lambda lr: tm.optim.SGD(lr), np.geomspace(1e-3, 10, 13)),
     "momentum": (lambda lr: tm.optim.SGD(lr, momentum=0.9), np.geomspace(1e-4, 3.16, 13)),
     "RMSProp": (lambda lr: tm.optim.RMSProp(lr), np.geomspace(1e-4, 1, 13)),
@@ -49,14 +51,14 @@ class Kind(NamedTuple):
     """A kind of problem: `draw(rng, n)` gives first parameters and data of n problems."""
 
     draw: Callable[[np.random.Generator, int], tuple[Any, Any]]
-    loss: Callable[[Any, Any], Any]
+    loss: Callable[[Tree, Tree], Any]
     share: float = 1.0  # of the meta-batch
 
 
 class Batch(tm.nn.Module):
     """Problems of one kind at one age: both are part of the program that is recorded for them."""
 
-    def __init__(self, kind: str, warm: int, start: Any, data: Any) -> None:
+    def __init__(self, kind: str, warm: int, start: Tree, data: Any) -> None:
         self.kind, self.warm, self.start, self.data = kind, warm, start, data
 
 
@@ -65,7 +67,7 @@ def quadratics(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
     return {"theta": family.start(rng, n)}, family.sample(rng, n).support
 
 
-def quadratic_loss(params: Any, data: Any) -> Any:
+def quadratic_loss(params: Tree, data: Tree) -> Any:
     w, y = data
     return tm.mean(tm.square(w @ params["theta"] - y))
 
@@ -118,7 +120,7 @@ class Windows:
         return Batch(name, ages[rng.integers(len(ages))], start, data)
 
 
-def objective(config: Config, phi: Any, batch: Batch) -> Any:
+def objective(config: Config, phi: Tree, batch: Batch) -> tm.Tensor:
     """The mean loss of a window of steps from every start."""
     loss = tm.meta.rescaled(TRAINED_ON[batch.kind].loss)
     one = partial(tm.meta.window_loss, warm=batch.warm, steps=config.window)
@@ -138,14 +140,14 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
 class Racer:
     """A rule on one kind of problem: `make(setting)`, a few steps of which are recorded once."""
 
-    def __init__(self, kind: Kind, make: Callable[[Any], Any]) -> None:
-        def some(setting: Any, params: Any, state: Any, data: Any) -> Any:
+    def __init__(self, kind: Kind, make: Callable[[Tree], Optimizer]) -> None:
+        def some(setting: Tree, params: Tree, state: Tree, data: Any) -> Any:
             return tm.meta.descend(make(setting), kind.loss, params, state, data, RECORDED)
 
         self.kind, self.make = kind, make
         self.advance = tm.compile(tm.vmap(some, in_axes=(None, 0, 0, 0)))
 
-    def curves(self, setting: Any, problems: Any, steps: int) -> Any:
+    def curves(self, setting: Tree, problems: Any, steps: int) -> Any:
         """The loss after 0, 1, …, `steps` steps: (problems, steps + 1)."""
         params, data = problems
         state = tm.vmap(lambda p: self.make(setting).init(p))(params)

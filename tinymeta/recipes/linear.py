@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Tree
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, after, curves, interval, key
 
 Params = dict[str, Any]
@@ -41,7 +42,7 @@ def predict(params: Params, x: Any) -> tm.Tensor:
     return prediction
 
 
-def loss(params: Params, batch: Any) -> tm.Tensor:
+def loss(params: Params, batch: Tree) -> tm.Tensor:
     x, y = batch
     return tm.nn.mse_loss(predict(params, x), y)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.comparison import Comparison, best
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published
@@ -64,11 +65,11 @@ def pretrainer(config: Config) -> tm.meta.GradientLearner:
     return replace(learner(replace(config, algorithm="maml")), steps=0)
 
 
-def policy(config: Config) -> Any:
+def policy(config: Config) -> Tree:
     return lambda rng: tm.meta.GaussianPolicy([2, *config.widths, 2], rng=rng, scale=STEP)
 
 
-def start(run: Run, learner: tm.meta.GradientLearner) -> Any:
+def start(run: Run, learner: tm.meta.GradientLearner) -> Tree:
     """Where training begins: for every method the same policy."""
     return learner.init(np.random.default_rng([run.seed, 1]))
 
@@ -76,7 +77,7 @@ def start(run: Run, learner: tm.meta.GradientLearner) -> Any:
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     for name, learning in ((TITLES[config.algorithm], learner(config)), ("pre-trained", pretrainer(config))):
         fit = search(config, learning).fit
-        budget: dict[str, Any] = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
+        budget: Options = {"iterations": config.iterations, "tasks": config.meta_batch, "seed": run.seed}
         yield name, Stage(start(run, learning), partial(fit, **budget))
 
 
@@ -109,11 +110,11 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-def with_rate(theta: Any, rate: float) -> WeightsAndSteps:
+def with_rate(theta: Tree, rate: float) -> WeightsAndSteps:
     return WeightsAndSteps(theta, tm.tree.full_like(theta, rate))
 
 
-def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, policies: dict[str, Any]) -> dict[str, float]:
+def tuned(config: Config, run: Run, one_step: tm.meta.PolicySearch, policies: dict[str, Tree]) -> dict[str, float]:
     """The one step size that serves each policy best on validation tasks."""
     comparison, tasks = Comparison(run.stage("tuning"), config.iterations), min(config.tasks, VALIDATION)
     after = lambda theta, rate: one_step.returns(run.rng("validation"), with_rate(theta, rate), tasks)[:, 1].mean()
@@ -128,7 +129,7 @@ def straight(config: Config, run: Run, one_step: tm.meta.PolicySearch) -> Any:
     return seen.rewards.sum(-1).mean(-1)
 
 
-def draw_paths(run: Run, one_step: tm.meta.PolicySearch, methods: dict[str, Any]) -> None:
+def draw_paths(run: Run, one_step: tm.meta.PolicySearch, methods: dict[str, Tree]) -> None:
     """Four goals, three trajectories each, before and after one step."""
     goals = np.array([[0.4, 0.3], [-0.35, 0.4], [-0.3, -0.4], [0.45, -0.25]], np.float32)
     shown = {}
@@ -144,7 +145,7 @@ def paths(methods: dict[str, tuple[Any, Any]], goals: Any) -> Figure:
     """Where policies went, (tasks, trajectories, steps, 2): a row before and one after adapting, a colour per task."""
     names, reach = list(methods), 1.15 * float(np.abs(goals).max()) + 0.1
     width, title = min(8.0, 2.7 * len(names)), "Three trajectories for each of four goals"
-    size: dict[str, Any] = {"width": width, "height": 0.8 + 2 * width / len(names), "sharex": True, "sharey": True}
+    size: Options = {"width": width, "height": 0.8 + 2 * width / len(names), "sharex": True, "sharey": True}
     figure, axes = panels(2, len(names), title=title, **size)
     for k, panel in enumerate(axes):
         adapted, name = k >= len(names), names[k % len(names)]

@@ -21,6 +21,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.protocols import PROTOCOLS, SCHEDULES, Protocol, protocol
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published, user_mistakes
@@ -99,7 +100,7 @@ def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
         raise UserError(f"{what}: leave train_ways out")
     if algorithm == "in-context":
         return tm.meta.InContext(ways=ways, network=partial(reader, plan, config.network, ways))
-    how: dict[str, Any] = {"network": partial(network, plan, config.network, outputs=ways)}
+    how: Options = {"network": partial(network, plan, config.network, outputs=ways)}
     if algorithm == "reptile":  # every step of training on another part of the support set
         rule = tm.meta.Carrying(plan.inner_rule(algorithm))
         how = {"rule": rule, "parts": 1 if testing else plan.steps, "network": partial(carried, rule, how["network"])}
@@ -110,7 +111,7 @@ def carried(rule: tm.meta.Carrying, draw: Any, rng: np.random.Generator) -> tm.m
     return rule.carried(draw(rng))
 
 
-def network(plan: Protocol, kind: str, rng: np.random.Generator, outputs: int | None = None) -> Any:
+def network(plan: Protocol, kind: str, rng: np.random.Generator, outputs: int | None = None) -> Tree:
     """A classifier with `outputs`, or an embedding of 64 features."""
     if kind == "conv":
         return fewshot.convnet(rng, outputs, pool=plan.pool, norm=plan.norm)
@@ -130,7 +131,7 @@ def reader(plan: Protocol, kind: str, ways: int, rng: np.random.Generator) -> tm
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     plan, learning, (training, _) = settled(config), learner(config), families(config, run)
-    how: dict[str, Any] = {"meta_batch": plan.meta_batch, "compiled": config.compiled}
+    how: Options = {"meta_batch": plan.meta_batch, "compiled": config.compiled}
     yield "", Stage.of(config, run, learning, training, plan.outer_rule(config.iterations), **how)
 
 

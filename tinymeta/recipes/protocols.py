@@ -13,6 +13,7 @@ from typing import Any
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Options
 
 CONTEXT = 5  # numbers that CAVIA adapts
 NAMES = {"sgd": "SGD", "adam": "Adam"}
@@ -86,7 +87,7 @@ class Protocol:
 
     def learner(self, algorithm: str, loss: Any, iterations: int, **options: Any) -> tm.meta.GradientLearner:
         """The learner of an algorithm that takes gradient steps; `options` are its network, and what differs."""
-        how: dict[str, Any] = {"steps": self.steps, "test_steps": self.test_steps}
+        how: Options = {"steps": self.steps, "test_steps": self.test_steps}
         if algorithm == "maml++":
             how |= {"alpha": self.inner_lr, "multi_step": iterations // 10}
         elif algorithm != "meta-sgd":

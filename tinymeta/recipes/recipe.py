@@ -84,6 +84,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.recipes.comparison import Comparison as Comparison
 from tinymeta.recipes.comparison import best as best
 from tinymeta.recipes.config import key as key
@@ -114,8 +115,8 @@ class Stage:
         `fit(start, run=…)`, the meta-parameters after it; shown, logged, saved and resumed by the run.
     """
 
-    start: Any
-    fit: Callable[..., Any]
+    start: Tree
+    fit: Function
 
     @classmethod
     def of(

@@ -17,6 +17,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_loss
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
@@ -43,16 +44,16 @@ class Config:
     width: int = key(128, "hidden units", least=1)
 
 
-def each(model: tm.nn.MLP, batch: Any) -> tm.Tensor:
+def each(model: tm.nn.MLP, batch: Tree) -> tm.Tensor:
     return tm.nn.cross_entropy_each(model(batch[0]), batch[1])
 
 
-def robust(power: float) -> Callable[[Any, Any], tm.Tensor]:
+def robust(power: float) -> Callable[[Tree, Tree], tm.Tensor]:
     """(1 − p^q)/q: cross-entropy as q → 0, mean absolute error at q = 1 (Zhang & Sabuncu 2018, eq. 6)."""
     return lambda model, batch: (1.0 - tm.exp(-power * each(model, batch))) * (1.0 / power)
 
 
-def alike(phi: Any, theta: Any, noisy: Any, clean: Any) -> tm.Tensor:
+def alike(phi: Tree, theta: Tree, noisy: Tree, clean: Tree) -> tm.Tensor:
     return tm.full((len(noisy[1]),), 1.0 / len(noisy[1]), dtype=np.float32)
 
 
@@ -60,8 +61,8 @@ class Method(NamedTuple):
     """How a batch becomes weights on its losses; `phi` is learned along with the model by the loss `learn`, if any."""
 
     weigh: Callable[[Any, Any, Any, Any], tm.Tensor]  # (phi, theta, noisy, clean) → (n,)
-    loss: Callable[[Any, Any], tm.Tensor] = each
-    phi: Callable[[np.random.Generator], Any] = lambda rng: None
+    loss: Callable[[Tree, Tree], tm.Tensor] = each
+    phi: Callable[[np.random.Generator], Tree] = lambda rng: None
     learn: Callable[[Any, Any, Any, Any, Any], tm.Tensor] | None = None
     learn_rate: float = 0.0  # Adam's step size for phi
 
@@ -83,21 +84,21 @@ VARIANTS = {
 
 
 class State(NamedTuple):
-    theta: Any
+    theta: Tree
     taken: Any  # state of the model's optimizer
-    phi: Any
+    phi: Tree
     learned: Any  # state of phi's optimizer
 
 
 @cache
-def training(method: Method) -> tuple[Callable[..., State], Callable[..., Any]]:
+def training(method: Method) -> tuple[Callable[..., State], Function]:
     """For all repetitions at once: the first state, and a step `(state, noisy, clean, rate) → (state, weights)`."""
     phi_rule = tm.optim.Adam(tm.optim.schedules.linear(0.0, method.learn_rate, WARMUP))
 
-    def begin(theta: Any, phi: Any) -> State:
+    def begin(theta: Tree, phi: Tree) -> State:
         return State(theta, tm.optim.SGD(0.0, MOMENTUM).init(theta), phi, phi_rule.init(phi))
 
-    def step(state: State, noisy: Any, clean: Any, rate: Any) -> tuple[State, tm.Tensor]:
+    def step(state: State, noisy: Tree, clean: Tree, rate: Tree) -> tuple[State, tm.Tensor]:
         theta, taken, phi, learned = state
         if method.learn is not None:
             grads = tm.grad(method.learn)(phi, theta, noisy, clean, rate)
@@ -194,7 +195,7 @@ def draw_weights(run: Run, methods: dict[str, tuple[Array, Array]]) -> None:
         parts = {"label right": weights[~wrong], "label wrong": weights[wrong]}
         below = {label: np.quantile(part / weights.mean(), share) for label, part in parts.items() if part.size}
         views[name] = {label: dict(zip(weight, share)) for label, weight in below.items()}
-    how: dict[str, Any] = {"xlabel": "weight (1: an equal share)", "ylabel": "share of the examples", "across": 2}
+    how: Options = {"xlabel": "weight (1: an equal share)", "ylabel": "share of the examples", "across": 2}
     run.draw("weights.png", plots.curve_panels, views, title="What the learner trusts", **how)
 
 

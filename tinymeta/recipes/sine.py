@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Tree
 from tinymeta.recipes.protocols import CONTEXT, Protocol
 from tinymeta.recipes.recipe import Found, Published, Recipe, Result, Run, Stage, by_steps, curves, key, published
 from tinymeta.view import plots
@@ -90,7 +91,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     yield "", stage(config, run)
 
 
-def errors(config: Config, run: Run, phi: Any, shots: int = 0) -> Any:
+def errors(config: Config, run: Run, phi: Tree, shots: int = 0) -> Any:
     """Mean squared error on 100 fresh points of each test task after 0 to 10 steps: shape (tasks, 11)."""
     episodes = waves(config, 100, shots).sample(run.rng("test"), config.tasks)
     return tm.meta.evaluate(learner(config), tm.meta.on_query(tm.meta.regression), phi, episodes)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.tuning.strategy import RULES, StrategyNet, fixed, learn
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, interval, key
 from tinymeta.view import plots
@@ -46,15 +47,15 @@ class Kind(NamedTuple):
     """A family of tasks with its model and loss."""
 
     family: Any
-    network: Callable[[np.random.Generator], Any]
-    each: Callable[[Any, Any], Any]  # (model, batch) → (n,)
+    network: Callable[[np.random.Generator], Tree]
+    each: Callable[[Tree, Tree], Any]  # (model, batch) → (n,)
 
 
 class Problems(NamedTuple):
     """Tasks with first weights and the evolution search's trials, family by family."""
 
     kinds: dict[str, Kind]
-    starts: dict[str, Any]
+    starts: dict[str, Tree]
 
     def sample(self, rng: np.random.Generator, tasks: int) -> dict[str, Any]:
         """`tasks` of each family: name to (theta, trials, episode)."""
@@ -69,24 +70,24 @@ class Problems(NamedTuple):
         return batch
 
 
-def squared_error(model: Any, batch: Any) -> Any:
+def squared_error(model: Tree, batch: Tree) -> Any:
     return tm.mean(tm.square(model(batch[0]) - batch[1]), -1)
 
 
-def cross_entropy(model: Any, batch: Any) -> Any:
+def cross_entropy(model: Tree, batch: Tree) -> Any:
     return tm.nn.cross_entropy_each(model(batch[0]), batch[1])
 
 
-def on_a_plane(theta: Any, batch: Any) -> Any:
+def on_a_plane(theta: Tree, batch: Tree) -> Any:
     """The rows of a quadratic |W θ − y|²."""
     return tm.mean(tm.square(batch[0] @ theta["theta"] - batch[1]), -1)
 
 
-def mlp(*sizes: int) -> Callable[[np.random.Generator], Any]:
+def mlp(*sizes: int) -> Callable[[np.random.Generator], Tree]:
     return partial(tanh_mlp, sizes)
 
 
-def tanh_mlp(sizes: tuple[int, ...], rng: np.random.Generator) -> Any:
+def tanh_mlp(sizes: tuple[int, ...], rng: np.random.Generator) -> tm.nn.MLP:
     return tm.nn.MLP(list(sizes), rng=rng, activation=tm.tanh)
 
 
@@ -117,7 +118,7 @@ def problems(names: Callable[[str], bool] = lambda name: True) -> Problems:
 
 
 def remaining(
-    kind: Kind, config: Config, choose: Any, hard: bool, theta: Any, trials: Any, episode: Any
+    kind: Kind, config: Config, choose: Any, hard: bool, theta: Tree, trials: Any, episode: Any
 ) -> tuple[Any, Any]:
     """The logarithm of the share of the query loss that is left after learning, and the choices made."""
     end, made = learn(choose, kind.each, theta, episode.support, trials, config.steps, config.every, hard)
@@ -125,7 +126,7 @@ def remaining(
     return tm.log(after / before + FLOOR), made
 
 
-def objective(kinds_: dict[str, Kind], config: Config, hard: bool, phi: Any, batch: Any) -> Any:
+def objective(kinds_: dict[str, Kind], config: Config, hard: bool, phi: Tree, batch: Tree) -> Any:
     """Its mean over tasks, then families."""
     total: tm.Tensor | float = 0.0
     for name, kind in kinds_.items():
@@ -149,10 +150,10 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
         phi = found[stage]
 
 
-def grid(config: Config, comparison: Comparison, name: str, kind: Kind, tasks: Any) -> Any:
+def grid(config: Config, comparison: Comparison, name: str, kind: Kind, tasks: Tree) -> Any:
     """The mean score of every rule (rows) with every step size on the tasks of one family."""
 
-    def one(weights: Any, rate: Any, *task: Any) -> Any:
+    def one(weights: Any, rate: Tree, *task: Any) -> Any:
         return remaining(kind, config, fixed(weights, rate), False, *task)[0]
 
     scores = tm.compile(tm.vmap(one, in_axes=(None, None, 0, 0, 0)))
@@ -169,7 +170,7 @@ def lowest(table: Any) -> tuple[Any, ...]:
     return np.unravel_index(table.argmin(), table.shape)
 
 
-def one_rule(rule: int, rate: int) -> Callable[..., Any]:
+def one_rule(rule: int, rate: int) -> Function:
     """The choice of one rule and one step size for everything."""
     one_hot = tm.tensor(np.eye(len(RULES), dtype=np.float32)[rule])
     return fixed(one_hot, tm.tensor(np.float32(np.log(RATES[rate]))))
@@ -241,7 +242,7 @@ def draw_picks(run: Run, picks: dict[str, Any]) -> None:
     """Shares of the rules, a row for each family and way to choose."""
     shares = np.stack([*picks.values()])
     texts = [[f"{100 * share:.0f}" if share >= 0.2 else "" for share in row] for row in shares]
-    look: dict[str, Any] = {"rows": [*picks], "columns": [rule.replace(" ", "\n") for rule in RULES]}
+    look: Options = {"rows": [*picks], "columns": [rule.replace(" ", "\n") for rule in RULES]}
     look |= {"colours": ("white", COLOURS[0]), "span": (0.0, 1.0), "title": "What is picked, per cent"}
     run.draw("strategies.png", plots.cells, [shares], [texts], **look)
 

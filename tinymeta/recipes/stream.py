@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.stream.online import StartAndPace
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, curves, interval, key
 from tinymeta.view import plots
@@ -76,7 +77,7 @@ def start(run: Run) -> tm.nn.MLP:
     return network(np.random.default_rng([run.seed, 1]))
 
 
-def with_rate(theta: Any, rate: float) -> StartAndPace:
+def with_rate(theta: Tree, rate: float) -> StartAndPace:
     return StartAndPace(theta, tm.tree.full_like(theta, np.log(rate)))
 
 
@@ -127,7 +128,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-def tuned(config: Config, run: Run, starts: dict[str, Any]) -> dict[str, float]:
+def tuned(config: Config, run: Run, starts: dict[str, Tree]) -> dict[str, float]:
     """The step size for each of the first weights that makes the smallest sum of losses on validation streams."""
     validation = streams(config, config.test_times).sample(run.rng("validation"), min(config.tasks, VALIDATION))
     comparison = Comparison(run.stage("tuning"), config.iterations)
@@ -160,7 +161,7 @@ def draw_one_stream(config: Config, run: Run, methods: dict[str, StartAndPace]) 
         views[f"after {t} time{'s' * (t > 1)}"] = met[t][0](x[None])[0, :, 0], last, said
     looks = {name: {"color": colour} for name, colour in zip(shown, COLOURS)}
     names = "true curve", "points told last"
-    how: dict[str, Any] = {"names": names, "across": len(SHOWN), "room": 0.075, "columns": 2}
+    how: Options = {"names": names, "across": len(SHOWN), "room": 0.075, "columns": 2}
     run.draw("tracking.png", plots.functions, x[:, 0], views, looks, title="One stream, as it drifts", **how)
 
 

@@ -8,7 +8,6 @@ a teacher that was fine-tuned on them before. All repetitions train at once unde
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
@@ -18,6 +17,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.tuning.teacher import Distillation
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT
@@ -74,18 +74,18 @@ METHODS = {
 
 
 @cache
-def supervised(rate: float) -> tuple[Any, Callable[..., Any]]:
+def supervised(rate: float) -> tuple[Any, Function]:
     """The first state of training on labels, and a step, of all repetitions at once."""
     rule = tm.optim.SGD(rate, MOMENTUM)
 
-    def step(model: Any, state: Any, batch: Any) -> Any:
+    def step(model: Tree, state: Tree, batch: Tree) -> Tree:
         return rule.update(tm.grad(tm.meta.classification)(model, batch), state, model)
 
     return tm.vmap(rule.init), tm.compile(tm.vmap(step))
 
 
 def schooled(
-    rng: np.random.Generator, config: Config, model: Any, data: tuple[Array, Array], rate: float, n: int
+    rng: np.random.Generator, config: Config, model: Tree, data: tuple[Array, Array], rate: float, n: int
 ) -> Any:
     """`model` after `n` steps on the labels of `data`."""
     begin, step = supervised(rate)
@@ -104,14 +104,14 @@ def teachers(config: Config, run: Run, found: flipped.Data) -> dict[str, Any]:
 
 
 @cache
-def teaching(lesson: Distillation, teacher_rate: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def teaching(lesson: Distillation, teacher_rate: float) -> tuple[Function, Function]:
     """The first state `(student, teacher, their optimizers')` and a step, of all repetitions at once."""
     teacher_rule = tm.optim.Adam(teacher_rate)
 
-    def begin(student: Any, teacher: Any) -> Any:
+    def begin(student: Tree, teacher: Tree) -> Tree:
         return student, teacher, tm.optim.SGD(0.0, MOMENTUM).init(student), teacher_rule.init(teacher)
 
-    def step(state: Any, batch: Any, quiz: Any, rate: Any) -> Any:
+    def step(state: Tree, batch: Tree, quiz: Tree, rate: Tree) -> Tree:
         student, teacher, taken, learned = state
         if teacher_rate:
             grads = tm.grad(lesson.quiz_loss)(teacher, student, batch, quiz, rate)

@@ -16,6 +16,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Tree
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, partitions_of
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.recipe import (
@@ -79,13 +80,13 @@ def unlabelled(split: tm.tasks.Split) -> Array:
     return drawn.reshape(-1, *drawn.shape[-2:]) / np.float32(255)
 
 
-def embedded(phi: Any, x: Array) -> Array:
+def embedded(phi: Tree, x: Array) -> Array:
     """What a network makes of images, 1,000 at a time."""
     parts = [phi(x[i : i + 1000, None]).numpy() for i in range(0, len(x), 1000)]
     return np.concatenate(parts)
 
 
-def start(config: Config, run: Run) -> Any:
+def start(config: Config, run: Run) -> Tree:
     return learner(config).init(np.random.default_rng([run.seed, 1]))
 
 
@@ -96,7 +97,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     def on(tasks: Any) -> Stage:
         return Stage.of(config, run, learner(config), tasks, tm.optim.Adam(config.outer_lr))
 
-    def on_clusters(phi: Any, **where: Any) -> Any:  # in training alone: the measurement needs no clusters
+    def on_clusters(phi: Tree, **where: Any) -> Any:  # in training alone: the measurement needs no clusters
         rng = run.rng("clusters")
         partitions = partitions_of(rng, embedded(found["UMTRA"], x), config.clusters, config.partitions)
         with user_mistakes():

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from tinymeta.engine.typing import Tree
 from tinymeta.tasks.episode import Array
 
 Rules = TypeVar("Rules", contravariant=True)
@@ -29,11 +30,11 @@ class Environment(Protocol[Rules]):
         """The first states of `trajectories` trajectories in each task."""
         ...
 
-    def observe(self, state: Any) -> Array:
+    def observe(self, state: Tree) -> Array:
         """What the policy sees: (tasks, trajectories, features)."""
         ...
 
-    def step(self, rng: np.random.Generator, rules: Rules, state: Any, action: Array) -> tuple[Any, Array, Array]:
+    def step(self, rng: np.random.Generator, rules: Rules, state: Tree, action: Array) -> tuple[Any, Array, Array]:
         """The next state, the rewards and whether the trajectory is over, each (tasks, trajectories)."""
         ...
 

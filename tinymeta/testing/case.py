@@ -19,6 +19,7 @@ from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.state import USER
 from tinymeta.engine.sweep import pull
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Static
 from tinymeta.testing.oracle import references
 from tinymeta.testing.shapes import broadcasting, narrower, usual_shapes
 
@@ -29,7 +30,7 @@ class Case:
 
     primitive: type[Primitive]
     arrays: tuple[Array, ...]
-    static: dict[str, Any]
+    static: Static
     batch: int
     seed: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ Place = tuple[int, tuple[int, ...]]  # which argument, and where in it
 
 
 def check_grad(
-    f: Callable[..., Any], *args: Any, order: int = 2, rtol: float | None = None, seed: int = 0, elements: int = 200
+    f: Function, *args: Any, order: int = 2, rtol: float | None = None, seed: int = 0, elements: int = 200
 ) -> None:
     """Check the derivatives of a function, of every order up to `order`, against an oracle.
 
@@ -78,7 +78,7 @@ def check_grad(
 class _Problem:
     """`check_grad`'s function as one of lists of arrays, and its random weights."""
 
-    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], seed: int, order: int) -> None:
+    def __init__(self, f: Function, args: tuple[Any, ...], seed: int, order: int) -> None:
         self.f, self.seed = f, seed
         leaves, self.structure = tree.flatten(args)
         names = tree.paths(args)

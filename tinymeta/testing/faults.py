@@ -16,6 +16,7 @@ import numpy as np
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import add, astype, stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Static
 from tinymeta.ops.elementwise import subtract
 
 Entries = list[Tensor | None]
@@ -34,7 +35,7 @@ class Rule:
         self.effective = self.effective or any(_differs(a, b) for a, b in zip(right, wrong))
         return tuple(wrong)
 
-    def entries(self, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]) -> Entries:
+    def entries(self, g: Any, y: Any, inputs: tuple[Tensor, ...], static: Static) -> Entries:
         """What the right rule gives, with every entry computed."""
         given = self.right(g, y, *inputs, **static)  # type: ignore[misc]
         given = given if isinstance(given, tuple) else (given,)
@@ -76,17 +77,13 @@ def _cut_off(rule: Rule, right: Entries, *_: Any) -> Entries:
     return _changed(right, rule.entry, lambda h: stop_gradient(h))
 
 
-def _values_cut_off(
-    rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
-) -> Entries:
+def _values_cut_off(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: Static) -> Entries:
     """Right at first order by construction: only a property of the second order can notice."""
     values = tuple(stop_gradient(v) for v in y) if isinstance(y, tuple) else stop_gradient(y)
     return rule.entries(g, values, tuple(stop_gradient(x) for x in inputs), static)
 
 
-def _without_a_term(
-    rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: dict[str, Any]
-) -> Entries:
+def _without_a_term(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: Static) -> Entries:
     """Every sum of two terms inside the rule keeps only its first."""
 
     def first(a: Array, b: Array) -> Array:

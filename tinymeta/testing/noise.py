@@ -16,6 +16,7 @@ import numpy as np
 
 from tinymeta.engine.primitive import Primitive, part
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DTypeLike, Function
 from tinymeta.testing.oracle import exchanged
 
 # Units in the last place: of the noise, and of the error that it stands for. An operation is right to 4 of them;
@@ -23,7 +24,7 @@ from tinymeta.testing.oracle import exchanged
 WIDE, NARROW, ERROR = 1024, 32, 64
 
 
-def amount(dtype: Any) -> int:
+def amount(dtype: DTypeLike) -> int:
     """The noise of this dtype in units in the last place: float16 has no room for more than a few."""
     return NARROW if np.dtype(dtype).itemsize < 4 else WIDE
 
@@ -32,7 +33,7 @@ def amount(dtype: Any) -> int:
 def noisy(seed: int, share: float = 1.0) -> Iterator[None]:
     """Every kernel's results are off by up to `share` of the noise; of the opposite sign where `share` is."""
 
-    def change(primitive: type[Primitive]) -> Callable[..., Any]:
+    def change(primitive: type[Primitive]) -> Function:
         kernel = primitive.kernel
 
         def off(*arrays: Array, **static: Any) -> Any:

@@ -30,7 +30,7 @@ Function = Callable[[list[Array]], Sequence[Array]]
 
 
 @contextmanager
-def exchanged(change: Callable[[type[Primitive]], Callable[..., Any]]) -> Iterator[None]:
+def exchanged(change: Callable[[type[Primitive]], Function]) -> Iterator[None]:
     """Every primitive runs `change(primitive)` in place of its kernel while the `with` block lasts (in all threads)."""
     kernels = [(primitive, vars(primitive)["kernel"]) for primitive in Primitive.registry.values()]
     try:

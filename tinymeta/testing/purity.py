@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Function
 from tinymeta.testing.oracle import exchanged
 
 
@@ -15,7 +16,7 @@ from tinymeta.testing.oracle import exchanged
 def guarded() -> Iterator[None]:
     """Every kernel's inputs are compared with what they were before it ran: an AssertionError names the writer."""
 
-    def change(primitive: type[Primitive]) -> Callable[..., Any]:
+    def change(primitive: type[Primitive]) -> Function:
         kernel = primitive.kernel
 
         def watched(*arrays: Any, **static: Any) -> Any:

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 from tinymeta.engine.convert import tensor
 from tinymeta.engine.domain import Domain, reals
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.engine.typing import Shape
+from tinymeta.engine.typing import DTypeLike, Shape
 from tinymeta.testing.case import value
 from tinymeta.testing.values import layouts as _layouts
 
@@ -45,7 +45,7 @@ def arrays(
 def tensors(
     domain: Domain = reals(-2, 2),
     shape: Shape | st.SearchStrategy[Shape] | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     requires_grad: bool = False,
 ) -> st.SearchStrategy[Tensor]:
     """Tensors of numbers from a domain: `tensors(reals(0.1, 3), shape=(2, 3))`."""

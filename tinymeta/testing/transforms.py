@@ -7,7 +7,7 @@ eager one gives, and gives it again for other numbers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tinymeta.engine import tree
 from tinymeta.engine.primitive import bind, outputs_of
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import vjp
+from tinymeta.engine.typing import Function
 from tinymeta.engine.vmap import vmap
 from tinymeta.testing.case import Case, drawn
 from tinymeta.testing.report import agree
@@ -101,7 +102,7 @@ def compiled_is_eager(case: Case) -> None:
     if case.batch or case.primitive.hides or not case.arrays:
         return  # the operations that move hidden axes are below the functions that a user compiles
     f = user_function(case)
-    functions: dict[str, Callable[..., Any]] = {"values": f, "mapped": lambda *xs: vmap(f)(*[x[None] for x in xs])}
+    functions: dict[str, Function] = {"values": f, "mapped": lambda *xs: vmap(f)(*[x[None] for x in xs])}
     if case.primitive.vjp is not None and case.variables and case.cotangents(case.rng):
 
         def gradients(*xs: Any) -> Any:
@@ -119,7 +120,7 @@ def compiled_is_eager(case: Case) -> None:
             _agree(found, expected, f"{one}: {name}, compiled")
 
 
-def user_function(case: Case) -> Callable[..., Any]:
+def user_function(case: Case) -> Function:
     """The primitive as its users call it: arrays or Tensors in, a list of Tensors out."""
 
     def f(*xs: Any) -> Any:
@@ -129,7 +130,7 @@ def user_function(case: Case) -> Callable[..., Any]:
     return f
 
 
-def _only_floats(f: Callable[..., Any], arrays: Sequence[Any], variables: Sequence[int]) -> Callable[..., Any]:
+def _only_floats(f: Function, arrays: Sequence[Any], variables: Sequence[int]) -> Function:
     """`f` as a function of its floating-point inputs, with only its floating-point outputs."""
     return lambda *xs: [y for y in f(*_with(arrays, variables, xs)) if y.dtype.kind == "f"]
 
@@ -145,7 +146,7 @@ def _stacked(rows: Sequence[Sequence[Array]], axes: Sequence[int | None]) -> lis
     return [x[0] if a is None else np.stack(x, axis=a) for x, a in zip(zip(*rows), axes)]
 
 
-def _loop(f: Callable[..., Any], rows: Sequence[Sequence[Any]]) -> Any:
+def _loop(f: Function, rows: Sequence[Sequence[Any]]) -> Any:
     return _stack([f(*row) for row in rows])
 
 

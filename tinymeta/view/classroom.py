@@ -18,10 +18,11 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Static, Tree
 from tinymeta.view import lessons
 from tinymeta.view.lessons import Cell
 
-Show = Callable[[Any], None]
+Show = Callable[[Tree], None]
 
 
 def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
@@ -99,9 +100,7 @@ class Orders(Watcher):
     def __init__(self) -> None:
         self.seen: Counter[int] = Counter()
 
-    def saw(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
-    ) -> None:
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         self.seen[output.order] += 1
 
 

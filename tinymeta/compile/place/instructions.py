@@ -18,12 +18,12 @@ from tinymeta.compile.program.operations import (
     Operation,
     Reduce,
     Scale,
-    Shape,
     Ufunc,
     Where,
 )
 from tinymeta.compile.program.program import Node
 from tinymeta.compile.program.views import Gather, Scatter
+from tinymeta.engine.typing import DType, Shape
 
 ADD, COPY = Ufunc(np.add), Ufunc(np.positive)
 _OPCODES: dict[type[Operation], int] = {
@@ -55,7 +55,7 @@ def callable_(node: Node, given: Sequence[Node]) -> bool:
 
 
 def elementwise(
-    op: Elementwise, dtypes: list[Any], given: list[Layout], out: Layout, shape: Shape, tasks: int | None, block: int
+    op: Elementwise, dtypes: list[DType], given: list[Layout], out: Layout, shape: Shape, tasks: int | None, block: int
 ) -> list[int]:
     """`out = op(*given)`, with every operand broadcast to `shape`; dtypes are those of the inputs and the result."""
     layouts = [*given, out]
@@ -65,27 +65,29 @@ def elementwise(
     return written(_OPCODES[type(op)], 0, dtypes[-2].itemsize, layouts, with_long_inner(dims, block))
 
 
-def copy(dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
+def copy(dtype: DType, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
     """`out = x`."""
     return elementwise(COPY, [bits(dtype)] * 2, [x], out, shape, tasks, block)
 
 
-def bits(dtype: Any) -> Any:
+def bits(dtype: DType) -> Any:
     """The dtype as which numbers of this one are copied: as bits, for NumPy's loops of integers begin more quickly."""
     return np.dtype(f"u{dtype.itemsize}") if dtype.itemsize <= 8 else dtype
 
 
-def zeros(dtype: Any, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
+def zeros(dtype: DType, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
     """`out = 0`."""
     return copy(dtype, Layout(ZERO, 0, 0, (0,) * len(shape)), out, shape, tasks, block)
 
 
-def sum_of(dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
+def sum_of(dtype: DType, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
     """`out = out + x`."""
     return elementwise(ADD, [dtype] * 3, [out, x], out, shape, tasks, block)
 
 
-def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int) -> list[int]:
+def reduction(
+    op: Reduce, dtype: DType, x: Layout, out: Layout, shape: Shape, tasks: int | None, block: int
+) -> list[int]:
     """`out = op(out, x)` along the axes of `shape` that `out` lacks."""
     kept = iter(out.strides)
     out = out._replace(strides=tuple(0 if k in op.axes else next(kept) for k in range(len(shape))))
@@ -99,7 +101,7 @@ def reduction(op: Reduce, dtype: Any, x: Layout, out: Layout, shape: Shape, task
     return _loop(op.name, [dtype] * 3, layouts, dims, block)
 
 
-def _loop(name: str, dtypes: list[Any], layouts: list[Layout], dims: list[Dim], block: int) -> list[int]:
+def _loop(name: str, dtypes: list[DType], layouts: list[Layout], dims: list[Dim], block: int) -> list[int]:
     """A ufunc's loop along the axis that serves best, of those along which it has been found to be right."""
     found = contract.loop(name, tuple(dtypes))
     *given, out = layouts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tinymeta_kernels import contract, machine
 from tinymeta_kernels.machine import ORDINARY, TRANSPOSED
@@ -18,6 +18,7 @@ from tinymeta_kernels.machine import ORDINARY, TRANSPOSED
 from tinymeta.compile.place.instructions import written
 from tinymeta.compile.place.layout import SCRATCH, Dim, Layout, nested
 from tinymeta.compile.program.operations import Contract
+from tinymeta.engine.typing import DType
 
 TYPICAL = 8  # tasks in a block
 TRAFFIC, CALL = 8, 200  # multiplications in the time of moving a number, and of calling the BLAS
@@ -29,7 +30,7 @@ class Product(NamedTuple):
     """`out = a b` (`out += a b` with `accumulate`), with its matrices in the order A, B, OUT."""
 
     op: Contract
-    dtype: Any
+    dtype: DType
     layouts: Sequence[Layout]
     size: dict[str, int]  # of each letter, 1 for the tasks'
     tasks: str | None

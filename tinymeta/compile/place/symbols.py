@@ -18,6 +18,7 @@ from tinymeta.compile.program.operations import Cast, Copy, Erf, Operation, Scal
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DType
 
 Loop = tuple[int, int]  # a loop's address and its data
 
@@ -55,7 +56,7 @@ class Loops:
             if isinstance(node.op, Ufunc):
                 self.name(node.op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype))
 
-    def name(self, name: str, dtypes: tuple[Any, ...]) -> str:
+    def name(self, name: str, dtypes: tuple[DType, ...]) -> str:
         """A ufunc's name, or that of another that is the same loop."""
         found = contract.loop(name, dtypes)
         if found is None:

@@ -17,12 +17,13 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.refusals import explained
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import DType, Static
 
 
 class _Untyped(Operation):
     """An operation that can't tell the dtype of its result: who writes it down says it."""
 
-    def dtype(self, *dtypes: Any) -> Any:
+    def dtype(self, *dtypes: DType) -> Any:
         return None
 
 
@@ -33,7 +34,7 @@ class Call(_Untyped):
 
     primitive: type[Primitive]
     key: Any
-    static: Any
+    static: Static
     hidden: int = 0
 
     @property

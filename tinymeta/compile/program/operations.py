@@ -19,7 +19,7 @@ ones are the same operation, which is how common subexpressions meet.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -27,6 +27,7 @@ import numpy as np
 from tinymeta_kernels import erf
 
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DType, Function
 from tinymeta.ops.elementwise import scale
 
 Shape: TypeAlias = tuple[int, ...]
@@ -38,7 +39,7 @@ class Operation:
     view: ClassVar[bool] = False  # whether the result shares its numbers with the input
     effect = False  # whether it may raise an error by value, so that it runs even if nobody reads its result
     inputs = 1  # how many arrays it takes
-    __call__: ClassVar[Callable[..., Any]]  # what it makes of them, by NumPy: of those that compute something
+    __call__: ClassVar[Function]  # what it makes of them, by NumPy: of those that compute something
 
     def misfit(self, *shapes: Shape) -> str | None:
         """Why it can't take inputs of these shapes, if it can't."""
@@ -47,7 +48,7 @@ class Operation:
     def shape(self, *shapes: Shape) -> Shape:
         raise TypeError(f"{type(self).__name__} does not know its result's shape")
 
-    def dtype(self, *dtypes: Any) -> Any:
+    def dtype(self, *dtypes: DType) -> DType:
         return np.result_type(*dtypes)
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:
@@ -119,7 +120,7 @@ class Ufunc(Elementwise):
         """Those of its inputs, if it adds them up."""
         return _SIGNS.get(self.ufunc, ())
 
-    def dtype(self, *dtypes: Any) -> Any:
+    def dtype(self, *dtypes: DType) -> DType:
         return self.ufunc.resolve_dtypes((*dtypes, *(None,) * self.ufunc.nout))[self.ufunc.nin]
 
 
@@ -142,7 +143,7 @@ class Where(Elementwise):
     def __call__(self, c: Array, a: Array, b: Array) -> Array:
         return np.where(c, a, b)
 
-    def dtype(self, *dtypes: Any) -> Any:
+    def dtype(self, *dtypes: DType) -> DType:
         return np.result_type(*dtypes[1:])
 
 
@@ -158,12 +159,12 @@ class Erf(Elementwise):
 class Cast(Elementwise):
     """The same numbers in another dtype."""
 
-    to: Any
+    to: DType
 
     def __call__(self, x: Array) -> Array:
         return x.astype(self.to)
 
-    def dtype(self, *dtypes: Any) -> Any:
+    def dtype(self, *dtypes: DType) -> DType:
         return self.to
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:
@@ -210,7 +211,7 @@ class Reduce(Operation):
     def shape(self, *shapes: Shape) -> Shape:
         return tuple(n for i, n in enumerate(shapes[0]) if i not in self.axes)
 
-    def dtype(self, *dtypes: Any) -> Any:  # a sum of booleans is a number
+    def dtype(self, *dtypes: DType) -> Any:  # a sum of booleans is a number
         return self.ufunc.reduce(np.ones(1, dtypes[0])).dtype
 
     def flops(self, shape: Shape, *shapes: Shape) -> int:

@@ -20,6 +20,7 @@ from tinymeta.compile.program.operations import Constant, Input, Operation, Shap
 from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Slice
 from tinymeta.compile.verify import checking
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DType
 
 FOLDED = 1 << 16  # constants of more elements are not made ahead of time, unless from one as large
 
@@ -30,7 +31,7 @@ class Node(NamedTuple):
     op: Operation
     inputs: tuple[int, ...]
     shape: Shape
-    dtype: Any
+    dtype: DType
     value: Any = None  # a constant's array
 
     @property
@@ -90,7 +91,7 @@ class Builder:
         self._known: dict[Any, int] = {}
         self._checks = checking()
 
-    def input(self, position: int, shape: Shape, dtype: Any) -> int:
+    def input(self, position: int, shape: Shape, dtype: DType) -> int:
         return self._new(Node(Input(position), (), shape, dtype))
 
     def constant(self, value: Array) -> int:
@@ -99,7 +100,7 @@ class Builder:
         key = (value.shape, value.dtype.str, value.tobytes()) if small else ("large", len(self.nodes))
         return self._new(Node(Constant(key), (), value.shape, value.dtype, value))
 
-    def add(self, op: Operation, *inputs: int, shape: Shape | None = None, dtype: Any = None) -> int:
+    def add(self, op: Operation, *inputs: int, shape: Shape | None = None, dtype: DType | None = None) -> int:
         """`op` on these inputs. A `Call` brings its result's shape and dtype."""
         normal = self._normal_view(op, inputs[0]) if op.view else None
         if normal is not None:
@@ -132,7 +133,7 @@ class Builder:
     def reshape(self, x: int, shape: Shape) -> int:
         return self.add(Reshape(shape), x)
 
-    def constant_like(self, value: float, like: int, dtype: Any = None) -> int:
+    def constant_like(self, value: float, like: int, dtype: DType | None = None) -> int:
         """A constant in the rank and, unless another is given, the dtype of node `like`."""
         node = self.nodes[like]
         return self.constant(np.full((1,) * len(node.shape), value, dtype or node.dtype))

@@ -21,6 +21,7 @@ from tinymeta.engine.primitive import bind
 from tinymeta.engine.refusals import demand
 from tinymeta.engine.structure import astype
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import DType
 
 _WEAK: dict[str, Any] = {"b": False, "i": 0, "f": 0.0, "c": 0j}  # Python's numbers, by the kind of their dtype
 
@@ -30,7 +31,7 @@ class Number(Tensor):
 
     __slots__ = ()
 
-    def weak(self, like: np.dtype[Any]) -> Tensor:
+    def weak(self, like: DType) -> Tensor:
         """This number in the dtype `like`, or in the next wider one where that can't hold it."""
         kind = self.dtype.kind
         fits = like.kind == "f" and kind != "c"
@@ -66,7 +67,7 @@ class Scalar(Number):
     __slots__ = ()
     strong = True
 
-    def weak(self, like: np.dtype[Any]) -> Tensor:
+    def weak(self, like: DType) -> Tensor:
         return self
 
 
@@ -74,7 +75,7 @@ def _asked_by_user() -> bool:
     return not of_library(sys._getframe(2).f_globals.get("__name__"))
 
 
-def _within(n: Array, dtype: np.dtype[Any]) -> None:
+def _within(n: Array, dtype: DType) -> None:
     """Raises what `np.array(n, dtype)` does in eager code where a Python integer is too large for its partner."""
     np.array(int(n), dtype)
 

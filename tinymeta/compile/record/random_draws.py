@@ -24,6 +24,7 @@ import numpy as np
 
 from tinymeta.compile.record.generators import GENERATORS, bits, state_of
 from tinymeta.compile.record.stand_ins import pair, standing_in
+from tinymeta.engine.typing import Function
 
 SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
 DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
@@ -110,7 +111,7 @@ def _seeding(seed: Callable[..., None]) -> Callable[..., None]:
     return seeded
 
 
-def _noting(original: Callable[..., Any]) -> Callable[..., Any]:
+def _noting(original: Function) -> Function:
     def entropy(*args: Any) -> Any:
         _note()
         return original(*args)

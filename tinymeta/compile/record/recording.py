@@ -26,6 +26,7 @@ from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, aligned, part
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Static
 
 NUMBERS = (int, float, complex)
 NUMERIC = "fciub"  # the kinds of dtypes that a Tensor may have
@@ -71,9 +72,7 @@ class Transcriber(Watcher):
             self.nodes[x.id] = self.builder.constant(np.array(x.array))
         return self.nodes[x.id]
 
-    def saw(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], output: Tensor
-    ) -> None:
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         node: Any = self._written_out(primitive, inputs, static, output.array)
         if node is None:
             node = self._translated(primitive, inputs, static, output.array)
@@ -85,7 +84,7 @@ class Transcriber(Watcher):
                 output.array, self.let_go = _light(y), True
 
     def _written_out(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], y: Any
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, y: Any
     ) -> int | tuple[int, ...] | None:
         """The node of a fused operation in others, its plain form; None if it has none, or one in another dtype."""
         domains = [*primitive.domain, *primitive.domain[-1:] * len(inputs)]
@@ -104,7 +103,7 @@ class Transcriber(Watcher):
         return nodes if several else nodes[0]
 
     def _translated(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: dict[str, Any], y: Any
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, y: Any
     ) -> int | tuple[int, ...]:
         """The node of an operation in the compiler's vocabulary."""
         batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
@@ -116,7 +115,7 @@ class Transcriber(Watcher):
             nodes = [self.builder.reshape(i, shape) for i, shape in zip(nodes, shapes)]
         return translate(self.builder, primitive, tuple(nodes), static, y, batch)
 
-    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: dict[str, Any]) -> None:
+    def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: Static) -> None:
         self.builder.add(Check(check, frozen(static), static), *[self.node(x) for x in inputs], shape=())
 
     def shown(self, tensor: Tensor) -> None:
@@ -140,7 +139,7 @@ def record(
     f: Callable[[list[Any]], Any],
     leaves: Sequence[Any],
     captured: Sequence[Tensor],
-    reached: Callable[[Any], bool] = lambda x: False,
+    reached: Callable[[object], bool] = lambda x: False,
 ) -> Recording:
     """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
 
@@ -162,7 +161,7 @@ def _recorded(
     f: Callable[[list[Any]], Any],
     leaves: Sequence[Any],
     captured: Sequence[Tensor],
-    reached: Callable[[Any], bool],
+    reached: Callable[[object], bool],
     transcriber: Transcriber,
 ) -> Recording:
     given: list[Any] = []
@@ -191,7 +190,7 @@ def _recorded(
     return Recording(program, structure, rest, transcriber.followed, kept, tuple(asked), tuple(holders))
 
 
-def _light(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _light(data: Array) -> Array:
     """An array of the same shape and dtype in the memory of one number: nobody asks what a recording computes, and
     what it keeps for derivatives may be far more than the program needs."""
     return np.broadcast_to(data.reshape(-1)[:1].copy().reshape(()), data.shape)

@@ -40,7 +40,7 @@ class Fresh(NamedTuple):
     pattern: Any
 
 
-def others(results: Sequence[Any], leaves: Sequence[Any], reached: Callable[[Any], bool], shown: bool) -> list[Any]:
+def others(results: Sequence[Any], leaves: Sequence[Any], reached: Callable[[object], bool], shown: bool) -> list[Any]:
     """How each result that is no Tensor comes about; None for a Tensor.
 
     Parameters

@@ -6,7 +6,6 @@ kernel. The rules do what the kernels do, with every axis visible.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ from tinymeta.compile.record.products import matmul
 from tinymeta.engine import structure
 from tinymeta.engine.primitive import Primitive, part
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DType, Function, Static
 from tinymeta.ops import (
     arrange,
     correlate,
@@ -37,11 +37,11 @@ from tinymeta.ops import (
 )
 from tinymeta.ops.checkpoint import unrecorded
 
-Rule: TypeAlias = Callable[..., Any]  # the node of the result, or of all of several results; None: not for these
+Rule: TypeAlias = Function  # the node of the result, or of all of several results; None: not for these
 
 
 def translate(
-    b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], static: dict[str, Any], y: Any, hidden: int
+    b: Builder, primitive: type[Primitive], inputs: tuple[int, ...], static: Static, y: Any, hidden: int
 ) -> int | tuple[int, ...]:
     """The node of `primitive(*inputs, **static)`, whose recorded result is the array (or the arrays) `y`.
 
@@ -94,7 +94,7 @@ def _scale(b: Builder, g: int, d: int) -> int:
     return b.add(Ufunc(np.multiply) if plain else Scale(), *b.of_one_rank(g, d))
 
 
-def _astype(b: Builder, x: int, dtype: Any) -> int:
+def _astype(b: Builder, x: int, dtype: DType) -> int:
     return x if b.nodes[x].dtype == dtype else b.add(Cast(np.dtype(dtype)), x)
 
 

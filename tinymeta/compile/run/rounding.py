@@ -27,6 +27,7 @@ from tinymeta.compile.program.views import Gather, Scatter
 from tinymeta.compile.run.replay import Replay
 from tinymeta.compile.run.terms import in_terms
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DType
 
 DEVIATIONS = 4  # of a sum of roundings, which is normal: beyond it lies one in 16,000
 MOVED = 4  # roundings by which each operation is moved: a comparison that rounding turns is turned half the time
@@ -52,7 +53,7 @@ def unit(program: Program) -> float:
     return max((float(np.finfo(dtype).eps) for dtype in floats), default=0.0)
 
 
-def wide(dtype: Any) -> Any:
+def wide(dtype: DType) -> Any:
     """float64 for a narrower floating-point dtype, complex128 for a complex one."""
     if dtype is None or dtype.kind not in "fc":
         return dtype

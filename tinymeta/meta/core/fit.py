@@ -12,7 +12,7 @@ import numpy as np
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
-from tinymeta.engine.typing import Function, Tree
+from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.objective import Objective
@@ -114,7 +114,7 @@ def fit(
         return Stepped(after[0], after[1], loss, {"loss": loss, **metrics}, why)
 
     settings = partial(told_before, objective, optimizer, iterations)
-    how: dict[str, Any] = {"iterations": iterations, "seed": seed, "run": run, "save_every": save_every}
+    how: Options = {"iterations": iterations, "seed": seed, "run": run, "save_every": save_every}
     return loop(on_fresh_tasks, phi, optimizer.init(phi), settings=settings, **how)
 
 

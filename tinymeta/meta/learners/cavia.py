@@ -11,13 +11,12 @@ code also limits every task's meta-gradient to [−10, 10]; `tm.optim.Clipped` l
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.core.adapt import Differentiate, adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.nn.module import Module
@@ -70,5 +69,5 @@ class CAVIA(GradientLearner):
             return self.loss(InContextOf(phi, context), batch)
 
         start = Tensor(np.zeros(self.context, tree.leaves(phi)[0].dtype))
-        how: dict[str, Any] = {"rule": self.rule, "differentiate": self.differentiate}
+        how: Options = {"rule": self.rule, "differentiate": self.differentiate}
         return [InContextOf(phi, c) for c in adapt(loss, start, support, steps=steps, path=True, **how)]

@@ -10,10 +10,9 @@ MAML (§ 5.2) drops αHᵢ. Which of them, or the implicit gradient, or Reptile'
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.core.adapt import Differentiate, Only, adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.meta.core.objective import both_sets_loss, query_loss
@@ -52,7 +51,7 @@ class MAML(GradientLearner):
     parts: int = field(default=1, kw_only=True)
 
     @property
-    def inner(self) -> dict[str, Any]:
+    def inner(self) -> Options:
         """The options of `adapt`, but for the number of steps."""
         return {"rule": self.rule, "differentiate": self.differentiate, "only": self.only, "parts": self.parts}
 

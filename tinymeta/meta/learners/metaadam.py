@@ -11,13 +11,12 @@ constants (first order), so the cost is that of the inner steps alone; the gradi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import Tree, X
+from tinymeta.engine.typing import Options, Tree, X
 from tinymeta.meta.core.adapt import adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
@@ -57,7 +56,7 @@ class MetaAdam(GradientLearner):
         )
 
     def path(self, phi: WeightsAndSteps, support: Tree, steps: int) -> list[Model]:
-        how: dict[str, Any] = {"rule": StepwiseAdam(phi.alpha), "differentiate": "first_order"}
+        how: Options = {"rule": StepwiseAdam(phi.alpha), "differentiate": "first_order"}
         return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
 
 

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.core.adapt import Differentiate, adapt
 from tinymeta.meta.core.learner import GradientLearner, Model
 from tinymeta.optim.sgd import SGD
@@ -61,7 +61,7 @@ class MetaSGD(GradientLearner):
         return WeightsAndSteps(theta, tree.map(lambda p: _filled(p, rng.uniform(*self.alpha)), theta))
 
     def path(self, phi: WeightsAndSteps, support: Tree, steps: int) -> list[Model]:
-        how: dict[str, Any] = {"rule": SGD(phi.alpha), "differentiate": self.differentiate}
+        how: Options = {"rule": SGD(phi.alpha), "differentiate": self.differentiate}
         return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
 
 

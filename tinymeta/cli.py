@@ -43,9 +43,13 @@ VERBS = {
     "classify": Verb("tinymeta.recipes.classify:classify", "label new images of new classes by a run of images"),
     "step": Verb("tinymeta.cli:step_through", "step through a program's derivatives, or write the page"),
     "learn": Verb("tinymeta.view.classroom:learn", "the lessons, cell by cell"),
+    "data": Verb("tinymeta.cli:fetch_data", "fetch data from its public home"),
     "bench": Verb("tinymeta.bench.contest:bench", "the workloads, beside JAX and PyTorch where installed"),
     "warmup": Verb("tinymeta.cli:warm_up", "compile the kernels now, and keep them for later runs"),
 }
+
+
+SENTENCE = 2000  # characters of an error, which may quote what a file says
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _dispatch(arguments)
         sys.stdout.flush()
     except UserError as error:
-        print("tinymeta:", visible(" ".join(str(error).split())), file=sys.stderr)
+        print("tinymeta:", visible(" ".join(str(error).split()))[:SENTENCE], file=sys.stderr)
         return 2
     except MemoryError as error:
         print(f"tinymeta: this needs more memory than there is ({error}): ask for less of it", file=sys.stderr)
@@ -204,6 +208,23 @@ def evaluate_run(parser: Parser, arguments: list[str]) -> None:
     shipped_one = options.run.startswith(pretrained.PREFIX)
     folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else Path(options.run)
     evaluate(folder, changes, options.data, options.quiet)
+
+
+def fetch_data(parser: Parser, arguments: list[str]) -> None:
+    """`tinymeta data NAME`."""
+    parser.add_argument("name", choices=["omniglot"], metavar="NAME", help="omniglot: 1,623 characters (15 MB, MIT)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where to (default: TINYMETA_DATA, else data)")
+    parser.add_argument("--minimal", action="store_true", help="also the challenge's two sets of five alphabets (3 MB)")
+    options = parser.parse_args(arguments)
+    from tinymeta.io.files import told
+    from tinymeta.tasks import download_omniglot
+
+    folder = options.data or Path(os.environ.get("TINYMETA_DATA") or "data")
+    parts = ("background", "evaluation", *(["small1", "small2"] if options.minimal else []))
+    with told(folder):
+        paths = download_omniglot(folder, parts)
+    print(*(visible(str(path)) for path in paths), sep="\n")
+    print(visible(f"next:     tinymeta run omniglot --data {folder}"))
 
 
 def warm_up(parser: Parser, arguments: list[str]) -> None:

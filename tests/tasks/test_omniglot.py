@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 
 import numpy as np
 import pytest
 
-from tinymeta.tasks import DataError, download_omniglot, load_omniglot
+from tinymeta.tasks import DataError, load_omniglot
 from tinymeta.tasks.omniglot import ARCHIVES, DRAWERS, Archive
 
 image = pytest.importorskip("PIL.Image", reason="reading images needs Pillow: pip install tinymeta[images]")
@@ -107,25 +106,6 @@ def test_a_missing_archive_names_the_download(tmp_path):
 def test_an_unknown_part_lists_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="background, evaluation, small1, small2"):
         load_omniglot(tmp_path, "huge")
-
-
-def test_a_download_that_is_not_the_official_file_leaves_nothing(official, tmp_path):
-    with pytest.raises(DataError, match="not the official archive"):
-        download_omniglot(tmp_path / "new", ("small1",), source=official.as_uri())
-    assert list((tmp_path / "new").iterdir()) == []
-
-
-def test_a_download_with_the_right_sum_is_kept_and_not_repeated(official, tmp_path, monkeypatch):
-    content = (official / f"{NAME}.zip").read_bytes()
-    monkeypatch.setitem(ARCHIVES, "small1", Archive(NAME, 3, hashlib.md5(content).hexdigest()))
-    for source in (official.as_uri(), "file:///nowhere"):
-        (path,) = download_omniglot(tmp_path / "new", ("small1",), source=source)
-        assert path.read_bytes() == content
-
-
-def test_a_failed_download_says_where_to_put_the_file(tmp_path):
-    with pytest.raises(DataError, match=r"could not be fetched .*; copy the file to .*images_evaluation.zip"):
-        download_omniglot(tmp_path / "new", ("evaluation",), source="file:///nowhere")
 
 
 def test_the_real_minimal_set_is_whole(data):

@@ -96,7 +96,9 @@ def read_json(path: Path, most: int = 1 << 24) -> Any:
     """What a JSON file of at most `most` bytes says; UserError if it is none, or what `read` raises."""
     text = read(path, most)
     try:
-        return json.loads(text.decode())
+        found = json.loads(text.decode())
+        json.dumps(found, ensure_ascii=False).encode()  # halves of characters can't be written again
+        return found
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged, or no JSON ({error}): name another one") from error
 
@@ -106,24 +108,36 @@ def opened(path: Path, most: int = sys.maxsize) -> Iterator[BinaryIO]:
     """A regular file of at most `most` bytes, to be read; it raises what `read` does."""
     with told(path, "read"):
         handle = os.open(path, os.O_RDONLY | _NO_WAIT | _BYTES)
-    with open(handle, "rb") as stream:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise UserError(f"{path} is {kind(found.st_mode)}, and a file is wanted: name another one")
-        if found.st_size > most:
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+        os.close(handle)
+        if stat.S_ISREG(found.st_mode):
             raise UserError(f"{path} has {found.st_size} bytes, and at most {most} are read: name another file")
+        raise UserError(f"{path} is {kind(found.st_mode)}, and a file is wanted: name another one")
+    with open(handle, "rb") as stream:
         yield stream
 
 
-def append(path: Path, text: str) -> None:
-    """Add `text` as UTF-8 to the end of a regular file, which appears if there is none, and hand it to the system."""
+@contextmanager
+def longer(path: Path) -> Iterator[BinaryIO]:
+    """A stream that adds to the end of a regular file, which appears if there is none, and is no link.
+
+    Raises: UserError if it is something else, or what the system refuses while the block runs.
+    """
     with told(path):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BYTES, 0o666)
+        found = os.fstat(handle).st_mode
+        if not stat.S_ISREG(found):
+            os.close(handle)
+            raise UserError(f"{path} is {kind(found)}, and nothing is added to that: remove it")
         with open(handle, "ab") as stream:
-            found = os.fstat(handle).st_mode
-            if not stat.S_ISREG(found):
-                raise UserError(f"{path} is {kind(found)}, and nothing is added to that: remove it")
-            stream.write(text.encode())
+            yield stream
+
+
+def append(path: Path, text: str) -> None:
+    """Add `text` as UTF-8 to the end of a file, as `longer` does, and hand it to the system."""
+    with longer(path) as stream:
+        stream.write(text.encode())
 
 
 def settle(path: Path) -> None:

@@ -23,6 +23,7 @@ from tinymeta.engine.errors import UserError
 C = TypeVar("C")
 T = TypeVar("T")
 
+MOST = 1_000_000_000  # of whole numbers: no run counts further
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "a word"}
 
@@ -118,6 +119,8 @@ def _checked(entry: Field[Any], kind: Any, value: object) -> object:
     for part in read if isinstance(read, tuple) else (read,):
         if least is not None and part < least:
             raise UserError(f"{entry.name} must be {least} or more, not {written(part)}")
+        if isinstance(part, int) and abs(part) > MOST:
+            raise UserError(f"{entry.name} must be at most {MOST:,}, not {written(part)}")
     if choices and read not in choices:
         listed = [written(choice) for choice in choices]
         raise UserError(

@@ -206,7 +206,8 @@ def recorded(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} {what}: name a folder that `tinymeta run` wrote, such as runs/sine-1")
     content: dict[str, Any] = read_json(file)
     for name, kinds in _RECORDED.items():
-        if not isinstance(content, dict) or type(content.get(name)) not in kinds:
+        said = isinstance(content, dict) and (name in content or name not in ("recipe", "seed", "data", "config"))
+        if not said or type(content.get(name)) not in kinds:
             raise UserError(f"{file} is no configuration of a run ({name}): name a folder that `tinymeta run` wrote")
     check_format(file, content.get("format"))
     if content["seed"] < 0:

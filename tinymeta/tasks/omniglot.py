@@ -8,17 +8,15 @@ Pillow. Drawer d of an alphabet is one person throughout it, which the challenge
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-import urllib.request
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tinymeta.io.files import whole
 from tinymeta.tasks.data import DataError, cached, data_folder, find_source, fingerprint, read_files
+from tinymeta.tasks.download import fetch
 from tinymeta.tasks.episode import Array
 from tinymeta.tasks.folder import picture
 from tinymeta.tasks.images import ImageClasses
@@ -77,7 +75,7 @@ def load_omniglot(data: str | os.PathLike[str] | None = None, part: Part = "all"
     if source is None:
         raise DataError(
             f"{folder} holds neither {archive.name}.zip nor a folder {archive.name}: put Omniglot's archive "
-            "there, or fetch it with tinymeta.tasks.download_omniglot(folder)."
+            "there, or fetch it by `tinymeta data omniglot` (or tinymeta.tasks.download_omniglot(folder))."
         )
     key = f"omniglot {LOADER_VERSION} {archive.name} {size} {fingerprint(source)}"
     arrays = cached(source, f"omniglot_{part}_{size}", key, lambda: decode(source, archive, size))
@@ -116,7 +114,7 @@ def download_omniglot(
 ) -> list[Path]:
     """Fetch official archives into `folder` and check their md5 sums. Archives already there are kept.
 
-    Raises: DataError when a sum differs, or nothing can be fetched; no half archive is left behind then.
+    Raises: DataError when a sum differs, or nothing can be fetched: what has come by then, the next call goes on with.
     Source: Lake et al. 2015.
     """
     target = Path(folder)
@@ -127,14 +125,5 @@ def download_omniglot(
         paths.append(path)
         if path.exists():
             continue
-        url = f"{source}/{archive.name}.zip"
-        try:
-            with urllib.request.urlopen(url, timeout=60) as reply:
-                content = reply.read()
-        except OSError as fault:
-            raise DataError(f"{url} could not be fetched ({fault}); copy the file to {path}.") from fault
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != archive.md5:
-            raise DataError(f"{url} is not the official archive, whose md5 is {archive.md5}: nothing was kept.")
-        with whole(path) as stream:
-            stream.write(content)
+        fetch(f"{source}/{archive.name}.zip", path, archive.md5)
     return paths

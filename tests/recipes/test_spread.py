@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.recipes.toy_console import Command
 from tinymeta import recipes
 from tinymeta.io.save import contents
 from tinymeta.meta.core.parts import divided
+from tinymeta.recipes import fewshot
 from tinymeta.recipes import recipe as frame
 from tinymeta.recipes.launch import Wishes, launch
 
@@ -100,6 +102,8 @@ def test_what_a_recipe_trains_can_be_sent_and_is_a_mean_over_tasks(
         train(*args)
         raise Trained
 
+    few = partial(fewshot.invented, hands=4)  # which are drawn in a fifth of the time
+    monkeypatch.setattr(fewshot, "invented", lambda alphabets, characters, hands: few(alphabets, characters))
     monkeypatch.setattr(tm.meta, "fit", fit)
     monkeypatch.setattr(frame, "train", trained)
     monkeypatch.setattr(Wishes, "executor", lambda self: shared)

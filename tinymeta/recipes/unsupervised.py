@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,12 @@ def real(config: Config, classes: tm.tasks.ImageClasses) -> tm.tasks.FewShotImag
     return tm.tasks.FewShotImages(classes, config.ways, 1, 1, flatten=False)
 
 
+def network(channels: int, rng: np.random.Generator) -> tm.nn.ConvNet4:
+    return tm.nn.ConvNet4(rng=rng, channels=channels)
+
+
 def learner(config: Config) -> tm.meta.ProtoNet:
-    return tm.meta.ProtoNet(ways=config.ways, network=lambda rng: tm.nn.ConvNet4(rng=rng, channels=config.channels))
+    return tm.meta.ProtoNet(ways=config.ways, network=partial(network, config.channels))
 
 
 def unlabelled(split: tm.tasks.Split) -> Array:

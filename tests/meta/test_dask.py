@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from multiprocessing.connection import Listener
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinymeta as tm
-from tests.meta.learners import LEARNERS
+from tests.meta.learners import LEARNERS, Blobs, flat, start
 from tests.meta.trouble import Counted, Troubled, arrivals, fitted, unruly
 from tinymeta.meta.spread import gather as gathering
 from tinymeta.meta.spread.gather import gather, shared
 
 distributed = pytest.importorskip("distributed")
 ROOT = Path(__file__).parents[2]
+ADAM = tm.optim.Adam(0.01)
 PATH = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), *sys.path])
 
 
@@ -82,6 +85,43 @@ def test_a_cluster_gives_the_bits_that_one_process_does(name: str, compiled: boo
 def test_an_address_is_enough(cluster: Cluster) -> None:
     with tm.meta.Dask(cluster.address) as workers:
         assert list(workers.map(abs, [-2, 3])) == [2, 3]
+
+
+def examples() -> list[str]:
+    """The programs on the page about workers."""
+    page = (ROOT / "tutorials" / "workers.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+
+
+def test_the_examples_of_the_page_run() -> None:
+    """A cluster in threads stands in for one in processes, and a thread for Ray."""
+    cluster, on_ray = examples()
+    learner, threads = LEARNERS["maml, 1 step"], ThreadPoolExecutor(1)
+    names: dict[str, Any] = {"tm": tm, "learner": learner, "phi": start(learner), "tasks": Blobs(), "rule": ADAM}
+    small = cluster.replace("n_workers=2", "n_workers=1, processes=False, dashboard_address=None")
+    exec(small, names)
+    whole = tm.meta.fit(learner, start(learner), Blobs(), optimizer=ADAM, iterations=2, meta_batch=8, chunks=8)
+    np.testing.assert_array_equal(flat(names["phi"]), flat(whole))
+
+    class Remote:
+        def __init__(self, f: Any) -> None:
+            self.f = f
+
+        def remote(self, *args: Any) -> Remote:
+            self.args = args
+            return self
+
+        def future(self) -> Any:
+            return threads.submit(self.f, *self.args)
+
+    ray = SimpleNamespace(put=lambda value: value, remote=Remote)
+    names |= {"ray": ray, "concurrent": concurrent}
+    exec(on_ray, names)
+    found = tm.meta.fit(
+        learner, start(learner), Blobs(), optimizer=ADAM, iterations=2, meta_batch=8, executor=names["OnRay"]()
+    )
+    np.testing.assert_array_equal(flat(found), flat(whole))
+    threads.shutdown()
 
 
 def test_a_function_of_a_script_and_a_lambda_travel_too(workers: Any) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tinymeta.meta.spread.gather import Unsendable
 from tinymeta.recipes.comparison import Comparison, best
 from tinymeta.recipes.run import Run
 
@@ -47,6 +51,34 @@ def test_what_was_over_before_a_stop_is_not_done_again(tmp_path: Path) -> None:
     assert compare(run, tried) == {"a": (1.0, 1, 101.0), "b": (3.0, 1, 103.0)}
     assert tried == [3.0, 3.0]
     assert [line["iteration"] for line in run.lines()] == [1, 2, 3, 4, 5]
+
+
+class Refusing(Executor):
+    """As processes do with a function that has no name."""
+
+    def submit(self, f: Any, /, *args: Any, **options: Any) -> Any:
+        raise Unsendable("no name")
+
+
+def test_trials_are_computed_by_workers_where_they_can_be_sent_and_here_where_not(tmp_path: Path) -> None:
+    where: set[int] = set()
+
+    def trial(setting: float, data: float) -> np.ndarray:
+        where.add(threading.get_ident())
+        return np.array([setting]) + data
+
+    def chosen(folder: str, executor: Executor) -> Any:
+        run = Run(tmp_path / folder, "comparison", quiet=True, executor=executor)
+        run.folder.mkdir()
+        outcomes = Comparison(run, 1).of(METHODS, trial, like=0, score=lambda x: x, validation=0.0, test=100.0)
+        assert [line["iteration"] for line in run.lines()] == [1, 2, 3, 4, 5]
+        return {name: (o.setting, float(o.found[0])) for name, o in outcomes.items()}
+
+    here = chosen("here", Refusing())
+    assert where == {threading.get_ident()} and here == {"a": (2.0, 102.0), "b": (3.0, 103.0)}
+    with ThreadPoolExecutor(2) as pool:
+        assert chosen("there", pool) == here
+    assert len(where) > 1
 
 
 def scores(run: Run, stop: int = -1) -> tuple[dict[str, int], int]:

@@ -25,15 +25,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tinymeta_kernels.threads import one_core
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array
 from tinymeta.engine.typing import Tree
 from tinymeta.io.save import contents, save
+from tinymeta.meta.spread.gather import Unsendable, gather
 from tinymeta.recipes.run import Run
 
 D = TypeVar("D")
@@ -111,6 +115,7 @@ class Comparison:
             The data for choosing and for measuring.
         """
         outcomes = {}
+        self._ahead({t: (trial, s, validation) for settings in methods.values() for t, s in settings.items()})
         with self.run.progress(sum(len(settings) + 1 for settings in methods.values())) as bar:
             for name, settings in methods.items():
                 scores: dict[tuple[str, int], float] = {}
@@ -133,9 +138,11 @@ class Comparison:
             Of whom the settings are for; no other grid has it, and no two settings are written alike.
         """
         settings, found = list(grid), {}
+        job = partial(_array, score)
+        self._ahead({f"{name}, {setting}": (job, setting) for setting in settings})
         with self.run.progress(len(settings), f"tuning {name}") as bar, np.errstate(all="ignore"):
             for setting in settings:
-                found[setting] = self.once(f"{name}, {setting}", 0.0, lambda one: np.asarray(score(one)), setting)
+                found[setting] = self.once(f"{name}, {setting}", 0.0, job, setting)
                 bar.advance(score=float(np.mean(found[setting])))
         return found
 
@@ -168,10 +175,40 @@ class Comparison:
             Its result is a tree of numbers, and depends on nothing but its arguments and seeds.
         """
         if name not in self.kept:
-            result = [np.asarray(leaf) for leaf in tree.leaves(job(*args))]
-            if not self.run.purpose:
-                self.run.log(len(self.kept) + 1)  # before the trial counts: no stop loses a line
-                save(self.run.checkpoint, {**self.kept, name: result}, self.about)
-            self.kept[name] = result
+            self._keep(name, _leaves(job, *args))
         found: F = tree.unflatten(tree.flatten(like)[1], self.kept[name])
         return found
+
+    def _keep(self, name: str, result: list[Array]) -> None:
+        if not self.run.purpose:
+            self.run.log(len(self.kept) + 1)  # before the trial counts: no stop loses a line
+            save(self.run.checkpoint, {**self.kept, name: result}, self.about)
+        self.kept[name] = result
+
+    def _ahead(self, jobs: Mapping[str, tuple[Any, ...]]) -> None:
+        """Have the run's workers compute the jobs, `(function, *args)`, that are not over yet, as many at once as they
+        are; those that can't be sent are left to this process."""
+        names = [name for name in jobs if name not in self.kept]
+        if self.run.executor is None or not names:
+            return
+        with self.run.progress(len(names), "trials of all workers") as bar, suppress(Unsendable):
+
+            def keep(k: int, result: list[Array]) -> None:
+                self._keep(names[k], result)
+                bar.advance(trials=len(self.kept))
+
+            gather(self.run.executor, _alone, [jobs[name] for name in names], patience=None, each=keep)
+
+
+def _leaves(job: Callable[..., Any], *args: Any) -> list[Array]:
+    return [np.asarray(leaf) for leaf in tree.leaves(job(*args))]
+
+
+def _alone(job: Callable[..., Any], *args: Any) -> list[Array]:
+    """What a worker does: the same bits on any number of cores."""
+    with one_core(), np.errstate(all="ignore"):
+        return _leaves(job, *args)
+
+
+def _array(score: Callable[[Any], Any], setting: Any) -> Array:
+    return np.asarray(score(setting))

@@ -5,7 +5,7 @@ What is computed by whom, in which order and how often changes no result: each c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any, NamedTuple
 
@@ -18,6 +18,10 @@ TRIES = 3  # of a call
 
 class Lost(UserError):
     """A worker has ended before it answered."""
+
+
+class Unsendable(UserError):
+    """What is asked for, or with, can't be sent to a worker."""
 
 
 class Shared(NamedTuple):
@@ -34,7 +38,12 @@ def shared(executor: Executor, value: Any) -> Shared:
 
 
 def gather(
-    executor: Executor, f: Function, calls: Sequence[tuple[Any, ...]], *, patience: float | None = PATIENCE
+    executor: Executor,
+    f: Function,
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    patience: float | None = PATIENCE,
+    each: Callable[[int, Any], object] | None = None,
 ) -> list[Any]:
     """`[f(*call) for call in calls]`, each computed by a worker.
 
@@ -51,6 +60,8 @@ def gather(
         Arguments, some of which may be `Shared`.
     patience
         Seconds that may pass without any answer; None waits for ever.
+    each
+        Is told of each result when it is there: which call it is of, and the result.
     """
     results: dict[int, Any] = {}
     tries = [0] * len(calls)
@@ -80,6 +91,8 @@ def gather(
                     continue  # a late answer: the call has been made again, and that one counted
                 if not future.cancelled() and error is None:
                     results[k] = future.result()
+                    if each is not None:
+                        each(k, results[k])
                 elif k in pending.values():
                     continue  # made again already
                 elif tries[k] == TRIES or (isinstance(error, UserError) and not isinstance(error, Lost)):

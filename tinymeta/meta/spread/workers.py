@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Function
-from tinymeta.meta.spread.gather import Lost
+from tinymeta.meta.spread.gather import Lost, Unsendable
 
 # Read by the libraries when they are loaded: each process has one core, and its BLAS starts no threads of its own.
 ONE_CORE = {
@@ -219,7 +219,7 @@ def _written(x: Any) -> bytes:
     try:
         return bytes(ForkingPickler.dumps(x))
     except Exception as error:
-        raise UserError(
+        raise Unsendable(
             f"this can't be sent between processes ({error}): what workers compute is made of functions and classes at "
             "the top level of a module, with functools.partial in place of a lambda"
         ) from error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tinymeta import recipes
 from tinymeta.cli import main
+from tinymeta.recipes.comparison import Comparison
 
 
 def briefly(name: str) -> list[str]:
@@ -27,6 +30,39 @@ def test_a_short_run_writes_result_and_config(name: str, tmp_path: Path, monkeyp
     assert result["recipe"] == name
     assert result["metrics"] and result["protocol"] and result["seconds"] > 0
     assert (tmp_path / "run" / "config.json").is_file()
+
+
+def test_a_stop_while_rivals_are_tuned_loses_the_trial_in_hand_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TINYMETA_DATA", raising=False)
+    once, done, stop = Comparison.once, [], -1
+
+    def counted(self: Comparison, what: str, like: Any, job: Callable[..., Any], *args: Any) -> Any:
+        def trial(*args: Any) -> Any:
+            if len(done) == stop:
+                raise KeyboardInterrupt
+            done.append(what)
+            return job(*args)
+
+        return once(self, what, like, trial, *args)
+
+    def means(folder: Path, *options: str) -> dict[tuple[str, str], float]:
+        main(["run", "distill-data", *options, "--out", str(folder), "--quiet"])
+        metrics = json.loads((folder / "result.json").read_text(encoding="utf-8"))["metrics"]
+        return {(row, column): one["mean"] for row, line in metrics.items() for column, one in line.items()}
+
+    monkeypatch.setattr(Comparison, "once", counted)
+    expected, trials = means(tmp_path / "whole", *briefly("distill-data")), done[:]
+    stop = len(trials) // 2
+    done.clear()
+    with pytest.raises(FileNotFoundError):
+        means(tmp_path / "stopped", *briefly("distill-data"))
+    stop = -1
+    done.clear()
+    # Sums of some thousand float32 numbers, which BLAS may cut in other places: 2^11 · 6e-8.
+    assert means(tmp_path / "stopped", "--resume") == pytest.approx(expected, rel=1e-4)
+    assert done == trials[len(trials) // 2 :]
 
 
 def test_the_linear_recipe_matches_the_closed_form(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_projection_forgets_less_and_relatives_are_alike() -> None:
     plain, turned = ([memory.follow(brief(), [0, k], m, 0.03) for k in range(3)] for m in list(memory.TURNS)[0:5:4])
     forgot = [np.mean([(c.accuracy[-1] - np.diag(c.accuracy))[:-1] for c in each]) for each in (plain, turned)]
     assert forgot[0] < forgot[1]
-    cosines = np.mean([c.memory.similarity() for c in plain], 0)
+    cosines = np.mean([c.likeness for c in plain], 0)
     assert cosines[0, 2] > 0.2 > abs(cosines[0, 1])
 
 

@@ -65,20 +65,12 @@ class Stream(NamedTuple):
     test_y: Array
 
 
-class Course(NamedTuple):
-    """What became of one network along a stream: the accuracy in each task after each task, and the memory."""
-
-    accuracy: Array  # (tasks learned, tasks measured)
-    memory: GradientMemory
-    held: list[int]  # the memory's bytes after each task
-
-
 class Found(NamedTuple):
-    """What became of the networks of several streams."""
+    """What became of one network along a stream; with a leading axis, of those along many."""
 
-    accuracy: Array  # (streams, tasks learned, tasks measured)
-    likeness: Array  # (streams, tasks, tasks): cosines of the gradients in memory
-    held: Array  # (streams, tasks learned): the memory's bytes
+    accuracy: Array  # in each task after each task: (tasks learned, tasks measured)
+    likeness: Array  # cosines of the gradients in memory: (tasks, tasks)
+    held: Array  # the memory's bytes after each task: (tasks learned,)
 
 
 def draw(config: Config, rng: np.random.Generator) -> Stream:
@@ -104,7 +96,7 @@ def draw(config: Config, rng: np.random.Generator) -> Stream:
 slope = tm.compile(tm.grad(tm.meta.classification))
 
 
-def follow(config: Config, seed: list[int], method: str, rate: float) -> Course:
+def follow(config: Config, seed: list[int], method: str, rate: float) -> Found:
     """One network along one stream, by one method."""
     rng = np.random.default_rng(seed)
     stream = draw(config, rng)
@@ -121,7 +113,7 @@ def follow(config: Config, seed: list[int], method: str, rate: float) -> Course:
         logits = unflat(theta, network)(stream.test_x).numpy()
         accuracy.append((logits.argmax(-1) == stream.test_y).mean(1))
         held.append(memory.nbytes)
-    return Course(np.stack(accuracy), memory, held)
+    return Found(np.stack(accuracy), memory.similarity(), np.array(held))
 
 
 def mixed(stream: Stream, task: int, some: slice) -> tuple[Array, Array]:
@@ -151,9 +143,7 @@ def train(config: Config, run: Run) -> Result:
 
 def follow_all(config: Config, how: tuple[str, float], seeds: list[list[int]]) -> Found:
     """One network along each of several streams, by a method and a step size."""
-    courses = [follow(config, seed, *how) for seed in seeds]
-    each = [(course.accuracy, course.memory.similarity(), np.array(course.held)) for course in courses]
-    return Found(*map(np.stack, zip(*each)))
+    return Found(*map(np.stack, zip(*(follow(config, seed, *how) for seed in seeds))))
 
 
 def columns(accuracy: Array, other: Array) -> dict[str, Any]:

@@ -215,14 +215,19 @@ class FewShotImages:
             pictures[turn == quarter] = np.rot90(pictures[turn == quarter], quarter, axes=(-2, -1))
         if self.augment is not None:
             pictures = self.augment(rng, pictures)
-        return Episode(self.labelled(pictures[:, :, : self.shots]), self.labelled(pictures[:, :, self.shots :]))
+        return as_episode(pictures, self.shots, self.flatten)
 
-    def labelled(self, pictures: Array) -> tuple[Array, Array]:
-        """Lay images (tasks, ways, n, ...) out as examples: class w of a task has the label w."""
+
+def as_episode(pictures: Array, shots: int, flatten: bool = False) -> Episode:
+    """Lay images (tasks, ways, n, ...) out as examples: class w has the label w, its first `shots` are support."""
+
+    def labelled(pictures: Array) -> tuple[Array, Array]:
         tasks, ways, each, *shape = pictures.shape
-        form = (-1,) if self.flatten else tuple(shape) if len(shape) == 3 else (1, *shape)
+        form = (-1,) if flatten else tuple(shape) if len(shape) == 3 else (1, *shape)
         y = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
         return pictures.reshape(tasks, ways * each, *form), y
+
+    return Episode(labelled(pictures[:, :, :shots]), labelled(pictures[:, :, shots:]))
 
 
 def choose(rng: np.random.Generator, allowed: Array, number: int) -> Array:

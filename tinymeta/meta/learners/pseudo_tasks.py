@@ -16,7 +16,7 @@ import numpy as np
 
 from tinymeta.engine.tensor import Array
 from tinymeta.tasks.episode import Episode
-from tinymeta.tasks.images import choose
+from tinymeta.tasks.images import as_episode, choose
 
 Augmentation = Callable[[np.random.Generator, Array], Array]
 
@@ -53,7 +53,7 @@ class Umtra:
         """Draw tasks: x (tasks, ways · n, 1, height, width), y (tasks, ways · n)."""
         chosen = self.images[choose(rng, np.ones((tasks, len(self.images)), bool), self.ways)]
         seen = self.augment(rng, np.repeat(chosen[:, :, None], 1 + self.query, axis=2))
-        return Episode(labelled(seen[:, :, :1]), labelled(seen[:, :, 1:]))
+        return as_episode(seen, shots=1)
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,7 @@ class Cactus:
                 chosen[task, way] = rng.permutation(members)[: 1 + self.query]
         seen = self.images[chosen]
         seen = seen if self.augment is None else self.augment(rng, seen)
-        return Episode(labelled(seen[:, :, :1]), labelled(seen[:, :, 1:]))
-
-
-def labelled(images: Array) -> tuple[Array, Array]:
-    """Images (tasks, ways, n, height, width) as examples of the classes 0 … ways − 1."""
-    tasks, ways, each, *size = images.shape
-    y = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
-    return images.reshape(tasks, ways * each, 1, *size), y
+        return as_episode(seen, shots=1)
 
 
 def partitions_of(rng: np.random.Generator, embedding: Array, clusters: int, partitions: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -63,11 +63,11 @@ def as_tensor(value: ArrayLike, like: DType | None = None) -> Tensor:
 
 def as_tensors(values: Sequence[ArrayLike]) -> list[Tensor]:
     """The values as Tensors; Python numbers take the dtype of the first array that is not a mask."""
-    like = next((x.dtype for x in filter(_is_array, values) if x.dtype.kind != "b"), None)  # type: ignore[union-attr]
+    like = next((x.dtype for x in filter(_is_array, values) if x.dtype.kind != "b"), None)
     return [as_tensor(x, like) for x in values]
 
 
-def _is_array(x: Any) -> bool:
+def _is_array(x: Any) -> TypeGuard[Tensor | Array]:
     """Whether x brings a dtype of its own: a Tensor (but no `Number`, which is one in form only), an array, or a
     scalar of NumPy's that is no Python number."""
     if isinstance(x, Tensor):

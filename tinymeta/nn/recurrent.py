@@ -179,8 +179,8 @@ class GRU(Sequence):
         super().__init__(GRUCell(inputs, width, rng=rng, dtype=dtype))
 
 
-def _output(state: Tree) -> Tensor:
-    return state[0] if isinstance(state, tuple) else state  # type: ignore[no-any-return]
+def _output(state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return state[0] if isinstance(state, tuple) else state
 
 
 def _checked(cell: LSTMCell | GRUCell, x: ArrayLike, h: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ so for them the two are one number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -81,7 +81,7 @@ def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks
         return draw(parts.train, *shape), draw(parts.test, config.ways, config.shots, config.test_query)
 
 
-METRIC: dict[str, Any] = {
+METRIC: dict[str, Callable[..., tm.meta.Learner]] = {
     "protonet": tm.meta.ProtoNet,
     "matching": tm.meta.MatchingNet,
     "relation": tm.meta.RelationNet,
@@ -93,7 +93,7 @@ def learner(config: Config, testing: bool = False) -> tm.meta.Learner:
     plan, algorithm, ways = settled(config), config.algorithm, config.ways
     if algorithm in METRIC:
         draw: Any = partial(compared if algorithm == "relation" else network, plan, config.network)
-        return METRIC[algorithm](ways=ways if testing else plan.train_ways or ways, network=draw)  # type: ignore[no-any-return]
+        return METRIC[algorithm](ways=ways if testing else plan.train_ways or ways, network=draw)
     if plan.train_ways not in (0, ways):
         reads = "an in-context learner reads as many classes as it was trained with"
         what = reads if algorithm == "in-context" else f"{plan.title} has an output for each class of training"

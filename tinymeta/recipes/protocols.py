@@ -95,7 +95,7 @@ class Protocol:
         if algorithm in ("first-order", "reptile", "implicit"):
             differentiate = {"first-order": "first_order", "implicit": self.implicit}
             how["differentiate"] = differentiate.get(algorithm, algorithm)
-        return LEARNERS.get(algorithm, tm.meta.MAML)(loss, **how | options)  # type: ignore[no-any-return]
+        return LEARNERS.get(algorithm, tm.meta.MAML)(loss, **how | options)
 
     def inner_rule(self, algorithm: str) -> tm.optim.Optimizer:
         """That of the inner loop; Reptile's Adam has no momentum."""
@@ -130,14 +130,14 @@ class Protocol:
         return f"{rule}, {iterations} iterations of {self.meta_batch} tasks"
 
 
-LEARNERS: dict[str, Any] = {
+LEARNERS: dict[str, Callable[..., tm.meta.GradientLearner]] = {
     "joint": tm.meta.Joint,
     "anil": tm.meta.ANIL,
     "meta-sgd": tm.meta.MetaSGD,
     "maml++": tm.meta.MAMLPlusPlus,
     "cavia": partial(tm.meta.CAVIA, context=CONTEXT),
 }
-METRIC = {"steps": 0, "test_steps": 0, "meta_batch": 1, "split": "vinyals", "pool": True, "norm": "group"}
+METRIC: Options = {"steps": 0, "test_steps": 0, "meta_batch": 1, "split": "vinyals", "pool": True, "norm": "group"}
 
 PROTOCOLS = {
     "maml": Protocol("MAML"),
@@ -152,9 +152,9 @@ PROTOCOLS = {
     ),
     "maml++": Protocol("MAML++", steps=5, test_steps=5, inner_lr=0.1, schedule="cosine", meta_batch=8),
     "implicit": Protocol("iMAML", steps=16, test_steps=16, inner_lr=0.1),
-    "protonet": Protocol("prototypical network", train_ways=60, query=5, schedule="halving", **METRIC),  # type: ignore[arg-type]
-    "matching": Protocol("matching network", query=5, **METRIC | {"meta_batch": 4}),  # type: ignore[arg-type]
-    "relation": Protocol("relation network", query=15, **METRIC),  # type: ignore[arg-type]
+    "protonet": Protocol("prototypical network", train_ways=60, query=5, schedule="halving", **METRIC),
+    "matching": Protocol("matching network", query=5, **METRIC | {"meta_batch": 4}),
+    "relation": Protocol("relation network", query=15, **METRIC),
     "in-context": Protocol("in-context learner", steps=0, test_steps=0, query=5, norm="group"),
 }  # fmt: skip
 

@@ -122,9 +122,9 @@ def members(path: str, x: Any) -> Holding:
 
     def write(values: Sequence[Any]) -> None:
         if isinstance(x, Mapping):
-            change = dict(zip(values[: len(values) // 2], values[len(values) // 2 :]))
+            change: Any = dict(zip(values[: len(values) // 2], values[len(values) // 2 :]))
         else:
-            change = list(values)  # type: ignore[assignment]
+            change = list(values)
         with suppress(AttributeError):  # a view of something else, which is reached, too
             held.clear()
             (held.extend if hasattr(held, "extend") else held.update)(change)

@@ -42,20 +42,19 @@ def _only_writes(name: str, f: FunctionType) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value == name:
             return False  # getattr(self, "name")
-        named = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
-        if named == name and isinstance(node.ctx, ast.Load) and not _is_written(node, above):  # type: ignore[attr-defined]
-            return False
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            named = node.id if isinstance(node, ast.Name) else node.attr
+            if named == name and isinstance(node.ctx, ast.Load) and not _is_written(node, above):
+                return False
     return True
 
 
 def _is_written(node: ast.AST, above: dict[ast.AST, ast.AST]) -> bool:
     """Whether an expression is what a statement changes: `x.append(…)`, `x[k] = …`, `x[k] += …`, `x.a = …`."""
-    while isinstance(above[node], ast.Subscript) and node is above[node].value:  # type: ignore[attr-defined]
-        node = above[node]
-        if isinstance(node.ctx, (ast.Store, ast.Del)):  # type: ignore[attr-defined]
+    while isinstance(around := above[node], ast.Subscript) and node is around.value:
+        node = around
+        if isinstance(around.ctx, (ast.Store, ast.Del)):
             return True
-    method = above[node]
-    if not isinstance(method, ast.Attribute) or not isinstance(above[method], ast.Call):
+    if not isinstance(method := above[node], ast.Attribute) or not isinstance(call := above[method], ast.Call):
         return False
-    call = above[method]
-    return call.func is method and isinstance(above[call], ast.Expr)  # type: ignore[attr-defined]
+    return call.func is method and isinstance(above[call], ast.Expr)

@@ -79,7 +79,7 @@ def adaptation_curve(
     """
 
     def models(params: Tree, support: Tree) -> list[Tree]:
-        return adapt(loss, params, support, rule=rule, steps=steps, path=True, **options)  # type: ignore[no-any-return]
+        return [*adapt(loss, params, support, rule=rule, steps=steps, path=True, **options)]
 
     return _measured(models, measure, params, episodes, at_once)
 

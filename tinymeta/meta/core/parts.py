@@ -6,6 +6,7 @@ there are, who they are and which of them fail changes no bit of the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial, reduce
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ from tinymeta.optim.optimizer import Optimizer
 CHUNKS = 8  # however many workers there are, so that these change no number
 
 
+Slope = Callable[..., tuple[Tensor, Tree]]  # value and gradient
+
+
 class Job(NamedTuple):
     """What all parts of all steps have in common."""
 
@@ -43,7 +47,7 @@ def in_parts(
         raise UserError(f"chunks={chunks}: a batch of tasks has 1 part or more")
     job: Any = Job(uuid4().hex, objective, compiled)
     job = job if executor is None else shared(executor, job)
-    finish: Function = partial(_finished, optimizer)
+    finish: Callable[..., tuple[Tree, Tree, Tensor]] = partial(_finished, optimizer)
     finish = compile(finish) if compiled else finish
 
     def step(phi: Tree, state: Tree, episodes: Tree, *iteration: Any) -> tuple[Tree, Tree, Tensor]:
@@ -54,7 +58,7 @@ def in_parts(
             common = shared(executor, phi)
             found = gather(executor, slope, [(job, common, part, *iteration) for part in parts])
         with one_core():
-            return finish(phi, state, found, shares)  # type: ignore[no-any-return]
+            return finish(phi, state, found, shares)
 
     return step
 
@@ -79,14 +83,14 @@ def divided(episodes: Tree, chunks: int | None) -> tuple[list[Tree], list[float]
 def slope(job: Job, phi: Tree, *batch: Tree) -> tuple[Tensor, Tree]:
     """Value and gradient of the mean over one part's tasks."""
     with one_core():
-        return _slope_of(job)(phi, *batch)  # type: ignore[no-any-return]
+        return _slope_of(job)(phi, *batch)
 
 
-_slopes: dict[str, Function] = {}  # by the names of jobs: a worker records a job's program once
+_slopes: dict[str, Slope] = {}  # by the names of jobs: a worker records a job's program once
 _LATEST = 8  # jobs that are kept
 
 
-def _slope_of(job: Job) -> Function:
+def _slope_of(job: Job) -> Slope:
     found = _slopes.get(job.name)
     if found is None:
         made = value_and_grad(job.objective)

@@ -56,7 +56,7 @@ class MAML(GradientLearner):
         return {"rule": self.rule, "differentiate": self.differentiate, "only": self.only, "parts": self.parts}
 
     def path(self, phi: Tree, support: Tree, steps: int) -> list[Model]:
-        return adapt(self.loss, phi, support, steps=steps, path=True, **self.inner)  # type: ignore[no-any-return]
+        return [*adapt(self.loss, phi, support, steps=steps, path=True, **self.inner)]
 
     def task_loss(self, phi: Tree, episode: Episode) -> Tensor:
         return query_loss(self.loss, phi, episode, steps=self.steps, **self.inner)

@@ -57,7 +57,7 @@ class MetaAdam(GradientLearner):
 
     def path(self, phi: WeightsAndSteps, support: Tree, steps: int) -> list[Model]:
         how: Options = {"rule": StepwiseAdam(phi.alpha), "differentiate": "first_order"}
-        return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
+        return [*adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)]
 
 
 class StepwiseAdam:

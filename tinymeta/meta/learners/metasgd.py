@@ -62,7 +62,7 @@ class MetaSGD(GradientLearner):
 
     def path(self, phi: WeightsAndSteps, support: Tree, steps: int) -> list[Model]:
         how: Options = {"rule": SGD(phi.alpha), "differentiate": self.differentiate}
-        return adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)  # type: ignore[no-any-return]
+        return [*adapt(self.loss, phi.theta, support, steps=steps, path=True, **how)]
 
 
 def _filled(p: Tensor, value: float) -> Tensor:

@@ -20,11 +20,12 @@ import importlib.util
 import os
 from collections.abc import Callable
 from importlib import import_module
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+from ._cache import Cache, folder
 
 __all__ = ["KERNELS", "Kernel", "has_kernel", "jit"]
 
@@ -66,15 +67,6 @@ class Kernel:
     def _build(self, args: tuple[Any, ...]) -> Callable[..., None]:
         if _interpret or not _has_numba:
             return self.py_func
-        try:
-            return self._compile(args, cache=True)
-        except (RuntimeError, OSError) as error:
-            # No folder can hold the cache (read-only installation without a home), or the disk is full.
-            if isinstance(error, RuntimeError) and "no locator" not in str(error):
-                raise
-            return self._compile(args, cache=False)
-
-    def _compile(self, args: tuple[Any, ...], cache: bool) -> Callable[..., None]:
         numba: Any = import_module("numba")
 
         def declared(name: str, value: Any) -> Any:
@@ -83,17 +75,17 @@ class Kernel:
             dtype = numba.from_dtype(value.dtype)
             return numba.types.Array(dtype, value.ndim, "C", readonly=not name.startswith("out"))
 
-        loop, code = self.py_func, self.py_func.__code__
+        code = self.py_func.__code__
         names = code.co_varnames[: code.co_argcount]
         signature = tuple(declared(name, value) for name, value in zip(names, args, strict=True))
-        compiled = numba.njit([signature], cache=cache, error_model="numpy", nogil=True)
-        # Numba has an index for each name and numbers what it lists: two processes that compile one name for two
-        # dtypes at once would write the same file. So each dtype has a name of its own.
-        named = FunctionType(code, loop.__globals__, loop.__name__, loop.__defaults__, loop.__closure__)
-        named.__qualname__ = f"{loop.__qualname__}_{args[0].dtype}"
-        named.__module__ = loop.__module__
-        dispatcher: Callable[..., None] = compiled(named)
-        return dispatcher
+        dispatcher: Any = numba.njit(error_model="numpy", nogil=True)(self.py_func)
+        kept = folder()
+        if kept is not None:
+            dispatcher._cache = Cache(kept, self.py_func)
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        entry: Callable[..., None] = dispatcher
+        return entry
 
 
 def jit(py_func: Callable[..., None]) -> Kernel:

@@ -5,9 +5,7 @@ import builtins
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +93,7 @@ def test_a_loop_that_calls_another_file_or_writes_into_its_input_is_caught() -> 
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_only_the_decorator_speaks_to_numba_and_nobody_to_tinymeta(path: Path) -> None:
+def test_only_the_decorator_and_its_cache_speak_to_numba_and_nobody_to_tinymeta(path: Path) -> None:
     imported = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -105,7 +103,7 @@ def test_only_the_decorator_speaks_to_numba_and_nobody_to_tinymeta(path: Path) -
     compilers = {"numba", "llvmlite"} if path in MACHINE else set()
     assert imported <= set(sys.stdlib_module_names) | {"numpy"} | compilers
     assert "fastmath" not in path.read_text().replace("``fastmath``", "")
-    assert ('import_module("numba' in path.read_text()) == (path.name == "_jit.py")
+    assert ('import_module("numba' in path.read_text()) == (path.name in ("_jit.py", "_cache.py"))
 
 
 def run_python(program: str, **environment: str) -> str:
@@ -157,74 +155,12 @@ def test_a_loop_is_compiled_once_and_loaded_from_the_cache_after(tmp_path: Path)
     assert run_python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0 1"
 
 
-def test_processes_that_fill_one_cache_at_once_leave_each_other_the_right_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Numba numbers the files of a loop by its index. Another process reads that, and writes, while this one writes."""
-    numba = pytest.importorskip("numba")
-    caching = import_module("numba.core.caching")
-    monkeypatch.setattr(_jit, "_interpret", False)
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    write, before = caching.IndexDataCacheFile._save_data, len(_jit.KERNELS)
-
-    def as_another_process(x: np.ndarray) -> float:
-        @_jit.jit
-        def double(x, out):
-            for i in range(x.size):
-                out[i] = 2 * x[i]
-
-        out = np.empty_like(x)
-        double(x, out)
-        return float(out.sum())
-
-    def late(file: Any, name: str, data: Any) -> None:
-        with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(caching.IndexDataCacheFile, "_save_data", write)
-            meanwhile.setattr(caching.IndexDataCacheFile, "_load_index", lambda file: {})
-            as_another_process(np.ones(3, np.float32))
-        write(file, name, data)
-
-    with monkeypatch.context() as first:
-        first.setattr(caching.IndexDataCacheFile, "_save_data", late)
-        as_another_process(np.ones(3))
-    assert [as_another_process(np.ones(3, dtype)) for dtype in (np.float32, np.float64)] == [6, 6]
-    del _jit.KERNELS[before:]
-
-
 def test_what_had_no_caller_is_gone_and_the_error_names_what_to_use() -> None:
     for name, instead in {"softmax": "tinymeta.nn.softmax", "sum_to": "keepdims", "im2col": "conv2d"}.items():
         with pytest.raises(AttributeError, match=f"tinymeta_kernels.{name} .* use .*{instead}"):
             getattr(tk, name)
     with pytest.raises(AttributeError, match="no attribute 'conv4d'"):
         _ = tk.conv4d
-
-
-@pytest.mark.parametrize("error", [RuntimeError("cannot cache function: no locator available"), OSError(28, "full")])
-def test_kernel_compiles_without_a_cache_where_no_folder_can_hold_one(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    numba = pytest.importorskip("numba")
-    tried = []
-
-    def without_cache(*args, **options):
-        tried.append(options["cache"])
-        if options["cache"]:
-            raise error
-        return lambda loop: loop  # a compiler that leaves Python as it is
-
-    monkeypatch.setattr(_jit, "_interpret", False)  # who switched the compiler off has this one
-    monkeypatch.setattr(numba, "njit", without_cache)
-
-    @_jit.jit
-    def double(x, out):
-        for i in range(x.size):
-            out[i] = 2 * x[i]
-
-    _jit.KERNELS.remove(double)
-    out = np.empty(3)
-    double(np.arange(3.0), out)
-    assert tried == [True, False]
-    np.testing.assert_array_equal(out, [0, 2, 4])
 
 
 def test_other_errors_of_the_compiler_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tinymeta.ops.logistic import softplus
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.select import where
 from tinymeta.ops.shape import astype
-from tinymeta.ops.widen import floating, squarable
+from tinymeta.ops.widen import floating, real, squarable
 
 
 def mse_loss(pred: ArrayLike, target: ArrayLike) -> Tensor:
@@ -27,7 +27,7 @@ def mse_loss(pred: ArrayLike, target: ArrayLike) -> Tensor:
     """
     pred, target = floating(pred), floating(target)
     _same_shape("mse_loss", pred, target)
-    error = pred - target
+    error = real("mse_loss", pred - target)
     return astype(mean(square(squarable(error))), error.dtype)
 
 
@@ -103,7 +103,7 @@ def kl_div(log_q: ArrayLike, p: ArrayLike) -> Tensor:
     """
     log_q, p = as_tensor(log_q), as_tensor(p)
     _same_shape("kl_div", log_q, p)
-    positive = p > 0
+    positive = real("kl_div", p) > 0
     return mean(sum(p * (log(where(positive, p, 1)) - where(positive, log_q, 0)), -1))
 
 

@@ -72,8 +72,8 @@ class argsort_axis(Primitive):
     @staticmethod
     def kernel(x: Array, axis: int, descending: bool) -> Array:
         if not descending:
-            return np.argsort(np.real(x), axis=axis, kind="stable")
-        backwards = np.argsort(np.flip(np.real(x), axis), axis=axis, kind="stable")
+            return np.argsort(x, axis=axis, kind="stable")
+        backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
         y: Array = x.shape[axis] - 1 - np.flip(backwards, axis)
         return y
 

@@ -91,7 +91,7 @@ class min_axes(Primitive):
 class argmax_axis(Primitive):
     """Index of the first maximum along one axis."""
 
-    kernel = staticmethod(lambda x, axis: np.argmax(x.real, axis=axis))
+    kernel = staticmethod(lambda x, axis: np.argmax(x, axis=axis))
     reference = staticmethod(lambda x, axis: _place(x, axis, np.max))
     domain, kinks, vjp = _any, (), None
     samples = (Sample(((2, 3),), {"axis": -2}),)
@@ -100,7 +100,7 @@ class argmax_axis(Primitive):
 class argmin_axis(Primitive):
     """Index of the first minimum along one axis."""
 
-    kernel = staticmethod(lambda x, axis: np.argmin(x.real, axis=axis))
+    kernel = staticmethod(lambda x, axis: np.argmin(x, axis=axis))
     reference = staticmethod(lambda x, axis: _place(x, axis, np.min))
     domain, kinks, vjp = _any, (), None
     samples = (Sample(((2, 3),), {"axis": -2}),)

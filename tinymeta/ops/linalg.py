@@ -21,7 +21,7 @@ from tinymeta.ops import extrema
 from tinymeta.ops.reduce import norm_axes, normalized, sum
 from tinymeta.ops.select import abs
 from tinymeta.ops.shape import astype, expand_dims, permute_dims, reshape
-from tinymeta.ops.widen import floating
+from tinymeta.ops.widen import floating, real
 
 
 class matmul_matrices(Primitive):
@@ -110,7 +110,7 @@ def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
     >>> tm.vecdot([[1, 2], [3, 4]], [10, 1])
     tensor([12, 34])
     """
-    a, b, axis = as_tensor(a), as_tensor(b), whole(axis, "axis")
+    a, b, axis = real("vecdot", as_tensor(a)), as_tensor(b), whole(axis, "axis")
     if not -min(a.ndim, b.ndim) <= axis < 0 or a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot along axis {axis} of shapes {a.shape} and {b.shape}: sizes differ ({user_site()})")
     products = a * b

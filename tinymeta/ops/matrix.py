@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
@@ -20,6 +21,7 @@ from tinymeta.ops.index import getitem
 from tinymeta.ops.linalg import matmul_matrices
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.shape import expand_dims, floats, moveaxis, squeeze
+from tinymeta.ops.widen import real
 
 _square = Domain(0.5, 2, "invertible")
 
@@ -184,7 +186,7 @@ def cholesky(x: ArrayLike, upper: bool = False) -> Tensor:
     tensor([[2., 0.],
             [1., 2.]])
     """
-    y = _of_square("cholesky", cholesky_matrices, x)
+    y = _of_square("cholesky", cholesky_matrices, real("cholesky", as_tensor(x)))
     return y.mT if upper else y
 
 

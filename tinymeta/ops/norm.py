@@ -22,7 +22,7 @@ from tinymeta.engine.typing import Cotangents
 from tinymeta.ops.elementwise import sqrt, square
 from tinymeta.ops.reduce import mean, sum
 from tinymeta.ops.shape import astype, floats, reshape
-from tinymeta.ops.widen import squarable
+from tinymeta.ops.widen import real, squarable
 
 Axes = tuple[int, ...]
 Given = tuple[Tensor | None, Tensor | None]  # the cotangents of two outputs
@@ -220,7 +220,7 @@ def _normalized(what: str, x: Tensor, axes: Axes, eps: float | Tensor) -> Tensor
 def _operands(
     what: str, x: ArrayLike, weight: ArrayLike | None, bias: ArrayLike | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    given = iter(floats(what, *[t for t in (x, weight, bias) if t is not None]))
+    given = iter([real(what, t) for t in floats(what, *[t for t in (x, weight, bias) if t is not None])])
     return next(given), None if weight is None else next(given), None if bias is None else next(given)
 
 

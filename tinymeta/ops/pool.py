@@ -20,6 +20,7 @@ from tinymeta.ops.conv import Pair, Size, pair
 from tinymeta.ops.linalg import matmul
 from tinymeta.ops.reduce import mean
 from tinymeta.ops.shape import expand_dims, floats, squeeze
+from tinymeta.ops.widen import real
 
 _any = reals(-2, 2)
 
@@ -146,7 +147,7 @@ def max_pool2d(
     >>> tm.max_pool2d([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
     tensor([[6., 8.]])
     """
-    (x,) = floats("max_pool2d", x)
+    x = real("max_pool2d", floats("max_pool2d", x)[0])
     how = _geometry("max_pool2d", x, window, stride, padding)
     if any(p >= k for p, k in zip(how["padding"], how["window"])) or 0 in x.shape[-2:]:
         raise ShapeError(

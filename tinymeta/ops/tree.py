@@ -23,7 +23,7 @@ from tinymeta.ops.linalg import vector_norm
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.shape import concat, reshape
 from tinymeta.ops.shape import stack as stacked
-from tinymeta.ops.widen import double
+from tinymeta.ops.widen import double, real
 
 __all__ = [
     "add",
@@ -53,7 +53,7 @@ def dot(a: Tree, b: Tree) -> Tensor:
     tensor(9.)
     """
     total = as_tensor(0.0)
-    for k, product in enumerate(leaves(map(lambda x, y: sum(as_tensor(x) * y), a, b))):
+    for k, product in enumerate(leaves(map(lambda x, y: sum(real("tree.dot", as_tensor(x)) * y), a, b))):
         total = total + product if k else product
     return total
 

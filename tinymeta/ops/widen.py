@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.errors import DtypeError, user_site
 from tinymeta.engine.primitive import bind
+from tinymeta.engine.state import state
 from tinymeta.engine.structure import astype
 from tinymeta.engine.tensor import ArrayLike, Tensor
 
@@ -17,6 +19,16 @@ def floating(x: ArrayLike) -> Tensor:
     """
     x = as_tensor(x)
     return bind(astype, x, dtype=np.dtype(np.float64)) if x.dtype.kind in "iub" else x
+
+
+def real(what: str, x: Tensor) -> Tensor:
+    """`x` for a function that has more than one meaning for complex numbers, or none."""
+    if x.dtype.kind == "c" and "c" not in state.differentiable:
+        raise DtypeError(
+            f"{what} takes real numbers and got {x.dtype} of shape {x.shape} ({user_site()}): of complex ones it would "
+            "have to say which are conjugated, and which is the larger. Hand their real and imaginary parts over"
+        )
+    return x
 
 
 def squarable(x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike, Tree, X
 from tinymeta.ops.elementwise import sqrt
 from tinymeta.ops.select import where
+from tinymeta.ops.widen import real
 
 LearningRate = float | Tensor | Callable[[Tensor], Tensor] | Tree
 Setting = float | Tensor
@@ -55,6 +56,8 @@ def each_leaf(step: Callable[..., Row], params: Tree, *others: Tree) -> list[Tre
     parameter, or DtypeError another dtype: the step would spread the one over it, or turn it into the other.
     """
     leaves, structure = tree.flatten(params)
+    for p in leaves:
+        real("an optimizer", as_tensor(p))
     columns = [_column(k, other, leaves, structure) for k, other in enumerate(others)]
     rows = [step(*row) for row in zip(leaves, *columns)]
     results = list(zip(*rows))

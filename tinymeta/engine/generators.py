@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 GENERATORS = (np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random)
+SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
 
 
 def bits(generator: Any) -> Any:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from tinymeta.engine import tree
 from tinymeta.engine.containers import children_of
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.draws import check_draws, watched
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import bind
@@ -39,6 +40,11 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
     out_axes
         Where the batch axis goes in the results: an int, or a pytree prefix of the result.
 
+    Raises
+    ------
+    UserError
+        If `f` draws random numbers: it runs once, so all examples would get the same ones (`Dropout` draws for each).
+
     Examples
     --------
     >>> tm.vmap(tm.grad(lambda x: x * x))(np.array([1.0, 2.0, 3.0])).tolist()
@@ -53,9 +59,10 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
         axes = _axes(axes_of_args, args)
         xs = [None if a is None else as_tensor(x) for x, a in zip(inputs, axes)]
         size = _size(xs, axes)
-        with _opened(size):
+        with _opened(size, watched(f, args)) as run:
             entered = [x if t is None else _enter(t, a) for x, t, a in zip(inputs, xs, axes)]
             result = f(*tree.unflatten(structure, entered))
+            check_draws(run)
             outputs, out_structure = tree.flatten(result)
             left = [_leave(as_tensor(y), a, size) for y, a in zip(outputs, _axes(out_axes, result))]
         return tree.unflatten(out_structure, left)
@@ -64,12 +71,12 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
 
 
 @contextmanager
-def _opened(size: int) -> Iterator[None]:
+def _opened(size: int, generators: dict[int, tuple[Any, Any]]) -> Iterator[Opened]:
     """One more level of hidden axes, for `size` examples, while the `with` block runs."""
-    run = Opened(size)
+    run = Opened(size, generators)
     try:
         with setting(opened=(*state.opened, run)):
-            yield
+            yield run
     finally:
         run.over = True
 

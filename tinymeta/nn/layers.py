@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
+from tinymeta.engine.draws import for_each
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import bind
-from tinymeta.engine.state import state
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike, Function, Tree
 from tinymeta.nn import init
@@ -134,8 +134,7 @@ class Dropout(Module):
         x = as_tensor(x)
         if rng is None or not self.rate:
             return x
-        examples = [run.size for run in state.opened]
-        kept = Tensor(rng.random((*examples, *x.shape)) >= self.rate, len(examples))
+        kept = for_each(rng, lambda examples: rng.random((*examples, *x.shape)) >= self.rate)
         return where(kept, x * (1 / (1 - self.rate)), 0)
 
 

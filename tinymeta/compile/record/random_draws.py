@@ -20,13 +20,10 @@ from itertools import chain, compress, tee
 from types import FrameType, FunctionType
 from typing import Any
 
-import numpy as np
-
-from tinymeta.compile.record.generators import GENERATORS, bits, state_of
 from tinymeta.compile.record.stand_ins import pair, standing_in
 from tinymeta.engine.typing import Function
+from tinymeta.engine.generators import GENERATORS, SHARED, bits, state_of
 
-SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
 DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
 _active: dict[int, Draws] = {}  # thread → who watches it
 

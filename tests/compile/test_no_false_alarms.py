@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.compile.run import selfcheck
+from tinymeta.ops import reduce
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +63,24 @@ def test_choices_among_equal_numbers_raise_no_alarm() -> None:
         pooled = lambda w, x: tm.sum(tm.square(tm.nn.max_pool2d(tm.nn.conv2d(x, w, padding=1), 2)))
         chosen = lambda x: (tm.argmax(x @ x.mT, axis=-1), tm.sort(x, axis=-1), tm.floor(x / 3.0 * 3.0))
         assert not said_by(tm.grad(pooled), w, x) and not said_by(chosen, x)
+
+
+ROWS, TENTH = 1_000_000, np.float32(0.1)
+
+
+def test_equal_numbers_that_are_all_rounded_to_one_side_raise_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduce, "is_long", lambda x, axes: False)
+    given = np.full((ROWS, 2), TENTH)
+    eager, exact = tm.mean(given, 0).numpy(), TENTH
+    found = tm.compile(lambda x: tm.mean(x, 0))(given).numpy()
+    assert np.abs(found - exact).max() < np.abs(eager - exact).max() > 1e-4  # the eager sum rounds more
+    monkeypatch.setattr(selfcheck, "_nearer", lambda *results: False)
+    with pytest.warns(tm.CompileWarning, match="at stage"):
+        tm.compile(lambda x: tm.mean(x, 0))(given)
+
+
+def test_what_is_farther_from_the_exact_numbers_than_the_right_ones_is_a_fault() -> None:
+    exact = [np.array([1.0, 2.0])]
+    right, got = [np.float32([1.0, 2.1])], [np.float32([1.05, 2.0])]
+    assert selfcheck._nearer(got, right, exact) and not selfcheck._nearer(right, got, exact)
+    assert not selfcheck._nearer([np.float32([np.nan, 2.0])], right, exact)

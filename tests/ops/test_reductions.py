@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import array_shapes
 
 import tinymeta as tm
 from tests.ops.drawn_arrays import arrays, dtypes, same, vmap_is_a_loop
+from tinymeta.engine import long_sums
 
 RNG = np.random.default_rng(0)
 
@@ -207,3 +208,30 @@ def test_axes_may_come_as_a_list_or_in_any_order():
     x = RNG.normal(size=(2, 3, 4))
     for axes in itertools.permutations((0, -1)):
         assert np.array_equal(tm.sum(x, list(axes)).numpy(), x.sum((0, 2)))
+
+
+SIGNS = np.where(np.arange(1_000_000) % 2, 1, -1).astype(np.float32)[:, None]
+LONG_SUMS = {  # of a million rows of 0.1: each is 0.1
+    "a mean": lambda x: tm.mean(x, 0),
+    "a sum over two axes": lambda x: tm.sum(tm.reshape(x, (1000, 1000, -1)), (0, 1)) / 1e6,
+    "a variance": lambda x: tm.var(SIGNS * x, 0) * 10,
+    "a standard deviation": lambda x: tm.std(SIGNS * x, 0),
+    "a length": lambda x: tm.vector_norm(x, axis=0) / 1e3,
+    "the gradient of what rows share": lambda x: tm.grad(lambda b: tm.sum(x * (1 + b)))(np.zeros(2, np.float32)) / 1e6,
+}
+
+
+@pytest.mark.parametrize("what", LONG_SUMS)
+def test_many_equal_float32_numbers_add_up_to_what_they_are(what):
+    given = np.full((1_000_000, 2), 0.1, np.float32)
+    for f in (LONG_SUMS[what], tm.compile(LONG_SUMS[what])):
+        y = f(given)
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(y.numpy(), 0.1, rtol=8 * np.finfo(np.float32).eps)
+
+
+def test_adding_them_one_by_one_in_float32_is_caught(monkeypatch):
+    monkeypatch.setattr(long_sums, "LONG", 1 << 40)
+    for what in ("a mean", "a length", "the gradient of what rows share"):
+        with pytest.raises(AssertionError):
+            test_many_equal_float32_numbers_add_up_to_what_they_are(what)

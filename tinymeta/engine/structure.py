@@ -13,6 +13,7 @@ import numpy as np
 
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import DtypeError, user_site
+from tinymeta.engine.long_sums import is_long
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.state import Opened, inside, shared, state
 from tinymeta.engine.tensor import Array, Tensor
@@ -277,6 +278,7 @@ def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     if shape != want:
         lead = len(shape) - len(want)
         axes = tuple(i - len(shape) for i in range(len(shape)) if i < lead or shape[i] != want[i - lead])
+        g = bind(astype, g, dtype=np.dtype(float)) if is_long(g, axes) else g
         g = bind(sum_to, g, axes=axes, shape=want, ndim=len(shape))
     if g.array.dtype != x.array.dtype:
         if g.dtype.kind == "c" and x.dtype.kind == "f":

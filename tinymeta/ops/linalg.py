@@ -18,7 +18,7 @@ from tinymeta.engine.structure import reshape as _reshape
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import Axis
 from tinymeta.ops import extrema
-from tinymeta.ops.reduce import norm_axes, normalized, sum
+from tinymeta.ops.reduce import norm, normalized, sum
 from tinymeta.ops.select import abs
 from tinymeta.ops.shape import astype, expand_dims, permute_dims, reshape
 from tinymeta.ops.widen import floating, real
@@ -161,7 +161,7 @@ def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: fl
     x = as_tensor(x)
     axes = normalized(axis, x.ndim)
     if ord == 2:
-        return bind(norm_axes, x, axes=axes, keepdims=keepdims)
+        return norm(x, axes, keepdims)
     if math.isinf(ord):
         x = floating(x)  # the largest int8 is 127, and |−128| is not
         return (extrema.max if ord > 0 else extrema.min)(abs(x), axes, keepdims)

@@ -10,6 +10,7 @@ import numpy as np
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.domain import Sample, reals
 from tinymeta.engine.errors import ShapeError, user_site
+from tinymeta.engine.long_sums import is_long
 from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import astype, reshape
@@ -111,7 +112,7 @@ class repeat_axes(Primitive):
         Sample(((3,),), {"axes": (-3, -1), "shape": (2, 3, 2), "keepdims": False, "count": 1}),
         Sample(((2, 1),), {"axes": (-1,), "shape": (2, 3), "keepdims": True, "count": 3}),
     )
-    vjp = lambda g, y, x, axes, shape, keepdims, count: bind(sum_axes, g, axes=axes, keepdims=keepdims, count=count)
+    vjp = lambda g, y, x, axes, shape, keepdims, count: _along(sum_axes, g, axes, keepdims=keepdims, count=count)
 
 
 class norm_axes(Primitive):
@@ -191,7 +192,19 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
         return astype(_summed(astype(x, dtype=np.dtype(np.float32)), axis, keepdims, True), dtype=np.dtype(np.float16))
     if not axes and not divided and not whole:
         return x
-    return bind(sum_axes, x, axes=axes, keepdims=keepdims, count=count)
+    return _along(sum_axes, x, axes, keepdims=keepdims, count=count)
+
+
+def _along(primitive: type[Primitive], x: Tensor, axes: tuple[int, ...], **static: Any) -> Tensor:
+    """A sum or a norm over the axes, of many numbers in float64."""
+    if is_long(x, axes):
+        return astype(_along(primitive, astype(x, dtype=np.dtype(float)), axes, **static), dtype=x.dtype)
+    return bind(primitive, x, axes=axes, **static)
+
+
+def norm(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    """√(Σ |x|²) over the axes."""
+    return _along(norm_axes, x, axes, keepdims=keepdims)
 
 
 def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -208,7 +221,7 @@ def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
     x, axes, count = _deviations(x, axis, correction)
     if x.dtype.kind == "c":
         x = abs(x)
-    y = bind(sum_axes, square(squarable(x)), axes=axes, keepdims=keepdims, count=count)
+    y = _along(sum_axes, square(squarable(x)), axes, keepdims=keepdims, count=count)
     return astype(y, dtype=x.dtype) if y.dtype != x.dtype else y
 
 
@@ -222,8 +235,7 @@ def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool
     tensor(1.)
     """
     x, axes, count = _deviations(x, axis, correction)
-    y = bind(norm_axes, x, axes=axes, keepdims=keepdims)
-    return y * (1 / math.sqrt(count))
+    return norm(x, axes, keepdims) * (1 / math.sqrt(count))
 
 
 def _deviations(x: ArrayLike, axis: Axis, correction: float) -> tuple[Tensor, tuple[int, ...], float]:

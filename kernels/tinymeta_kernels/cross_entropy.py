@@ -11,7 +11,8 @@ finishes. Sums are kept in float64, four of them side by side so that an additio
 one before. A NaN makes its row NaN.
 
 The maximum's own exponential is 1 and not added: the logarithm is log1p of the others, so that a loss near 0 keeps
-its digits, and the gradient at the label is minus the sum of the others, not a difference from 1.
+its digits, and the gradient at a label of probability above 1/2 is minus the sum of the others, not a difference
+from 1.
 """
 
 import math
@@ -66,7 +67,7 @@ def softmax_cross_entropy_grad(logits: Array, labels: Array, g: Array) -> Array:
         onehot, e = k[..., None] == np.arange(x.shape[-1]), np.exp(x - _finite_max(x))
         p = e / e.sum(axis=-1, keepdims=True)
         others = np.where(onehot, 0, p).sum(axis=-1, keepdims=True)
-        gradient: Array = np.where(onehot, -others, p) * g[..., None]
+        gradient: Array = np.where(onehot, np.where(p > 0.5, -others, p - 1), p) * g[..., None]
         return gradient
     rows = _shifted(x)
     _cross_entropy_grad(c_order(g).reshape(-1), c_order(k).reshape(-1), np.exp(rows, out=rows))
@@ -139,6 +140,7 @@ def _log_sum(e: Array, out: Array) -> None:
 @jit
 def _cross_entropy_grad(g: Array, labels: Array, out: Array) -> None:
     rows, classes = out.shape
+    one = out.dtype.type(1)
     by_four = classes - classes % 4
     for r in range(rows):
         s0 = s1 = s2 = s3 = np.float64(0)
@@ -151,8 +153,11 @@ def _cross_entropy_grad(g: Array, labels: Array, out: Array) -> None:
             s0 += out[r, k]
         total = out.dtype.type((s0 + s1) + (s2 + s3))
         others = np.float64(0)  # 1 - softmax(x)[label], without that difference
+        chosen = one
         for k in range(classes):
             p = out[r, k] / total
             others += 0 if k == labels[r] else p
+            if k == labels[r]:
+                chosen = p
             out[r, k] = p * g[r]
-        out[r, labels[r]] = -others * g[r]
+        out[r, labels[r]] = (-out.dtype.type(others) if chosen > 0.5 else chosen - one) * g[r]

@@ -39,7 +39,8 @@ def test_the_largest_logit_is_found_wherever_it_stands(position: int) -> None:
     [
         ([-inf, 0.0], 0, [0, 0]),
         ([-inf, -inf], nan, [nan, nan]),
-        ([inf, 0.0], inf, [nan, nan]),
+        ([inf, 0.0], inf, [nan, -1]),
+        ([0.0, inf], nan, [0, nan]),
         ([nan, 0.0], nan, [nan, nan]),
         ([0.0, 0.0, 0.0, 0.0, nan], nan, [nan] * 5),
         ([nan, 0.0, 0.0, 0.0, 0.0], nan, [nan] * 5),

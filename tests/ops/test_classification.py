@@ -1,5 +1,7 @@
 """The softmax family, labels as vectors, and tables of vectors."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +27,19 @@ def test_the_softmax_family_is_right_at_orders_one_to_three_and_under_vmap(f, ax
     x = RNG.normal(size=(2, 3, 3))
     tm.testing.check_grad(lambda t: tm.sin(f(t, axis)), x[0], order=3)
     vmap_is_a_loop(lambda t: f(t, axis), (x,), (0,))
+
+
+def test_where_logits_are_not_finite_a_compiled_loss_and_its_gradient_are_the_eager_ones():
+    numbers = [np.inf, -np.inf, np.nan, 0.0, 1.0, 88.0, -700.0]
+    label = np.array([0])
+    for f in (tm.nn.cross_entropy, tm.grad(tm.nn.cross_entropy)):
+        for dtype in (np.float32, np.float64):
+            compiled = tm.compile(lambda z, f=f: f(z, label))
+            for row in itertools.product(numbers, repeat=3):
+                z = np.array([row], dtype)
+                with np.errstate(all="ignore"):
+                    found, eager = compiled(z).numpy(), f(z, label).numpy()
+                np.testing.assert_allclose(found, eager, rtol=16 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
 
 
 def test_softmax_of_huge_and_infinite_numbers_is_finite():

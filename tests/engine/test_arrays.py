@@ -162,3 +162,42 @@ class Theirs:
 def test_another_librarys_array_beside_a_tensor_is_asked() -> None:
     for pair in ((tm.tensor(A), Theirs()), (Theirs(), tm.tensor(A))):
         assert np.array_equal(*pair) == np.concatenate(pair) == "theirs"
+
+
+X32 = tm.tensor(np.array([1.0, 2.0], np.float32))
+OPERANDS = [
+    np.float32([3, 4]),
+    np.array([3.0, 4.0]),
+    np.array([3, 4]),
+    np.float64(3),
+    np.float32(3),
+    np.int64(3),
+    3,
+    3.0,
+]
+SIGNS = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "le", "gt", "ge", "eq", "ne"]
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_an_operator_of_an_array_and_a_tensor_is_the_tensors_whichever_comes_first(name: str) -> None:
+    of = getattr(operator, f"__{name}__")
+    for other in OPERANDS:
+        here, there = tm.tensor(np.asarray(other)) if isinstance(other, (np.ndarray, np.generic)) else other, X32
+        weak = isinstance(other, float) or not isinstance(other, (np.ndarray, np.generic))
+        right = (of(other, X32), of(X32, other)) if weak else (of(here, there), of(there, here))
+        for found, expected in zip((of(other, X32), of(X32, other)), right):
+            assert isinstance(found, tm.Tensor) and found.dtype == expected.dtype
+            assert found.tolist() == expected.tolist()
+
+
+def test_numpys_functions_of_one_or_two_numbers_are_refused_in_a_sentence_that_names_ours() -> None:
+    for call in (lambda x: np.exp(x), lambda x: np.maximum(x, 2), lambda x: np.add.reduce(x), lambda x: divmod(A, x)):
+        for f in (call, tm.compile(call), tm.grad(lambda x, f=call: tm.sum(f(x)))):
+            with pytest.raises(tm.UserError, match=r"tm\.exp\(x\) for np\.exp\(x\)"):
+                f(X32)
+    with pytest.raises(tm.UserError, match=r"tm\.exp"):
+        tm.compile(lambda x, n: x * np.exp(n))(A, 2)  # a number argument, which eager code has as Python's
+    a = np.ones(2)
+    with pytest.raises(tm.UserError, match=r"a = a \+ x for a \+= x"):
+        a += X32
+    assert a.tolist() == [1.0, 1.0]

@@ -48,7 +48,6 @@ class Tensor(Operators):
         *("__weakref__", "array", "batch", "opened", "id", "order", "made_by"),
         *("tracked", "primitive", "inputs", "static"),
     )
-    __array_ufunc__ = None  # so that `ndarray * Tensor` asks us, instead of looping over objects
     __array_priority__ = 1000
 
     array: Array  # for kernels; for a primitive with several outputs, the tuple of their arrays

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.errors import user_site
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
@@ -100,6 +100,33 @@ def _array_function(self: Tensor, function: Any, types: Any, args: Any, options:
     return function._implementation(*args, **options)
 
 
+_OPERATORS: dict[np.ufunc, tuple[str, str]] = {  # what Python calls them with a Tensor on the left, and on the right
+    **{u: (f"__{n}__", f"__r{n}__") for u, n in (
+        (np.add, "add"), (np.subtract, "sub"), (np.multiply, "mul"), (np.divide, "truediv"), (np.matmul, "matmul"),
+        (np.floor_divide, "floordiv"), (np.remainder, "mod"), (np.power, "pow"),
+        (np.bitwise_and, "and"), (np.bitwise_or, "or"), (np.bitwise_xor, "xor"),
+    )},
+    np.less: ("__lt__", "__gt__"), np.greater: ("__gt__", "__lt__"), np.equal: ("__eq__", "__eq__"),
+    np.less_equal: ("__le__", "__ge__"), np.greater_equal: ("__ge__", "__le__"), np.not_equal: ("__ne__", "__ne__"),
+}  # fmt: skip
+
+
+def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    """Operators of an array with a Tensor are the Tensor's; NumPy's functions would make arrays of it."""
+    if method == "__call__" and ufunc in _OPERATORS and not options:
+        a, b = inputs
+        left, right = _OPERATORS[ufunc]
+        return getattr(a, left)(b) if isinstance(a, Tensor) else getattr(b, right)(a)
+    if "out" in options:
+        raise UserError(
+            f"an array can't take what is computed from {self._brief()} ({user_site()}): write a = a + x for a += x"
+        )
+    raise UserError(
+        f"np.{ufunc.__name__} is a function of arrays, and {self._brief()} is none ({user_site()}): write tinymeta's "
+        "function, as tm.exp(x) for np.exp(x), or x.numpy() for its numbers"
+    )
+
+
 def _reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`f` as a method, with the further arguments that NumPy's function of the same name calls it with."""
 
@@ -131,6 +158,7 @@ _methods: dict[str, Any] = {
     "__setitem__": _setitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),
     "__array_function__": _array_function,
+    "__array_ufunc__": _array_ufunc,
     "data": property(_no_data, _no_data),
     "T": property(lambda self: shape.permute_dims(self, range(self.ndim)[::-1]), doc="The axes in reverse order."),
     "mT": property(shape.matrix_transpose),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import mul
 
 import numpy as np
 
@@ -27,10 +29,7 @@ def clip_by_global_norm(grads: Tree, limit: Setting) -> Tree:
     """The gradients, shortened together to length `limit` if they are longer.
 
     If one of them is infinite or NaN they have no direction, and all that comes out is NaN; so it is for a limit that
-    is NaN or negative. It is computed in float64, and the length may be too large even for that: with u the largest
-    entry and s the length of g/u, what comes out is g · limit/(s u), times the two numbers h and limit/(s u)/h for
-    some h, both at most 1, so that nothing overflows, and vanishes only where the result does. u and h are constants:
-    in exact numbers the result does not depend on them.
+    is NaN or negative. It is computed in float64, where the squares of narrower numbers fit in.
 
     Shapes: any tree → the same, and its dtypes.
     Source: Pascanu et al. 2013, algorithm 1.
@@ -39,15 +38,37 @@ def clip_by_global_norm(grads: Tree, limit: Setting) -> Tree:
     {'w': tensor([3., 4.])}
     """
     wide = tree.map(double, grads)
-    unit = _largest(wide)
-    length = norm(tree.map(lambda g: g / unit, wide))
+    if any(as_tensor(g).dtype == w.dtype for g, w in zip(tree.leaves(grads), tree.leaves(wide))):
+        shares = _in_units(wide, limit)
+    else:
+        length = norm(wide)
+        shares = (_only_if_clear(_share(length, limit), length, limit),)
+    return tree.map(lambda g, w: reduce(mul, shares, w).astype(floating(g).dtype), grads, wide)
+
+
+def _in_units(grads: Tree, limit: Setting) -> tuple[Tensor, Tensor]:
+    """Two numbers, both at most 1, that shorten float64 gradients, whose length may be too large even for that.
+
+    With u the largest entry and s the length of g/u, what comes out is g · limit/(s u): times h, and times
+    limit/(s u)/h, for some h with which nothing overflows, and vanishes only where the result does. u and h are
+    constants: in exact numbers the result does not depend on them.
+    """
+    unit = _largest(grads)
+    length = norm(tree.map(lambda g: g / unit, grads))
     long = length > limit / unit
     per_unit = limit / where(long, length, 1.0)  # limit/s
     some = long & (per_unit > 0)
     half = stop_gradient(where(some, sqrt(where(some, per_unit, 1.0)) / sqrt(unit), 1.0))
-    rest = where(long, per_unit / (half * unit), 1.0)
-    rest = where(isfinite(length) & (as_tensor(limit) >= 0), rest, np.nan)
-    return tree.map(lambda g, w: (w * half * rest).astype(floating(g).dtype), grads, wide)
+    return half, _only_if_clear(where(long, per_unit / (half * unit), 1.0), length, limit)
+
+
+def _share(length: Tensor, limit: Setting) -> Tensor:
+    long = length > limit
+    return where(long, limit / where(long, length, 1.0), 1.0)
+
+
+def _only_if_clear(share: Tensor, length: Tensor, limit: Setting) -> Tensor:
+    return where(isfinite(length) & (as_tensor(limit) >= 0), share, np.nan)
 
 
 def _largest(grads: Tree) -> Tensor:

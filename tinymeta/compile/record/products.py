@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinymeta.compile.program.operations import Contract
 from tinymeta.compile.program.program import Builder, squeezed
-from tinymeta.compile.program.views import Permute
+from tinymeta.compile.program.views import Permute, Reshape
 
 
 def product(b: Builder, letters_of_x: str, x: int, letters_of_y: str, y: int, out: str) -> int:
@@ -41,7 +41,7 @@ def _untransposed(b: Builder, letters: str, x: int) -> tuple[str, int]:
     """`x` without a transpose around it; a reshape that drops axes of size 1 passes through."""
     while True:
         node = b.nodes[x]
-        inner = b.nodes[node.inputs[0]] if node.op.view else node
+        inner = b.nodes[node.inputs[0]] if isinstance(node.op, Reshape) else node
         if isinstance(node.op, Permute):
             back = dict(zip(node.op.axes, letters))
             letters, x = "".join(back[a] for a in range(len(letters))), node.inputs[0]

@@ -23,7 +23,6 @@ from tinymeta.engine.tensor import Tensor as Tensor
 from tinymeta.engine.transforms import grad as grad
 from tinymeta.engine.transforms import value_and_grad as value_and_grad
 from tinymeta.engine.transforms import vjp as vjp
-from tinymeta.engine.vmap import vmap as vmap
 from tinymeta.moved import keep_old_paths as _keep_old_paths
 from tinymeta.ops import *
 from tinymeta.ops import tree as tree
@@ -33,6 +32,7 @@ from tinymeta.ops.derivatives import hessian as hessian
 from tinymeta.ops.derivatives import hvp as hvp
 from tinymeta.ops.derivatives import jacobian as jacobian
 from tinymeta.ops.derivatives import jvp as jvp
+from tinymeta.ops.draws import vmap as vmap
 
 if _TYPE_CHECKING:  # what `__getattr__` imports when it is first asked for
     from tinymeta import meta as meta

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.engine import draws
+from tinymeta.ops import draws
 
 RNG = np.random.default_rng(0)
 XS = np.ones((4, 3))

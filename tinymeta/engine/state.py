@@ -46,9 +46,8 @@ class Opened:
 
     over = False
 
-    def __init__(self, size: int, generators: dict[int, tuple[Any, Any]]) -> None:
+    def __init__(self, size: int) -> None:
         self.size = size  # how many examples there are
-        self.generators = generators  # those that the function can reach, and the states they are to be in
 
 
 def inside(outer: tuple[Opened, ...], inner: tuple[Opened, ...]) -> tuple[Opened, ...]:

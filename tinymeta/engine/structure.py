@@ -234,9 +234,9 @@ class narrow(Primitive):
 
 
 def _widened(x: Tensor, at: int, rise: int, tail: int, opened: tuple[Opened, ...]) -> Tensor:
-    wide: Tensor = bind(widen, x, at=at, rise=rise, tail=tail)
-    wide.opened = opened
-    return wide
+    x = bind(widen, x, at=at, rise=rise, tail=tail)
+    x.opened = opened
+    return x
 
 
 def today(x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
@@ -263,8 +263,7 @@ def broadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def conform(g: Tensor, x: Tensor, opened: tuple[Opened, ...]) -> Tensor:
     """A cotangent brought to its input's terms: summed over the axes that `x` lacks, in the dtype of `x`. Hidden axes
-    of the `vmap`s around the sweep (`opened`) stay: each example has its own gradient, also of what they share.
-    """
+    of the `vmap`s around the sweep (`opened`) stay: each example has its own gradient, also of what they share."""
     have, need = g.array, x.array
     if g.batch == x.batch and have.shape == need.shape and have.dtype == need.dtype:
         return g

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from tinymeta.engine import tree
 from tinymeta.engine.containers import children_of
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.draws import check_draws, watched
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import bind
@@ -28,7 +27,8 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
 
     Shapes: f: (…) → (…) becomes (n, …) → (n, …), or n at the axes named.
     Raises: ShapeError for batch axes that are missing or of several sizes: `tm.vmap(tm.add)([1.0], [1.0, 2.0])`;
-    ValueError for axes of another structure than the arguments: `tm.vmap(tm.add, (0, 0, 0))([1.0], [1.0])`.
+    ValueError for axes of another structure than the arguments: `tm.vmap(tm.add, (0, 0, 0))([1.0], [1.0])`; UserError
+    if f draws random numbers, for it runs once: all examples would get the same (`Dropout` draws for each).
 
     Parameters
     ----------
@@ -39,11 +39,6 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
         arguments, or a tuple with an entry per argument, each a pytree prefix of that argument.
     out_axes
         Where the batch axis goes in the results: an int, or a pytree prefix of the result.
-
-    Raises
-    ------
-    UserError
-        If `f` draws random numbers: it runs once, so all examples would get the same ones (`Dropout` draws for each).
 
     Examples
     --------
@@ -59,10 +54,9 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
         axes = _axes(axes_of_args, args)
         xs = [None if a is None else as_tensor(x) for x, a in zip(inputs, axes)]
         size = _size(xs, axes)
-        with _opened(size, watched(f, args)) as run:
+        with _opened(size):
             entered = [x if t is None else _enter(t, a) for x, t, a in zip(inputs, xs, axes)]
             result = f(*tree.unflatten(structure, entered))
-            check_draws(run)
             outputs, out_structure = tree.flatten(result)
             left = [_leave(as_tensor(y), a, size) for y, a in zip(outputs, _axes(out_axes, result))]
         return tree.unflatten(out_structure, left)
@@ -71,12 +65,12 @@ def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable
 
 
 @contextmanager
-def _opened(size: int, generators: dict[int, tuple[Any, Any]]) -> Iterator[Opened]:
+def _opened(size: int) -> Iterator[None]:
     """One more level of hidden axes, for `size` examples, while the `with` block runs."""
-    run = Opened(size, generators)
+    run = Opened(size)
     try:
         with setting(opened=(*state.opened, run)):
-            yield run
+            yield
     finally:
         run.over = True
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.draws import for_each
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.primitive import bind
@@ -17,6 +16,7 @@ from tinymeta.engine.typing import DTypeLike, Function, Tree
 from tinymeta.nn import init
 from tinymeta.nn.module import Module
 from tinymeta.nn.normalization import BatchNorm
+from tinymeta.ops.draws import for_each
 from tinymeta.ops.embedding import embedding
 from tinymeta.ops.fused import linear_relu
 from tinymeta.ops.select import relu, where

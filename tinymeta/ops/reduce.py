@@ -195,7 +195,7 @@ def _summed(x: ArrayLike, axis: Axis, keepdims: bool, divided: bool) -> Tensor:
     return _along(sum_axes, x, axes, keepdims=keepdims, count=count)
 
 
-def _along(primitive: type[Primitive], x: Tensor, axes: tuple[int, ...], **static: Any) -> Tensor:
+def _along(primitive: type[Primitive], x: Tensor, axes: tuple[int, ...], **static: object) -> Tensor:
     """A sum or a norm over the axes, of many numbers in float64."""
     if is_long(x, axes):
         return astype(_along(primitive, astype(x, dtype=np.dtype(float)), axes, **static), dtype=x.dtype)

@@ -39,7 +39,7 @@ def clip_by_global_norm(grads: Tree, limit: Setting) -> Tree:
     """
     wide = tree.map(double, grads)
     if any(as_tensor(g).dtype == w.dtype for g, w in zip(tree.leaves(grads), tree.leaves(wide))):
-        shares = _in_units(wide, limit)
+        shares: tuple[Tensor, ...] = _in_units(wide, limit)
     else:
         length = norm(wide)
         shares = (_only_if_clear(_share(length, limit), length, limit),)

@@ -18,7 +18,7 @@ from tinymeta.engine.primitive import bind, outputs_of
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import vjp
 from tinymeta.engine.typing import Function
-from tinymeta.engine.vmap import vmap
+from tinymeta.ops.draws import vmap
 from tinymeta.testing.case import Case, drawn
 from tinymeta.testing.report import agree
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymeta.engine.generators import GENERATORS, state_of
+from tinymeta.ops.generators import GENERATORS, state_of
 
 UNSET: Any = type("unset", (), {})()  # in a cell or a namespace that holds nothing
 

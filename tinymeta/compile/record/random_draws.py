@@ -22,7 +22,7 @@ from typing import Any
 
 from tinymeta.compile.record.stand_ins import pair, standing_in
 from tinymeta.engine.typing import Function
-from tinymeta.engine.generators import GENERATORS, SHARED, bits, state_of
+from tinymeta.ops.generators import GENERATORS, SHARED, bits, state_of
 
 DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
 _active: dict[int, Draws] = {}  # thread → who watches it

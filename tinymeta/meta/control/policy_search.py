@@ -17,11 +17,11 @@ import numpy as np
 from tinymeta.compile import compile
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import Function, Tree
-from tinymeta.engine.vmap import vmap
 from tinymeta.meta.control.policy import Steps, steps
 from tinymeta.meta.control.trpo import TRPO
 from tinymeta.meta.core.learner import GradientLearner
 from tinymeta.meta.core.loop import Record, Stepped, loop
+from tinymeta.ops.draws import vmap
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.reduce import sum
 from tinymeta.tasks.environment import Environment, Trajectories, rollout

@@ -11,9 +11,9 @@ from tinymeta.compile import compile
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import Tree
-from tinymeta.engine.vmap import vmap
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.meta.core.learner import Learner, Model
+from tinymeta.ops.draws import vmap
 from tinymeta.ops.shape import concat, stack
 from tinymeta.optim.optimizer import Optimizer
 from tinymeta.tasks.episode import Episode

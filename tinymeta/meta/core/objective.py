@@ -8,9 +8,9 @@ from typing import Any
 
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Tree
-from tinymeta.engine.vmap import vmap
 from tinymeta.meta.core.adapt import Differentiate, Loss, adapt, constant
 from tinymeta.meta.learners.reptile import towards
+from tinymeta.ops.draws import vmap
 from tinymeta.tasks.episode import Episode
 
 Objective = Callable[..., Tensor]  # (phi, episodes), or (phi, episodes, iteration)

@@ -23,8 +23,8 @@ from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Tree
-from tinymeta.engine.vmap import vmap
 from tinymeta.meta.core.adapt import Loss
+from tinymeta.ops.draws import vmap
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.shape import stack
 

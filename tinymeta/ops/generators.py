@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 GENERATORS = (np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random)
 SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions of `np.random` and `random`
+
+
+Watched: TypeAlias = dict[int, tuple[Any, Any]]  # generators, by id, and the states they are to be in
 
 
 def bits(generator: Any) -> Any:

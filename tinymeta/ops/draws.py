@@ -12,27 +12,41 @@ from contextlib import suppress
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from tinymeta.engine.errors import UserError, user_site
-from tinymeta.engine.generators import GENERATORS, SHARED, bits, state_of
 from tinymeta.engine.refusals import PLAIN
 from tinymeta.engine.state import Opened, state
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.typing import Tree, Y
+from tinymeta.engine.vmap import vmap as unwatched
+from tinymeta.ops.generators import GENERATORS, SHARED, Watched, bits, state_of
 
 DEPTH, MANY = 4, 64  # how far into objects to look, and how much in one of them is data
 _CLOSED = (*(PLAIN - {FunctionType}), Tensor, np.ndarray, np.generic, type, ModuleType)  # no generator hides in these
 
 
-def watched(f: Any, args: Any) -> dict[int, tuple[Any, Any]]:
-    """The generators in reach of a call, each with its state."""
-    return {id(bits(g)): (g, state_of(g)) for g in _reached(f, args)}
+_watched: WeakKeyDictionary[Opened, Watched] = WeakKeyDictionary()
 
 
-def check_draws(run: Opened) -> None:
-    """Raise if the function of a `vmap` has drawn from a generator."""
-    for g, before in run.generators.values():
+def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable[..., Y]:
+    def f_without_draws(*args: Tree) -> Y:
+        run = state.opened[-1]
+        _watched[run] = {id(bits(g)): (g, state_of(g)) for g in _reached(f, args)}
+        result = f(*args)
+        _check(run)
+        return result
+
+    return unwatched(f_without_draws, in_axes, out_axes)
+
+
+vmap.__doc__ = unwatched.__doc__
+
+
+def _check(run: Opened) -> None:
+    for g, before in _watched.get(run, {}).values():
         if state_of(g) != before:
             raise UserError(
                 f"a function under vmap ({user_site()}) draws random numbers, and it runs once: all examples would get "
@@ -45,11 +59,11 @@ def for_each(rng: Any, draw: Callable[[tuple[int, ...]], Array]) -> Tensor:
     """`draw(axes)`, an array with these axes in front, as what each example has drawn for itself."""
     axes = tuple([run.size for run in state.opened])
     for run in state.opened:
-        check_draws(run)
+        _check(run)
     drawn = Tensor(draw(axes), len(axes))
     for run in state.opened:
-        if id(bits(rng)) in run.generators:
-            run.generators[id(bits(rng))] = rng, state_of(rng)
+        if id(bits(rng)) in (watched := _watched.get(run, {})):
+            watched[id(bits(rng))] = rng, state_of(rng)
     return drawn
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 
 import pytest
 import tinymeta_kernels
@@ -33,13 +34,19 @@ def uses(source: Source) -> set[str]:
     return read
 
 
-def orphans(exported: dict[str, set[str]]) -> set[str]:
-    """Which exported names no room reads that may: `exported` says for each module its names, "" being the package."""
+@cache
+def readers() -> dict[str, set[str]]:
+    """The rooms that read each name of the kernels' package."""
     where: dict[str, set[str]] = {}
     for source in [*ROOMS, *LOOPS]:
         for name in uses(source) if source.path.name != "__init__.py" or source.room != KERNELS else ():
             where.setdefault(name.rpartition(".")[2], set()).add(source.room)
-    lonely = set()
+    return where
+
+
+def orphans(exported: dict[str, set[str]]) -> set[str]:
+    """Which exported names no room reads that may: `exported` says for each module its names, "" being the package."""
+    where, lonely = readers(), set()
     for module, names in exported.items():
         for name in names:
             owners = (

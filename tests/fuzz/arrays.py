@@ -6,7 +6,7 @@ one. While it is drawn every step runs on numbers: what is refused, too large or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,11 +58,15 @@ class Step(NamedTuple):
     part: int | None = None
 
     def run(self, values: list[Any]) -> Any:
-        y = OPERATIONS[self.name][1](*resolved(self.args, values), **resolved(self.options, values))
-        return y if self.part is None else y[self.part]
+        return called(OPERATIONS[self.name][1], self.args, self.options, self.part, values)
 
     def reads(self) -> list[Ref]:
         return list(refs((self.args, self.options)))
+
+
+def called(f: Callable[..., Any], args: Any, options: Any, part: int | None, values: list[Any]) -> Any:
+    y = f(*resolved(args, values), **resolved(options, values))
+    return y if part is None else y[part]
 
 
 class Case(NamedTuple):
@@ -102,11 +106,14 @@ class Case(NamedTuple):
         if np.dtype(dtype) == np.float64:
             steps = tuple(s._replace(args=wide(s.args), options=wide(s.options)) for s in steps)
 
+        # A compiled function is looked into for what it depends on: it holds what it calls, and not all that may come.
+        calls, chosen = [(OPERATIONS[s.name][1], s.args, s.options, s.part) for s in steps], self.results
+
         def run(*inputs: Any) -> list[Any]:
             values = list(inputs)
-            for step in steps:
-                values.append(step.run(values))
-            return [values[i] for i in self.results]
+            for call in calls:
+                values.append(called(*call, values))
+            return [values[i] for i in chosen]
 
         def loss(*inputs: Any) -> Any:
             total: Any = 0.0

@@ -125,6 +125,16 @@ def itself(x: Any) -> Any:
     return x
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_what_an_object_has_recorded_for_itself_is_made_anew_by_its_copy(way: str) -> None:
+    phi = tm.tensor([1.0, 2.0])
+    used = tm.meta.TRPO(squares)
+    found = used.judge(phi, 0.0)
+    twin = WAYS[way](used)
+    assert content(twin) == content(tm.meta.TRPO(squares))
+    assert content(twin.judge(phi, 0.0)) == content(found)
+
+
 def test_a_difference_in_what_objects_hold_is_seen() -> None:
     model = network(rng())
     other = tm.tree.map(lambda p: p + 1e-12, model)

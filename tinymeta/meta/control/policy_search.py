@@ -21,6 +21,7 @@ from tinymeta.meta.control.policy import Steps, steps
 from tinymeta.meta.control.trpo import TRPO
 from tinymeta.meta.core.learner import GradientLearner
 from tinymeta.meta.core.loop import Record, Stepped, loop
+from tinymeta.meta.core.settings import Settings
 from tinymeta.ops.draws import vmap
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.reduce import sum
@@ -34,7 +35,7 @@ class Tasks(Environment[Any], Protocol):
 
 
 @dataclass(frozen=True)
-class PolicySearch:
+class PolicySearch(Settings):
     """Meta-training and testing of policies in an environment.
 
     Shapes: `returns` gives (tasks, 2): before and after adapting.

@@ -19,6 +19,7 @@ from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Tree, X
 from tinymeta.meta.core.conjugate import conjugate_gradients
+from tinymeta.meta.core.settings import Settings
 from tinymeta.ops.derivatives import hvp
 from tinymeta.ops.tree import add_scaled, dot
 
@@ -34,7 +35,7 @@ class Report(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TRPO:
+class TRPO(Settings):
     """Steps down a surrogate loss that stay within a radius of the policies which gathered the data.
 
     Shapes: parameters any tree → the same.

@@ -24,6 +24,7 @@ from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.core.adapt import Loss
+from tinymeta.meta.core.settings import Settings
 from tinymeta.ops.draws import vmap
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.shape import stack
@@ -37,7 +38,7 @@ class StartAndPace(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OnlineMetaSGD:
+class OnlineMetaSGD(Settings):
     """The objective that `fit` minimises, and the learner that it makes.
 
     Shapes: streams of arrays (streams, times, …) → (); `losses` gives (streams, times).

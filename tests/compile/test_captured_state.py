@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import operator
 import pickle
 import warnings
@@ -249,3 +250,21 @@ def test_a_state_that_never_comes_back_is_told_too() -> None:
         for k in range(BOUND + 1):
             box.value = float(k)
             assert f(x).tolist() == [k, k]
+
+
+def counting(f: Any, wraps: Any) -> Any:
+    """A decorator's function, which counts its calls and reads the count."""
+    calls = [0]
+
+    @wraps(f)
+    def counted(x: Any) -> Any:
+        calls[0] += 1
+        return f(x) * calls[0]
+
+    return counted
+
+
+@pytest.mark.parametrize("wraps", [functools.wraps, lambda f: lambda g: g], ids=["wraps", "plain"])
+def test_what_a_decorators_function_reads_is_not_only_written_whatever_it_wraps(wraps: Any) -> None:
+    with pytest.raises(tm.UserError, match=r"changes calls\[0\], which its code also reads"):
+        tm.compile(counting(lambda x: x + 1, wraps))(np.ones(2))

@@ -35,7 +35,7 @@ def _words(f: FunctionType) -> set[str]:
 
 def _only_writes(name: str, f: FunctionType) -> bool:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(f.__code__)))  # f itself would be what it wraps
     except (OSError, TypeError, SyntaxError):  # no source, or a lambda in the middle of a line
         return False
     above = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}

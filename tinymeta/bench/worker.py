@@ -57,7 +57,7 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def program(job: Any, b: Backend) -> dict[str, float]:
+def program(job: object, b: Backend) -> dict[str, float]:
     """What our compiler makes of a float32 step, and how long its first call takes: the shortest of three."""
     import tinymeta as tm
 

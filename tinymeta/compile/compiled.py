@@ -106,7 +106,7 @@ class Compiled(Generic[Y]):
         results = returned(variant.recording.others, fresh, leaves)
         return tree.unflatten(variant.recording.structure, results)  # type: ignore[no-any-return]
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: object, owner: object = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -134,7 +134,7 @@ class Compiled(Generic[Y]):
             lines.append(f"recording {k}: runs on the {variant.made.runs}; its first call {variant.made.checked}")
         return "\n".join(lines)
 
-    def _taken_apart(self, given: Any) -> tuple[list[Any], tree.Structure, Any]:
+    def _taken_apart(self, given: Tree) -> tuple[list[Any], tree.Structure, Any]:
         """The leaves of the arguments, their structure and its key: mostly, those of the call before."""
         latest = self._latest
         leaves: list[Any] = []
@@ -199,7 +199,7 @@ class Compiled(Generic[Y]):
 _warned: set[str] = set()  # what has been said for all functions
 
 
-def _taken(x: Any) -> tuple[Any, Array | None]:
+def _taken(x: object) -> tuple[Any, Array | None]:
     """What a recording depends on in a leaf that is no array of numbers: the dtype of a lone number, the content of all
     else. And the number as an array."""
     if isinstance(x, (np.generic, *NUMBERS)) and not isinstance(x, bool):

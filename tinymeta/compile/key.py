@@ -38,7 +38,7 @@ class Same:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
@@ -101,7 +101,7 @@ class _HoldsNumbers(Exception):
     """An object is known by identity alone."""
 
 
-def of_leaf(x: Any) -> Any:
+def of_leaf(x: object) -> Any:
     """The key of a leaf that is no number: its content; an object that holds Tensors or arrays (a trainer, whose
     methods are compiled) is itself, and what its attributes are is for `captured.py` to see."""
     if isinstance(x, (np.ndarray, FunctionType)) or type(x) in (str, *_PLAIN):
@@ -109,7 +109,7 @@ def of_leaf(x: Any) -> Any:
     return Same(x) if holds_numbers(x) else frozen(x)
 
 
-def holds_numbers(x: Any) -> bool:
+def holds_numbers(x: object) -> bool:
     """Whether an object holds Tensors or arrays, however deep."""
     try:
         frozen(x, (_OBJECT,))
@@ -176,7 +176,7 @@ def _contents(value: Any, kind: type, above: tuple[int, ...]) -> Any:
     return (kind, *found) if found else Same(value)
 
 
-def parts_of(x: Any) -> tuple[Any, ...]:
+def parts_of(x: object) -> tuple[Any, ...]:
     """The objects that one is made of, if it is made of nothing else."""
     return next((parts(x) for kinds, parts in _PARTS.items() if isinstance(x, kinds)), ())
 
@@ -198,7 +198,7 @@ def _compares_itself(kind: type) -> bool:
     return known and any("__eq__" in vars(base) for base in kind.__mro__[:-1]) and kind.__hash__ is not None
 
 
-def _attributes(value: Any, above: tuple[int, ...]) -> tuple[Any, ...]:
+def _attributes(value: object, above: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple([(name, frozen(x, above)) for name, x in attributes(value).items()])
 
 

@@ -48,7 +48,7 @@ def parse(text: bytes) -> Any:
     )
 
 
-def texts_of(found: Any) -> Texts:
+def texts_of(found: object) -> Texts:
     """`found` as strings by name, if it is that."""
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("its metadata is not made of strings")

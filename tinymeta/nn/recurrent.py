@@ -128,7 +128,7 @@ class Sequence(Module):
         return self.cell.start(*leading)
 
     def __call__(
-        self, xs: ArrayLike, state: Tree | None = None, *, reverse: bool = False, checkpoint: bool | int = False
+        self, xs: ArrayLike, state: Tree = None, *, reverse: bool = False, checkpoint: bool | int = False
     ) -> tuple[Tensor, Tree]:
         xs, cell = as_tensor(xs), self.cell
         if xs.ndim < 2:

@@ -152,7 +152,7 @@ def with_floats(values: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
     return [next(rest) if _is_float(value) else value for value in values]
 
 
-def _is_float(value: Any) -> bool:
+def _is_float(value: object) -> bool:
     return isinstance(value, Tensor) and value.dtype.kind in "fc"
 
 

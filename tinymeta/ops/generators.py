@@ -14,11 +14,11 @@ SHARED = (np.random.mtrand._rand, vars(random)["_inst"])  # behind the functions
 Watched: TypeAlias = dict[int, tuple[Any, Any]]  # generators, by id, and the states they are to be in
 
 
-def bits(generator: Any) -> Any:
+def bits(generator: object) -> Any:
     return getattr(generator, "_bit_generator", generator)
 
 
-def state_of(generator: Any) -> Any:
+def state_of(generator: object) -> Any:
     """A generator's state, in a form that can be compared."""
     if isinstance(generator, random.Random):
         return generator.getstate()
@@ -28,7 +28,7 @@ def state_of(generator: Any) -> Any:
     return _plain(source.state), getattr(source.seed_seq, "n_children_spawned", None)  # `spawn` draws, too
 
 
-def _plain(state: Any) -> Any:
+def _plain(state: object) -> Any:
     if isinstance(state, dict):
         return {k: _plain(v) for k, v in state.items()}
     return state.tobytes() if isinstance(state, np.ndarray) else state

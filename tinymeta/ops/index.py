@@ -176,7 +176,7 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int = 0) -> Tensor:
     return bind(gather, x, indices, axis=a, ndim=indices.ndim)
 
 
-def getitem(x: Tensor, key: Any) -> Tensor:
+def getitem(x: Tensor, key: object) -> Tensor:
     """x[key] as in NumPy: integers, slices, `...`, `None`, integer arrays, and boolean masks of known value."""
     entries = [_bounded(k) if type(k) is slice else k for k in (key if type(key) is tuple else (key,))]
     for k in entries:

@@ -65,7 +65,7 @@ def _power(self: Tensor, exponent: ArrayLike) -> Tensor:
     return bind(e.pow, self, as_tensor(exponent, self.dtype))
 
 
-def _setitem(self: Tensor, key: Any, value: Any) -> NoReturn:
+def _setitem(self: Tensor, key: object, value: object) -> NoReturn:
     raise TypeError(
         f"a Tensor never changes in place, for a record may hold it ({user_site()}): "
         "write x = tm.index_set(x, key, value) for x[key] = value, or tm.index_add for x[key] += value"

@@ -13,6 +13,7 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
 from tinymeta.engine.tensor import Tensor
+from tinymeta.engine.typing import Tree
 from tinymeta.ops.arrange import unstack
 from tinymeta.ops.checkpoint import checkpoint as checkpointed
 from tinymeta.ops.tree import stack
@@ -20,8 +21,8 @@ from tinymeta.ops.tree import stack
 
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
-    carry: Any,
-    xs: Any = None,
+    carry: Tree,
+    xs: Tree = None,
     length: int | None = None,
     *,
     reverse: bool = False,
@@ -72,7 +73,7 @@ def scan(
     slices = [unstack(x) for x in arrays]
     items = [tree.unflatten(structure, [s[t] for s in slices]) for t in range(turns)]
 
-    def part(carry: Any, items: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def part(carry: Tree, items: Sequence[Any]) -> tuple[Any, list[Any]]:
         said = []
         for x in items:
             carry, y = _turn(f, carry, x)
@@ -109,7 +110,7 @@ def _every(checkpoint: bool | int, turns: int) -> int:
     return every
 
 
-def _turn(f: Callable[[Any, Any], Any], carry: Any, x: Any) -> tuple[Any, Any]:
+def _turn(f: Callable[[Tree, Tree], Tree], carry: Tree, x: Tree) -> tuple[Any, Any]:
     """`f(carry, x)`, whose carry is of the kind that came in."""
     made = f(carry, x)
     if type(made) is not tuple or len(made) != 2:
@@ -129,7 +130,7 @@ def _turn(f: Callable[[Any, Any], Any], carry: Any, x: Any) -> tuple[Any, Any]:
     return tree.unflatten(structure, after), made[1]
 
 
-def _nothing(f: Callable[[Any, Any], Any], carry: Any, x: Any) -> Any:
+def _nothing(f: Callable[[Tree, Tree], Tree], carry: Tree, x: Tree) -> Any:
     """What no turns say: arrays of length 0, of the shapes that one turn gives."""
     said = _turn(f, tree.map(lambda c: _zeros(c.shape, c.dtype), carry), x)[1]
     return tree.map(lambda y: _zeros((0, *y.shape), y.dtype), tree.map(as_tensor, said))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from tinymeta.ops.index import gather, getitem, scatter
 from tinymeta.ops.select import where
 
 
-def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
+def index_add(x: ArrayLike, key: object, values: ArrayLike) -> Tensor:
     """`x` with `values` added at `x[key]`, as often as the key names an element: NumPy's `np.add.at`.
 
     Shapes: x and values that broadcast to x[key] → the shape and dtype of x.
@@ -31,7 +30,7 @@ def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
     return x + bind(scatter, values, at, axis=-1, ndim=at.ndim, size=x.size).reshape(x.shape)
 
 
-def index_set(x: ArrayLike, key: Any, values: ArrayLike) -> Tensor:
+def index_set(x: ArrayLike, key: object, values: ArrayLike) -> Tensor:
     """`x` with `values` at `x[key]`; of several for one element the last one stays. Tensors never change in place.
 
     Shapes: x and values that broadcast to x[key] → the shape and dtype of x.

@@ -35,7 +35,7 @@ from tinymeta_kernels.threads import one_core
 
 from tinymeta.engine import tree
 from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Function, Tree
 from tinymeta.io.save import contents, save
 from tinymeta.meta.spread.gather import Unsendable, gather
 from tinymeta.recipes.run import Run
@@ -200,15 +200,15 @@ class Comparison:
             gather(self.run.executor, _alone, [jobs[name] for name in names], patience=None, each=keep)
 
 
-def _leaves(job: Callable[..., Any], *args: Any) -> list[Array]:
+def _leaves(job: Function, *args: Any) -> list[Array]:
     return [np.asarray(leaf) for leaf in tree.leaves(job(*args))]
 
 
-def _alone(job: Callable[..., Any], *args: Any) -> list[Array]:
+def _alone(job: Function, *args: Any) -> list[Array]:
     """What a worker does: the same bits on any number of cores."""
     with one_core(), np.errstate(all="ignore"):
         return _leaves(job, *args)
 
 
-def _array(score: Callable[[Any], Any], setting: Any) -> Array:
+def _array(score: Callable[[Tree], Tree], setting: object) -> Array:
     return np.asarray(score(setting))

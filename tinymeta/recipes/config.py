@@ -113,7 +113,7 @@ def _fields(config: type[Any]) -> tuple[Field[Any], ...]:
     return fields(config)
 
 
-def _checked(entry: Field[Any], kind: Any, value: object) -> object:
+def _checked(entry: Field[Any], kind: object, value: object) -> object:
     read = _read(entry.name, kind, value)
     least, choices = entry.metadata["least"], entry.metadata["choices"]
     for part in read if isinstance(read, tuple) else (read,):

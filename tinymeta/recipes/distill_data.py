@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -156,10 +156,10 @@ def score(config: Config, run: Run, images: Images, phi: Synthetic, part: Litera
     truth = np.repeat(LABELS, real.shape[2])
     networks = Trials(network(config), real, truth, 1).networks(run.rng(f"networks to {part}"), config.networks)
 
-    def accuracy(theta: Tree, phi: Synthetic, x: Any) -> tm.Tensor:
+    def accuracy(theta: Tree, phi: Synthetic, x: object) -> tm.Tensor:
         return tm.nn.accuracy(distilled(loss, phi, labels, theta)(x), truth)
 
-    def over_networks(phi: Synthetic, x: Any) -> tm.Tensor:
+    def over_networks(phi: Synthetic, x: object) -> tm.Tensor:
         found: tm.Tensor = tm.vmap(accuracy, in_axes=(0, None, None))(networks, phi, x)
         return found
 

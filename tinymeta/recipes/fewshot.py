@@ -33,7 +33,7 @@ def mlp(rng: np.random.Generator, outputs: int, *, norm: bool = True) -> tm.nn.M
     return tm.nn.MLP([IMAGE[1] * IMAGE[2], *HIDDEN, outputs], rng=rng, norm=norm)
 
 
-def alone(network: Any) -> bool:
+def alone(network: object) -> bool:
     """Whether a network looks at every image by itself, so that transductive and inductive are the same."""
     if isinstance(network, tm.nn.BatchNorm):
         return False

@@ -103,7 +103,7 @@ def trainings(
     models = tm.tree.stack([models] * len(lrs))
     lrs = np.repeat(np.asarray(lrs, np.float32)[:, None], config.seeds, 1)
 
-    def step(lr: Any, model: Tree, state: Tree, batch: Tree) -> Tree:
+    def step(lr: object, model: Tree, state: Tree, batch: Tree) -> Tree:
         model, state = rule(lr).update(tm.grad(loss)(model, batch), state, model)
         return model, state, getattr(state, "phi", lr)
 
@@ -120,7 +120,7 @@ def trainings(
         return everywhere(loss, (0, None))(models, images.train).numpy(), np.stack(course)
 
 
-def everywhere(f: Function, axes: Any = 0) -> Function:
+def everywhere(f: Function, axes: object = 0) -> Function:
     """`f` for every step size, which `axes` are for, and every seed."""
     return tm.vmap(tm.vmap(f), in_axes=axes)
 

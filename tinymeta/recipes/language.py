@@ -113,7 +113,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     learning = learner(config, languages.vocabulary)
     rng = partial(np.random.default_rng, [run.seed, 1])
 
-    def stage(objective: Any, start: Tree, count: int, lr: float, seed: int = 0) -> Stage:
+    def stage(objective: object, start: Tree, count: int, lr: float, seed: int = 0) -> Stage:
         rule = tm.optim.Adam(tm.optim.schedules.cosine(lr, max(count, 1)))
         how: Options = {"iterations": count, "seed": run.seed + seed, "compiled": count >= WORTH_COMPILING}
         return Stage.of(config, run, objective, languages.train, rule, start, **how)

@@ -58,7 +58,7 @@ class Kind(NamedTuple):
 class Batch(tm.nn.Module):
     """Problems of one kind at one age: both are part of the program that is recorded for them."""
 
-    def __init__(self, kind: str, warm: int, start: Tree, data: Any) -> None:
+    def __init__(self, kind: str, warm: int, start: Tree, data: object) -> None:
         self.kind, self.warm, self.start, self.data = kind, warm, start, data
 
 
@@ -141,7 +141,7 @@ class Racer:
     """A rule on one kind of problem: `make(setting)`, a few steps of which are recorded once."""
 
     def __init__(self, kind: Kind, make: Callable[[Tree], Optimizer]) -> None:
-        def some(setting: Tree, params: Tree, state: Tree, data: Any) -> Any:
+        def some(setting: Tree, params: Tree, state: Tree, data: object) -> Any:
             return tm.meta.descend(make(setting), kind.loss, params, state, data, RECORDED)
 
         self.kind, self.make = kind, make

@@ -36,7 +36,7 @@ class Config:
     outer_lr: float = key(0.01, "Adam's step size outside")
 
 
-def predict(params: Params, x: Any) -> tm.Tensor:
+def predict(params: Params, x: object) -> tm.Tensor:
     """x w + b for x of shape (…, features)."""
     prediction: tm.Tensor = x @ params["w"] + params["b"]
     return prediction

@@ -85,7 +85,7 @@ class Protocol:
     def implicit(self) -> tm.meta.Implicit:
         return tm.meta.Implicit(2.0, cg=5, damping=self.damping)
 
-    def learner(self, algorithm: str, loss: Any, iterations: int, **options: Any) -> tm.meta.GradientLearner:
+    def learner(self, algorithm: str, loss: object, iterations: int, **options: Any) -> tm.meta.GradientLearner:
         """The learner of an algorithm that takes gradient steps; `options` are its network, and what differs."""
         how: Options = {"steps": self.steps, "test_steps": self.test_steps}
         if algorithm == "maml++":
@@ -153,7 +153,7 @@ PROTOCOLS = {
     "maml++": Protocol("MAML++", steps=5, test_steps=5, inner_lr=0.1, schedule="cosine", meta_batch=8),
     "implicit": Protocol("iMAML", steps=16, test_steps=16, inner_lr=0.1),
     "protonet": Protocol("prototypical network", train_ways=60, query=5, schedule="halving", **METRIC),
-    "matching": Protocol("matching network", query=5, **METRIC | {"meta_batch": 4}),
+    "matching": Protocol("matching network", query=5, **METRIC | Options(meta_batch=4)),
     "relation": Protocol("relation network", query=15, **METRIC),
     "in-context": Protocol("in-context learner", steps=0, test_steps=0, query=5, norm="group"),
 }  # fmt: skip

@@ -99,7 +99,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
     x = unlabelled(images(config, run))
     umtra = Umtra(x, config.ways, config.query, AUGMENT)
 
-    def on(tasks: Any) -> Stage:
+    def on(tasks: object) -> Stage:
         return Stage.of(config, run, learner(config), tasks, tm.optim.Adam(config.outer_lr))
 
     def on_clusters(phi: Tree, **where: Any) -> Any:  # in training alone: the measurement needs no clusters

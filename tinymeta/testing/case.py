@@ -204,5 +204,5 @@ def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return signed
 
 
-def _listed(result: Any) -> list[Any]:
+def _listed(result: object) -> list[Any]:
     return list(result) if isinstance(result, tuple) else [result]

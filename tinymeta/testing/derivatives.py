@@ -282,7 +282,7 @@ class _Problem:
         )
 
 
-def _copied(leaf: Any) -> Any:
+def _copied(leaf: object) -> Any:
     if isinstance(leaf, Tensor):
         return Tensor(np.array(leaf.detach().numpy()))
     return leaf.copy() if isinstance(leaf, np.ndarray) else leaf

@@ -29,13 +29,13 @@ class Rule:
         self.right, self.fault, self.entry = primitive.vjp, FAULTS[fault], entry
         self.effective = False
 
-    def __call__(self, g: Any, y: Any, *inputs: Tensor, **static: Any) -> tuple[Tensor | None, ...]:
+    def __call__(self, g: object, y: object, *inputs: Tensor, **static: Any) -> tuple[Tensor | None, ...]:
         right = self.entries(g, y, inputs, static)
         wrong = self.fault(self, right, g, y, inputs, static)
         self.effective = self.effective or any(_differs(a, b) for a, b in zip(right, wrong))
         return tuple(wrong)
 
-    def entries(self, g: Any, y: Any, inputs: tuple[Tensor, ...], static: Static) -> Entries:
+    def entries(self, g: object, y: object, inputs: tuple[Tensor, ...], static: Static) -> Entries:
         """What the right rule gives, with every entry computed."""
         given = self.right(g, y, *inputs, **static)  # type: ignore[misc]
         given = given if isinstance(given, tuple) else (given,)
@@ -61,7 +61,7 @@ def _missing(rule: Rule, right: Entries, *_: Any) -> Entries:
     return [None if i == rule.entry else h for i, h in enumerate(right)]
 
 
-def _unsummed(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], _: Any) -> Entries:
+def _unsummed(rule: Rule, right: Entries, g: object, y: object, inputs: tuple[Tensor, ...], _: object) -> Entries:
     """The shape is put right by taking the first of the entries that belong together, in place of their sum."""
     x = inputs[rule.entry]
 
@@ -83,7 +83,9 @@ def _values_cut_off(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Te
     return rule.entries(g, values, tuple(stop_gradient(x) for x in inputs), static)
 
 
-def _without_a_term(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: Static) -> Entries:
+def _without_a_term(
+    rule: Rule, right: Entries, g: object, y: object, inputs: tuple[Tensor, ...], static: Static
+) -> Entries:
     """Every sum of two terms inside the rule keeps only its first."""
 
     def first(a: Array, b: Array) -> Array:

@@ -154,7 +154,7 @@ def _stack(results: Sequence[Any]) -> Any:
     return tree.map(lambda *ys: np.stack([np.asarray(y) for y in ys]), *results)
 
 
-def _agree(found: Any, expected: Any, what: str) -> None:
+def _agree(found: object, expected: object, what: str) -> None:
     """Equal up to the order of sums, which differs where one product does the work of many, or where they are fused."""
     for a, b in zip(tree.leaves(found), tree.leaves(expected)):
         b = np.asarray(b)

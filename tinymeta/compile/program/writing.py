@@ -84,7 +84,7 @@ def _behind(nodes: Sequence[Any], x: int) -> list[int]:
     return chain
 
 
-def _seen(nodes: Sequence[Any], views: list[int], y: Any) -> Any:
+def _seen(nodes: Sequence[Any], views: list[int], y: object) -> Any:
     """What the views show of y, the last first."""
     for view in reversed(views):
         y = nodes[view].op(y)

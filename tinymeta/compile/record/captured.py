@@ -80,7 +80,7 @@ class Captured:
                 found[holding.names[-1]] = None
         return found | {path: x for path, x, read, was in self._contents if read is not object and read() != was}
 
-    def holds(self, x: Any) -> bool:
+    def holds(self, x: object) -> bool:
         """Whether an object is reached."""
         return id(x) in self._reached.paths
 

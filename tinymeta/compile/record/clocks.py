@@ -83,7 +83,7 @@ def _later_dates(kind: Any) -> Any:
     def read(name: str) -> Any:
         real = getattr(kind, name)
 
-        def later(cls: Any, *args: Any) -> Any:
+        def later(cls: object, *args: Any) -> Any:
             return real(*args) + datetime.timedelta(seconds=AHEAD if _ahead() else 0)
 
         return classmethod(later)

@@ -82,7 +82,7 @@ def namespace(
     return holding([*paths, path], read, write, about=1)
 
 
-def attributes(paths: list[str], path: str, x: Any, names: list[str]) -> Holding:
+def attributes(paths: list[str], path: str, x: object, names: list[str]) -> Holding:
     """Some attributes of an object, its class, and which attributes it has."""
     kind, keys = type(x), frozenset(vars(x))
 
@@ -100,7 +100,7 @@ def attributes(paths: list[str], path: str, x: Any, names: list[str]) -> Holding
     return holding([*paths, f"{path}.__class__", path], read, write, about=2)
 
 
-def slots(paths: list[str], x: Any, names: list[str]) -> Holding:
+def slots(paths: list[str], x: object, names: list[str]) -> Holding:
     """Some of the slots of an object."""
 
     def write(values: Sequence[Any]) -> None:
@@ -146,7 +146,7 @@ def content(x: Any) -> Callable[[], Any] | None:
     return None
 
 
-def _store(x: Any, name: str, value: Any) -> None:
+def _store(x: object, name: str, value: object) -> None:
     if value is UNSET:
         with suppress(AttributeError):
             delattr(x, name)

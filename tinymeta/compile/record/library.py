@@ -7,7 +7,6 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 _PYTHONS = Path(sysconfig.get_path("stdlib"))
 
@@ -29,7 +28,7 @@ def _installed(name: str) -> bool:
     return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
 
 
-def is_library(x: Any) -> bool:
+def is_library(x: object) -> bool:
     return isinstance(x, ModuleType) and of_library(x.__name__)
 
 
@@ -40,7 +39,7 @@ def is_strange(module: str | None) -> bool:
     return _installed(name) and not known
 
 
-def home(x: Any) -> str | None:
+def home(x: object) -> str | None:
     """The module that an object is, or comes from."""
     return x.__name__ if isinstance(x, ModuleType) else getattr(x, "__module__", None)
 

@@ -154,14 +154,14 @@ def _alone(operator: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda self: _become(operator(self), type(self))
 
 
-def _become(result: Any, kind: type[Number]) -> Any:
+def _become(result: object, kind: type[Number]) -> Any:
     """The result of arithmetic on numbers is a number (a comparison's is none: nothing is weaker)."""
     if isinstance(result, Tensor) and result.dtype.kind != "b":
         vars(object)["__class__"].__set__(result, kind)  # of a Number, whose own answer is for users
     return result
 
 
-def number(value: Any) -> Number:
+def number(value: object) -> Number:
     """A Python number as a Tensor that remains as weak as it was."""
     return _made(Number, value)
 
@@ -171,7 +171,7 @@ def scalar(value: np.generic) -> Number:
     return _made(Double if isinstance(value, (np.float64, np.complex128)) else Scalar, value)
 
 
-def _made(kind: type[Number], value: Any) -> Number:
+def _made(kind: type[Number], value: object) -> Number:
     if "__add__" not in vars(Number):
         _take_operators()
     return kind(np.asarray(value))

@@ -100,7 +100,7 @@ def sources() -> list[Any]:
 
 
 def _seeding(seed: Callable[..., None]) -> Callable[..., None]:
-    def seeded(self: random.Random, a: Any = None, *args: Any, **kwargs: Any) -> None:
+    def seeded(self: random.Random, a: object = None, *args: Any, **kwargs: Any) -> None:
         if a is None:
             _note()
         seed(self, a, *args, **kwargs)

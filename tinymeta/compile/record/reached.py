@@ -74,7 +74,7 @@ class Reached:
             while self._stack:
                 self._visit(*self._stack.pop())
 
-    def _visit(self, path: str, x: Any) -> None:
+    def _visit(self, path: str, x: object) -> None:
         if isinstance(x, Tensor):
             self.signature.append(len(self.tensors))
             self.tensors.append((path, x))
@@ -90,7 +90,7 @@ class Reached:
             self._seen[id(x)] = len(self._seen), x
             self._enter(path, x)
 
-    def _enter(self, path: str, x: Any) -> None:
+    def _enter(self, path: str, x: object) -> None:
         """Follow an object; the signature gets what tells it from others of its kind."""
         if isinstance(x, FunctionType):
             self.signature.append(Same(x.__code__))
@@ -152,7 +152,7 @@ class Reached:
         if f.__dict__:
             self._attributes(path, f)
 
-    def _generator(self, path: str, x: Any) -> None:
+    def _generator(self, path: str, x: object) -> None:
         """A generator counts as the object that it is, and where code may read its state, in this state."""
         self.generators.append(x)
         if self.named & _STATES:
@@ -223,7 +223,7 @@ class Reached:
             self.signature.append(frozen(x) if not isinstance(x, Iterator) else Same(x))
             self._type(kind)
 
-    def _attributes(self, path: str, x: Any) -> None:
+    def _attributes(self, path: str, x: object) -> None:
         """An object's attributes, and its class."""
         kind = type(x)
         every = self.whole or dataclasses.is_dataclass(x) or reads_itself(kind) or _holds(kind)
@@ -277,5 +277,5 @@ def _shared(f: FunctionType, used: set[str]) -> list[Any]:
     return [*[np.random.mtrand._rand] * numpy, *[vars(random)["_inst"]] * (random in named)]
 
 
-def _named(x: Any) -> str:
+def _named(x: object) -> str:
     return type(x).__name__

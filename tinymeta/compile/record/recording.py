@@ -103,7 +103,7 @@ class Transcriber(Watcher):
         return nodes if several else nodes[0]
 
     def _translated(
-        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, y: Any
+        self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, y: object
     ) -> int | tuple[int, ...]:
         """The node of an operation in the compiler's vocabulary."""
         batch = max((x.batch for x in inputs), default=0) if primitive.aligns else 0
@@ -196,7 +196,7 @@ def _light(data: Array) -> Array:
     return np.broadcast_to(data.reshape(-1)[:1].copy().reshape(()), data.shape)
 
 
-def dynamic(x: Any) -> Tensor | None:
+def dynamic(x: object) -> Tensor | None:
     """A leaf as the Tensor that stands for it while recording; None for a static leaf (a bool, a string, …)."""
     if isinstance(x, Tensor):
         return Tensor(x.array)

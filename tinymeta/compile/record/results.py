@@ -54,7 +54,7 @@ def others(results: Sequence[Any], leaves: Sequence[Any], reached: Callable[[obj
     """
     positions = {id(x): k for k, x in enumerate(leaves)}
 
-    def of(y: Any) -> Any:
+    def of(y: object) -> Any:
         if isinstance(y, Tensor):
             return None
         if isinstance(y, str) and shown:
@@ -85,7 +85,7 @@ def returned(recorded: Sequence[Any], tensors: Iterator[Any], leaves: Sequence[A
     ]  # fmt: skip
 
 
-def _fresh(y: Any) -> Fresh:
+def _fresh(y: object) -> Fresh:
     bound = isinstance(y, BuiltinFunctionType) and not isinstance(y.__self__, ModuleType)
     if not (bound or isinstance(y, Iterator) or holds_numbers(y)):
         try:

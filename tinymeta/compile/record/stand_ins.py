@@ -19,7 +19,7 @@ _pairs: dict[int, Pair] = {}  # by the ids of both
 _wanted = Counter[tuple[int, str]]()  # the id of an owner and a name → recordings that want the stand-in there
 
 
-def pair(function: Any, make: Callable[[Any], Any]) -> Pair:
+def pair(function: object, make: Callable[[Any], Any]) -> Pair:
     """A function and its stand-in, `make(function)` if it has none yet; also when the stand-in is what is asked for."""
     found = _pairs.get(id(function))
     if found is None:
@@ -52,7 +52,7 @@ def standing_in(owners: Iterable[Any], pairs: Iterable[Pair]) -> Iterator[None]:
                     _put(owner, name, function)
 
 
-def _put(owner: Any, name: str, x: Any) -> None:
+def _put(owner: object, name: str, x: object) -> None:
     if isinstance(owner, dict):
         owner[name] = x
     else:

@@ -117,7 +117,7 @@ def _told(path: str, tensor: bool) -> str:
     )
 
 
-def _holds_tensor(x: Any) -> bool:
+def _holds_tensor(x: object) -> bool:
     return any(isinstance(leaf, Tensor) for leaf in tree.leaves(x))
 
 

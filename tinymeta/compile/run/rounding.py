@@ -190,7 +190,7 @@ class Rounding:
             self._chosen[i] = y
         return self._shaken(y, rng, reach)
 
-    def _shaken(self, x: Any, rng: np.random.Generator | None, reach: float) -> Any:
+    def _shaken(self, x: object, rng: np.random.Generator | None, reach: float) -> Any:
         if rng is None or not reach or not isinstance(x, np.ndarray) or x.dtype.kind not in "fc":
             return x
         start = rng.integers(0, self._pool.size - x.size + 1)

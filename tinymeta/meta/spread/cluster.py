@@ -83,5 +83,5 @@ def _large() -> Any:
     return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
 
 
-def _itself(x: Any) -> Any:
+def _itself(x: object) -> Any:
     return x

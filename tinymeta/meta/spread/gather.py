@@ -31,7 +31,7 @@ class Shared(NamedTuple):
     there: Any  # what stands for it among the arguments of a call
 
 
-def shared(executor: Executor, value: Any) -> Shared:
+def shared(executor: Executor, value: object) -> Shared:
     """`value` for the calls of an executor: kept by its workers, if it has `share(value)`, else sent with each call."""
     share = getattr(executor, "share", None)
     return Shared(value, value if share is None else share(value))

@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 class Parcel:
     """A value ready to be sent, and its number; written out once, however many workers get it."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.number, self.content = _next(), _written(value)
 
 
@@ -82,7 +82,7 @@ class Workers(Executor):
         self._asked.put((future, f, args))
         return future
 
-    def share(self, value: Any) -> Parcel:
+    def share(self, value: object) -> Parcel:
         """What stands for `value` among the arguments of calls: it is sent to each process once, and kept there."""
         return Parcel(value)
 
@@ -106,7 +106,7 @@ class Workers(Executor):
             for thread in self._threads:
                 thread.join()
 
-    def __exit__(self, kind: Any, *error: Any) -> None:
+    def __exit__(self, kind: object, *error: Any) -> None:
         if kind is not None:  # nobody will look at what is still being computed
             self.late(list(self._at_work))
         self.shutdown(cancel_futures=kind is not None)
@@ -215,7 +215,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _written(x: Any) -> bytes:
+def _written(x: object) -> bytes:
     try:
         return bytes(ForkingPickler.dumps(x))
     except Exception as error:

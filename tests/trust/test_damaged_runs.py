@@ -20,6 +20,9 @@ ONCE = [  # each ended in a traceback, or in a sentence of a hundred thousand ch
     "checkpoint.npz says 8 GB",
     "checkpoint.npz has gone -1 iterations",
     "metrics.jsonl, seconds: a list",
+    "metrics.jsonl, stage: red",
+    "metrics.jsonl, stage: half of a character",
+    "metrics.jsonl, stage: a zero byte",
 ]
 
 

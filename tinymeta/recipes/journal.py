@@ -20,6 +20,7 @@ import numpy as np
 
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import append, read, settle, write_text
+from tinymeta.io.visible import visible
 
 
 class Journal:
@@ -80,9 +81,12 @@ def _is_line(found: object) -> bool:
     """Whether it is what `log` writes: an iteration, seconds, perhaps a stage, and metrics, which may be null."""
     if not isinstance(found, dict) or type(found.get("iteration")) is not int:
         return False
+    texts = [*found, found.get("stage", "")]
+    if not all(isinstance(text, str) and visible(text) == text for text in texts):
+        return False
     numbers = {name: value for name, value in found.items() if name != "stage"}
     metrics = all(value is None or type(value) in (int, float) and abs(value) < 1e300 for value in numbers.values())
-    return metrics and numbers.get("seconds") is not None and isinstance(found.get("stage", ""), str)
+    return metrics and numbers.get("seconds") is not None
 
 
 def _line(entry: Mapping[str, object]) -> str:

@@ -46,7 +46,7 @@ class Cache:
     def __init__(self, path: Path, loop: Callable[..., None]) -> None:
         self.cache_path, self._loop = str(path), loop
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
+    def load_overload(self, sig: object, target_context: Any) -> object:
         """The compiled loop for a signature, or None if there is none that is whole."""
         target_context.refresh()
         try:
@@ -58,7 +58,7 @@ class Cache:
         except Exception:  # what can't be read, or another version wrote: compiling is always right
             return None
 
-    def save_overload(self, sig: Any, compiled: Any) -> None:
+    def save_overload(self, sig: object, compiled: Any) -> None:
         """Keep a compiled loop, whole or not at all; where that can't be, it is compiled again another time."""
         if compiled.library.has_dynamic_globals:  # it holds addresses of this process
             return
@@ -72,7 +72,7 @@ class Cache:
             finally:
                 beside.unlink(missing_ok=True)
 
-    def _file(self, sig: Any, codegen: Any) -> Path:
+    def _file(self, sig: object, codegen: Any) -> Path:
         """By everything that decides the machine code: source, types, processor, versions."""
         code = self._loop.__code__
         versions = (sys.version, import_module("numba").__version__)

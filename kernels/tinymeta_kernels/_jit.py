@@ -64,12 +64,12 @@ class Kernel:
             entry = self.entries[args[0].dtype.char] = self._build(args)
         entry(*args)
 
-    def _build(self, args: tuple[Any, ...]) -> Callable[..., None]:
+    def _build(self, args: tuple[object, ...]) -> Callable[..., None]:
         if _interpret or not _has_numba:
             return self.py_func
         numba: Any = import_module("numba")
 
-        def declared(name: str, value: Any) -> Any:
+        def declared(name: str, value: object) -> object:
             if not isinstance(value, np.ndarray):
                 return numba.typeof(value)
             dtype = numba.from_dtype(value.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -51,8 +51,7 @@ def _kind(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Kind:
     """The kind of one array, if the archive has as many bytes of it as its header says."""
     check_packed(info)
     with archive.open(info) as entry:
-        header: Any = _HEADERS[np.lib.format.read_magic(entry)]
-        shape, _, dtype = header(entry)
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(entry)](entry)
         kind = Kind(shape, dtype)
         if dtype.hasobject or min(shape, default=0) < 0 or entry.tell() + kind.nbytes != info.file_size:
             raise ValueError(f"'{info.filename}' is no array of numbers, or not a whole one")

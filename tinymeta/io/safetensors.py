@@ -28,7 +28,7 @@ _BFLOAT = "BF16"  # the upper half of a float32, and read as one
 
 
 def write(file: BinaryIO, arrays: Arrays, texts: Texts) -> None:
-    header: dict[str, Any] = {METADATA: texts} if texts else {}
+    header: dict[str, object] = {METADATA: texts} if texts else {}
     parts: list[bytes] = []
     end = 0
     # Wide dtypes first, so that every array starts at a multiple of its item size.

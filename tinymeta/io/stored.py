@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import DType
 
 Arrays = dict[str, Array]
 Texts = dict[str, str]
@@ -23,7 +22,7 @@ class Kind(NamedTuple):
     """Of an array that has not been read."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +54,7 @@ def texts_of(found: object) -> Texts:
     return found
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("it says something twice")

@@ -176,7 +176,7 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     return config, run, begun
 
 
-def _version(old: Mapping[str, Any]) -> str:
+def _version(old: Mapping[str, object]) -> str:
     """The version that a folder was begun by."""
     return str(old.get("begun") or old.get("version", "of unknown version"))
 

@@ -11,9 +11,10 @@ import http.client
 import os
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import IO
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request
 
 from tinymeta.io.files import longer, read
 from tinymeta.tasks.data import DataError
@@ -58,9 +59,9 @@ def _more(url: str, part: Path, timeout: float) -> bool:
     """Add to `part` what is missing of it; whether that was all."""
     done = _size(part)
     _check(url)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
-        reply: Any = _opener().open(request, timeout=timeout)
+        reply: http.client.HTTPResponse = _opener().open(request, timeout=timeout)
     except HTTPError as refused:
         if refused.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
             return True  # nothing is missing; the sum will tell
@@ -81,19 +82,20 @@ def _more(url: str, part: Path, timeout: float) -> bool:
         return not announced.isdecimal() or come == int(announced)
 
 
-def _piece(reply: Any) -> bytes:
+def _piece(reply: http.client.HTTPResponse) -> bytes:
     """The next bytes of a reply; what breaks off is the network's, and no fault of the file that they go to."""
     try:
-        piece: bytes = reply.read(PIECE)
+        return reply.read(PIECE)
     except OSError as fault:
         raise http.client.HTTPException(str(fault)) from fault
-    return piece
 
 
 class _Guarded(urllib.request.HTTPRedirectHandler):
     """Follows nobody to an address that can be listened to or changed on the way."""
 
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> Request | None:
         _check(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from tinymeta.engine import tree
+from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.core.loop import not_finite
@@ -16,7 +16,7 @@ from tinymeta.meta.core.objective import Objective
 from tinymeta.watch.checked import checked
 
 
-def bad_tasks(objective: Objective, phi: Tree, episodes: Tree, *iteration: Any) -> list[int]:
+def bad_tasks(objective: Objective, phi: Tree, episodes: Tree, *iteration: Tensor) -> list[int]:
     """The numbers of the tasks of a batch that have no finite loss and gradient by themselves."""
     return [k for k in range(_count(episodes)) if not _is_good(objective, phi, only(episodes, [k]), *iteration)]
 
@@ -69,7 +69,7 @@ def _first(compute: Callable[[], Tree]) -> str:
     return ""
 
 
-def _is_good(objective: Objective, phi: Tree, episodes: Tree, *iteration: Any) -> bool:
+def _is_good(objective: Objective, phi: Tree, episodes: Tree, *iteration: Tensor) -> bool:
     value, grads = value_and_grad(objective)(phi, episodes, *iteration)
     return math.isfinite(float(value)) and not not_finite(grads)
 

@@ -149,7 +149,7 @@ def trained(checkpoint: Path, like: Tree) -> Tree:
     return load(checkpoint, like, within="phi")
 
 
-def not_finite(*trees: Any) -> set[int]:
+def not_finite(*trees: Tree) -> set[int]:
     """Which leaves of some trees hold NaN or an infinity."""
     arrays = (leaf.array if isinstance(leaf, Tensor) else leaf for leaf in tree.leaves(trees))
     return {k for k, array in enumerate(arrays) if not np.isfinite(array).all()}

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -132,14 +132,14 @@ def _check_kind(path: Path, name: str, kind: Kind, wanted: Array) -> None:
             raise UserError(f"the leaf '{name}' of {path} has {what} {found} and {expected} is wanted: another model?")
 
 
-def _leaf(array: Array, like: Any) -> Any:
+def _leaf(array: Array, like: Tree) -> Tree:
     """`array` as the kind of leaf that `like` is."""
     if isinstance(like, Tensor):
         return Tensor(array, tracked=like.tracked & USER)
     return array if isinstance(like, np.ndarray) else type(like)(array[()])
 
 
-def _format(path: Path) -> Any:
+def _format(path: Path) -> ModuleType:
     """The module that knows the format of a file."""
     try:
         return {".npz": npz, ".safetensors": safetensors}[path.suffix]

@@ -22,6 +22,7 @@ import numpy as np
 
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.typing import Options
 from tinymeta.io.files import FORMAT, check_format, read_json, told, write_text
 from tinymeta.io.folder import check_plain
 from tinymeta.io.visible import visible
@@ -192,7 +193,7 @@ def latest(recipe: str) -> Path:
     return Path("runs") / f"{recipe}-{max(numbers)}"
 
 
-def recorded(folder: Path) -> dict[str, Any]:
+def recorded(folder: Path) -> Options:
     """What `config.json` of a run's folder says.
 
     Raises: UserError where the folder is missing, holds no run, a `config.json` that none of ours wrote, or what is no
@@ -204,7 +205,7 @@ def recorded(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         what = "holds no run (there is no config.json)" if folder.is_dir() else "is no folder of a run"
         raise UserError(f"{folder} {what}: name a folder that `tinymeta run` wrote, such as runs/sine-1")
-    content: dict[str, Any] = read_json(file)
+    content: Options = read_json(file)
     for name, kinds in _RECORDED.items():
         said = isinstance(content, dict) and (name in content or name not in ("recipe", "seed", "data", "config"))
         if not said or type(content.get(name)) not in kinds:

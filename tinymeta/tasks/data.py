@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def within(folder: Path) -> list[Path]:
     return found
 
 
-def pillow() -> Any:
+def pillow() -> ModuleType:
     """Pillow's module `Image`: what reading image files needs, and nothing else here does."""
     try:
         from PIL import Image

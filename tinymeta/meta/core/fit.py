@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from tinymeta.meta.core.parts import in_parts
 from tinymeta.meta.core.told_before import told_before
 from tinymeta.optim.optimizer import Optimizer
 
-Family = Any  # has sample(rng, tasks), see tm.tasks.TaskFamily
+Family = Tree  # has sample(rng, tasks), see tm.tasks.TaskFamily
 
 
 def fit(
@@ -81,7 +80,7 @@ def fit(
 
     Returns
     -------
-    Any
+    Tree
         The meta-parameters after the last iteration.
 
     Examples

@@ -69,6 +69,13 @@ TESTS = _found("tests")
 OF_THE_PROJECT = {source.module for source in PRODUCT}
 
 
+def forget_trees() -> None:
+    """Let go of what was parsed."""
+    for source in (*PRODUCT, *TESTS):
+        for name in ("tree", "parents"):
+            vars(source).pop(name, None)
+
+
 def imports(source: Source) -> Iterator[tuple[str, bool]]:
     """The modules that a file imports, and whether it needs them at run time."""
     typing = {

@@ -162,7 +162,7 @@ class Comparison:
             found = {setting: curve(setting, test) for setting in set(chosen.values())}
         return {k: Outcome(setting, k, found[setting][:, k]) for k, setting in chosen.items()}
 
-    def once(self, name: str, like: Tree, job: Callable[..., F], *args: Any) -> F:
+    def once(self, name: str, like: Tree, job: Callable[..., F], *args: object) -> F:
         """What `job(*args)` returns, or returned in an earlier session, with NumPy arrays as its leaves.
 
         Parameters
@@ -200,11 +200,11 @@ class Comparison:
             gather(self.run.executor, _alone, [jobs[name] for name in names], patience=None, each=keep)
 
 
-def _leaves(job: Function, *args: Any) -> list[Array]:
+def _leaves(job: Function, *args: object) -> list[Array]:
     return [np.asarray(leaf) for leaf in tree.leaves(job(*args))]
 
 
-def _alone(job: Function, *args: Any) -> list[Array]:
+def _alone(job: Function, *args: object) -> list[Array]:
     """What a worker does: the same bits on any number of cores."""
     with one_core(), np.errstate(all="ignore"):
         return _leaves(job, *args)

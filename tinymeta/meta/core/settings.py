@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
-
 
 class Settings:
     """Base class of a dataclass with compiled programs in cached properties."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+    def __getstate__(self) -> dict[str, object]:
+        fields = vars(type(self))["__dataclass_fields__"]
+        return {name: x for name, x in vars(self).items() if name in fields}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -41,10 +41,10 @@ class Dask(Executor):
         self._keys: WeakKeyDictionary[Future[Any], str] = WeakKeyDictionary()
         self._stuck: set[str] = set()  # workers that owe an answer
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("a connection to a cluster can't be copied or sent: make one where it is used")
 
-    def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
+    def submit(self, f: Function, /, *args: object, **options: object) -> Future[Any]:
         """`f(*args)` on one of the cluster's workers; an argument may be a `share`d value."""
         key = f"tinymeta-{uuid4().hex}"
         others = sorted(self._workers() - self._stuck) if self._stuck else []
@@ -54,13 +54,13 @@ class Dask(Executor):
         self._keys[future] = key
         return future
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: object) -> Any:
         """What stands for `value` among the arguments of calls. One worker gets it, and the others get it from there;
         the scheduler can make it again if that one is lost."""
         with _large():
             return self._client.submit(_itself, value, pure=False)
 
-    def late(self, futures: Iterable[Future[Any]]) -> None:
+    def late(self, futures: Iterable[Future[object]]) -> None:
         """Keep away from the workers that have these in hand."""
         keys = {self._keys[future] for future in futures if future in self._keys}
         for worker, held in self._client.processing().items():
@@ -83,5 +83,5 @@ def _large() -> Any:
     return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
 
 
-def _itself(x: object) -> Any:
+def _itself(x: object) -> object:
     return x

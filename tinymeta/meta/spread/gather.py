@@ -27,8 +27,8 @@ class Unsendable(UserError):
 class Shared(NamedTuple):
     """A value that many calls are given, and that travels once: to each worker that can keep it."""
 
-    value: Any
-    there: Any  # what stands for it among the arguments of a call
+    value: object
+    there: object  # what stands for it among the arguments of a call
 
 
 def shared(executor: Executor, value: object) -> Shared:
@@ -40,7 +40,7 @@ def shared(executor: Executor, value: object) -> Shared:
 def gather(
     executor: Executor,
     f: Function,
-    calls: Sequence[tuple[Any, ...]],
+    calls: Sequence[tuple[object, ...]],
     *,
     patience: float | None = PATIENCE,
     each: Callable[[int, Any], object] | None = None,

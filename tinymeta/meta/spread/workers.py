@@ -14,7 +14,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Function
@@ -60,8 +60,8 @@ class Workers(Executor):
     def __init__(self, count: int) -> None:
         if count < 1:
             raise UserError(f"Workers({count}): there must be 1 or more")
-        self._asked: SimpleQueue[tuple[Future[Any], Function, tuple[Any, ...]] | None] = SimpleQueue()
-        self._at_work: dict[Future[Any], _Process] = {}
+        self._asked: SimpleQueue[tuple[Future[object], Function, tuple[object, ...]] | None] = SimpleQueue()
+        self._at_work: dict[Future[object], _Process] = {}
         self._over = False
         self._threads = [
             threading.Thread(target=self._serve, name="tinymeta-worker", daemon=True) for _ in range(count)
@@ -69,16 +69,16 @@ class Workers(Executor):
         for thread in self._threads:
             thread.start()
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("workers are processes of this one, and can't be copied or sent: make them where they are used")
 
-    def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
+    def submit(self, f: Function, /, *args: object, **options: object) -> Future[Any]:
         """`f(*args)` in one of the processes; an argument may be a `share`d value."""
         if self._over:
             raise RuntimeError("these workers have been dismissed: submit inside of `with Workers(…)`")
         if options:
             raise TypeError("workers take arguments by position only")
-        future: Future[Any] = Future()
+        future: Future[object] = Future()
         self._asked.put((future, f, args))
         return future
 
@@ -86,7 +86,7 @@ class Workers(Executor):
         """What stands for `value` among the arguments of calls: it is sent to each process once, and kept there."""
         return Parcel(value)
 
-    def late(self, futures: Iterable[Future[Any]]) -> None:
+    def late(self, futures: Iterable[Future[object]]) -> None:
         """End the processes that compute these: nobody waits for them any more."""
         for future in futures:
             process = self._at_work.get(future)
@@ -106,7 +106,7 @@ class Workers(Executor):
             for thread in self._threads:
                 thread.join()
 
-    def __exit__(self, kind: object, *error: Any) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         if kind is not None:  # nobody will look at what is still being computed
             self.late(list(self._at_work))
         self.shutdown(cancel_futures=kind is not None)
@@ -149,7 +149,7 @@ class _Process:
         theirs.close()
         self._keeps: set[int] = set()
 
-    def ask(self, f: Function, args: tuple[Any, ...]) -> tuple[bool, Any]:
+    def ask(self, f: Function, args: tuple[object, ...]) -> tuple[bool, Any]:
         """Whether `f(*args)` has a result, and the result or the error."""
         parcels = {x.number: x.content for x in args if isinstance(x, Parcel)}
         named = [Kept(x.number) if isinstance(x, Parcel) else x for x in args]
@@ -192,7 +192,7 @@ def _work(pipe: Connection) -> None:
     """What a worker process does: it answers until its parent has no more to ask, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    kept: dict[int, Any] = {}
+    kept: dict[int, object] = {}
     try:
         while True:
             call, numbers, fresh = pipe.recv()

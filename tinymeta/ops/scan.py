@@ -13,14 +13,14 @@ from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import DType, Tree
 from tinymeta.ops.arrange import unstack
 from tinymeta.ops.checkpoint import checkpoint as checkpointed
 from tinymeta.ops.tree import stack
 
 
 def scan(
-    f: Callable[[Any, Any], tuple[Any, Any]],
+    f: Callable[[Tree, Tree], tuple[Any, Any]],
     carry: Tree,
     xs: Tree = None,
     length: int | None = None,
@@ -136,5 +136,5 @@ def _nothing(f: Callable[[Tree, Tree], Tree], carry: Tree, x: Tree) -> Any:
     return tree.map(lambda y: _zeros((0, *y.shape), y.dtype), tree.map(as_tensor, said))
 
 
-def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+def _zeros(shape: tuple[int, ...], dtype: DType) -> Tensor:
     return Tensor(np.zeros(shape, dtype))

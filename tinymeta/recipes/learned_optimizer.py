@@ -141,7 +141,7 @@ class Racer:
     """A rule on one kind of problem: `make(setting)`, a few steps of which are recorded once."""
 
     def __init__(self, kind: Kind, make: Callable[[Tree], Optimizer]) -> None:
-        def some(setting: Tree, params: Tree, state: Tree, data: object) -> Any:
+        def some(setting: Tree, params: Tree, state: Tree, data: Tree) -> Any:
             return tm.meta.descend(make(setting), kind.loss, params, state, data, RECORDED)
 
         self.kind, self.make = kind, make

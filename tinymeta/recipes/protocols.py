@@ -14,6 +14,7 @@ from typing import Any
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Options
+from tinymeta.meta.core.adapt import Loss
 
 CONTEXT = 5  # numbers that CAVIA adapts
 NAMES = {"sgd": "SGD", "adam": "Adam"}
@@ -85,7 +86,7 @@ class Protocol:
     def implicit(self) -> tm.meta.Implicit:
         return tm.meta.Implicit(2.0, cg=5, damping=self.damping)
 
-    def learner(self, algorithm: str, loss: object, iterations: int, **options: Any) -> tm.meta.GradientLearner:
+    def learner(self, algorithm: str, loss: Loss, iterations: int, **options: Any) -> tm.meta.GradientLearner:
         """The learner of an algorithm that takes gradient steps; `options` are its network, and what differs."""
         how: Options = {"steps": self.steps, "test_steps": self.test_steps}
         if algorithm == "maml++":

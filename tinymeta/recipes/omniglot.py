@@ -44,6 +44,7 @@ class Config:
     inner: str = key("auto", "rule of the inner loop", choices=("auto", "sgd", "adam"))
     outer: str = key("auto", "rule of the outer loop", choices=("auto", "sgd", "adam"))
     inner_lr: float = key(0.0, "inner step size; 0: the protocol's", least=0)
+    inner_eps: float = key(0.0, "ε of Adam in the inner loop; 0: the protocol's", least=0)
     outer_lr: float = key(0.0, "outer step size; 0: the protocol's", least=0)
     schedule: str = key("auto", "how the outer step size falls", choices=("auto", *SCHEDULES))
     meta_batch: int = key(0, "tasks per iteration; 0: the protocol's", least=0)

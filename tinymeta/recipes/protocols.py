@@ -20,7 +20,7 @@ CONTEXT = 5  # numbers that CAVIA adapts
 NAMES = {"sgd": "SGD", "adam": "Adam"}
 RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
 RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
-INNER_RATES = {"adam": 0.005, "sgd": 0.4}
+INNER_RATES = {"adam": (0.04, 0.03), "sgd": (0.4, 1e-8)}  # and Adam's ε: see `inner_eps`
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
     "constant": lambda lr, _: lr,
     "cosine": lambda lr, iterations: tm.optim.schedules.cosine(lr, iterations, lr / 100),
@@ -43,6 +43,10 @@ class Protocol:
         Query images per class in training and, where normalisation does not look at them, in testing.
     steps, test_steps, inner, inner_lr
         The inner loop; 0 steps: there is none.
+    inner_eps
+        ε of Adam in the inner loop. The first step is lr g/(|g| + ε), with the derivative lr ε/(|g| + ε)²: for a
+        small ε nothing almost everywhere, and 1/ε where g is 0, so a meta-gradient through it is mostly noise, which
+        an outer Adam normalises away and an outer SGD follows. So there ε is about as large as gradients are.
     outer, outer_lr, schedule, clip, meta_batch
         The outer loop; gradients are brought into [−clip, clip], 0: left as they are.
     split, pool, norm
@@ -59,6 +63,7 @@ class Protocol:
     test_steps: int = 3
     inner: str = "sgd"
     inner_lr: float = 0.4
+    inner_eps: float = 1e-8
     outer: str = "adam"
     outer_lr: float = 0.001
     schedule: str = "constant"
@@ -75,7 +80,7 @@ class Protocol:
         asked = {name: getattr(config, name) for name in named if getattr(config, name) not in (0, "auto")}
         plan = self
         if asked.get("inner", plan.inner) != plan.inner:
-            plan = replace(plan, inner_lr=INNER_RATES[config.inner])
+            plan = replace(plan, **dict(zip(("inner_lr", "inner_eps"), INNER_RATES[config.inner])))
         if asked.get("outer", plan.outer) != plan.outer:
             plan = replace(plan, outer_lr=RATES[config.outer])
         if plan.steps == 0 and {"steps", "test_steps", "inner", "inner_lr"} & set(asked):
@@ -100,10 +105,9 @@ class Protocol:
 
     def inner_rule(self, algorithm: str) -> tm.optim.Optimizer:
         """That of the inner loop; Reptile's Adam has no momentum."""
-        if self.inner == "adam" and algorithm == "reptile":
-            return tm.optim.Adam(self.inner_lr, b1=0.0)
-        rule: tm.optim.Optimizer = RULES[self.inner](self.inner_lr)
-        return rule
+        if self.inner == "adam":
+            return tm.optim.Adam(self.inner_lr, b1=0.0 if algorithm == "reptile" else 0.9, eps=self.inner_eps)
+        return tm.optim.SGD(self.inner_lr)
 
     def outer_rule(self, iterations: int) -> tm.optim.Optimizer:
         rule: tm.optim.Optimizer = RULES[self.outer](SCHEDULES[self.schedule](self.outer_lr, max(iterations, 1)))
@@ -115,6 +119,7 @@ class Protocol:
         if not self.steps:
             return "none"
         rule, how = f"{NAMES[self.inner]} {self.inner_lr}", self.implicit
+        rule += f" (ε = {self.inner_eps:g})" if self.inner == "adam" else ""
         words = {
             "meta-sgd": "learned step sizes, from 0.005 to 0.1 at first",
             "maml++": f"learned step sizes per layer and step, {self.inner_lr} at first",

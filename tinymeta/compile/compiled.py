@@ -29,7 +29,7 @@ from tinymeta.compile.variants import Form, Variants
 from tinymeta.compile.verify import Broken
 from tinymeta.engine import tree
 from tinymeta.engine.convert import plain
-from tinymeta.engine.errors import CompileWarning
+from tinymeta.engine.errors import CompileWarning, UserError, user_site
 from tinymeta.engine.state import USER, elsewhere, state
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import Tree, Y
@@ -171,8 +171,14 @@ class Compiled(Generic[Y]):
                 variant.captured = captured
                 arrays += [x.array for x in captured.inputs]
             else:
-                call = lambda given: self._call(statics, tree.unflatten(structure, given))
                 name = getattr(self._f, "__name__", "a function")
+
+                def call(given: list[Any]) -> Any:
+                    copies = tree.unflatten(structure, given)
+                    y = self._call(statics, copies)
+                    check_unchanged(copies, structure, given, name)
+                    return y
+
                 try:
                     recording, captured = self._around.record(call, leaves, roots, captured)
                 except Broken as broken:
@@ -194,6 +200,21 @@ class Compiled(Generic[Y]):
         """The function itself, with its static arguments back in place."""
         args, kwargs = self._statics.join(statics, *rest)
         return self._f(*args, **kwargs)
+
+
+def check_unchanged(copies: Tree, structure: tree.Structure, given: list[Any], name: str) -> None:
+    """Refuse a function that has changed an argument, for it is given copies: its caller's stay as they were."""
+    leaves, found = tree.flatten(copies)
+    if found == structure and all(x is y for x, y in zip(leaves, given, strict=True)):
+        return
+    places, before = tree.places(found), dict(zip(tree.places(structure), given))
+    new = [place for place, x in zip(places, leaves) if place not in before or before[place] is not x]
+    where = [place.partition(".")[2] for place in [*new, *(place for place in before if place not in places)]]
+    raise UserError(
+        f"{name} changes an argument{f', at {where[0]}' if where else ''} ({user_site()}). A compiled function has "
+        "copies, so its caller would see no change: change one of your own, `tm.tree.map(lambda x: x, argument)`, and "
+        "return it"
+    )
 
 
 _warned: set[str] = set()  # what has been said for all functions

@@ -19,7 +19,7 @@ from tinymeta.meta.core.adapt import Loss
 CONTEXT = 5  # numbers that CAVIA adapts
 NAMES = {"sgd": "SGD", "adam": "Adam"}
 RULES: dict[str, Any] = {"sgd": tm.optim.SGD, "adam": tm.optim.Adam}
-RATES = {"adam": 0.001, "sgd": 0.1}  # outer step sizes of a rule that is not the protocol's
+RATES = {"adam": 0.001, "sgd": 0.3}  # outer step sizes of a rule that is not the protocol's
 INNER_RATES = {"adam": (0.04, 0.03), "sgd": (0.4, 1e-8)}  # and Adam's ε: see `inner_eps`
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {  # of the outer step size and the number of iterations
     "constant": lambda lr, _: lr,
@@ -80,7 +80,8 @@ class Protocol:
         asked = {name: getattr(config, name) for name in named if getattr(config, name) not in (0, "auto")}
         plan = self
         if asked.get("inner", plan.inner) != plan.inner:
-            plan = replace(plan, **dict(zip(("inner_lr", "inner_eps"), INNER_RATES[config.inner])))
+            lr, eps = INNER_RATES[config.inner]
+            plan = replace(plan, inner_lr=lr, inner_eps=eps)
         if asked.get("outer", plan.outer) != plan.outer:
             plan = replace(plan, outer_lr=RATES[config.outer])
         if plan.steps == 0 and {"steps", "test_steps", "inner", "inner_lr"} & set(asked):

@@ -67,9 +67,9 @@ def open_stored(stream: BinaryIO) -> Stored:
 
     def read(name: str) -> Array:
         kind, width, begin, _ = places[name]
-        numbers = bytearray(width)
         stream.seek(8 + length + begin)
-        if stream.readinto(numbers) != width:  # type: ignore[attr-defined]
+        numbers = bytearray(stream.read(width))
+        if len(numbers) != width:
             raise ValueError(f"the numbers of '{name}' are not all there")
         if header[name]["dtype"] == _BFLOAT:
             array = (np.frombuffer(numbers, "<u2").astype("<u4") << 16).view("<f4")

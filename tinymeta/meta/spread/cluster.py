@@ -32,7 +32,7 @@ class Dask(Executor):
             raise UserError("Dask isn't installed: pip install 'tinymeta[dask]'") from error
         self._own = not isinstance(address, Client)
         try:
-            self._client = Client(address, set_as_default=False) if self._own else address
+            self._client: Any = Client(address, set_as_default=False) if self._own else address
         except (OSError, ValueError) as error:
             raise UserError(
                 f"no Dask scheduler answers at {address} ({error}): start `dask scheduler` and some `dask worker`, and "
@@ -44,7 +44,7 @@ class Dask(Executor):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a connection to a cluster can't be copied or sent: make one where it is used")
 
-    def submit(self, f: Function, /, *args: object, **options: object) -> Future[Any]:
+    def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
         """`f(*args)` on one of the cluster's workers; an argument may be a `share`d value."""
         key = f"tinymeta-{uuid4().hex}"
         others = sorted(self._workers() - self._stuck) if self._stuck else []
@@ -78,7 +78,7 @@ class Dask(Executor):
 
 def _large() -> Any:
     """What is sent may be large; Dask would warn, as it does a user who may be unaware of it."""
-    import dask
+    import dask.config
 
     return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
 

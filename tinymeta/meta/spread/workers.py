@@ -72,7 +72,7 @@ class Workers(Executor):
     def __reduce__(self) -> NoReturn:
         raise TypeError("workers are processes of this one, and can't be copied or sent: make them where they are used")
 
-    def submit(self, f: Function, /, *args: object, **options: object) -> Future[Any]:
+    def submit(self, f: Function, /, *args: Any, **options: Any) -> Future[Any]:
         """`f(*args)` in one of the processes; an argument may be a `share`d value."""
         if self._over:
             raise RuntimeError("these workers have been dismissed: submit inside of `with Workers(…)`")

@@ -99,6 +99,18 @@ def test_repr_shows_values_dtype_order_and_maker() -> None:
     assert repr(tm.gradient((x * x).sum(), x)).startswith("tensor([2., 4.], dtype=float32, order=1")
 
 
+@pytest.mark.parametrize("dtype", [None, "f4", "f8"])
+def test_numpy_gets_a_copy_of_its_own_in_the_dtype_that_it_asks_for(dtype: str | None) -> None:
+    x = tm.tensor(np.array([1.5, -2.5], "f4"))
+    for taken in (np.array(x, dtype=dtype, copy=True), x.__array__(dtype, copy=True), x.__array__(dtype, True)):
+        assert taken.dtype == (dtype or "f4") and taken.flags.writeable
+        taken[:] = 0
+    assert x.tolist() == [1.5, -2.5]
+    assert x.__array__(dtype).dtype == (dtype or "f4") and not x.__array__().flags.writeable
+    with pytest.raises(ValueError, match="copies of its numbers only"):
+        np.array(x, dtype=dtype, copy=False)
+
+
 def test_iterating_takes_the_rows() -> None:
     assert [row.tolist() for row in tm.tensor(B)] == [[0.5], [2.0]]
 

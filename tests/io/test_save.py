@@ -154,6 +154,8 @@ def test_equal_trees_give_equal_files(path: Path) -> None:
         ({"w": np.zeros((2, 3)), "n": 1.0}, r"'n'.*dtype int64.*float64"),
         ({"w": np.zeros((2, 3))}, r"holds the leaf 'n'"),
         ({"w": np.zeros((2, 3)), "n": 1, "z": 0}, r"lacks the leaf 'z'"),
+        ({"z": np.zeros((2, 3)), "y": 1}, r"lacks the leaf 'y'.*\(2 leaves in the file, 2 wanted\)"),
+        ({"w": np.zeros((3, 2), "f4"), "n": 1.0}, r"'n'.*dtype int64"),  # the first in the order of the names
     ],
 )
 def test_another_model_is_refused_by_the_name_of_the_leaf(path: Path, like: Any, says: str) -> None:

@@ -159,3 +159,16 @@ def test_a_function_that_gives_another_result_the_second_time_is_told_so() -> No
 def test_without_a_differentiation_it_is_the_function() -> None:
     y = tm.checkpoint(_block)(X)
     assert np.array_equal(y.numpy(), _block(X).numpy()) and y.inputs == ()
+
+
+def test_a_ladder_of_diamonds_inside_is_walked_once() -> None:
+    """Each rung reads the one below twice: there are 2⁶⁰ ways down, and 60 nodes."""
+
+    def ladder(x: Any) -> Any:
+        for _ in range(60):
+            x = x + x
+        return x
+
+    outer = tm.checkpoint(lambda x: tm.checkpoint(lambda y: ladder(y) * x)(x))
+    assert float(tm.grad(outer)(3.0)) == 2.0**61 * 3
+    assert float(tm.grad(tm.grad(outer))(3.0)) == 2.0**61

@@ -163,3 +163,10 @@ def test_shapes_that_do_not_fit_are_explained(call, error, words):
     with pytest.raises(error, match=words) as caught:
         call()
     assert "test_convolution.py" in str(caught.value)
+
+
+def test_valid_padding_is_none_and_no_other_word_is_padding():
+    assert np.array_equal(tm.conv2d(IMAGE, FILTERS, padding="valid").numpy(), tm.conv2d(IMAGE, FILTERS).numpy())
+    for word in ("full", "VALID", ""):
+        with pytest.raises((TypeError, ValueError), match="padding"):
+            tm.conv2d(IMAGE, FILTERS, padding=word)

@@ -235,3 +235,12 @@ def test_adding_them_one_by_one_in_float32_is_caught(monkeypatch):
     for what in ("a mean", "a length", "the gradient of what rows share"):
         with pytest.raises(AssertionError):
             test_many_equal_float32_numbers_add_up_to_what_they_are(what)
+
+
+def test_the_mean_over_nothing_is_nan_and_no_error():
+    with np.errstate(all="raise"):
+        assert np.isnan(tm.mean(np.zeros((0,))).item())
+        assert np.isnan(tm.mean(np.zeros((2, 0)), axis=1).numpy()).tolist() == [True, True]
+        assert tm.mean(np.zeros((2, 0)), axis=0).shape == (0,)
+        assert np.isnan(tm.mean(np.zeros((0, 2), int), axis=0).numpy()).tolist() == [True, True]
+        assert tm.grad(lambda x: tm.mean(x, axis=1).sum())(np.zeros((2, 0))).shape == (2, 0)

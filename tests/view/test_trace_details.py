@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
-from tinymeta.watch.recorder import GRID, summary
+from tinymeta.watch.recorder import BINS, GRID, summary
 
 HERE = Path(__file__).name
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,12 @@ def test_a_small_array_is_kept_whole(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(9, 8), (1, GRID), (17, 1)])
 def test_an_array_that_would_not_fit_is_not_a_grid(shape: tuple[int, ...]) -> None:
     assert "grid" not in summary(np.ones(shape))
+
+
+def test_the_largest_number_falls_into_the_last_bin() -> None:
+    x = np.arange(-800, 801) / 1024  # the first of each hundred opens a bin, but for the last of all
+    bins = summary(x)["bins"]
+    assert bins == [100] * (BINS - 1) + [101]
 
 
 def test_what_is_not_finite_is_counted_and_named() -> None:

@@ -91,12 +91,13 @@ CALLS: list[tuple[list[Any], tuple[Any, ...] | Callable[[Any], Callable[..., Any
     ([nn.BatchNorm], _built, {"channels": 3}),
     ([nn.LayerNorm], _built, {"width": 3}),
     ([nn.GroupNorm], _built, {"groups": 2, "channels": 4}),
-    ([nn.LSTMCell, nn.GRUCell], _built, {"inputs": 3, "width": 100}),
+    ([nn.LSTMCell, nn.GRUCell, nn.LSTM, nn.GRU], _built, {"inputs": 3, "width": 100}),
     ([nn.MultiHeadAttention], _built, {"width": 4, "heads": 2}),
     ([nn.MLP], _built, {"sizes": (3, 4, 2)}),
     ([nn.ConvNet4], _built, {"outputs": 3, "image": (1, 255, 4), "channels": 2, "halvings": 1}),
     ([nn.Conv2d], _built, {"inputs": 2, "outputs": 4, "window": 3, **STRIDES}),
     ([tm.grad, tm.value_and_grad, tm.jacobian, tm.hessian], _derived, ARGNUMS),
+    ([tm.scan], (lambda carry, x: (2 * carry, carry), 1.0), {"length": 3, "checkpoint": 2}),
     ([tm.vmap], lambda f: _mapped, {"in_axes": 1, "out_axes": 1}),
 ]
 # What an initializer takes because others need it.

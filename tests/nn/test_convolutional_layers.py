@@ -25,6 +25,15 @@ def test_a_convolution_layer_holds_filters_and_a_bias_for_the_function() -> None
     np.testing.assert_array_equal(layer(x).numpy(), expected.numpy())
 
 
+def test_filters_are_drawn_by_how_many_numbers_meet_in_one_and_how_many_a_number_reaches() -> None:
+    def drawn(rng: Any, shape: Any, fan_in: int, fan_out: int, dtype: Any) -> Any:
+        assert (shape, fan_in, fan_out) == ((8, 2, 3, 2), 2 * 3 * 2, 4 * 3 * 2)
+        return tm.nn.init.zeros(shape, dtype)
+
+    layer = tm.nn.Conv2d(4, 8, (3, 2), rng=rng(), groups=2, weight_init=drawn)
+    assert layer.weight.shape == (8, 2, 3, 2)
+
+
 def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="groups=2 must divide"):
         tm.nn.Conv2d(3, 4, 3, rng=rng(), groups=2)

@@ -167,6 +167,8 @@ def test_shapes_that_do_not_fit_are_explained(call, error, words):
 
 def test_valid_padding_is_none_and_no_other_word_is_padding():
     assert np.array_equal(tm.conv2d(IMAGE, FILTERS, padding="valid").numpy(), tm.conv2d(IMAGE, FILTERS).numpy())
+    pair = tm.conv2d(IMAGE, FILTERS, padding=np.array([1, 1]))  # which no word is compared with
+    assert np.array_equal(pair.numpy(), tm.conv2d(IMAGE, FILTERS, padding=1).numpy())
     for word in ("full", "VALID", ""):
         with pytest.raises((TypeError, ValueError), match="padding"):
             tm.conv2d(IMAGE, FILTERS, padding=word)

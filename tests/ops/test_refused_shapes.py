@@ -32,6 +32,7 @@ REFUSED = {
     "an inverse of more rows": (partial(tm.inv, one((3, 2))), "square"),
     "an inverse of a vector": (partial(tm.inv, one(2)), "square"),
     "an inverse of a stack that is square in front": (partial(tm.inv, one((3, 3, 2))), "square"),
+    "a system of more equations": (partial(tm.solve, one((3, 2)), one(2)), "square"),
     "a right-hand side without axes": (partial(tm.solve, np.eye(2), 1.0), "don't fit"),
     "a right-hand side that is too long": (partial(tm.solve, np.eye(2), one(3)), "don't fit"),
     "right-hand sides that fit the other way": (partial(tm.solve, np.eye(2), one((3, 2))), "don't fit"),

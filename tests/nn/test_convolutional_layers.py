@@ -28,6 +28,7 @@ def test_a_convolution_layer_holds_filters_and_a_bias_for_the_function() -> None
 def test_filters_are_drawn_by_how_many_numbers_meet_in_one_and_how_many_a_number_reaches() -> None:
     def drawn(rng: Any, shape: Any, fan_in: int, fan_out: int, dtype: Any) -> Any:
         assert (shape, fan_in, fan_out) == ((8, 2, 3, 2), 2 * 3 * 2, 4 * 3 * 2)
+        assert type(fan_in) is type(fan_out) is int
         return tm.nn.init.zeros(shape, dtype)
 
     layer = tm.nn.Conv2d(4, 8, (3, 2), rng=rng(), groups=2, weight_init=drawn)

@@ -181,6 +181,8 @@ OTHERS = {
     "k_means": "NumPy",
     "partitions_of": "NumPy",
     "GradientMemory": "NumPy",
+    "Workers": "an executor",
+    "Dask": "an executor",
     "fit": "a loop around an objective",
     "trained": "a loop around an objective",
     "evaluate": "a loop around on_query",

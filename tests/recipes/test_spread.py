@@ -103,7 +103,7 @@ def test_what_a_recipe_trains_can_be_sent_and_is_a_mean_over_tasks(
         raise Trained
 
     few = partial(fewshot.invented, hands=4)  # which are drawn in a fifth of the time
-    monkeypatch.setattr(fewshot, "invented", lambda alphabets, characters, hands: few(alphabets, characters))
+    monkeypatch.setattr(fewshot, "invented", lambda *, hands, **of: few(**of))
     monkeypatch.setattr(tm.meta, "fit", fit)
     monkeypatch.setattr(frame, "train", trained)
     monkeypatch.setattr(Wishes, "executor", lambda self: shared)

@@ -18,11 +18,29 @@ _OF_THE_RULE = ("a term dropped", "values detached", "arguments swapped")  # not
 NOTICED = (AssertionError, ValueError, TypeError, IndexError)  # shapes that no longer fit are noticed, too
 
 
+def has_a_rule(primitive: type[Primitive]) -> bool:
+    """Whether it declares one: others have no derivative, or that of their plain form."""
+    return primitive.vjp is not None and primitive.vjp is not primitive.plain
+
+
+def noticed_without_a_fault(primitive: type[Primitive], seed: int) -> str:
+    """What notices that a fault could be planted, where none is: such a property would prove nothing."""
+    rule = Rule(primitive, "× 1.001", 0)
+    rule.fault = lambda rule, right, *_: right
+    with replaced(primitive, "vjp", rule):
+        for name, holds in properties(primitive).items():
+            try:
+                holds(random_case(primitive, seed))
+            except NOTICED:
+                return name
+    return ""
+
+
 def plant_faults(primitive: type[Primitive], examples: int = 12) -> list[Verdict]:
     """Plant every fault in every entry of a primitive's rule, and one in its kernel; say which property noticed."""
     verdicts = []
     floats = sorted({i for seed in range(2) for i in random_case(primitive, seed).variables})
-    for fault in FAULTS if primitive.vjp is not None else ():
+    for fault in FAULTS if has_a_rule(primitive) else ():
         for i in floats[:1] if fault in _OF_THE_RULE else floats:
             with planted(primitive, fault, i) as rule:
                 verdicts.append(Verdict(primitive.__name__, fault, i, _first_to_notice(primitive, examples, rule)))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 import tinymeta as tm
 from tests.engine.drawn_cases import cases
-from tests.engine.planted_faults import plant_faults
+from tests.engine.planted_faults import has_a_rule, noticed_without_a_fault, plant_faults
 from tests.planted_table import IN_A_RULE
 from tinymeta.engine.primitive import Primitive
 from tinymeta.testing.case import Case, random_case
@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 def _declared() -> list[type[Primitive]]:
     """The package's primitives. One that can't be drawn from its declaration stops the collection."""
+    assert tm.nn and tm.optim  # rooms that are imported when they are asked for declare primitives, too
     found = [p for p in Primitive.registry.values() if p.__module__.startswith("tinymeta.")]
     for p in found:
         if p.__name__ in PLUMBING:
@@ -77,6 +78,12 @@ def test_p15_every_planted_fault_is_caught(
     for verdict in found:
         record_property(IN_A_RULE, tuple(verdict))
     assert [v for v in found if not v.caught] == []
+
+
+@pytest.mark.parametrize("primitive", [p for p in PRIMITIVES if has_a_rule(p)], ids=lambda p: p.__name__)
+def test_p15_a_rule_without_a_fault_is_noticed_by_nothing(primitive: type[Primitive]) -> None:
+    with np.errstate(all="ignore"):
+        assert not noticed_without_a_fault(primitive, seed=1)
 
 
 def test_p15_a_sweep_that_does_not_undo_broadcasting_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

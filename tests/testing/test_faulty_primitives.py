@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta import optim
 from tinymeta.engine.primitive import Primitive
+from tinymeta.ops.logic import greater
 from tinymeta.testing import Kink, Sample, check_primitive, reals
+from tinymeta.testing.faults import planted
 
 WIDE = reals(-2, 2)
 
@@ -203,3 +206,9 @@ def test_a_right_primitive_passes(name: str, seed: int) -> None:
 def test_the_writer_is_named() -> None:
     with declared(FAULTS["an input written over"]) as p, pytest.raises(AssertionError, match="wrote into its input 0"):
         check_primitive(p)
+
+
+def test_no_fault_is_planted_where_there_is_no_rule() -> None:
+    for primitive in (greater, optim.fused.sgd_step):  # without a derivative, and with that of its plain form
+        with pytest.raises(ValueError, match="declares no rule of its own"), planted(primitive, "result detached"):
+            pass

@@ -145,5 +145,4 @@ def _explanation() -> str:
 
 
 def _table(rows: list[list[str]]) -> str:
-    head, *body = map(tuple, rows)
-    return Table(head, tuple(map(Row, body))).plain()
+    return Table(tuple(rows[0]), tuple(Row(tuple(row)) for row in rows[1:])).plain()

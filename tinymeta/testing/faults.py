@@ -46,10 +46,12 @@ class Rule:
 def planted(primitive: type[Primitive], fault: str, entry: int = 0) -> Iterator[Rule]:
     """Inside the block, the rule of `primitive` is wrong in the way that `fault` names (a key of `FAULTS`).
 
-    `entry` says for which input. Put your own tests inside, and see whether they notice.
+    `entry` says for which input. Put your own tests inside, and see whether they notice. A primitive that declares no
+    rule, for it is differentiated as its plain form, has none to spoil: that is a ValueError.
     """
-    rule = Rule(primitive, fault, entry)
-    with replaced(primitive, "vjp", rule):
+    if primitive.vjp is None or primitive.vjp is primitive.plain:
+        raise ValueError(f"{primitive.__name__} declares no rule of its own in which a fault could be planted")
+    with replaced(primitive, "vjp", rule := Rule(primitive, fault, entry)):
         yield rule
 
 

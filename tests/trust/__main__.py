@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.recipes.test_images import write, write_folder
 from tests.trust import damaged_runs, interruptions, safetensors_files
 
 OLD = Path(__file__).parents[1] / "recipes" / "old_runs"
@@ -96,8 +97,11 @@ def same(run: Path, expected: object) -> str:
 
 
 def damages(every: int, folder: Path) -> Iterable[str]:
-    run = OLD / "0.2.0" / "sine"
-    return damaged_runs.tried(run, list(damaged_runs.damages(run))[::every], damaged_runs.of_sine, folder)
+    support = write_folder(folder / "new\x1b[31m", range(8, 12))
+    (support / "class8").rename(support / "\x1b[31m\u202e")
+    of_images = partial(damaged_runs.of_images, support, write(folder / "query.png", 8, 4))
+    for run, commands in ((OLD / "0.2.0" / "sine", damaged_runs.of_sine), (OLD / "0.1.0" / "images", of_images)):
+        yield from damaged_runs.tried(run, list(damaged_runs.damages(run))[::every], commands, folder)
 
 
 def mutations(count: int, seed: int, folder: Path) -> Iterable[str]:

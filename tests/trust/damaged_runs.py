@@ -82,7 +82,7 @@ def damages(folder: Path) -> dict[str, Damage]:
     for key in config["config"]:
         for name, value in VALUES.items():
             found[f"config.json, config, {key}: {name}"] = partial(_json, ("config", key), value)
-    for key in WHOLE:
+    for key in WHOLE if (folder / "metrics.jsonl").exists() else ():
         for name, value in VALUES.items():
             found[f"metrics.jsonl, {key}: {name}"] = partial(_line, key, value)
     return found | {f"checkpoint.npz {name}": change for name, change in CHECKPOINTS.items()}
@@ -94,7 +94,7 @@ def answered(folder: Path, arguments: tuple[str, ...]) -> str:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
         warnings.simplefilter("default")
         try:
-            status = main([*arguments, "--quiet"])
+            status = main([*arguments])
         except Exception as error:
             return f"{type(error).__name__}: {error!s:.100}"
     said = out.getvalue() + err.getvalue()
@@ -121,7 +121,16 @@ def tried(folder: Path, names: list[str], commands: Commands, work: Path) -> Ite
 
 
 def of_sine(run: Path) -> list[tuple[str, ...]]:
-    return [("eval", str(run)), ("run", "sine", "--out", str(run), "--resume")]
+    return [("eval", str(run), "--quiet"), ("run", "sine", "--out", str(run), "--resume", "--quiet")]
+
+
+def of_images(support: Path, query: Path, run: Path) -> list[tuple[str, ...]]:
+    """`support` has a folder of pictures per class, and `query` is one picture."""
+    return [
+        ("classify", str(run), "--support", str(support), "--query", str(query)),
+        ("eval", str(run), "--quiet"),
+        ("run", "images", "--out", str(run), "--resume", "--iterations", "9", "--data", str(support), "--quiet"),
+    ]
 
 
 def _write(file: str, content: bytes, run: Path) -> None:

@@ -118,7 +118,7 @@ class Case(NamedTuple):
         def loss(*inputs: Any) -> Any:
             total: Any = 0.0
             for y in run(*inputs):
-                if isinstance(y, tm.Tensor) and y.dtype.kind == "f":
+                if isinstance(y, tm.Tensor) and np.issubdtype(y.dtype, np.floating):
                     total = total + tm.sum(y * weights(y)).astype(np.float64)
             return total
 

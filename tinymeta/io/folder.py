@@ -49,8 +49,9 @@ def sole_writer(folder: Path) -> Iterator[None]:
     with told(path):
         handle = _locked(path)
     try:
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()} on {socket.gethostname()}\n".encode())
+        with told(path):
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()} on {socket.gethostname()}\n".encode())
         for entry in filter(lambda entry: _LEFT.fullmatch(entry.name), folder.iterdir()):
             entry.unlink(missing_ok=True)
         yield

@@ -92,7 +92,7 @@ class _OldPaths:
 def keep_old_paths() -> None:
     """Let every moved module be imported by the path that it had."""
     if not any(isinstance(finder, _OldPaths) for finder in sys.meta_path):
-        sys.meta_path.append(_OldPaths())
+        sys.meta_path.insert(0, _OldPaths())  # before who finds what an old checkout has left in its folders
     for old in MOVED:
         package, _, name = old.rpartition(".")
         if name in vars(sys.modules.get(package, ModuleType(""))):  # an import would hide tm.meta.fit, a function

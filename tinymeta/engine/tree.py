@@ -241,8 +241,9 @@ def _put_together(structure: Structure, rest: Iterator[Any], model: _Model | Non
         children = [_put_together(part, rest, model, plain) for part in parts]
         if ties and (known := model.ties(structure, first)):
             return kind.tree_unflatten(meta, children, known)  # type: ignore[attr-defined]
-    if kind is dict and type(meta) is tuple:
-        return dict(zip(meta, children))
+    if kind is dict:
+        found = dict(zip(meta, children))
+        return found if type(meta) is tuple else {key: found[key] for key in meta.stood}
     if kind is tuple or kind is list:
         return kind(children)
     if hasattr(kind, "tree_unflatten"):

@@ -43,8 +43,9 @@ def case(turns: int, width: int, dtype: Any, seed: int) -> tuple[Any, Any, Any]:
 def through(run: Any, weight: Any, xs: Any, start: Any) -> Any:
     """A scalar of everything that comes out."""
     (h, total), said = run(lambda c, x: cell(weight, c, x), (start, tm.sum(start)), xs)
-    said = said if isinstance(said, list) else [said]
-    return tm.sum(h) * total + sum((tm.sum(leaf * leaf * leaf) for leaf in tm.tree.leaves(said)), 0 * total)
+    said = said if isinstance(said, list) else [tm.tree.map(lambda y, t=t: y[t], said) for t in range(len(xs["open"]))]
+    each = [(t + 1) * tm.sum(leaf**3) for t, y in enumerate(said) for leaf in tm.tree.leaves(y)]
+    return tm.sum(h) * total + sum(each, 0 * total)  # each turn counts by its number, so that their order is seen
 
 
 def close(a: Any, b: Any, dtype: Any, turns: int, width: int, order: int) -> bool:
@@ -154,6 +155,25 @@ def test_the_gradient_of_long_sequences_is_linear_in_work() -> None:
 def test_what_no_turn_can_take_is_refused_in_a_sentence(call: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_carry_that_comes_out_as_a_python_number_keeps_its_dtype() -> None:
+    last, said = tm.scan(lambda c, x: (0.5, c), np.float32(2), length=2)
+    assert (last.dtype, last.tolist()) == (np.float32, 0.5)
+    assert (said.dtype, said.tolist()) == (np.float32, [2, 0.5])
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(True, 4), (1, 16), (5, 4), (16, 1), (99, 1)])
+def test_every_kth_carry_is_kept_of_16(keep: Any, kept: int) -> None:
+    """By default each √16th: one node stands for the turns from one to the next."""
+    x = tm.tensor(0.5, requires_grad=True)
+    last, _ = tm.scan(lambda c, _: (tm.sin(c), None), x, length=16, checkpoint=keep)
+    nodes, stack = set(), [last]
+    while stack:
+        node = stack.pop()
+        nodes |= {node.id} if node.primitive and node.primitive.__name__ == "unrecorded" else set()
+        stack += node.inputs
+    assert len(nodes) == kept
 
 
 def test_a_turn_that_says_nothing_is_fine() -> None:

@@ -28,24 +28,20 @@ CALLS = {
 }
 
 # Names for which an item makes no sense, and why.
-NO_SHAPES = {
+NEITHER = {
     "tm.CompileWarning": "a warning",
     "tm.UserError": "an error",
     "optim.Optimizer": "a protocol",
     "tasks.DataError": "an error",
     "tasks.Environment": "a protocol",
     "tasks.TaskFamily": "a protocol",
+}
+NO_SHAPES = NEITHER | {
     "tasks.download_omniglot": "files, as they come",
     "tinymeta_kernels.set_num_threads": "no arrays",
     "tinymeta_kernels.warmup": "no arrays",
 }
-NO_EXAMPLE = {
-    "tm.CompileWarning": "a warning",
-    "tm.UserError": "an error",
-    "optim.Optimizer": "a protocol",
-    "tasks.DataError": "an error",
-    "tasks.Environment": "a protocol",
-    "tasks.TaskFamily": "a protocol",
+NO_EXAMPLE = NEITHER | {
     "meta.Dask": "needs a cluster",
     "tasks.download_omniglot": "needs the network",
     "tasks.load_folder": "needs pictures, and Pillow",

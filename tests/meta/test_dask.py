@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from multiprocessing.connection import Listener
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +19,7 @@ import pytest
 
 import tinymeta as tm
 from tests.meta.learners import LEARNERS, Blobs, flat, start
-from tests.meta.trouble import Counted, Troubled, arrivals, fitted, unruly
-from tinymeta.meta.spread import gather as gathering
+from tests.meta.trouble import Counted, Troubled, arrivals, fitted, fitted_while_one_hangs, unruly
 from tinymeta.meta.spread.gather import gather, shared
 
 distributed = pytest.importorskip("distributed")
@@ -143,21 +141,9 @@ def test_a_worker_that_fails_once_changes_no_bit(workers: Any, tmp_path: Path) -
 def test_a_worker_that_hangs_is_given_up(
     cluster: Cluster, workers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Patience ends when the worker has said that it hangs, and not by the clock."""
-    hung: list[int] = []
-
-    def patient(pending: Any, patience: float, when: str) -> Any:
-        if not hung:
-            with listener.accept() as line:
-                hung.append(line.recv())
-            return wait([], 0)
-        return wait(pending, None, when)
-
-    monkeypatch.setattr(gathering, "wait", patient)
-    with Listener() as listener:
-        found = fitted(Troubled(tmp_path, "hangs", listener.address), executor=workers)
+    found, hung = fitted_while_one_hangs(workers, tmp_path, monkeypatch)
     np.testing.assert_array_equal(found, fitted(chunks=8))
-    (stuck,) = [worker for worker in cluster.workers if worker.pid == hung[0]]
+    (stuck,) = [worker for worker in cluster.workers if worker.pid == hung]
     stuck.kill()
     stuck.wait()
 

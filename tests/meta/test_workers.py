@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,20 @@ from tinymeta_kernels import threads
 
 import tinymeta as tm
 from tests.meta.learners import LEARNERS
-from tests.meta.trouble import Counted, Troubled, arrivals, fitted, stopped, surroundings, unruly
+from tests.meta.trouble import (
+    Counted,
+    Troubled,
+    arrivals,
+    fitted,
+    fitted_while_one_hangs,
+    stopped,
+    surroundings,
+    unruly,
+)
 from tinymeta.compile.run import machine
 from tinymeta.meta.core import parts
 from tinymeta.meta.spread import gather as gathering
+from tinymeta.meta.spread import workers as spreading
 from tinymeta.meta.spread.gather import TRIES, gather, shared
 
 ROOT = Path(__file__).parents[2]
@@ -109,22 +119,10 @@ def test_a_worker_that_is_killed_or_fails_changes_no_bit(how: str, workers: Any,
 
 
 def test_a_worker_that_hangs_is_given_up(workers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience ends when the worker has said that it hangs, and not by the clock."""
-    hung: list[int] = []
-
-    def patient(pending: Any, patience: float, when: str) -> Any:
-        if not hung:
-            with listener.accept() as line:
-                hung.append(line.recv())
-            return wait([], 0)
-        return wait(pending, None, when)
-
-    monkeypatch.setattr(gathering, "wait", patient)
-    with Listener() as listener:
-        found = fitted(Troubled(tmp_path, "hangs", listener.address), executor=workers)
+    found, hung = fitted_while_one_hangs(workers, tmp_path, monkeypatch)
     np.testing.assert_array_equal(found, fitted(chunks=8))
     left = gather(workers, surroundings, [()] * 4)
-    assert hung and hung[0] not in [place["pid"] for place in left]
+    assert hung not in [place["pid"] for place in left]
 
 
 class Slow(ThreadPoolExecutor):
@@ -244,6 +242,32 @@ def test_a_with_block_that_is_left_by_an_error_waits_for_nobody() -> None:
             pass
         raise KeyboardInterrupt
     assert isinstance(stuck[0].exception(), tm.UserError) and stuck[1].cancelled()
+
+
+@pytest.mark.parametrize("how", ["left", "late"])
+def test_a_process_that_is_given_up_while_it_starts_is_ended(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, given_up = threading.Event(), threading.Event()
+
+    class Slow(spreading._Process):
+        def __init__(self) -> None:
+            super().__init__()
+            starting.set()
+            assert given_up.wait(60)
+
+    def late(self: tm.meta.Workers, futures: Any) -> None:
+        give_up(self, futures)
+        given_up.set()
+
+    give_up = tm.meta.Workers.late
+    monkeypatch.setattr(tm.meta.Workers, "late", late)
+    monkeypatch.setattr(spreading, "_Process", Slow)
+    with suppress(KeyboardInterrupt), tm.meta.Workers(1) as workers:
+        stuck = workers.submit(stopped)
+        assert starting.wait(60)
+        if how == "left":
+            raise KeyboardInterrupt
+        workers.late([stuck])
+    assert isinstance(stuck.exception(), tm.UserError)
 
 
 def test_workers_that_were_dismissed_say_so() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from concurrent.futures import wait
 from dataclasses import dataclass
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tinymeta_kernels import threads
 
 import tinymeta as tm
 from tests.meta.learners import LEARNERS, Blobs, flat, start
+from tinymeta.meta.spread import gather as gathering
 
 LEARNER = LEARNERS["maml, 1 step"]
 
@@ -46,6 +48,23 @@ class Troubled:
         with Client(self.address) as line:
             line.send(os.getpid())
         threading.Event().wait()
+
+
+def fitted_while_one_hangs(workers: Any, folder: Path, monkeypatch: Any) -> tuple[Any, int]:
+    """What `fitted` comes to, and the process that hung: patience ends when it has said so, and not by the clock."""
+    hung: list[int] = []
+
+    def patient(pending: Any, patience: float, when: str) -> Any:
+        if not hung:
+            with listener.accept() as line:
+                hung.append(line.recv())
+            return wait([], 0)
+        return wait(pending, None, when)
+
+    monkeypatch.setattr(gathering, "wait", patient)
+    with Listener() as listener:
+        found = fitted(Troubled(folder, "hangs", listener.address), executor=workers)
+    return found, hung[0]
 
 
 def surroundings() -> dict[str, Any]:

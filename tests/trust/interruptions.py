@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ("open", "fsync", "replace", "write", "mkdir", "unlink", "ftruncate", "close")
@@ -27,8 +28,12 @@ def toy(*arguments: str) -> int:
     from tinymeta import recipes
     from tinymeta.cli import main
 
-    recipes.RECIPES["toy"] = recipes.Entry("tests.recipes.toy_recipe", toy_recipe.IDEA)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    added = {"toy": recipes.Entry("tests.recipes.toy_recipe", toy_recipe.IDEA)}
+    with (
+        mock.patch.dict(recipes.RECIPES, added),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         return main(["run", "toy", *arguments, "--quiet"])
 
 

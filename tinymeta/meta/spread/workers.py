@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Any, NamedTuple, NoReturn
+from weakref import WeakSet
 
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Function
@@ -62,7 +63,8 @@ class Workers(Executor):
             raise UserError(f"Workers({count}): there must be 1 or more")
         self._asked: SimpleQueue[tuple[Future[object], Function, tuple[object, ...]] | None] = SimpleQueue()
         self._at_work: dict[Future[object], _Process] = {}
-        self._over = False
+        self._late = WeakSet[Future[object]]()  # nobody waits for these any more
+        self._over = self._left = False  # no more is taken on; nobody waits for anything
         self._threads = [
             threading.Thread(target=self._serve, name="tinymeta-worker", daemon=True) for _ in range(count)
         ]
@@ -89,6 +91,7 @@ class Workers(Executor):
     def late(self, futures: Iterable[Future[object]]) -> None:
         """End the processes that compute these: nobody waits for them any more."""
         for future in futures:
+            self._late.add(future)
             process = self._at_work.get(future)
             if process is not None:
                 process.kill()
@@ -108,6 +111,7 @@ class Workers(Executor):
 
     def __exit__(self, kind: object, *error: object) -> None:
         if kind is not None:  # nobody will look at what is still being computed
+            self._left = True
             self.late(list(self._at_work))
         self.shutdown(cancel_futures=kind is not None)
 
@@ -121,6 +125,8 @@ class Workers(Executor):
             try:
                 process = process or _Process()
                 self._at_work[future] = process
+                if self._left or future in self._late:  # given up while its process was being started
+                    process.kill()
                 succeeded, found = process.ask(f, args)
             except (EOFError, OSError) as error:
                 how = "could not be started" if process is None else f"ended with exit code {process.end()}"

@@ -124,6 +124,25 @@ def test_a_generator_with_a_seed_made_inside_gives_the_same_numbers_anyway() -> 
         np.testing.assert_array_equal(compiled(np.ones(2)), f(np.ones(2)))
 
 
+def test_a_module_that_asks_for_entropy_may_be_imported_while_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asks_once.py").write_text("import os\nkey = os.urandom(8)\n")
+    (tmp_path / "draws_below.py").write_text(
+        "import os, numpy, tinymeta as tm\ntm.compile(lambda x: x + os.urandom(1)[0])(numpy.ones(2))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def f(x: Any) -> Any:
+        import asks_once
+
+        return x * len(asks_once.key)
+
+    assert tm.compile(f)(np.ones(2)).tolist() == [8, 8]
+    with pytest.raises(tm.UserError, match="draws random numbers"):
+        import draws_below  # noqa: F401
+
+
 def test_nobody_is_blamed_for_what_another_thread_draws() -> None:
     drawn, over = threading.Event(), threading.Event()
 

@@ -25,6 +25,7 @@ from tinymeta.engine.typing import Function
 from tinymeta.ops.generators import GENERATORS, SHARED, bits, state_of
 
 DRAWING = frozenset(n for kind in GENERATORS for n in dir(kind) if n[0] != "_" and callable(getattr(kind, n)))  # or may
+_RECORDING = "tinymeta.compile.record.recording"  # below its frames is who called the function
 _active: dict[int, Draws] = {}  # thread → who watches it
 
 
@@ -118,15 +119,16 @@ def _noting(original: Function) -> Function:
 
 def _note() -> None:
     draws = _active.get(threading.get_ident())
-    if draws is not None and not _compiling():
+    if draws is not None and not _preparing():
         draws.entropy = True
 
 
-def _compiling() -> bool:
-    """Whether it is Numba that asks: a kernel's file in the cache gets a random name until it is whole."""
+def _preparing() -> bool:
+    """Whether it is Numba that asks, whose file in the cache gets a random name until it is whole, or a module that the
+    function imports: both happen once, in eager code, too."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] == "numba":
+    while frame is not None and (name := frame.f_globals.get("__name__", "")) != _RECORDING:
+        if name.partition(".")[0] in ("numba", "importlib"):
             return True
         frame = frame.f_back
     return False

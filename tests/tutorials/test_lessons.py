@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.tutorials.claims import CLAIMS
 from tests.tutorials.mistakes import MISTAKES
 from tinymeta.cli import main
 from tinymeta.view import lessons
@@ -25,7 +26,7 @@ def exercises(path: Path) -> list[str]:
 
 @cache
 def before_exercises(path: Path) -> dict[str, dict[str, Any]]:
-    """Run a lesson; for each exercise, what a learner has at hand when it begins."""
+    """Run a lesson; for each exercise, what a learner has at hand when it begins; under "", what it leaves."""
     namespace: dict[str, Any] = {"__name__": "lesson"}
     found = {}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -36,7 +37,7 @@ def before_exercises(path: Path) -> dict[str, dict[str, Any]]:
                 found[cell.name] = dict(namespace)
             if cell.kind != "prose":
                 lessons.run(cell, path, namespace)
-    return found
+    return {**found, "": namespace}
 
 
 def said_of(path: Path, exercise: str, text: str) -> str:
@@ -52,7 +53,28 @@ def said_of(path: Path, exercise: str, text: str) -> str:
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_the_lesson_runs(path: Path) -> None:
-    assert list(before_exercises(path)) == exercises(path)
+    assert list(before_exercises(path)) == [*exercises(path), ""]
+
+
+def prose(number: str) -> str:
+    cells = lessons.cells(lessons.find(int(number)))
+    return " ".join(" ".join(cell.text for cell in cells if cell.kind == "prose").split())
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(number, sentence) for number, claims in CLAIMS.items() for sentence, _ in claims],
+)
+def test_a_claim_holds_of_the_numbers_that_the_lesson_computes(number: str, sentence: str) -> None:
+    assert sentence in prose(number), "the lesson claims something else now: change the claim with it"
+    assert dict(CLAIMS[number])[sentence](before_exercises(lessons.find(int(number)))[""])
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_a_number_in_prose_stands_in_a_claim(number: str) -> None:
+    claimed = " ".join(sentence for sentence, _ in CLAIMS[number])
+    free = [x for x in re.findall(r"\d+\.\d+|\d+ %|[\d.]+ times", prose(number)) if x not in claimed]
+    assert not free, f"lesson {number} says {free}, and no test compares it with what the lesson computes"
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

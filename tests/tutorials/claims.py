@@ -1,0 +1,65 @@
+"""What the lessons claim: a sentence of their prose, and what must be so of the numbers that the lesson computed.
+
+A sentence that compares holds with its 95 % interval, `report.interval`: not by luck of one draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from tinymeta.recipes.report import interval
+
+Numbers = dict[str, Any]  # the lesson's variables at its end
+Claim = tuple[str, Callable[[Numbers], bool]]
+
+
+def above(values: ArrayLike, bound: float) -> bool:
+    """Whether the whole interval of the mean lies above."""
+    found = interval(values)
+    return found.mean - found.half > bound
+
+
+def below(values: ArrayLike, bound: float) -> bool:
+    found = interval(values)
+    return found.mean + found.half < bound
+
+
+def undecided(values: ArrayLike) -> bool:
+    """Whether the interval of a mean difference holds 0."""
+    return not above(values, 0.0) and not below(values, 0.0)
+
+
+def _after(n: Numbers, a: str, b: str, k: int) -> Any:
+    """Lesson 7: paired differences of the errors of two learners, in column k."""
+    return n["error"][a][:, k] - n["error"][b][:, k]
+
+
+CLAIMS: dict[str, list[Claim]] = {
+    "07": [
+        ("the cosine was 1.000 at random weights", lambda n: above(n["at_start"], 0.9985)),
+        (
+            "at random weights the two are the same, at weights that MAML has trained they are not",
+            lambda n: below(n["at_end"]["MAML"], 0.9) and above(n["at_start"], 0.9985),
+        ),
+        (
+            "αλ grows until (I − αH) turns whatever meets it",
+            lambda n: n["shortening"](n["start"]) < 0.1 < 1 < n["shortening"](n["learners"]["MAML"]),
+        ),
+        (
+            "Before the first step all are alike",
+            lambda n: all(abs(interval(_after(n, k, "MAML", 0)).mean) < 0.3 for k in n["learners"]),
+        ),
+        (
+            "after one step, first-order MAML is behind MAML",
+            lambda n: above(_after(n, "first-order", "MAML", 1), 0),
+        ),
+        ("takes more steps, and is ahead of MAML after five", lambda n: below(_after(n, "Reptile", "MAML", 2), 0)),
+        (
+            "a baseline that wasn't tuned proves nothing",
+            lambda n: all(below(_after(n, k, "joint training", 1), 0) for k in ("MAML", "first-order", "Reptile")),
+        ),
+    ],
+}

@@ -57,6 +57,15 @@ def test_a_direction_of_negative_curvature_is_not_followed() -> None:
     np.testing.assert_array_equal(no_minimum.numpy(), np.zeros(3))
 
 
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf, 1e308])
+def test_a_product_that_is_not_finite_is_no_direction_to_leave_out(entry: float) -> None:
+    """1e308 is finite, and its curvature along (3, 4) isn't."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in (1, 2, 3):
+            x = tm.meta.conjugate_gradients(lambda v: v * [entry, 1.0], tm.tensor([3.0, 4.0]), k)
+            assert not np.isfinite(x.numpy()).any()
+
+
 def test_every_example_of_a_vmap_has_its_own_system() -> None:
     rng = np.random.default_rng(2)
     a, b = np.stack([spd(rng, 3) for _ in range(4)]), rng.normal(size=(4, 3))

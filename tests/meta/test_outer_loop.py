@@ -18,6 +18,17 @@ from tests.meta.learners import Blobs, network, start
 from tinymeta.io.save import metadata
 from tinymeta.meta.core.loop import Stepped, loop
 
+
+class Signs:
+    """A rule of one's own, of which no infinity can be seen."""
+
+    def init(self, params: Any) -> Any:
+        return ()
+
+    def update(self, grads: Any, state: Any, params: Any) -> Any:
+        return tm.tree.map(lambda p, g: p - 0.1 * tm.sign(g), params, grads), state
+
+
 RULES: dict[str, Any] = {
     "SGD": tm.optim.SGD(0.1),
     "SGD, momentum": tm.optim.SGD(0.1, momentum=0.9),
@@ -26,6 +37,8 @@ RULES: dict[str, Any] = {
     "RMSProp": tm.optim.RMSProp(0.1),
     "Adagrad": tm.optim.Adagrad(0.1),
     "clipped": tm.optim.Clipped(tm.optim.SGD(0.1), partial(tm.optim.clip_by_global_norm, limit=1.0)),
+    "clipped by value": tm.optim.Clipped(tm.optim.SGD(0.1), partial(tm.optim.clip_by_value, limit=1.0)),
+    "signs": Signs(),
 }
 ITERATIONS = 3000  # of which every sixth is looked at
 
@@ -55,17 +68,17 @@ def fit(objective: Any, run: Any = None, **options: Any) -> Any:
     return tm.meta.fit(objective, tm.tensor([1.0]), Tasks(), **how)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("how", [{}, {"compiled": True}, {"chunks": 2}], ids=["eager", "compiled", "in parts"])
 @pytest.mark.parametrize("rule", RULES)
 def test_a_finite_loss_without_a_finite_gradient_stops_at_its_iteration(
-    tmp_path: Path, rule: str, compiled: bool
+    tmp_path: Path, rule: str, how: dict[str, Any]
 ) -> None:
-    """Whatever the optimizer makes of the gradient: in none does it leave the state finite."""
-    run, how = Quiet(tmp_path / "c.npz"), {"optimizer": RULES[rule], "compiled": compiled}
+    """Whatever the optimizer makes of the gradient."""
+    run, how = Quiet(tmp_path / "c.npz"), {"optimizer": RULES[rule], **how}
     objective = partial(root, at=8)
     with pytest.raises(tm.UserError) as told:
         fit(objective, run, iterations=600, **how)
-    assert "the new parameters are not finite in iteration 8: task 2 of 4, " in str(told.value)
+    assert "the gradient is not finite in iteration 8: task 2 of 4, " in str(told.value)
     assert "while differentiating sqrt: the line is test_outer_loop.py" in str(told.value)
     assert "--skip-bad-tasks" in str(told.value)
     assert int(tm.load(tmp_path / "c.npz", np.int64(0), within="iteration")) == 8
@@ -100,17 +113,22 @@ def test_an_infinity_that_was_there_at_the_start_may_stay(tmp_path: Path) -> Non
     step = lambda i, rng, phi, state: Stepped(phi, state, 0.0, {"loss": 0.0})
     phi = np.array([-np.inf, 0.0])
     np.testing.assert_array_equal(loop(step, phi, (), iterations=3, run=Quiet(tmp_path / "c.npz")), phi)
+    step = lambda i, rng, phi, state: Stepped(phi + [0.0, np.nan if i == 1 else 0.0], state, 0.0, {"loss": 0.0})
+    with pytest.raises(tm.UserError, match="new parameters are not finite in iteration 1: lower"):
+        loop(step, phi, (), iterations=3, run=Quiet(tmp_path / "c.npz"))
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_bad_tasks_are_left_out_where_that_is_asked_for(tmp_path: Path, compiled: bool) -> None:
+@pytest.mark.parametrize("rule", ["SGD", "clipped by value"])
+def test_bad_tasks_are_left_out_where_that_is_asked_for(tmp_path: Path, compiled: bool, rule: str) -> None:
     bad, run = partial(root, bad=(0, 2), at=3), Quiet(tmp_path / "c.npz")
     logged: list[tuple[int, float]] = []
     run.log = lambda iteration, **metrics: logged.append((iteration, metrics["skipped"]))  # type: ignore[method-assign]
-    found = fit(bad, run, iterations=6, skip_bad_tasks=True, compiled=compiled)
+    found = fit(bad, run, iterations=6, skip_bad_tasks=True, compiled=compiled, optimizer=RULES[rule])
     assert logged == [(1, 0.0), (2, 0.0), (3, 0.0), (4, 2.0), (5, 0.0), (6, 0.0)]
     # All tasks are equal, so the mean over the others is what it would have been; 4 roundings of a mean differ.
-    np.testing.assert_allclose(found.numpy(), fit(partial(root, at=-1), iterations=6).numpy(), rtol=1e-14)
+    expected = fit(partial(root, at=-1), iterations=6, optimizer=RULES[rule])
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-14)
 
 
 def test_a_batch_of_bad_tasks_alone_stops_also_then() -> None:

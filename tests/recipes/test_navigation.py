@@ -155,12 +155,44 @@ def test_a_return_that_is_no_number_stops_the_training_and_keeps_the_policy_befo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     returns = iter([-3.0, math.nan])
-    monkeypatch.setattr(tm.meta.PolicySearch, "step", lambda _, rng, phi, tasks: (phi + 1, {"return": next(returns)}))
+    monkeypatch.setattr(
+        tm.meta.PolicySearch, "step", lambda _, rng, phi, tasks: (phi + 1, {"return": next(returns), "gain": 0.0})
+    )
+    monkeypatch.setattr(tm.meta.PolicySearch, "blame", lambda *_: "")
     search = tm.meta.PolicySearch(tm.tasks.Navigation(), tm.meta.MAML(rule=tm.optim.SGD(0.1)))
     run = Run(tmp_path, "navigation", quiet=True)
     with pytest.raises(tm.UserError, match="nan in iteration 1: .* the checkpoint holds the state before it"):
         search.fit(tm.tensor(0.0), iterations=3, tasks=2, run=run)
     assert float(tm.meta.trained(run.checkpoint, tm.tensor(0.0))) == 1
+
+
+def test_a_gradient_that_is_not_finite_stops_the_training_and_its_task_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else no step would lower the loss, and the policy would stay as it is for ever."""
+    judge, gather = tm.meta.PolicySearch.judge, tm.meta.PolicySearch.gather
+    drawn = iter([0.0, 0.0, 1.0, 1.0])  # the batch of the third iteration is gathered again
+
+    def rising(self: Any, phi: Any, batch: Any) -> Any:
+        """The loss has an infinite slope in its second task."""
+        *batch, wrong = batch
+        loss, kl = judge(self, phi, batch)
+        still = sum(tm.sum(p - tm.stop_gradient(p)) for p in tm.tree.leaves(phi))
+        return loss + tm.sum(tm.sqrt(tm.where(wrong > 0, still, 1.0)) - 1.0 + wrong), kl
+
+    def marked(self: Any, rng: Any, phi: Any, tasks: int) -> Any:
+        whole, few, seen = gather(self, rng, phi, tasks)
+        wrong = np.array([0.0, next(drawn)])
+        return (*whole, wrong), (*few, wrong), seen
+
+    monkeypatch.setattr(tm.meta.PolicySearch, "judge", rising)
+    monkeypatch.setattr(tm.meta.PolicySearch, "gather", marked)
+    learner = tm.meta.MAML(tm.meta.policy_gradient, rule=tm.optim.SGD(0.1))
+    search = tm.meta.PolicySearch(tm.tasks.Navigation(horizon=5), learner, trajectories=3, thin=2)
+    run, phi = Run(tmp_path, "navigation", quiet=True), tm.meta.GaussianPolicy([2, 4, 2], rng=np.random.default_rng(0))
+    with pytest.raises(tm.UserError, match="gradient is not finite in iteration 2: task 1 of 2, .* sqrt: .* before it"):
+        search.fit(phi, iterations=4, tasks=2, run=run)
+    assert int(tm.load(run.checkpoint, np.int64(0), within="iteration")) == 2
 
 
 def test_a_step_size_that_leads_nowhere_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

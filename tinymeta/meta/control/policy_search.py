@@ -8,6 +8,7 @@ on all tasks.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.control.policy import Steps, steps
 from tinymeta.meta.control.trpo import TRPO
+from tinymeta.meta.core.bad_tasks import blame
 from tinymeta.meta.core.learner import GradientLearner
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.settings import Settings
@@ -81,13 +83,21 @@ class PolicySearch(Settings):
         """Meta-train `phi` on `tasks` fresh tasks per iteration; the other arguments are those of `tm.meta.fit`."""
 
         def step(i: int, rng: np.random.Generator, phi: Tree, state: Tree) -> Stepped:
-            phi, report = self.step(rng, phi, tasks)
-            return Stepped(phi, state, -report["return"], report)
+            as_drawn = deepcopy(rng)
+            after, report = self.step(rng, phi, tasks)
+            why = lambda: self.blame(as_drawn, phi, tasks)
+            return Stepped(after, state, -report["return"], report, why, report["gain"])
 
         return loop(step, phi, (), iterations=iterations, seed=seed, run=run)
 
     def step(self, rng: np.random.Generator, phi: Tree, tasks: int) -> tuple[Tree, dict[str, float]]:
         """One outer step: the next `phi`, and the mean return after adapting."""
+        whole, few, seen = self.gather(rng, phi, tasks)
+        phi, report = self.outer.update(phi, whole, few)
+        return phi, {"return": float(seen.rewards.sum(-1).mean()), "gain": report.gain, "kl": report.kl}
+
+    def gather(self, rng: np.random.Generator, phi: Tree, tasks: int) -> tuple[Tree, Tree, Trajectories]:
+        """What a step learns from, all of it and a part, in fresh tasks; and what the adapted policies saw."""
         rules = self.environment.draw(rng, tasks)
         seen = self.act(rng, rules, self.first(phi))
         before = after = self.steps(seen)
@@ -97,8 +107,13 @@ class PolicySearch(Settings):
         some = rng.permutation(before.share.shape[1])[:: self.thin]
         # The few have opinions of their own, after adapting to just these steps: so their KL is 0 and least at phi.
         whole, few = (before, after), (before.sampled(some), after.sampled(some))
-        phi, report = self.outer.update(phi, *((*batch, self.opinions(phi, *batch)) for batch in (whole, few)))
-        return phi, {"return": float(seen.rewards.sum(-1).mean()), "gain": report.gain, "kl": report.kl}
+        return (*whole, self.opinions(phi, *whole)), (*few, self.opinions(phi, *few)), seen
+
+    def blame(self, rng: np.random.Generator, phi: Tree, tasks: int) -> str:
+        """In words, the task and the operation of a step that are not finite."""
+        surrogate = lambda phi, batch: self.judge(phi, batch)[0]
+        step = lambda phi, _, batch: self.outer.update(phi, batch)
+        return blame(surrogate, step, phi, (), self.gather(rng, phi, tasks)[0])
 
     def steps(self, seen: Trajectories) -> Steps:
         """Trajectories as what policies learn from."""

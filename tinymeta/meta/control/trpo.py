@@ -27,7 +27,8 @@ Objective = Callable[[Tree, Tree], tuple[Tensor, Tensor]]
 
 
 class Report(NamedTuple):
-    """What a step did: the loss before it, how much lower it is now (0 where no step was accepted), and the KL."""
+    """What a step did: the loss before it, how much lower it is now (0 where no step was accepted; NaN where loss,
+    gradient or curvature isn't finite, so that there was none to try), and the KL."""
 
     loss: float
     gain: float
@@ -75,7 +76,10 @@ class TRPO(Settings):
         (before, _), g = self.slope(params, batch)
         product: Callable[[Tree], Tree] = lambda v: add_scaled(self.curvature(params, few, v), v, self.damping)
         s = conjugate_gradients(product, g, self.iterations)
-        length = math.sqrt(2 * self.radius / max(float(dot(s, product(s))), 1e-30))
+        square = float(dot(s, product(s)))
+        if not math.isfinite(float(before) + square):
+            return params, Report(float(before), math.nan, math.nan)
+        length = math.sqrt(2 * self.radius / max(square, 1e-30))
         for k in range(self.backtracks):
             new = add_scaled(params, s, -length * self.shrink**k)
             loss, kl = self.judge(new, batch)

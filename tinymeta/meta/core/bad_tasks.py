@@ -24,9 +24,9 @@ def bad_tasks(objective: Objective, phi: Tree, episodes: Tree, *iteration: Tenso
 def without_bad_tasks(
     objective: Objective, step: Function, after: Tree, phi: Tree, state: Tree, *batch: Tree
 ) -> tuple[Tree, int]:
-    """What a step came to, `after` (φ, state, loss); if that isn't finite, the step on the other tasks, and how many
-    were left out. If all of them are bad, or none by itself, it stays as it is."""
-    if math.isfinite(float(after[2])) and not_finite(*after[:2]) <= not_finite(phi, state):
+    """What a step came to, `after` (φ, state, loss, 0 · gradient); if that isn't finite, the step on the other tasks,
+    and how many were left out. If all of them are bad, or none by itself, it stays as it is."""
+    if math.isfinite(float(after[2]) + float(after[3])) and not_finite(*after[:2]) <= not_finite(phi, state):
         return after, 0
     episodes, *iteration = batch
     with np.errstate(all="ignore"):

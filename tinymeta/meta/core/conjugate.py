@@ -10,7 +10,7 @@ from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Tree
 from tinymeta.ops.custom import custom_vjp
-from tinymeta.ops.logic import logical_and
+from tinymeta.ops.logic import logical_and, logical_not
 from tinymeta.ops.select import where
 from tinymeta.ops.tree import add_scaled, dot, zeros_like
 
@@ -57,7 +57,8 @@ def conjugate_gradients(product: Callable[[Tree], Tree], b: Tree, iterations: in
     for _ in range(iterations):
         image = product(direction)
         curvature = dot(direction, image)
-        going = logical_and(going, curvature > 0)
+        curvature = curvature + 0 * curvature  # NaN for ±∞, and then x is, too
+        going = logical_and(going, logical_not(curvature <= 0))
         step = where(going, _ratio(square, curvature), 0)
         x = add_scaled(x, direction, step)
         residual = add_scaled(residual, image, -step)

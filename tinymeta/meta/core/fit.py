@@ -15,7 +15,7 @@ from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.objective import Objective
-from tinymeta.meta.core.parts import in_parts
+from tinymeta.meta.core.parts import Moved, in_parts, moved
 from tinymeta.meta.core.told_before import told_before
 from tinymeta.optim.optimizer import Optimizer
 
@@ -108,19 +108,15 @@ def fit(
         if skip:
             after, skipped = without_bad_tasks(objective, eager, after, phi, state, *batch)
             metrics["skipped"] = float(skipped)
-        loss = float(after[2])
+        loss, zero = float(after[2]), float(after[3])
         why = partial(blame, objective, eager, phi, state, *batch)
-        return Stepped(after[0], after[1], loss, {"loss": loss, **metrics}, why)
+        return Stepped(after[0], after[1], loss, {"loss": loss, **metrics}, why, zero)
 
     settings = partial(told_before, objective, optimizer, iterations)
     how: Options = {"iterations": iterations, "seed": seed, "run": run, "save_every": save_every}
     return loop(on_fresh_tasks, phi, optimizer.init(phi), settings=settings, **how)
 
 
-def _step(
-    objective: Objective, optimizer: Optimizer, phi: Tree, state: Tree, *batch: Tree
-) -> tuple[Tree, Tree, Tensor]:
+def _step(objective: Objective, optimizer: Optimizer, phi: Tree, state: Tree, *batch: Tree) -> Moved:
     """One outer step on a batch: the episodes and, if the objective asks for it, the iteration."""
-    value, grads = value_and_grad(objective)(phi, *batch)
-    phi, state = optimizer.update(grads, state, phi)
-    return phi, state, value
+    return moved(optimizer, phi, state, *value_and_grad(objective)(phi, *batch))

@@ -49,6 +49,7 @@ class Stepped(NamedTuple):
     loss: float  # shown while it runs; no finite number ends the run
     metrics: Mapping[str, float]  # a line of the journal holds their means
     blame: Callable[[], str] = str  # where a number that isn't finite came from, in words
+    gradient: float = 0.0  # no finite number where the gradient isn't finite, which the rule may have hidden
 
 
 class Reached(NamedTuple):
@@ -113,7 +114,7 @@ def loop(
                 i = now.done
                 after = step(i, np.random.default_rng((seed, i)), now.phi, now.state)
                 due = (i + 1) % every == 0 or i + 1 == iterations
-                if not math.isfinite(after.loss) or ((due or careful) and not sound(after)):
+                if not math.isfinite(after.loss + after.gradient) or ((due or careful) and not sound(after)):
                     if careful or i == good.done:
                         raise UserError(_diverged(after, i, run is not None and good.done > 0))
                     now, careful = good, True
@@ -149,10 +150,11 @@ def trained(checkpoint: Path, like: Tree) -> Tree:
     return load(checkpoint, like, within="phi")
 
 
-def not_finite(*trees: Tree) -> set[int]:
-    """Which leaves of some trees hold NaN or an infinity."""
+def not_finite(*trees: Tree) -> set[tuple[int, int]]:
+    """Where some trees hold NaN or an infinity: the numbers of leaf and entry."""
     arrays = (leaf.array if isinstance(leaf, Tensor) else leaf for leaf in tree.leaves(trees))
-    return {k for k, array in enumerate(arrays) if not np.isfinite(array).all()}
+    fine = ((k, np.isfinite(array)) for k, array in enumerate(arrays))
+    return {(k, int(at)) for k, finite in fine if not finite.all() for at in np.flatnonzero(~finite)}
 
 
 def _means(window: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -190,7 +192,8 @@ def _read(checkpoint: Path, start: Reached, settings: Settings) -> Reached:
 
 
 def _diverged(after: Stepped, iteration: int, kept: bool) -> str:
-    what = f"the loss is {after.loss}" if not math.isfinite(after.loss) else "the new parameters are not finite"
+    whose = "gradient is" if not math.isfinite(after.gradient) else "new parameters are"
+    what = f"the loss is {after.loss}" if not math.isfinite(after.loss) else f"the {whose} not finite"
     where = after.blame()
     keeps = "; the checkpoint holds the state before it" if kept else ""
     return (

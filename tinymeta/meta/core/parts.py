@@ -12,6 +12,7 @@ from functools import partial, reduce
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import numpy as np
 from tinymeta_kernels.threads import one_core
 
 from tinymeta.compile import compile
@@ -22,6 +23,7 @@ from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.spread.gather import gather, shared
+from tinymeta.ops.reduce import sum
 from tinymeta.ops.tree import add, scale
 from tinymeta.optim.optimizer import Optimizer
 
@@ -29,6 +31,7 @@ CHUNKS = 8  # however many workers there are, so that these change no number
 
 
 Slope = Callable[..., tuple[Tensor, Tree]]  # value and gradient
+Moved = tuple[Tree, Tree, Tensor, Tensor]
 
 
 class Job(NamedTuple):
@@ -42,15 +45,15 @@ class Job(NamedTuple):
 def in_parts(
     objective: Objective, optimizer: Optimizer, executor: Executor | None, chunks: int | None, compiled: bool
 ) -> Function:
-    """One outer step, from `(phi, state, episodes, *iteration)` to `(phi, state, value)`, by parts of the episodes."""
+    """One outer step, from `(phi, state, episodes, *iteration)` to what `moved` gives, by parts of the episodes."""
     if chunks is not None and chunks < 1:
         raise UserError(f"chunks={chunks}: a batch of tasks has 1 part or more")
     job: Any = Job(uuid4().hex, objective, compiled)
     job = job if executor is None else shared(executor, job)
-    finish: Callable[..., tuple[Tree, Tree, Tensor]] = partial(_finished, optimizer)
+    finish: Callable[..., Moved] = partial(_finished, optimizer)
     finish = compile(finish) if compiled else finish
 
-    def step(phi: Tree, state: Tree, episodes: Tree, *iteration: Any) -> tuple[Tree, Tree, Tensor]:
+    def step(phi: Tree, state: Tree, episodes: Tree, *iteration: Any) -> Moved:
         parts, shares = divided(episodes, chunks)
         if executor is None:
             found = [slope(job, phi, part, *iteration) for part in parts]
@@ -102,8 +105,13 @@ def _slope_of(job: Job) -> Slope:
 
 def _finished(
     optimizer: Optimizer, phi: Tree, state: Tree, found: list[tuple[Tensor, Tree]], shares: list[float]
-) -> tuple[Tree, Tree, Tensor]:
+) -> Moved:
     """The step that the parts' gradients come to, together."""
-    value, grads = reduce(add, [scale(part, share) for part, share in zip(found, shares)])
-    phi, state = optimizer.update(grads, state, phi)
-    return phi, state, value
+    return moved(optimizer, phi, state, *reduce(add, [scale(part, share) for part, share in zip(found, shares)]))
+
+
+def moved(optimizer: Optimizer, phi: Tree, state: Tree, value: Tensor, grads: Tree) -> Moved:
+    """The step down a gradient: φ, state, value, and 0 times the sum of the gradient, NaN where that isn't finite
+    (which a rule may hide: clipped, an infinity is a number)."""
+    zero = reduce(add, [sum(0 * g) for g in tree.leaves(grads)], Tensor(np.zeros(())))
+    return (*optimizer.update(grads, state, phi), value, zero)

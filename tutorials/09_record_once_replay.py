@@ -3,10 +3,10 @@
 #
 # A meta-step does the same few hundred small operations every time, with other numbers. Deciding anew what to
 # do costs more than doing it. `tm.compile` writes the list down once and replays it, after tidying it: what
-# nobody uses is dropped, what is computed twice is computed once, and products of thin matrices stay thin.
+# nobody uses is dropped, what is computed twice is computed once, and products take the cheapest order.
 #
 # 元学习的每一步都在重复同样的几百个小运算，只是数字不同。每次重新决定要做什么，比真正去做还要贵。`tm.compile` 把这张
-# 清单记录一次，然后反复重放；重放之前先整理：没人用的丢掉，重复的只算一次，窄矩阵的乘积保持窄的形式。
+# 清单记录一次，然后反复重放；重放之前先整理：没人用的丢掉，重复的只算一次，矩阵乘积按最省的顺序计算。
 
 # %%
 import timeit
@@ -16,7 +16,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.view.lessons import page
 
-shots = 5  # examples per task; try 1, then 50
+rows = 5  # of x, the examples to be judged; try 100, then 500
 rng = np.random.default_rng(0)
 
 # %% [markdown]
@@ -74,24 +74,30 @@ for f in (by_value, by_shape):
         print(f.__name__, "→", type(error).__name__, str(error)[:150])
 
 # %% [markdown]
-# ## A few-shot update has low rank
+# ## An update that need not be made
 #
 # One step on n examples changes a weight matrix by a product: W′ = W − α aᵀδ, with a (n, in) and δ (n, out).
-# Applying W′ to x needs no W′:   x W′ = x W − α (x aᵀ) δ. For n = 5 and 784 inputs that is far less work, and
-# W, which all tasks share, is multiplied once for all of them. Count it yourself:
+# Applying W′ to x needs no W′:   x W′ = x W − α (x aᵀ) δ. And x W, which has no task in it, is computed for all at once.
+#
+# **Predict, then run:** with more examples n the update's rank grows. Does the saving shrink?
 
 
 # %%
 def products(rows, n_in, n_out, n):
-    """Multiplications for x W′ by way of W′, and without making it."""
+    """Multiplications for x W′ by way of W′, and without making it; x has `rows` rows."""
     making = n_in * n * n_out + rows * n_in * n_out
     factored = rows * n_in * n_out + rows * n_in * n + rows * n * n_out
     return making, factored
 
 
-print("784 → 256:", products(rows=5, n_in=784, n_out=256, n=shots))
+saving = {n: making / factored for n in (1, 5, 50, 500) for making, factored in [products(rows, 784, 256, n)]}
+print("784 → 256, times fewer multiplications:", {n: round(times, 1) for n, times in saving.items()})
+print(f"it pays for fewer rows than {784 * 256 / (784 + 256):.0f}")
 
 # %% [markdown]
+# It grows: aᵀδ costs n·in·out, and (x aᵀ)δ costs n·rows·(in + out). So what must be few are the rows of x, fewer
+# than in·out/(in + out); how many examples the step was made of does not matter for whether it pays.
+#
 # ## Exercise: the factored form
 #
 # Compute x W′ for W′ = W − α aᵀδ without ever making a matrix of W's shape other than W itself.
@@ -119,13 +125,39 @@ assert (30, 20) not in [tuple(s) for s in made], "a matrix of W's shape was made
 print("Solved: and this is what the compiler does by itself.")
 
 # %% [markdown]
+# ## The recording, before and after
+#
+# `programs()` holds what was recorded and what runs. Here is x (W − α aᵀδ), written plainly; views are left out, for
+# they cost nothing.
+
+
+# %%
+def listing(program):
+    for i, node in enumerate(program.nodes):
+        if program.moved(node):
+            print(f"  {i:3} = {str(node.op):42} of {node.inputs!s:8} {node.shape}")
+    print(f"  {program.flops()} operations on numbers")
+
+
+plainly = tm.compile(lambda x, W, a, delta: x @ (W - 0.1 * (a.mT @ delta)))
+plainly(x, W, a, delta)
+recorded, running = plainly.programs()[0]
+for name, program in (("recorded", recorded), ("as it runs", running)):
+    print(name)
+    listing(program)
+
+# %% [markdown]
+# The letters of a Contract are axes: what both factors have and the result lacks is summed over. (30, 20) is W's shape:
+# the recording makes three matrices of it, the program that runs makes none.
+#
 # ## The compiler's own count
 #
 # The pass that does this (`compile/rewrite/factor.py`) works on the whole recording, derivatives of both orders
 # included: it pushes transposes to the leaves, distributes a product over a sum when a term is itself a product,
 # and puts each chain of products in the cheapest order. `factor=False` leaves them as they were written.
 #
-# **Predict, then run:** by what factor do the operations fall for a network that begins with 784 → 256?
+# **Predict, then run:** for a network that begins with 784 → 256, which falls further: the operations, or the bytes
+# that they read and write?
 
 # %%
 wide = tm.nn.MLP([784, 256, 5], rng=rng)
@@ -140,19 +172,27 @@ def characters_loss(model, batch):
 
 gradient = tm.grad(tm.meta.maml(characters_loss, rule=tm.optim.SGD(0.1), steps=1))
 short, plain = tm.compile(gradient), tm.compile(gradient, factor=False)
-for a, b in zip(tm.tree.leaves(short(wide, characters)), tm.tree.leaves(plain(wide, characters))):
-    assert np.allclose(a.numpy(), b.numpy(), rtol=1e-3, atol=1e-6)
+for one, other in zip(tm.tree.leaves(short(wide, characters)), tm.tree.leaves(plain(wide, characters))):
+    assert np.allclose(one.numpy(), other.numpy(), rtol=1e-3, atol=1e-6)
 print(short.report())
+before, after = short.programs()[0]
+fall = before.flops() / after.flops(), before.bytes() / after.bytes()
+print(f"the operations fall by a factor of {fall[0]:.1f}, the bytes by {fall[1]:.1f}")
 
 # %% [markdown]
+# The bytes: a W′ for every task is what the machine would have to write and read again.
+#
 # ## What to take along
 #
 # - Shapes may decide in Python; values may not: the recording holds for all numbers of these shapes.
 # - Products associate: (x aᵀ) δ and x (aᵀ δ) are equal, and cost very different work.
 #
-# The trace page shows the recording itself: what is in it runs; nothing else does.
+# The trace page shows the eager run of that gradient, not the recording: there a fused operation is one column, in the
+# recording it is what it is made of; there every view is shown, in the list none.
 
 # %%
 with tm.trace() as trace:
-    tm.grad(objective)(model, tm.tree.map(lambda a: a[:2], episodes))
+    gradient(wide, characters)
+ran = sum(after.moved(node) > 0 for node in after.nodes)
+print("eager", sum(trace.counts().values()), "operations; compiled", ran, "steps")
 page(trace, 9)

@@ -62,4 +62,25 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: all(below(_after(n, k, "joint training", 1), 0) for k in ("MAML", "first-order", "Reptile")),
         ),
     ],
+    "09": [
+        ("It grows: aᵀδ costs n·in·out", lambda n: sorted(n["saving"].values()) == [*n["saving"].values()]),
+        (
+            "fewer than in·out/(in + out)",
+            lambda n: (
+                [making > factored for making, factored in (n["products"](r, 784, 256, 5) for r in (192, 193))]
+                == [True, False]
+            ),
+        ),
+        (
+            "the recording makes three matrices of it, the program that runs makes none",
+            lambda n: (
+                [
+                    sum(node.shape == (30, 20) and program.moved(node) > 0 for node in program.nodes)
+                    for program in (n["recorded"], n["running"])
+                ]
+                == [3, 0]
+            ),
+        ),
+        ("The bytes: a W′ for every task", lambda n: n["fall"][1] > 2 * n["fall"][0] > 2),
+    ],
 }

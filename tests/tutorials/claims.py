@@ -83,4 +83,13 @@ CLAIMS: dict[str, list[Claim]] = {
         ),
         ("The bytes: a W′ for every task", lambda n: n["fall"][1] > 2 * n["fall"][0] > 2),
     ],
+    "10": [
+        ("the learned embedding is better than the best blur", lambda n: above(n["learned"] - n["blur"], 0)),
+        (
+            "Against bare pixels the gain would look more than twice as large, and most of that a blur does, too",
+            lambda n: above(n["learned"] - n["pixels"] - 2 * (n["learned"] - n["blur"]), 0),
+        ),
+        ("the last column is made by company alone", lambda n: above(n["gap"]["trained"], 0)),
+        ("Training in company widens it", lambda n: above(n["gap"]["trained"] - n["gap"]["random"], 0)),
+    ],
 }

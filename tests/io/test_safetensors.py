@@ -56,6 +56,8 @@ WRONG = {
     "a header of nothing": bytes(8),
     "a deep header": packed(b'{"a":' + b"[" * 100_000, b""),
     "NaN": packed(b'{"a": NaN}', b""),
+    "half of a character in a name": packed(b'{"\\ud800": %b}' % EMPTY, b""),
+    "half of a character in a text": packed(b'{"__metadata__": {"a": "\\ud800"}}', b""),
 }
 
 

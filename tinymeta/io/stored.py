@@ -42,9 +42,11 @@ class Stored(NamedTuple):
 
 def parse(text: bytes) -> Any:
     """JSON as strictly as its standard: UTF-8, no key twice, no NaN, and no numbers but whole ones that fit 64 bits."""
-    return json.loads(
+    found = json.loads(
         text.decode(), object_pairs_hook=_distinct, parse_int=_whole, parse_float=_whole, parse_constant=_whole
     )
+    json.dumps(found, ensure_ascii=False).encode()  # half of a character is none
+    return found
 
 
 def texts_of(found: object) -> Texts:
@@ -58,8 +60,6 @@ def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("it says something twice")
-    for name in found:
-        name.encode()  # half of a character is none
     return found
 
 

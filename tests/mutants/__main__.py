@@ -10,6 +10,7 @@ import argparse
 import os
 import random
 import secrets
+import shlex
 import sys
 import time
 import tomllib
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from tests.mutants.mutations import ROOT, Site, sites
 from tests.mutants.trial import verdicts
+from tests.trust.stored import store
 
 # The rooms, and the folders of tests that see most of them.
 ROOMS = {
@@ -42,6 +44,7 @@ def main() -> int:
     parser.add_argument("--wide", action="store_true", help="survivors are tried by all other tests, too")
     parser.add_argument("--only", action="append", metavar="TEXT", help="mutations whose name begins so")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="what to try them by (the rooms' own folders)")
+    parser.add_argument("--keep", action="store_true", help="keep the numbers for the table of tests.trust")
     parser.add_argument("--list", action="store_true", help="name the mutations, and plant none")
     given = parser.parse_args()
     seed = secrets.randbelow(1 << 40) if given.seed is None else given.seed
@@ -58,7 +61,7 @@ def main() -> int:
     print(f"python -m tests.mutants {' '.join(f'--room {room}' for room in rooms)} --seed {seed}", flush=True)
     folders = dict.fromkeys(f"tests/{folder}" for room in rooms for folder in ROOMS[room])
     near = given.tests or [*folders, "tests/test_docstrings.py"]  # examples and what they say is raised
-    return report(drawn, near, time.monotonic() + 60 * given.minutes, given.wide)
+    return report(drawn, near, time.monotonic() + 60 * given.minutes, given.wide, given.keep)
 
 
 def of_room(room: str) -> list[Site]:
@@ -66,7 +69,7 @@ def of_room(room: str) -> list[Site]:
     return [site for path in paths for site in sites(path.relative_to(ROOT).as_posix())]
 
 
-def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool) -> int:
+def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool, keep: bool) -> int:
     """Try the mutations; say which survive, and of those that may, why."""
     allowed = {(entry["file"], entry["line"], entry["mutation"]): entry["why"] for entry in explained()}
     came: Counter[str] = Counter()
@@ -89,6 +92,13 @@ def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool)
                 left.remove(verdict.site)
             print(f"{verdict.outcome}: {verdict.site.name} {verdict.by}", flush=True)
     unmade = came.pop("not planted", 0)
+    if keep:
+        store(
+            "mutants killed",
+            came.total() - len(left),
+            came.total(),
+            shlex.join(["python -m tests.mutants", *sys.argv[1:]]),
+        )
     print(f"made {came.total()}, killed {came.total() - len(left)}, survived {len(left)}", end="; ")
     print(f"left out: {len(explain)} that are explained, {unmade} in what runs at import only")
     return int(bool(left))

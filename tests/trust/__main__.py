@@ -1,9 +1,14 @@
-"""`python -m tests.trust`: what is promised of files and interruptions, tried at length; exit 1 if something broke."""
+"""`python -m tests.trust`: what is promised of files, interruptions and workers, tried at length; the table of it.
+
+All of it takes about an hour. `--row` tries some rows, `--stored` none: the others are read from `results.json`, as are
+the two that have commands of their own. The exit status is 1 if something that was tried broke.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,35 +22,65 @@ from pathlib import Path
 import numpy as np
 
 from tests.recipes.test_images import write, write_folder
-from tests.trust import damaged_runs, interruptions, safetensors_files
+from tests.trust import damaged_runs, executors, fuzzing, interruptions, safetensors_files
+from tests.trust.foreign_files import KINDS
+from tests.trust.stored import Row, commit, store, stored
 
 OLD = Path(__file__).parents[1] / "recipes" / "old_runs"
+ELSEWHERE = {"environments passed": "python -m tests.matrix --keep", "mutants killed": "python -m tests.mutants --keep"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="runs that are killed at a random moment")
     parser.add_argument("--mutations", type=int, default=100_000, help="of .safetensors files")
+    parser.add_argument("--files", type=int, default=20_000, help="that are fuzzed, of each kind by each fuzzer")
     parser.add_argument("--every", type=int, default=1, help="of crash points, full disks and damages one in so many")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--row", action="append", metavar="TITLE", help="what to try, by the beginning of its title")
+    parser.add_argument("--stored", action="store_true", help="try nothing")
+    parser.add_argument("--keep", action="store_true", help="keep what is tried in results.json")
     given = parser.parse_args()
-    rows: list[tuple[str, Callable[[Path], Iterable[str]]]] = [
-        ("kills survived", partial(kills, given.kills, given.seed)),
-        ("crash points resumed", partial(points, "death", given.every)),
-        ("full disks resumed", partial(points, "a full disk", given.every)),
-        ("hostile folders refused well", partial(damages, given.every)),
-        ("mutations refused or read", partial(mutations, given.mutations, given.seed)),
-    ]
-    broke = 0
-    for title, tried in rows:
-        with tempfile.TemporaryDirectory() as folder:
-            answers = Counter(tried(Path(folder)))
-        good, wrong = answers.pop("", 0), sum(answers.values())
-        broke += wrong
-        print(f"{title:32} {good:7} of {good + wrong}", flush=True)
-        for answer, times in answers.most_common(10):
-            print(f"    {times} × {answer}", flush=True)
+    rows: dict[str, Callable[[Path], Iterable[str]]] = {
+        "kills survived": partial(kills, given.kills, given.seed),
+        "crash points resumed": partial(points, "death", given.every),
+        "full disks resumed": partial(points, "a full disk", given.every),
+        "hostile folders refused well": partial(damages, given.every),
+        "hostile .safetensors read alike": partial(mutations, given.mutations, given.seed),
+        "fuzzed files without a crash": partial(fuzzed, given.files, given.seed),
+        "executors bit-equal": executors.compared,
+    }
+    begins = tuple(given.row or [""])
+    broke, found = 0, dict.fromkeys((*rows, *ELSEWHERE)) | stored()
+    for title, row in found.items():
+        if title in rows and title.startswith(begins) and not given.stored:
+            good, tried = counted(rows[title])
+            row = Row(good, tried, shlex.join(["python", "-m", "tests.trust", *sys.argv[1:]]), commit())
+            broke += tried - good
+            if given.keep:
+                store(title, good, tried, row.command.replace(" --keep", ""))
+        how = ELSEWHERE.get(title, f"python -m tests.trust --row '{title}' --keep")
+        print(f"{title:32} {row or f'not tried: {how}'}", flush=True)
     return int(broke > 0)
+
+
+def counted(tried: Callable[[Path], Iterable[str]]) -> tuple[int, int]:
+    """How many trials came out well, and of how many; what went wrong is printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        answers = Counter(tried(Path(folder)))
+    good = answers.pop("", 0)
+    for answer, times in answers.most_common(10):
+        print(f"    {times} × {answer}", flush=True)
+    return good, good + answers.total()
+
+
+def fuzzed(files: int, seed: int, folder: Path) -> Iterable[str]:
+    if find_spec("atheris") is None:
+        print(f"    {fuzzing.MISSING}", file=sys.stderr)
+    for found in fuzzing.fuzzed(list(KINDS), list(fuzzing.DRIVERS), files, seed):
+        yield from [""] * (found.files - bool(found.wrong))
+        if found.wrong:
+            yield f"{found.by}, {found.kind}: {found.wrong}"
 
 
 def kills(count: int, seed: int, folder: Path) -> Iterable[str]:
@@ -105,10 +140,9 @@ def damages(every: int, folder: Path) -> Iterable[str]:
 
 
 def mutations(count: int, seed: int, folder: Path) -> Iterable[str]:
-    reference = find_spec("safetensors") is not None
-    if not reference:
-        print("    (the package safetensors is not installed: nothing is compared with it)", file=sys.stderr)
-    return safetensors_files.disagreements(seed, count, folder, reference)
+    if find_spec("safetensors") is None:
+        return ["there is nothing to compare with: pip install safetensors"]
+    return safetensors_files.disagreements(seed, count, folder, reference=True)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ def _after(n: Numbers, a: str, b: str, k: int) -> Any:
     return n["error"][a][:, k] - n["error"][b][:, k]
 
 
+def _learned_loss(n: Numbers) -> Any:
+    """Lesson 11: the errors by the learned loss, per task."""
+    return next(values for name, values in n["errors"].items() if name.startswith("learned"))
+
+
 CLAIMS: dict[str, list[Claim]] = {
     "07": [
         ("the cosine was 1.000 at random weights", lambda n: above(n["at_start"], 0.9985)),
@@ -91,5 +96,24 @@ CLAIMS: dict[str, list[Claim]] = {
         ),
         ("the last column is made by company alone", lambda n: above(n["gap"]["trained"], 0)),
         ("Training in company widens it", lambda n: above(n["gap"]["trained"] - n["gap"]["random"], 0)),
+    ],
+    "11": [
+        (
+            "It has come close to Newton's step, 1/curvature",
+            lambda n: 0.9 < n["newton"].min() < n["newton"].max() < 1.1 and n["single"] > 0,
+        ),
+        (
+            "It is kept, and far ahead of plain descent with its best step size",
+            lambda n: n["momentum"] > 0.4 and n["final"]["learned"] < n["final"]["plain descent, best step size"] - 3,
+        ),
+        (
+            "no better than a grid of 380 pairs",
+            lambda n: len(n["grid"]) == 380 and n["final"]["learned"] > n["final"]["momentum, best of a grid"] - 0.3,
+        ),
+        ("Far better than squares", lambda n: below(_learned_loss(n) - 0.5 * n["errors"]["squares, p = 2"], 0)),
+        (
+            "no better than p = 1",
+            lambda n: not below(_learned_loss(n) - n["errors"]["absolute values, p = 1"], 0),
+        ),
     ],
 }

@@ -116,4 +116,29 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: not below(_learned_loss(n) - n["errors"]["absolute values, p = 1"], 0),
         ),
     ],
+    "12": [
+        (
+            "Each family has its rule",
+            lambda n: (
+                n["alone"]["alike", "gradient"][0] < n["alone"]["alike", "sign"][0] - 2
+                and n["alone"]["badly scaled", "sign"][0] < n["alone"]["badly scaled", "gradient"][0] - 2
+            ),
+        ),
+        (
+            "far ahead of every fixed mixture",
+            lambda n: below(n["result"]["strategy"] - n["result"]["best fixed mixture"], -2),
+        ),
+        (
+            "Running both rules and keeping the better is better still",
+            lambda n: below(n["result"]["both rules, the better kept"] - n["result"]["strategy"], 0),
+        ),
+        (
+            "Both uses of the memory keep task 1",
+            lambda n: max(n["ends"]["projection"][0], n["ends"]["replay"][0]) < 1e-4 < n["ends"]["forgetting"][0],
+        ),
+        (
+            "plain replay does as well as the projection",
+            lambda n: max(*n["ends"]["projection"], *n["ends"]["replay"]) < 1e-4,
+        ),
+    ],
 }

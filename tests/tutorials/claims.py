@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from tinymeta.recipes.report import interval
@@ -27,11 +28,6 @@ def below(values: ArrayLike, bound: float) -> bool:
     return found.mean + found.half < bound
 
 
-def undecided(values: ArrayLike) -> bool:
-    """Whether the interval of a mean difference holds 0."""
-    return not above(values, 0.0) and not below(values, 0.0)
-
-
 def _after(n: Numbers, a: str, b: str, k: int) -> Any:
     """Lesson 7: paired differences of the errors of two learners, in column k."""
     return n["error"][a][:, k] - n["error"][b][:, k]
@@ -40,6 +36,11 @@ def _after(n: Numbers, a: str, b: str, k: int) -> Any:
 def _learned_loss(n: Numbers) -> Any:
     """Lesson 11: the errors by the learned loss, per task."""
     return next(values for name, values in n["errors"].items() if name.startswith("learned"))
+
+
+def _reweighting(n: Numbers, features: int, other: str) -> Any:
+    """Lesson 13: by how many per cent reweighting is better, per problem."""
+    return n["accuracy"][features]["reweighted"] - n["accuracy"][features][other]
 
 
 CLAIMS: dict[str, list[Claim]] = {
@@ -139,6 +140,32 @@ CLAIMS: dict[str, list[Claim]] = {
         (
             "plain replay does as well as the projection",
             lambda n: max(*n["ends"]["projection"], *n["ends"]["replay"]) < 1e-4,
+        ),
+    ],
+    "13": [
+        (
+            "reweighting gains less than two per cent",
+            lambda n: below(_reweighting(n, 2, "the trusted ten alone"), 2),
+        ),
+        (
+            "there reweighting beats them, and a mixture",
+            lambda n: (
+                above(_reweighting(n, 20, "the trusted ten alone"), 0)
+                and above(_reweighting(n, 20, "both, half and half"), 0)
+            ),
+        ),
+        (
+            "In five steps the made-up pair teaches more than all sixty, or than any real pair",
+            lambda n: (
+                below(n["losses"]["distilled pair"] - n["losses"]["all sixty"], 0)
+                and below(n["losses"]["distilled pair"] - n["losses"]["best real pair"], 0)
+            ),
+        ),
+        ("the best of 900 real pairs", lambda n: len(n["pairs"]) == 900),
+        ("both near the middle, teach nothing", lambda n: n["losses"]["class means"].mean() > 0.9 * np.log(2)),
+        (
+            "given a hundred, the sixty are the better teachers",
+            lambda n: below(n["losses"]["all sixty, 100 steps"] - n["losses"]["distilled pair, 100 steps"], 0),
         ),
     ],
 }

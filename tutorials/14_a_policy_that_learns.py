@@ -3,34 +3,38 @@
 #
 # In reinforcement learning there are no labels: an agent acts, is paid, and must find out from the pay where it
 # should have gone. Adapting to a new goal after one round of trying is few-shot learning with a twist: the
-# data depend on the policy. You write the gradient of expected pay, and let MAML run through it.
+# data depend on the policy. So a loss can have the right gradient and the wrong Hessian, and MAML through it is
+# first-order MAML without a word. You see it happen, mend it, and see what it changes.
 #
 # 强化学习没有标签：智能体行动、得到回报，再从回报中推断本该去哪里。尝试一轮之后就适应新目标，这也是小样本学习，只是多了一层：
-# 数据取决于策略本身。你将写出期望回报的梯度，并让 MAML 穿过它。
+# 数据取决于策略本身。因此一个损失可以梯度正确而 Hessian 错误，穿过它的 MAML 会悄悄变成一阶 MAML。你将看到这一点，
+# 加以改正，并看到结果有何不同。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.recipes.report import interval
 from tinymeta.view.lessons import page
 
-trials = 20  # tries per goal before adapting; try 5, then 100
+trials = 1000  # tries per goal before adapting; try 100, then 20
 rng = np.random.default_rng(0)
 
 # %% [markdown]
 # ## One step, one goal
 #
 # The smallest navigation: the agent stands at the origin and jumps to a point a ~ N(μ, 0.3²). It is paid minus the
-# squared distance to a goal that it can't see. A task is a goal; the policy is μ.
+# squared distance to a goal that it can't see, times k: how much missing it costs. A task is a goal and its k; the
+# policy is μ.
 
 # %%
 sigma = 0.3
 
 
-def jump(mu, goal, noise):
+def jump(mu, goal, k, noise):
     """Actions and pay of as many trials as there is noise: (n, 2) and (n,)."""
     actions = mu + sigma * noise
-    return actions, -((actions - goal) ** 2).sum(-1)
+    return actions, -k * ((actions - goal) ** 2).sum(-1)
 
 
 def log_probability(mu, actions):
@@ -41,65 +45,146 @@ def log_probability(mu, actions):
 # ## The gradient of expected pay
 #
 # ∇E[pay] = E[pay · ∇log p(action)] (Williams 1992). In code: a loss whose gradient is that estimate, with actions
-# and pay as constants. Subtracting the mean pay changes no expectation and calms the noise.
+# and pay as constants. To calm the noise one subtracts a baseline, the mean pay. But each action's own pay is in that
+# mean, and that does change the expectation: by the factor 1 − 1/n.
+#
+# **Predict, then run:** how far off is the estimate from two tries each?
 
 
 # %%
-def surrogate(mu, actions, pay):
-    advantage = pay - pay.mean()
+def surrogate(mu, actions, pay, baseline="mean of the others"):
+    n = pay.shape[-1]
+    advantage = (pay - pay.mean()) * (n / (n - 1) if baseline == "mean of the others" else 1.0)
     return -(log_probability(mu, actions) * advantage).mean()
 
 
-goal = np.array([1.0, -0.5])
-actions, pay = jump(np.zeros(2), goal, rng.normal(size=(20_000, 2)))
-estimate = tm.grad(surrogate)(np.zeros(2), actions, pay).numpy()
-print("estimate", estimate.round(3), " exact", (-2 * goal).round(3))
-assert np.allclose(estimate, -2 * goal, atol=0.1)
+goal, exact = np.array([1.0, -0.5]), np.array([-2.0, 1.0])
+slopes = {}
+for n in (2, 20):
+    actions, pay = jump(np.zeros(2), goal, 1.0, rng.normal(size=(40_000 // n, n, 2)))
+    for baseline in ("mean of all", "mean of the others"):
+        one = lambda a, p, baseline=baseline: tm.grad(surrogate)(np.zeros(2), a, p, baseline)
+        slopes[n, baseline] = tm.vmap(one)(actions, pay).numpy()[:, 0] / exact[0]
+        print(f"n = {n:2}, {baseline:18} estimate / exact {interval(slopes[n, baseline])}")
 
 # %% [markdown]
-# ## MAML over goals
+# Half the gradient is gone at n = 2. Leaving the action's own pay out of its baseline, a factor of n/(n − 1), puts it
+# right.
 #
-# Goals lie around (0.8, 0.8): a good start is there, and one step on a few trials finds the rest. The trials for
-# adapting are drawn with the current μ; `tm.stop_gradient` marks them as data.
+# ## A right gradient, a wrong Hessian
 #
-# **Predict, then run:** where will the learned μ end?
+# The expected loss is k(‖μ − goal‖² + 2σ²), so its Hessian is 2k times the identity. What is the surrogate's?
+#
+# The actions are constants in it, yet their distribution moves with μ. DiCE (Foerster et al. 2018, eq. 5) says so by a
+# factor that is always 1 and has the derivative of log p: exp(log p − stop_gradient(log p)).
 
 
 # %%
-def adapted(mu, goal, noise, lr=0.05):
-    actions, pay = jump(tm.stop_gradient(mu), goal, noise)
-    return mu - lr * tm.grad(surrogate)(mu, actions, pay)
+def dice(mu, actions, pay):
+    n = pay.shape[-1]
+    advantage = (pay - pay.mean()) * (n / (n - 1))
+    log_p = log_probability(mu, actions)
+    return -(tm.exp(log_p - tm.stop_gradient(log_p)) * advantage).mean()
 
 
-def meta_loss(mu, goals, first, second):
-    def one(mu, goal, first, second):
-        new = adapted(mu, goal, first)
-        actions, pay = jump(tm.stop_gradient(new), goal, second)
-        return surrogate(new, actions, pay)
+draws = rng.normal(size=(8, 20_000, 2))
+hessians = {
+    f.__name__: np.stack([tm.hessian(f)(np.zeros(2), *jump(np.zeros(2), goal, 1.0, z)).numpy() for z in draws])
+    for f in (surrogate, dice)
+}
+for name, values in hessians.items():
+    print(f"{name:9} Hessian {values.mean(axis=0).round(2).tolist()}, of the expected loss [[2, 0], [0, 2]]")
 
-    return tm.vmap(one, in_axes=(None, 0, 0, 0))(mu, goals, first, second).mean()
+# %% [markdown]
+# The surrogate's is 0: log p is a parabola in μ of the same curvature for every action, and the advantages add up to 0.
+#
+# ## Is this MAML really second order?
+#
+# Two kinds of goal: around (1, 0) missing costs four times what it costs around (−1, 0). One step of size α multiplies
+# the distance to the goal by 1 − 2αk, so where to start can be computed by hand, each kind weighted by k or by
+#
+#     joint training, no step      k
+#     first-order MAML             k (1 − 2αk)
+#     MAML                         k (1 − 2αk)²
+#
+# **Predict, then run:** MAML through the surrogate: at which of the three starts does it end?
+
+# %%
+alpha = 0.1
 
 
 def draw(rng, tasks):
-    goals = 0.8 + 0.4 * rng.normal(size=(tasks, 2))
-    return goals, rng.normal(size=(tasks, trials, 2)), rng.normal(size=(tasks, trials, 2))
+    steep = rng.random(tasks) < 0.5
+    goals = np.where(steep[:, None], [[1.0, 0.0]], [[-1.0, 0.0]]) + 0.2 * rng.normal(size=(tasks, 2))
+    return goals, np.where(steep, 4.0, 1.0), *rng.normal(size=(2, tasks, trials, 2))
 
 
-mu, outer = tm.tensor(np.zeros(2)), tm.optim.Adam(0.05)
-state = outer.init(mu)
-step = tm.compile(tm.grad(meta_loss))
-for _ in range(150):
-    mu, state = outer.update(step(mu, *draw(rng, 40)), state, mu)
-print("learned start", mu.numpy().round(2))
+def adapted(mu, goal, k, noise, inner, lr=alpha, keep=lambda g: g):
+    """One step on trials that the policy as it is has made."""
+    return mu - lr * keep(tm.grad(inner)(mu, *jump(tm.stop_gradient(mu), goal, k, noise)))
 
-# %%
-goals, first, second = draw(np.random.default_rng(5), 500)
-for name, start in (("origin", tm.tensor(np.zeros(2))), ("learned start", mu)):
-    before = tm.vmap(lambda g, z, s=start: jump(s, g, z)[1].mean())(goals, second).mean()
-    after = tm.vmap(lambda g, a, z, s=start: jump(adapted(s, g, a), g, z)[1].mean())(goals, first, second).mean()
-    print(f"{name:14} pay before {float(before):6.2f}, after one step {float(after):6.2f}")
+
+def meta_loss(adapt):
+    def one(mu, goal, k, first, second):
+        new = adapt(mu, goal, k, first)
+        return surrogate(new, *jump(tm.stop_gradient(new), goal, k, second))
+
+    return lambda mu, *batch: tm.vmap(one, in_axes=(None, 0, 0, 0, 0))(mu, *batch).mean()
+
+
+learners = {
+    "joint training": meta_loss(lambda mu, *_: mu),
+    "MAML, surrogate": meta_loss(lambda *task: adapted(*task, surrogate)),
+    "MAML, DiCE": meta_loss(lambda *task: adapted(*task, dice)),
+}
+first_order = meta_loss(lambda *task: adapted(*task, surrogate, keep=tm.stop_gradient))
+batch = draw(rng, 20)
+missing = float(
+    tm.abs(tm.grad(learners["MAML, surrogate"])(np.ones(2), *batch) - tm.grad(first_order)(np.ones(2), *batch)).max()
+)
+print(f"gradient of MAML through the surrogate minus that of first-order MAML: {missing}")
+
+weights = {"joint training": lambda k: k, "MAML, surrogate": lambda k: k * (1 - 2 * alpha * k)}
+weights["MAML, DiCE"] = lambda k: k * (1 - 2 * alpha * k) ** 2
+starts = {}
+for name, objective in learners.items():
+    mu, outer = tm.tensor(np.zeros(2)), tm.optim.Adam(0.05)
+    state, step, path = outer.init(mu), tm.compile(tm.grad(objective)), []
+    for _ in range(300):
+        mu, state = outer.update(step(mu, *draw(rng, 20)), state, mu)
+        path.append(mu.numpy())
+    starts[name] = np.mean(path[200:], axis=0)
+    w = weights[name]
+    print(f"{name:16} starts at {starts[name].round(2)}; by hand, at {(w(4) - w(1)) / (w(4) + w(1)):5.2f}")
 
 # %% [markdown]
+# MAML through the surrogate is first-order MAML: what is left is rounding, and nothing warned. With DiCE it goes to the
+# other side, to the goals that one step doesn't reach. (Its Hessian is an estimate, too: it takes many tries.)
+#
+# ## After one step
+#
+# Each with the best of five step sizes, found on other goals.
+
+
+# %%
+def pay_after(mu, lr, tasks):
+    one = lambda goal, k, first, second: jump(adapted(mu, goal, k, first, surrogate, lr), goal, k, second)[1].mean()
+    return tm.vmap(one)(*tasks).numpy()
+
+
+tuning, test = draw(np.random.default_rng(6), 200), draw(np.random.default_rng(5), 500)
+pay = {}
+for name, start in starts.items():
+    lr = max((0.05, 0.1, 0.15, 0.2, 0.25), key=lambda lr: pay_after(start, lr, tuning).mean())
+    pay[name] = pay_after(start, 0.0, test), pay_after(start, lr, test)
+    print(f"{name:16} step size {lr:4}: pay before {interval(pay[name][0])}, after one step {interval(pay[name][1])}")
+for name in ("joint training", "MAML, surrogate"):
+    print(f"MAML with DiCE minus {name}, after one step: {interval(pay['MAML, DiCE'][1] - pay[name][1])}")
+
+# %% [markdown]
+# MAML with DiCE starts worst and ends best: worse than joint training before the step, better than it after. Most of
+# that the surrogate had, too; the Hessian's share is smaller, and is there.
+#
 # ## Exercise: returns
 #
 # In longer games each action is credited with the pay that comes after it. For rewards r₀ … r_T and a discount γ,
@@ -134,11 +219,13 @@ print("Solved: credit flows backwards, like a cotangent.")
 # ## What to take along
 #
 # - A policy gradient is the gradient of an ordinary loss on data that the policy made.
+# - Where data depend on the weights, a right gradient doesn't make a right Hessian. Compare with first-order MAML: if
+#   nothing differs, there was no second order.
 # - `tinymeta run navigation` plays the real game: 100 steps, a network, TRPO outside.
 #
 # On the trace page, `stop_gradient` has no cells above it: what was drawn is data.
 
 # %%
 with tm.trace() as trace:
-    tm.grad(meta_loss)(mu, *draw(rng, 2))
+    tm.grad(learners["MAML, DiCE"])(mu, *tm.tree.map(lambda a: a[:2], batch))
 page(trace, 14)

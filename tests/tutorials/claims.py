@@ -43,6 +43,11 @@ def _reweighting(n: Numbers, features: int, other: str) -> Any:
     return n["accuracy"][features]["reweighted"] - n["accuracy"][features][other]
 
 
+def _dice(n: Numbers, other: str, after: int) -> Any:
+    """Lesson 14: how much more MAML with DiCE is paid, per goal, before (0) or after (1) one step."""
+    return n["pay"]["MAML, DiCE"][after] - n["pay"][other][after]
+
+
 CLAIMS: dict[str, list[Claim]] = {
     "07": [
         ("the cosine was 1.000 at random weights", lambda n: above(n["at_start"], 0.9985)),
@@ -166,6 +171,47 @@ CLAIMS: dict[str, list[Claim]] = {
         (
             "given a hundred, the sixty are the better teachers",
             lambda n: below(n["losses"]["all sixty, 100 steps"] - n["losses"]["distilled pair, 100 steps"], 0),
+        ),
+    ],
+    "14": [
+        ("a ~ N(μ, 0.3²)", lambda n: n["sigma"] == 0.3),
+        (
+            "Half the gradient is gone at n = 2",
+            lambda n: above(n["slopes"][2, "mean of all"], 0.45) and below(n["slopes"][2, "mean of all"], 0.55),
+        ),
+        (
+            "a factor of n/(n − 1), puts it right",
+            lambda n: all(
+                above(n["slopes"][k, "mean of the others"], 0.9) and below(n["slopes"][k, "mean of the others"], 1.1)
+                for k in (2, 20)
+            ),
+        ),
+        (
+            "The surrogate's is 0",
+            lambda n: (
+                np.abs(n["hessians"]["surrogate"]).max() < 1e-12
+                and np.abs(n["hessians"]["dice"].mean(axis=0) - 2 * np.eye(2)).max() < 0.3
+            ),
+        ),
+        ("MAML through the surrogate is first-order MAML: what is left is rounding", lambda n: n["missing"] < 1e-14),
+        (
+            "With DiCE it goes to the other side",
+            lambda n: (
+                n["starts"]["MAML, DiCE"][0] < -0.4
+                and abs(n["starts"]["MAML, surrogate"][0]) < 0.15
+                and abs(n["starts"]["joint training"][0] - 0.6) < 0.15
+            ),
+        ),
+        (
+            "worse than joint training before the step, better than it after",
+            lambda n: below(_dice(n, "joint training", 0), 0) and above(_dice(n, "joint training", 1), 0),
+        ),
+        (
+            "the Hessian's share is smaller, and is there",
+            lambda n: (
+                above(_dice(n, "MAML, surrogate", 1), 0)
+                and _dice(n, "MAML, surrogate", 1).mean() < 0.5 * _dice(n, "joint training", 1).mean()
+            ),
         ),
     ],
 }

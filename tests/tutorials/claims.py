@@ -48,6 +48,11 @@ def _dice(n: Numbers, other: str, after: int) -> Any:
     return n["pay"]["MAML, DiCE"][after] - n["pay"][other][after]
 
 
+def _extra(n: Numbers, name: str) -> float:
+    """Lesson 15: bits per character beyond those that the language itself needs."""
+    return float((n["needed"][name] - n["needed"]["the language itself"]).mean())
+
+
 CLAIMS: dict[str, list[Claim]] = {
     "07": [
         ("the cosine was 1.000 at random weights", lambda n: above(n["at_start"], 0.9985)),
@@ -211,6 +216,23 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: (
                 above(_dice(n, "MAML, surrogate", 1), 0)
                 and _dice(n, "MAML, surrogate", 1).mean() < 0.5 * _dice(n, "joint training", 1).mean()
+            ),
+        ),
+    ],
+    "15": [
+        (
+            "The meta-learned table is little better than joint training with a tuned step",
+            lambda n: 0 < _extra(n, "joint training, tuned step") - _extra(n, "meta-learned start and steps") < 0.05,
+        ),
+        (
+            "counting comes near both",
+            lambda n: _extra(n, "counting on the family's mean") - _extra(n, "meta-learned start and steps") < 0.1,
+        ),
+        (
+            "they need a small part of the extra bits of any other",
+            lambda n: (
+                all(_extra(n, "meta-learned directions") < 0.25 * _extra(n, other) for other in list(n["needed"])[1:-1])
+                and below(n["needed"]["meta-learned directions"] - n["needed"]["meta-learned start and steps"], 0)
             ),
         ),
     ],

@@ -22,8 +22,10 @@ import tinymeta as tm
 from tests.meta.learners import LEARNERS
 from tests.meta.trouble import (
     Counted,
+    Goals,
     Troubled,
     arrivals,
+    distance,
     fitted,
     fitted_while_one_hangs,
     stopped,
@@ -32,6 +34,7 @@ from tests.meta.trouble import (
 )
 from tinymeta.compile.run import machine
 from tinymeta.meta.core import parts
+from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.spread import gather as gathering
 from tinymeta.meta.spread import workers as spreading
 from tinymeta.meta.spread.gather import TRIES, gather, shared
@@ -91,6 +94,24 @@ def test_a_part_is_computed_on_one_core_however_many_there_are(monkeypatch: pyte
     with pytest.raises(AssertionError, match="shared"):
         f(x)
     assert threads.cores() == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_trainings_apart_are_shared_out_each_with_its_own_parameters(compiled: bool, workers: Any) -> None:
+    """Five of them in three parts are five by themselves, with five times the gradient of their mean."""
+    start = {"w": np.linspace(1.0, 2.0, 5), "b": np.zeros((5, 2))}
+
+    def found(which: slice, rate: float, **more: Any) -> Any:
+        how = {"optimizer": tm.optim.SGD(rate), "iterations": 3, "compiled": compiled, "meta_batch": 5, **more}
+        phi = tm.tree.map(lambda p: p[which], start)
+        return [leaf.numpy() for leaf in tm.tree.leaves(tm.meta.fit(Apart(distance), phi, Goals(which), **how))]
+
+    alone, every = found(slice(5), 0.1, chunks=3), found(slice(5), 0.1)
+    for k, leaf in enumerate(found(slice(5), 0.1, chunks=3, executor=workers)):
+        np.testing.assert_array_equal(leaf, alone[k])
+        np.testing.assert_allclose(leaf, every[k], rtol=0, atol=1e-14)  # a few roundings of numbers of order 1
+        by_themselves = [found(slice(n, n + 1), 0.02)[k] for n in range(5)]
+        np.testing.assert_allclose(leaf, np.concatenate(by_themselves), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("chunks", [1, 3, 10])

@@ -11,6 +11,7 @@ from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tinymeta_kernels import threads
 
 import tinymeta as tm
@@ -24,6 +25,20 @@ def fitted(objective: Any = LEARNER, **options: Any) -> Any:
     """All numbers of what two iterations with ten tasks each come to."""
     settings: dict[str, Any] = {"optimizer": tm.optim.Adam(0.01), "meta_batch": 10, "iterations": 2} | options
     return flat(tm.meta.fit(objective, start(getattr(objective, "learner", objective)), Blobs(), **settings))
+
+
+@dataclass
+class Goals:
+    """Some of five points, always the same."""
+
+    which: slice
+
+    def sample(self, rng: np.random.Generator, tasks: int) -> Any:
+        return np.random.default_rng(0).normal(size=(5, 2))[self.which]
+
+
+def distance(phi: Any, goal: Any) -> Any:
+    return tm.sum((phi["b"] + phi["w"] * goal - goal) ** 2)
 
 
 @dataclass

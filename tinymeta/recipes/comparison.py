@@ -114,9 +114,9 @@ class Comparison:
         validation, test
             The data for choosing and for measuring.
         """
-        outcomes = {}
+        chosen, outcomes = {}, {}
         self._ahead({t: (trial, s, validation) for settings in methods.values() for t, s in settings.items()})
-        with self.run.progress(sum(len(settings) + 1 for settings in methods.values())) as bar:
+        with self.run.progress(sum(map(len, methods.values()))) as bar:
             for name, settings in methods.items():
                 scores: dict[tuple[str, int], float] = {}
                 for tried, setting in settings.items():
@@ -124,8 +124,12 @@ class Comparison:
                     scores |= {(tried, stage): float(one) for stage, one in enumerate(found)}
                     bar.advance(score=found.max())
                 tried, stage = best(scores)
-                result = self.once(f"{name}, test", like, trial, settings[tried], test)
-                outcomes[name] = Outcome(settings[tried], stage, result)
+                chosen[name] = settings[tried], stage
+        self._ahead({f"{name}, test": (trial, setting, test) for name, (setting, _) in chosen.items()})
+        with self.run.progress(len(chosen), "tests") as bar:
+            for name, (setting, stage) in chosen.items():
+                result = self.once(f"{name}, test", like, trial, setting, test)
+                outcomes[name] = Outcome(setting, stage, result)
                 bar.advance(score=np.ravel(score(result))[stage])
         return outcomes
 

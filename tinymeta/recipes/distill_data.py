@@ -18,6 +18,7 @@ import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.engine.typing import Tree
+from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.comparison import Comparison, best
@@ -115,15 +116,13 @@ def rates(config: Config, rate: float, times: int = 1) -> tm.Tensor:
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     """The synthetic images and step sizes of every set, all sets at once, for every source of characters."""
-    over_sets = tm.vmap(distillation(loss, LABELS))
     outer = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(config.iterations, 1)))
     for source in ["glyphs"] + ["omniglot"] * (run.data is not None):
         images = load(config, run, source)
         start = Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
         # The sets have nothing in common, and Adam has no use for the scale: the mean will do for each of them.
-        mean = lambda phi, trials: over_sets(phi, trials).mean()
-        # Every set has synthetic images of its own, so there is no φ to hand to workers with some of the sets.
-        yield source, Stage.of(config, run, mean, trials(config, images), outer, start, executor=None)
+        mean = Apart(distillation(loss, LABELS))
+        yield source, Stage.of(config, run, mean, trials(config, images), outer, start)
 
 
 def accuracies(config: Config, run: Run, comparison: Comparison, images: Images, phi: Synthetic) -> dict[str, Interval]:

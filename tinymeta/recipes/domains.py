@@ -20,6 +20,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Options, Tree
+from tinymeta.meta.core.objective import Apart
 from tinymeta.recipes.comparison import Comparison, best
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key
 from tinymeta.tasks.episode import Array, Pair
@@ -133,12 +134,9 @@ def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
     one: Any = loss
     if setting.alpha:
         one = tm.meta.mldg(loss, held_out=config.held_out, alpha=setting.alpha, beta=setting.beta)
-    objective = lambda models, batch: tm.vmap(one)(models, batch).mean()
     rate = tm.optim.schedules.cosine(setting.lr, max(config.iterations, 1))
     outer, tasks = tm.optim.AdamW(rate, weight_decay=setting.decay), Batches(data, config.batch)
-    # Every repetition has a model of its own, so there is no φ to hand to workers with some of the repetitions.
-    how: dict[str, Any] = {"meta_batch": config.tasks, "executor": None}
-    return Stage.of(config, run, objective, tasks, outer, tm.tree.stack(draws), **how)
+    return Stage.of(config, run, Apart(one), tasks, outer, tm.tree.stack(draws), meta_batch=config.tasks)
 
 
 def errors(models: Tree, data: Pair) -> Array:

@@ -21,8 +21,9 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.typing import Function, Options, Tree
+from tinymeta.meta.core.objective import Apart
 from tinymeta.optim.optimizer import Optimizer
-from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, best, curves, interval, key
+from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, Stage, best, curves, interval, key
 from tinymeta.view import plots
 
 CHARACTERS, SIDE = 20, 14
@@ -181,10 +182,9 @@ class Always(NamedTuple):
         return self.problems
 
 
-def losses(steps: int, phi: Tree, problems: Tree) -> Any:
-    """The loss on the query set of every problem, each trained by its own hyperparameters: (problems,)."""
-    rule = partial(scheduled, steps)
-    return tm.vmap(partial(tm.meta.unrolled, loss, rule, steps))(phi, problems)
+def query_loss(steps: int) -> Any:
+    """(φ, problem) ↦ the loss on the problem's query set, trained by the hyperparameters φ."""
+    return partial(tm.meta.unrolled, loss, partial(scheduled, steps), steps)
 
 
 def first_drawings(seeds: int, a: Any) -> Any:
@@ -204,7 +204,7 @@ def unrolled(config: Config, run: Run, comparison: Comparison, images: Images) -
     few = tm.tree.map(partial(first_drawings, config.seeds), images.train)
     start = networks(config, run, [SIDE * SIDE, 32, CHARACTERS])
     valid, test = (tm.meta.Problem(start, few, query) for query in (images.valid, images.test))
-    measured = tm.compile(partial(losses, steps))
+    measured = tm.compile(tm.vmap(query_loss(steps)))  # of each problem by hyperparameters of its own
 
     def of_rate(lr: float) -> Any:
         rest = product([lr], *[SETTINGS[name] for name in ("drop", "decay")])
@@ -215,16 +215,10 @@ def unrolled(config: Config, run: Run, comparison: Comparison, images: Images) -
     lowest = np.where(np.isfinite(grid), grid, np.inf).argmin(0)  # of each seed
     chosen = {name: points[lowest, k].astype(np.float32) for k, name in enumerate(SETTINGS)}
 
-    phi = tm.meta.fit(
-        lambda phi, problems: losses(steps, phi, problems).mean(),
-        repeated(config.seeds, [np.log(0.01), 1.0, np.log(1e-3)]),
-        Always(valid),
-        optimizer=tm.optim.Adam(config.outer_lr),
-        iterations=config.trainings,
-        meta_batch=config.seeds,
-        run=run,
-        compiled=True,
-    )
+    begin = repeated(config.seeds, [np.log(0.01), 1.0, np.log(1e-3)])
+    adam, budget = tm.optim.Adam(config.outer_lr), {"iterations": config.trainings, "meta_batch": config.seeds}
+    stage = Stage.of(config, run, Apart(query_loss(steps)), Always(valid), adam, begin, **budget)
+    phi = stage.fit(begin, run=run)
     curves("Three hyperparameters through all of training: validation loss")(config, run, {})
     here, there = measured(phi, test).numpy(), measured(chosen, test).numpy()
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,20 @@ def over_tasks(one: Callable[[Tree, Tree], Tensor]) -> Objective:
 
 def _mean(one: Callable[[Tree, Tree], Tensor], phi: Tree, episodes: Episode) -> Tensor:
     return vmap(one, in_axes=(None, 0))(phi, episodes).mean()
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The mean of `one(phi, episode)` where each episode has a φ of its own: trainings that have nothing in common.
+
+    Shapes: (phi, episodes), both with a leading axis → ().
+    """
+
+    one: Callable[[Tree, Tree], Tensor]
+
+    def __call__(self, phi: Tree, episodes: Tree) -> Tensor:
+        mean: Tensor = vmap(self.one)(phi, episodes).mean()
+        return mean
 
 
 def query_loss(

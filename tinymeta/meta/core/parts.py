@@ -21,9 +21,10 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Tree
-from tinymeta.meta.core.objective import Objective
+from tinymeta.meta.core.objective import Apart, Objective
 from tinymeta.meta.spread.gather import gather, shared
 from tinymeta.ops.reduce import sum
+from tinymeta.ops.shape import concat
 from tinymeta.ops.tree import add, scale
 from tinymeta.optim.optimizer import Optimizer
 
@@ -50,16 +51,15 @@ def in_parts(
         raise UserError(f"chunks={chunks}: a batch of tasks has 1 part or more")
     job: Any = Job(uuid4().hex, objective, compiled)
     job = job if executor is None else shared(executor, job)
-    finish: Callable[..., Moved] = partial(_finished, optimizer)
+    apart = isinstance(objective, Apart)
+    finish: Callable[..., Moved] = partial(_finished, optimizer, apart)
     finish = compile(finish) if compiled else finish
 
     def step(phi: Tree, state: Tree, episodes: Tree, *iteration: Any) -> Moved:
-        parts, shares = divided(episodes, chunks)
-        if executor is None:
-            found = [slope(job, phi, part, *iteration) for part in parts]
-        else:
-            common = shared(executor, phi)
-            found = gather(executor, slope, [(job, common, part, *iteration) for part in parts])
+        common: Any = phi if executor is None or apart else shared(executor, phi)
+        parts, shares = divided((phi, episodes) if apart else episodes, chunks)
+        calls = [(job, *part, *iteration) if apart else (job, common, part, *iteration) for part in parts]
+        found = [slope(*call) for call in calls] if executor is None else gather(executor, slope, calls)
         with one_core():
             return finish(phi, state, found, shares)
 
@@ -104,10 +104,14 @@ def _slope_of(job: Job) -> Slope:
 
 
 def _finished(
-    optimizer: Optimizer, phi: Tree, state: Tree, found: list[tuple[Tensor, Tree]], shares: list[float]
+    optimizer: Optimizer, apart: bool, phi: Tree, state: Tree, found: list[tuple[Tensor, Tree]], shares: list[float]
 ) -> Moved:
     """The step that the parts' gradients come to, together."""
-    return moved(optimizer, phi, state, *reduce(add, [scale(part, share) for part, share in zip(found, shares)]))
+    each = [scale(part, share) for part, share in zip(found, shares)]
+    value, grads = reduce(add, each)
+    if apart:
+        grads = tree.map(lambda *parts: concat(parts), *[grads for _, grads in each])
+    return moved(optimizer, phi, state, value, grads)
 
 
 def moved(optimizer: Optimizer, phi: Tree, state: Tree, value: Tensor, grads: Tree) -> Moved:

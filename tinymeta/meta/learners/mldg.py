@@ -13,6 +13,7 @@ test: θ itself is the result.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tinymeta.engine import tree
 from tinymeta.engine.errors import user_site
@@ -47,15 +48,16 @@ def mldg(loss: Loss, *, held_out: int, alpha: float, beta: float = 1.0) -> Calla
     tensor(3.25)
     """
 
-    def objective(theta: Tree, batch: Tree) -> Tensor:
-        domains = len(tree.leaves(batch)[0])
-        if not 0 < held_out < domains:
-            raise ValueError(
-                f"mldg holds out {held_out} of {domains} domains, and needs at least one in either part ({user_site()})"
-            )
-        seen = tree.map(lambda a: a[:-held_out], batch)
-        unseen = tree.map(lambda a: a[-held_out:], batch)
-        ahead = adapt(loss, theta, seen, rule=SGD(alpha), steps=1)
-        return loss(theta, seen) + beta * loss(ahead, unseen)
+    return partial(_objective, loss, held_out, alpha, beta)
 
-    return objective
+
+def _objective(loss: Loss, held_out: int, alpha: float, beta: float, theta: Tree, batch: Tree) -> Tensor:
+    domains = len(tree.leaves(batch)[0])
+    if not 0 < held_out < domains:
+        raise ValueError(
+            f"mldg holds out {held_out} of {domains} domains, and needs at least one in either part ({user_site()})"
+        )
+    seen = tree.map(lambda a: a[:-held_out], batch)
+    unseen = tree.map(lambda a: a[-held_out:], batch)
+    ahead = adapt(loss, theta, seen, rule=SGD(alpha), steps=1)
+    return loss(theta, seen) + beta * loss(ahead, unseen)

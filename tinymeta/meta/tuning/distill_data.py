@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -70,10 +71,11 @@ def distillation(loss: Loss, labels: ArrayLike) -> Callable[[Tree, Tree], Tensor
     tensor(1.)
     """
 
-    def one(phi: Synthetic, trial: Trial) -> Tensor:
-        return loss(distilled(loss, phi, labels, trial.theta), trial.real)
+    return over_tasks(partial(_judged, loss, labels))
 
-    return over_tasks(one)
+
+def _judged(loss: Loss, labels: ArrayLike, phi: Synthetic, trial: Trial) -> Tensor:
+    return loss(distilled(loss, phi, labels, trial.theta), trial.real)
 
 
 class Trial(NamedTuple):

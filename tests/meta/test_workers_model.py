@@ -6,6 +6,7 @@ import heapq
 
 import pytest
 
+from tests.benchmarks.workers import PAGE, PLACE, report
 from tests.benchmarks.workers_model import Costs, at_least, at_most, worth
 
 CASES = {
@@ -58,3 +59,17 @@ def test_more_workers_than_the_model_says_stop_paying(name: str) -> None:
 def test_a_worker_alone_takes_as_long_as_its_parts() -> None:
     costs = Costs(1.0, 0.5, 0.25, 0.125)
     assert simulated(costs, 4, 1) == 0.5 + 4 * 1.25 + 0.125 <= at_most(costs, 4, 1)
+
+
+def test_the_page_has_a_place_for_what_is_measured_and_stays_as_it_is_around_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.benchmarks.workers.commit", lambda: "1234567")
+    monkeypatch.setattr("tests.benchmarks.workers.threads.count", 2)
+    took = {"1 workers": 0.9, "2 workers": 0.5, "1 thread": 0.8, "threads": 0.4}
+    text = report([1, 2], Costs(0.1, 0.001, 0.002, 0.003), took)
+    assert "| 2 | 500.0 | 406.0 | 471.0 | 1.80 |" in text  # 4 t + s + h, and 2 s + 8 h + 4.5 t; both and the finish
+    assert "a ratio of 2.00" in text and "1.80 times as fast as one, 0.90 of that ratio" in text
+    before, after = PLACE.split(PAGE.read_text(encoding="utf-8"))
+    written = PLACE.sub(lambda _: text, PAGE.read_text(encoding="utf-8"))
+    assert written == before + text + after and PLACE.sub(lambda _: text, written) == written

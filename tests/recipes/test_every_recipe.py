@@ -18,7 +18,8 @@ from tinymeta.recipes.comparison import Comparison
 def briefly(name: str) -> list[str]:
     """Options that make a run short, of those keys that the recipe has."""
     known = {entry.name for entry in fields(recipes.find(name).config)}
-    small = {"iterations": 2, "tasks": 4, "meta_batch": 4, "length": 6} | ({"steps": 2} if name == "strategy" else {})
+    small = {"iterations": 2, "tasks": 4, "meta_batch": 4, "length": 6, "seeds": 2}
+    small |= {"steps": 2} if name == "strategy" else {}
     return ["--set", *[f"{key}={value}" for key, value in small.items() if key in known]]
 
 

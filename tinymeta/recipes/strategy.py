@@ -1,9 +1,11 @@
-"""Which update rule for which task: a network that picks from a task's features, against the best rule for all.
+"""Which update rule for which task: a network that picks from a task's features, against the same rules for all.
 
 The tasks come from four families that want different rules and step sizes: sinusoids, few-shot characters,
 quadratics of condition 100, and autoencoders. Every task starts from random weights and has ten steps. The network
-is trained on all four at once, the single best rule and step size are chosen by a grid on validation tasks of the
-same mixture, and both then meet new tasks, and a family that neither has seen.
+is trained on all four at once. Its rivals are one mixture of the rules without features, trained in the same way, and
+the best single rule and step size, from a grid on validation tasks of the same families. All then meet new tasks,
+with characters and first weights that none has seen, and a family that none was trained on. Everything is repeated
+with several seeds, and intervals are over these.
 """
 
 from __future__ import annotations
@@ -17,30 +19,36 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.typing import Function, Options, Tree
-from tinymeta.meta.tuning.strategy import RULES, StrategyNet, fixed, learn
+from tinymeta.meta.tuning.strategy import RULES, Mixture, StrategyNet, fixed, known, learn
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, interval, key
 from tinymeta.view import plots
 from tinymeta.view.style import COLOURS
 
 SIDE = 8  # pixels of a character
-STARTS = 64  # random first weights of each family to draw from
 TRIALS = 2  # pairs of the evolution search
 FLOOR, CEILING = 1e-3, 5.0  # of the remaining loss, and of its logarithm
 RATES = tuple(np.geomspace(1e-3, 3.0, 13).astype(float))
-LEAK = 0.2  # of the score above 1
 VALIDATION = 48  # tasks of each family for the grid
-UNSEEN = "unseen family"
-OURS = {"soft": "strategy network, mixture", "hard": "strategy network, one rule"}
+UNSEEN, FIXED = "unseen family", "best fixed rule"
+LEARNED = {
+    "mixture": "one learned mixture for all",
+    "soft": "strategy network, mixture",
+    "hard": "strategy network, one rule",
+}
+OURS = ("soft", "hard")
+KNOWN = 64  # tasks of each family that say what its data look like
+HARD = 0.3  # of the outer step size, where training begins with what a soft choice learned
 
 
 @dataclass(frozen=True)
 class Config:
-    iterations: int = key(800, "meta-iterations: half for mixtures, then half for hard choices", least=0)
-    tasks: int = key(200, "test tasks of each family", least=2)
+    iterations: int = key(300, "of each training: one mixture, mixtures by features, hard choices from there", least=0)
+    seeds: int = key(5, "first weights, characters and tasks to repeat everything with", least=2)
+    tasks: int = key(100, "test tasks of each family and seed", least=2)
     meta_batch: int = key(8, "tasks of each family per iteration", least=1)
     steps: int = key(10, "inner steps", least=1)
     every: int = key(5, "inner steps between choices", least=1)
-    outer_lr: float = key(0.003, "Adam's step size, falling to 0 on half a cosine", least=0)
+    outer_lr: float = key(0.01, "Adam's step size, falling to 0 on half a cosine", least=0)
 
 
 class Kind(NamedTuple):
@@ -55,14 +63,12 @@ class Problems(NamedTuple):
     """Tasks with first weights and the evolution search's trials, family by family."""
 
     kinds: dict[str, Kind]
-    starts: dict[str, Tree]
 
     def sample(self, rng: np.random.Generator, tasks: int) -> dict[str, Any]:
         """`tasks` of each family: name to (theta, trials, episode)."""
         batch = {}
         for name, kind in self.kinds.items():
-            rows = rng.integers(STARTS, size=tasks)
-            theta = tm.tree.map(lambda a, rows=rows: a[rows], self.starts[name])
+            theta = tm.tree.stack([kind.network(rng) for _ in range(tasks)])
             trials = tm.tree.map(
                 lambda a: rng.standard_normal((a.shape[0], TRIALS, *a.shape[1:]), dtype=np.float32), theta
             )
@@ -96,25 +102,20 @@ def origin(rng: np.random.Generator) -> dict[str, tm.Tensor]:
     return {"theta": tm.tensor(rng.standard_normal((10, 1)), np.float32)}
 
 
-def kinds() -> dict[str, Kind]:
-    """The families; the last is not trained on."""
+def problems(rng: np.random.Generator) -> Problems:
+    """The families, with characters that nobody else has; the last is not trained on."""
     pixels = SIDE * SIDE
-    drawn = tm.tasks.glyphs(alphabets=8, characters=20, hands=10, size=SIDE)
+    drawn = tm.tasks.glyphs(alphabets=8, characters=20, hands=10, size=SIDE, seed=int(rng.integers(2**31)))
     images = tm.tasks.FewShotImages(drawn, ways=5, shots=3, query=5)
-    return {
-        "sinusoids": Kind(tm.tasks.Sinusoids(10, 20), mlp(1, 20, 20, 1), squared_error),
-        "characters": Kind(images, mlp(pixels, 16, 5), cross_entropy),
-        "quadratics": Kind(tm.tasks.Quadratics(10, condition=100.0), origin, on_a_plane),
-        "autoencoding": Kind(tm.tasks.Autoencoding(images), mlp(pixels, 12, pixels), squared_error),
-        UNSEEN: Kind(tm.tasks.LinearRegressions(20, 20, features=8, noise=0.1), mlp(8, 16, 1), squared_error),
-    }
-
-
-def problems(names: Callable[[str], bool] = lambda name: True) -> Problems:
-    chosen = {name: kind for name, kind in kinds().items() if names(name)}
-    rng = np.random.default_rng(0)
-    draws = {name: [kind.network(rng) for _ in range(STARTS)] for name, kind in chosen.items()}
-    return Problems(chosen, {name: tm.tree.stack(models) for name, models in draws.items()})
+    return Problems(
+        {
+            "sinusoids": Kind(tm.tasks.Sinusoids(10, 20), mlp(1, 20, 20, 1), squared_error),
+            "characters": Kind(images, mlp(pixels, 16, 5), cross_entropy),
+            "quadratics": Kind(tm.tasks.Quadratics(10, condition=100.0), origin, on_a_plane),
+            "autoencoding": Kind(tm.tasks.Autoencoding(images), mlp(pixels, 12, pixels), squared_error),
+            UNSEEN: Kind(tm.tasks.LinearRegressions(20, 20, features=8, noise=0.1), mlp(8, 16, 1), squared_error),
+        }
+    )
 
 
 def remaining(
@@ -126,28 +127,40 @@ def remaining(
     return tm.log(after / before + FLOOR), made
 
 
-def objective(kinds_: dict[str, Kind], config: Config, hard: bool, phi: Tree, batch: Tree) -> Any:
-    """Its mean over tasks, then families."""
-    total: tm.Tensor | float = 0.0
-    for name, kind in kinds_.items():
-        one = lambda phi, *task, kind=kind: remaining(kind, config, phi, hard, *task)[0]
-        scores = tm.vmap(one, in_axes=(None, 0, 0, 0))(phi, *batch[name])
-        # Through a diverging task the gradient is large and says little: it counts for less, but it counts.
-        total = total + tm.where(scores < 1, scores, 1 + LEAK * (scores - 1)).mean() / len(kinds_)
-    return total
+def slope(kind: Kind, config: Config, hard: bool, phi: Tree, *task: Any) -> tuple[Any, Tree]:
+    """The score on one task and its gradient in φ, shortened to length 1: some are a hundred times as long as others,
+    and say no more."""
+    score, grads = tm.value_and_grad(lambda phi: remaining(kind, config, phi, hard, *task)[0])(phi)
+    return score, tm.optim.clip_by_global_norm(grads, 1.0)
+
+
+def objective(kinds: dict[str, Kind], config: Config, hard: bool, phi: Tree, batch: Tree) -> Any:
+    """The score's mean over tasks, then families; its gradient is the mean of what `slope` finds."""
+    here, total = tm.tree.map(tm.stop_gradient, phi), tm.tensor(np.float32(0.0))
+    for name, kind in kinds.items():
+        scores, slopes = tm.vmap(partial(slope, kind, config, hard), in_axes=(None, 0, 0, 0))(here, *batch[name])
+        away = tm.tree.map(lambda p, q: p - q, phi, here)  # 0, but not its derivative
+        total = total + scores.mean() + tm.tree.dot(tm.tree.map(lambda g: g.mean(0), slopes), away)
+    return total / len(kinds)
 
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
-    """Mixtures, and hard choices from there."""
-    training, iterations = problems(lambda name: name != UNSEEN), config.iterations // 2
-    adam = tm.optim.Adam(tm.optim.schedules.cosine(config.outer_lr, max(iterations, 1)))
-    outer = tm.optim.Clipped(adam, partial(tm.optim.clip_by_global_norm, limit=1.0))
-    phi = StrategyNet(np.random.default_rng([run.seed, 1]))
-    judged = {name: kind._replace(family=None) for name, kind in training.kinds.items()}  # the pictures stay here
-    for stage in OURS:
-        loss = partial(objective, judged, config, stage == "hard")
-        yield stage, Stage.of(config, run, loss, training, outer, phi, iterations=iterations)
-        phi = found[stage]
+    """For every seed one mixture for all, mixtures by features, and hard choices from there."""
+    for k in range(config.seeds):
+        seed = 1000 * run.seed + k
+        every = problems(np.random.default_rng([seed, 0])).kinds
+        training = Problems({name: kind for name, kind in every.items() if name != UNSEEN})
+        judged = {name: kind._replace(family=None) for name, kind in training.kinds.items()}  # the pictures stay here
+        seen = [episode.support for _, _, episode in training.sample(np.random.default_rng([seed, 1]), KNOWN).values()]
+        for stage in LEARNED:
+            lr = config.outer_lr * (HARD if stage == "hard" else 1.0)
+            adam = tm.optim.Adam(tm.optim.schedules.cosine(lr, max(config.iterations, 1)))
+            loss = partial(objective, judged, config, stage == "hard")
+            if stage == "soft":
+                start: Tree = StrategyNet(np.random.default_rng([seed, 2]), found[f"mixture-{k}"], known(seen))
+            else:
+                start = Mixture() if stage == "mixture" else found[f"soft-{k}"]
+            yield f"{stage}-{k}", Stage.of(config, run, loss, training, adam, start, seed=seed)
 
 
 def grid(config: Config, comparison: Comparison, name: str, kind: Kind, tasks: Tree) -> Any:
@@ -181,41 +194,48 @@ def held(scores: Any) -> Any:
     return np.minimum(np.where(np.isfinite(scores), scores, CEILING), CEILING)
 
 
-def measure(config: Config, run: Run, found: Found) -> Result:
-    every = problems()
-    validation, test = (
-        every.sample(run.rng(name), n)
-        for name, n in (("validation", min(config.tasks, VALIDATION)), ("test", config.tasks))
+def repetition(config: Config, run: Run, found: Found, k: int, comparison: Comparison) -> tuple[Any, Any]:
+    """One seed's mean test scores, row to family, and shares of the rules."""
+    (few, validation), (kinds, test) = (
+        (every.kinds, every.sample(rng, tasks))
+        for rng, tasks in ((run.rng(f"validation {k}"), VALIDATION), (run.rng(f"test {k}"), config.tasks))
+        for every in [problems(rng)]
     )
-    comparison = Comparison(run.stage("tuning"), config.iterations)
-    tables = {name: grid(config, comparison, name, kind, validation[name]) for name, kind in every.kinds.items()}
-    mixture = np.mean([table for name, table in tables.items() if name != UNSEEN], axis=0)
-    rule, rate = lowest(mixture)
-    title = f"best fixed rule: {RULES[rule]} {RATES[rate]:.2g}"
-    scores: dict[str, dict[str, Any]] = {name: {} for name in (*OURS.values(), title, "best fixed rule of each family")}
+    tables = {name: grid(config, comparison, f"{name}, seed {k}", few[name], validation[name]) for name in few}
+    rule = one_rule(*lowest(np.mean([table for name, table in tables.items() if name != UNSEEN], axis=0)))
+    scores: dict[str, dict[str, float]] = {}
     picks: dict[str, Any] = {}
-    for name, kind in every.kinds.items():
-        rivals = {title: one_rule(rule, rate), "best fixed rule of each family": one_rule(*lowest(tables[name]))}
-        for row, choose, hard in (
-            *((OURS[stage], phi, stage == "hard") for stage, phi in found.items()),
-            *((row, choose, False) for row, choose in rivals.items()),
-        ):
+    for name, kind in kinds.items():
+        rows = {title: (found[f"{stage}-{k}"], stage == "hard") for stage, title in LEARNED.items()}
+        rows |= {FIXED: (rule, False), "best fixed rule of each family": (one_rule(*lowest(tables[name])), False)}
+        for row, (choose, hard) in rows.items():
             score, made = tm.vmap(partial(remaining, kind, config, choose, hard))(*test[name])
-            scores[row][name] = held(score.numpy())
-            if row in OURS.values():
+            scores.setdefault(row, {})[name] = float(held(score.numpy()).mean())
+            if isinstance(choose, StrategyNet):
                 shares = made.numpy() > 0 if hard else made.numpy()
                 picks[f"{name}, {'hard' if hard else 'soft'}"] = shares.mean((0, 1, 2))
-    metrics: dict[str, Any] = {
-        row: {**{name: interval(s) for name, s in line.items()}, "the four": interval(together(line))}
-        for row, line in scores.items()
+    for line in scores.values():
+        line["the four"] = float(np.mean([score for name, score in line.items() if name != UNSEEN]))
+    return scores, picks
+
+
+def measure(config: Config, run: Run, found: Found) -> Result:
+    comparison = Comparison(run.stage("tuning"), config.iterations)
+    each, picks = zip(*(repetition(config, run, found, k, comparison) for k in range(config.seeds)))
+    scores = {
+        row: {name: np.array([seed[row][name] for seed in each]) for name in line} for row, line in each[0].items()
     }
-    for row in OURS.values():
-        metrics[f"{row}, less the best fixed rule"] = {
-            **{name: interval(scores[row][name] - scores[title][name]) for name in every.kinds},
-            "the four": interval(together(scores[row]) - together(scores[title])),
+    rivals = [LEARNED["mixture"], FIXED]
+    scores |= {
+        f"{LEARNED[ours]}, less the {rival.removeprefix('one ')}": {
+            name: scores[LEARNED[ours]][name] - scores[rival][name] for name in scores[rival]
         }
-    draw_picks(run, picks)
-    four, xlabel = {row: metrics[row]["the four"] for row in scores}, "log of the loss that remains (less is better)"
+        for rival in rivals
+        for ours in OURS
+    }
+    metrics = {row: {name: interval(values) for name, values in line.items()} for row, line in scores.items()}
+    draw_picks(run, {name: np.mean([seed[name] for seed in picks], 0) for name in picks[0]})
+    four, xlabel = {row: metrics[row]["the four"] for row in each[0]}, "log of the loss that remains (less is better)"
     run.draw("scores.png", plots.bars, four, title="The families trained on", xlabel=xlabel)
     return Result(
         protocol={
@@ -226,15 +246,12 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "rules": ", ".join(RULES),
             "choice": f"per layer, every {config.every} steps, from loss, gradients, curvature and examples (support)",
             "outer": f"Adam {config.outer_lr} on half a cosine, {config.iterations} iterations of "
-            f"{config.meta_batch} tasks per family",
+            f"{config.meta_batch} tasks per family; hard choices from there with {HARD} of it",
             "grid": f"{len(RULES)} rules x {len(RATES)} step sizes on {VALIDATION} validation tasks per family",
-            "test tasks": config.tasks,
+            "intervals": f"over {config.seeds} seeds, each with its own characters, first weights and "
+            f"{config.tasks} test tasks per family",
         },
-        metrics=metrics
-        | {
-            f"picks on {name}": {str(rule): float(share) for rule, share in zip(RULES, row)}
-            for name, row in picks.items()
-        },
+        metrics=metrics,
     )
 
 
@@ -245,11 +262,6 @@ def draw_picks(run: Run, picks: dict[str, Any]) -> None:
     look: Options = {"rows": [*picks], "columns": [rule.replace(" ", "\n") for rule in RULES]}
     look |= {"colours": ("white", COLOURS[0]), "span": (0.0, 1.0), "title": "What is picked, per cent"}
     run.draw("strategies.png", plots.cells, [shares], [texts], **look)
-
-
-def together(line: dict[str, Any]) -> Any:
-    """Task by task, the mean over the families trained on."""
-    return np.mean([scores for name, scores in line.items() if name != UNSEEN], axis=0)
 
 
 recipe = Recipe.trained(Config, stages, measure)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
+from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.tuning.strategy import RULES, Mixture, StrategyNet, fixed, known, learn
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, interval, key
@@ -146,6 +147,8 @@ def objective(kinds: dict[str, Kind], config: Config, hard: bool, phi: Tree, bat
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     """For every seed one mixture for all, mixtures by features, and hard choices from there."""
+    if (run.folder / "checkpoint-soft.npz").exists():
+        raise UserError("the step sizes of its network had no bounds, and now they have: train anew, in another folder")
     for k in range(config.seeds):
         seed = 1000 * run.seed + k
         every = problems(np.random.default_rng([seed, 0])).kinds

@@ -137,7 +137,7 @@ def summary(examples: Tensor) -> Tensor:
 def choice(said: Tensor) -> Choice:
     """π and s from what was said of both, (leaves, 2 RULES): any numbers."""
     weights = softmax(said[:, : len(RULES)] + np.array(PRIOR, np.float32), -1)
-    return weights, np.log(np.array(RATES, np.float32)) + REACH * tanh(said[:, len(RULES) :])
+    return weights, REACH * tanh(said[:, len(RULES) :]) + np.log(np.array(RATES, np.float32))
 
 
 def fixed(weights: Tensor, log_rate: Tensor) -> Callable[..., Choice]:

@@ -11,13 +11,13 @@ from tests.compile.machine_witnesses import (
     a_view_that_is_read_late,
     instruction,
     lone_numbers_that_python_makes,
-    minus_signs,
     random_programs,
     random_reductions,
     random_scatters,
     read_after_it_could_be_overwritten,
     results_that_are_held,
     sums_of_parts,
+    sums_with_steps,
     values_between_loops,
 )
 from tests.compile.planted import Fault
@@ -35,7 +35,7 @@ FAULTS = {
         Machine, "_call", "_packed(np.asarray(y))", "_packed(y)", lone_numbers_that_python_makes
     ),
     "kind 4: a loop with strides that it was not tried with": Fault(
-        instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True", minus_signs
+        instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True", sums_with_steps
     ),
     "scratch: a block's place is given back after its first reader": Fault(
         LoopBody, "__init__", "max((self.joined", "min((self.joined",

@@ -72,8 +72,7 @@ def test_arrays_keep_their_dtype(dtype: Any) -> None:
 
 def test_dlpack_goes_out_as_a_copy_and_comes_in() -> None:
     x = tm.tensor(A)
-    np.from_dlpack(x)[0] = 99.0
-    assert x[0].item() == 1.5
+    assert not np.shares_memory(np.from_dlpack(x), x.array)  # NumPy 2.0 lets nobody write into what came in
     assert tm.tensor(np.from_dlpack(x)).tolist() == A.tolist()
 
 

@@ -214,7 +214,12 @@ def test_an_operation_that_does_nothing_gives_a_tensor_of_its_own(name: str, doo
     assert y.tolist() == before
 
 
-@pytest.mark.parametrize("way", [np.asarray, lambda t: t.numpy(), np.from_dlpack])
+WAYS_OUT = [np.asarray, lambda t: t.numpy()]
+if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # NumPy 2.0 lets nobody write into what came by DLPack
+    WAYS_OUT.append(np.from_dlpack)
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
 def test_what_went_out_and_comes_back_is_copied_again(way: Callable[[Any], Any]) -> None:
     out = way(tm.tensor(W))
     y = tm.reshape(out, (2, 2))

@@ -12,11 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tinymeta_kernels import addresses, contract, machine
 
+from tests.kernels.wrong_loop import Wrong
+
 if not addresses.callable_from_loops():
     pytest.skip("the machine needs Numba", allow_module_level=True)
 
 SINGLE, DOUBLE = np.dtype("float32"), np.dtype(float)
-LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
 
 
 def loops() -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -81,23 +82,6 @@ def test_common_loops_are_called_wherever_numbers_lie_side_by_side() -> None:
     for name, dtypes in LOOPS:
         if name in ("add", "multiply", "tanh", "exp", "sqrt", "maximum", "greater", "negative", "arcsin", "arccosh"):
             assert contract.loop(name, dtypes) is not None, name
-
-
-class Wrong:
-    """NumPy's addition of float64, but for what `spoil(count, strides, places)` does."""
-
-    def __init__(self, spoil: Callable[[int, list[int], list[int]], int]) -> None:
-        self.spoil = spoil
-        self.form = LOOP(self.call)
-        self.loop = addresses.Loop(ctypes.cast(self.form, ctypes.c_void_p).value or 0, 0)
-
-    def call(self, args: int, count: int, strides: int, _: int) -> None:
-        places = list((ctypes.c_ssize_t * 3).from_address(args))
-        along = list((ctypes.c_ssize_t * 3).from_address(strides))
-        n = ctypes.c_ssize_t.from_address(count).value
-        for i in range(n + self.spoil(n, along, places)):
-            x, y, out = (ctypes.c_double.from_address(p + i * s) for p, s in zip(places, along))
-            out.value = x.value + y.value
 
 
 FAULTS: dict[str, Callable[[int, list[int], list[int]], int]] = {

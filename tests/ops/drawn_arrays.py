@@ -53,6 +53,18 @@ def same(found: Any, expected: Any, operations: int = 1) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True)
 
 
+def running_sums(x: Array, axis: int, include_initial: bool) -> Array:
+    """`np.cumulative_sum`, which NumPy 2.0 lacks."""
+    sums = np.cumsum(x, axis)
+    return np.insert(sums, 0, 0, axis) if include_initial else sums
+
+
+def running_products(x: Array, axis: int, include_initial: bool) -> Array:
+    """`np.cumulative_prod`, which NumPy 2.0 lacks."""
+    products = np.cumprod(x, axis)
+    return np.insert(products, 0, 1, axis) if include_initial else products
+
+
 def vmap_is_a_loop(f: Callable[..., Any], args: Sequence[Any], in_axes: tuple[int | None, ...]) -> None:
     """`vmap(f)` and `vmap(grad(f²))` agree with loops over the examples, up to the order of sums."""
 

@@ -40,11 +40,10 @@ class Grade(NamedTuple):
 
 
 def folder() -> Path:
-    """Where the lessons are: `tutorials/` beside the package, in a checkout."""
-    found = Path(__file__).resolve().parents[2] / "tutorials"
-    if not found.is_dir():
-        raise UserError("the lessons are not part of the installed package: clone the repository and run there")
-    return found
+    """Where the lessons are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "lessons"
+    return installed if installed.is_dir() else package.parent / "tutorials"
 
 
 def lessons() -> list[Path]:

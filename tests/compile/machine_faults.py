@@ -35,7 +35,8 @@ FAULTS = {
         Machine, "_call", "_packed(np.asarray(y))", "_packed(y)", lone_numbers_that_python_makes
     ),
     "kind 4: a loop with strides that it was not tried with": Fault(
-        instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True", sums_with_steps
+        instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True",
+        sums_with_steps,
     ),
     "scratch: a block's place is given back after its first reader": Fault(
         LoopBody, "__init__", "max((self.joined", "min((self.joined",

@@ -27,7 +27,8 @@ def ran(out: Path, *keys: str) -> dict[str, Any]:
 def test_an_algorithm_trains_and_is_evaluated_after_0_to_10_steps(algorithm: str, tmp_path: Path) -> None:
     metrics = ran(tmp_path / "run", f"algorithm={algorithm}")["metrics"]
     (row,) = metrics.values()
-    assert list(row) == ["0 steps", "1 step", "5 steps", "10 steps"]
+    reads = algorithm == "in-context"  # and takes no step
+    assert list(row) == (["0 steps"] if reads else ["0 steps", "1 step", "5 steps", "10 steps"])
     assert row["0 steps"]["n"] == 4
     assert main(["eval", str(tmp_path / "run"), "--tasks", "5", "--quiet"]) == 0
     fresh = json.loads((tmp_path / "run" / "eval.json").read_text(encoding="utf-8"))["metrics"]
@@ -42,6 +43,12 @@ def test_three_hundred_iterations_teach_something(algorithm: str, tmp_path: Path
     steps = sine.settled(config).steps
     untrained, trained = (sine.errors(config, run, phi)[:, steps].mean() for phi in (before, after))
     assert trained < 0.9 * untrained
+
+
+def test_an_in_context_learner_has_no_steps_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = ["--set", "algorithm=in-context", "steps=3"]
+    assert main(["run", "sine", *keys, "--out", str(tmp_path / "run"), "--quiet"]) == 2
+    assert "takes no inner steps" in capsys.readouterr().err
 
 
 def test_the_grid_of_meta_sgd_has_its_published_figures_beside_it(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Sinusoid regression: the smallest problem that shows what MAML is for (Finn et al. 2017, § 5.1).
 
 A task is one sine wave, seen at a few points. A network trained on all waves at once learns their
-mean, which is nearly 0; what has to be learned is a start from which a step fits any of them.
+mean, which is nearly 0; what has to be learned is a start from which a step fits any of them, or a network that reads
+the points and answers without any step.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ ALGORITHMS = {
     # Its gradient does not see the inner steps: nothing in it asks for curvature that plain descent can bear, and plain
     # descent diverged after a thousand iterations where Adam inside did not.
     "implicit": METHOD("iMAML", steps=10, inner="adam", inner_lr=0.02, damping=20.0, clip=CLAMP),
+    "in-context": METHOD("in-context learner", steps=0, test_steps=0, schedule="cosine"),
 }
+
+
+NETWORKS = {"reptile": "1-64-64-1 tanh", "in-context": "three layers of attention, 64 wide, four heads"}
 
 
 def network(rng: np.random.Generator, inputs: int = 1) -> tm.nn.MLP:
@@ -46,6 +51,15 @@ def network(rng: np.random.Generator, inputs: int = 1) -> tm.nn.MLP:
 def reptile_network(rng: np.random.Generator) -> tm.nn.MLP:
     """1-64-64-1 with tanh, as in the program that J. Schulman published with Reptile; the paper itself has ReLU."""
     return tm.nn.MLP([1, 64, 64, 1], rng=rng, activation=tm.tanh, weight_init=tm.nn.init.glorot_uniform)
+
+
+def reader(rng: np.random.Generator) -> tm.meta.Reader:
+    """Attention to the points, in three layers."""
+    return tm.meta.Reader(as_it_is, 1, 1, 1, rng=rng)
+
+
+def as_it_is(x: Tree) -> Tree:
+    return x
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,10 @@ def waves(config: Config, query: int, shots: int = 0) -> tm.tasks.Sinusoids:
     return family(shots or config.shots, query)
 
 
-def learner(config: Config) -> tm.meta.GradientLearner:
+def learner(config: Config) -> tm.meta.Learner:
     """The learner that a config asks for."""
+    if config.algorithm == "in-context":
+        return tm.meta.InContext(tm.meta.regression, network=reader)
     draw = {"reptile": reptile_network, "cavia": partial(network, inputs=1 + CONTEXT)}.get(config.algorithm, network)
     return settled(config).learner(config.algorithm, tm.meta.regression, config.iterations, network=draw)
 
@@ -92,7 +108,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
 
 
 def errors(config: Config, run: Run, phi: Tree, shots: int = 0) -> Any:
-    """Mean squared error on 100 fresh points of each test task after 0 to 10 steps: shape (tasks, 11)."""
+    """Mean squared error on 100 fresh points of each test task after 0, 1, … steps: (tasks, 11), or (tasks, 1)."""
     episodes = waves(config, 100, shots).sample(run.rng("test"), config.tasks)
     return tm.meta.evaluate(learner(config), tm.meta.on_query(tm.meta.regression), phi, episodes)
 
@@ -106,7 +122,9 @@ def draw_adaptation(config: Config, run: Run, found: Found) -> None:
     panels = {}
     for algorithm, phi in found.items():
         trail = learner(replace(config, algorithm=algorithm)).models(phi, support)
-        panels[ALGORITHMS[algorithm].title] = {k: trail[k](tm.tensor(x)).numpy()[:, 0] for k in (0, 1, 10)}
+        panels[ALGORITHMS[algorithm].title] = {
+            k: trail[k](tm.tensor(x)).numpy()[:, 0] for k in (0, 1, 10) if k < len(trail)
+        }
     truth, points = functions(x[None])[0, :, 0], (support[0][:, 0], support[1][:, 0])
     title = f"One sinusoid, {config.shots} points"
     run.draw("adaptation.png", plots.adaptation, x[:, 0], truth, points, panels, title=title)
@@ -121,7 +139,7 @@ def protocol(config: Config) -> dict[str, object]:
     plan = settled(config)
     return {
         "tasks": f"A sin({'ωx + φ' if config.family == 'meta-sgd' else 'x − φ'}), x in [−5, 5]",
-        "network": "1-64-64-1 tanh" if config.algorithm == "reptile" else "1-40-40-1 ReLU",
+        "network": NETWORKS.get(config.algorithm, "1-40-40-1 ReLU"),
         "support": config.shots,
         "inner": plan.inside(config.algorithm),
         "outer": plan.outside(config.iterations),
@@ -142,7 +160,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
 
 
 def row(errors: Any) -> dict[str, Any]:
-    return by_steps({k: errors[:, k] for k in SHOWN})
+    return by_steps({k: errors[:, k] for k in SHOWN if k < errors.shape[1]})
 
 
 def beside(config: Config, shots: int) -> Published | None:

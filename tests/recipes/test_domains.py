@@ -122,14 +122,30 @@ def test_a_stopped_tuning_repeats_only_the_training_in_hand(tmp_path: Path, monk
     monkeypatch.setattr(domains, "training", training)
     config = domains.Config(iterations=2, tasks=2, test_domains=2)
     expected = domains.recipe.run(config, whole)
-    assert training.calls == 4 + 3  # settings, and what is trained by those that were chosen
+    assert training.calls == 6 + 3  # settings, and what is trained by those that were chosen
     training.again(stop=3)
     with pytest.raises(KeyboardInterrupt):
         domains.recipe.run(config, stopped)
     training.again()
     stopped.resume = True
     assert domains.recipe.run(config, stopped) == expected
-    assert training.calls == 1 + 3
+    assert training.calls == 3 + 3
+
+
+@pytest.mark.parametrize(("name", "hidden"), [("blind", True), ("pool", False)])
+def test_the_pool_without_the_hint_is_tuned_as_the_others_are_and_never_sees_it(
+    name: str, hidden: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len({len(grid) for grid in domains.GRIDS.values()}) == 1 and domains.GRIDS.keys() == domains.TITLES.keys()
+    hints, errors = [], domains.errors
+    monkeypatch.setattr(domains, "GRIDS", {name: domains.GRIDS[name][:2]})
+    monkeypatch.setattr(domains, "errors", lambda models, data: hints.append(data[0][..., -1]) or errors(models, data))
+    sample = domains.Batches.sample
+    seen = lambda *how: hints.append(sample(*how)[0][..., -1]) or sample(*how)
+    monkeypatch.setattr(domains.Batches, "sample", seen)
+    config = domains.Config(iterations=2, tasks=2)
+    assert domains.tuned(config, Run(tmp_path, "domains", quiet=True)).keys() == {name}
+    assert len(hints) == 2 * (2 + 2) and any(hint.any() for hint in hints) != hidden
 
 
 def test_a_run_can_be_measured_again(tmp_path: Path) -> None:

@@ -134,6 +134,27 @@ def test_projection_forgets_less_and_relatives_are_alike() -> None:
     assert cosines[0, 2] > 0.2 > abs(cosines[0, 1])
 
 
+def test_a_replay_adds_as_many_of_the_last_examples_of_earlier_tasks() -> None:
+    stream = memory.draw(brief(), np.random.default_rng(0))
+    own = stream.x[2, :10], stream.y[2, :10]
+    x, y = memory.replayed(np.random.default_rng(1), stream, 2, 7, own)
+    np.testing.assert_array_equal(x[:10], own[0])
+    np.testing.assert_array_equal(y[:10], own[1])
+    kept = {a.tobytes(): label for task in (0, 1) for a, label in zip(stream.x[task, -7:], stream.y[task, -7:])}
+    assert len(x) == 20 and all(kept[a.tobytes()] == label for a, label in zip(x[10:], y[10:]))
+    assert len({a.tobytes() for a in x[10:]}) > 4  # of 14: not the same one again and again
+
+
+def test_a_replay_forgets_less() -> None:
+    found = {
+        name: [memory.follow(brief(), [0, k], name, 0.03) for k in range(3)] for name in [memory.PLAIN, *memory.REPLAY]
+    }
+    forgot = {
+        name: np.mean([(c.accuracy[-1] - np.diag(c.accuracy))[:-1] for c in each]) for name, each in found.items()
+    }
+    assert forgot[memory.PLAIN] < min(forgot[name] for name in memory.REPLAY)
+
+
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """Two runs, of two methods with two step sizes."""

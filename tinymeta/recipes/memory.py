@@ -3,7 +3,8 @@
 Tasks come one after the other, never to return, and one network has to hold them all: every task is the same
 classification of points with the features in an order of its own. Plain gradient descent follows the task at hand
 and undoes what earlier ones need. The memory keeps a few gradients of each task, no example, and its uses turn a
-step so that it does not climb the losses of the past. (Average accuracy and backward transfer are those of
+step so that it does not climb the losses of the past. The simplest rival keeps examples, and trains on some of them in
+every step (Chaudhry et al. 2019b, "On tiny episodic memories"). (Average accuracy and backward transfer are those of
 Lopez-Paz & Ranzato 2017, § 2.)
 """
 
@@ -26,6 +27,7 @@ from tinymeta.view.style import COLOURS
 RATES = (0.01, 0.03, 0.1, 0.3)  # step sizes that each method may choose from, on validation streams
 CLASSES, TEST = 10, 500  # of each task: classes, and examples to measure its accuracy on
 PLAIN, MIXED = "no memory", "all tasks mixed, no memory"
+REPLAY = {f"replay of {count} examples per task": count for count in (20, 200)}
 
 Turn = Callable[[GradientMemory, Array, int, np.random.Generator], Array]
 TURNS: dict[str, Turn] = {
@@ -38,7 +40,7 @@ TURNS: dict[str, Turn] = {
     "preconditioned, then PCGrad": lambda memory, g, task, rng: memory.pcgrad(
         memory.preconditioned(g, task), task, rng, each=True
     ),
-    MIXED: lambda memory, g, task, rng: g,
+    **dict.fromkeys([*REPLAY, MIXED], lambda memory, g, task, rng: g),
 }
 
 
@@ -107,6 +109,8 @@ def follow(config: Config, seed: list[int], method: str, rate: float) -> Found:
         for begin in range(0, stream.y.shape[1], config.batch):
             some = slice(begin, begin + config.batch)
             batch = mixed(stream, task, some) if method == MIXED else (stream.x[task, some], stream.y[task, some])
+            if method in REPLAY and task:
+                batch = replayed(rng, stream, task, REPLAY[method], batch)
             g = flat(slope(unflat(theta, network), batch))
             theta = theta - rate * TURNS[method](memory, g, task, rng)
             memory.write(task, g)
@@ -121,6 +125,15 @@ def mixed(stream: Stream, task: int, some: slice) -> tuple[Array, Array]:
     at = np.arange(some.start, some.stop) + task * stream.y.shape[1]
     tasks, examples = at % len(stream.y), at // len(stream.y)
     return stream.x[tasks, examples], stream.y[tasks, examples]
+
+
+def replayed(
+    rng: np.random.Generator, stream: Stream, task: int, kept: int, batch: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """The batch of a task, and as many of the last `kept` examples of each task before it."""
+    count, length = len(batch[1]), stream.y.shape[1]
+    tasks, back = rng.integers(task, size=count), rng.integers(1, min(kept, length) + 1, size=count)
+    return np.concatenate([batch[0], stream.x[tasks, -back]]), np.concatenate([batch[1], stream.y[tasks, -back]])
 
 
 def train(config: Config, run: Run) -> Result:
@@ -211,7 +224,12 @@ def protocol(config: Config, chosen: dict[str, float]) -> dict[str, object]:
         "tasks": f"{CLASSES} Gaussian classes in {config.features} dimensions, features in an order of each task's "
         f"own; the second half of the tasks share {share} of places with one of the first",
         "network": f"{config.features}-{config.width}-{CLASSES} ReLU, one head for all tasks, SGD",
-        "memory": f"{config.capacity} gradients per task",
+        "memory": f"{config.capacity} gradients per task; replay: the last "
+        + ", ".join(
+            f"{kept} examples of each ({kept * config.length * config.features * 4e-3:.0f} kB)"
+            for kept in REPLAY.values()
+        )
+        + ", in every step as many as of the task at hand",
         "step sizes": f"{', '.join(f'{name} {rate}' for name, rate in chosen.items())}; best of "
         f"{', '.join(map(str, RATES))} on {min(config.validation, config.tasks)} validation streams",
         "test": f"{config.tasks} streams, {TEST} examples per task",

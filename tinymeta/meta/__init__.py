@@ -18,6 +18,7 @@ from tinymeta.meta.learners.cavia import CAVIA
 from tinymeta.meta.learners.implicit import Implicit
 from tinymeta.meta.learners.implicit_error import meta_gradient_errors
 from tinymeta.meta.learners.incontext import InContext, Reader
+from tinymeta.meta.learners.local import LocalMatcher, LocalMatching
 from tinymeta.meta.learners.maml import ANIL, MAML, Joint
 from tinymeta.meta.learners.mamlpp import MAMLPlusPlus
 from tinymeta.meta.learners.matching import MatchingNet
@@ -61,6 +62,8 @@ __all__ = [
     "LSTMRule",
     "LearnedRule",
     "Learner",
+    "LocalMatcher",
+    "LocalMatching",
     "LossNetwork",
     "MAMLPlusPlus",
     "MLPRule",

@@ -2,7 +2,7 @@
 
 from tinymeta.nn import init
 from tinymeta.nn.attention import MultiHeadAttention, attention
-from tinymeta.nn.convolution import Conv2d, ConvNet4
+from tinymeta.nn.convolution import Conv2d, ConvNet4, ResidualBlock
 from tinymeta.nn.layers import MLP, Dropout, Embedding, Linear, Sequential
 from tinymeta.nn.losses import accuracy, bce_with_logits, cross_entropy, cross_entropy_each, kl_div, mse_loss
 from tinymeta.nn.module import Module
@@ -41,6 +41,7 @@ __all__ = [
     "Linear",
     "Module",
     "MultiHeadAttention",
+    "ResidualBlock",
     "Sequential",
     "accuracy",
     "adaptive_avg_pool1d",

@@ -15,7 +15,7 @@ from tinymeta.engine.typing import DTypeLike
 from tinymeta.nn import init
 from tinymeta.nn.layers import Linear
 from tinymeta.nn.module import Module
-from tinymeta.nn.normalization import BatchNorm
+from tinymeta.nn.normalization import BatchNorm, GroupNorm
 from tinymeta.ops.conv import conv2d, pair
 from tinymeta.ops.pool import max_pool2d
 from tinymeta.ops.reduce import mean
@@ -67,6 +67,41 @@ class Conv2d(Module):
 
     def __call__(self, x: ArrayLike) -> Tensor:
         return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class ResidualBlock(Module):
+    """y = relu(x + norm(conv(relu(norm(conv x))))), where a 1×1 convolution brings x to the shape of y if need be.
+
+    Normalised in groups of channels, so that no example sees another one.
+
+    Shapes: (n, inputs, H, W) → (n, outputs, H/stride, W/stride), rounded up.
+    Raises: ValueError where the groups don't divide the channels: `tm.nn.ResidualBlock(1, 4, rng=None)`.
+    Source: He et al. 2016, fig. 2; Wu & He 2018.
+
+    >>> tm.nn.ResidualBlock(1, 8, 2, rng=np.random.default_rng(0))(np.ones((5, 1, 7, 7), np.float32)).shape
+    (5, 8, 4, 4)
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        *,
+        rng: np.random.Generator,
+        groups: int = 8,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.norms = [GroupNorm(groups, outputs, dtype=dtype) for _ in range(2)]
+        self.first = Conv2d(inputs, outputs, 3, rng=rng, stride=stride, padding=1, bias=False, dtype=dtype)
+        self.second = Conv2d(outputs, outputs, 3, rng=rng, padding=1, bias=False, dtype=dtype)
+        same = stride == 1 and inputs == outputs
+        self.short = None if same else Conv2d(inputs, outputs, 1, rng=rng, stride=stride, bias=False, dtype=dtype)
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        x = as_tensor(x)
+        y = self.norms[1](self.second(relu(self.norms[0](self.first(x)))))
+        return relu(y + (x if self.short is None else self.short(x)))
 
 
 class ConvNet4(Module):

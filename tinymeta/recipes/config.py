@@ -28,7 +28,9 @@ _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "a word"}
 
 
-def key(default: T, help: str, *, least: float | None = None, choices: tuple[T, ...] = ()) -> T:
+def key(
+    default: T, help: str, *, least: float | None = None, choices: tuple[T, ...] = (), before: T | None = None
+) -> T:
     """Declare one key: its default, what it means in a few words, and the values that make sense.
 
     Parameters
@@ -40,8 +42,11 @@ def key(default: T, help: str, *, least: float | None = None, choices: tuple[T, 
         The smallest value that makes sense (for a tuple: of each entry).
     choices : tuple, optional
         The values there are, if they can be listed.
+    before : optional
+        What runs did that were written before there was this key, if not the default.
     """
-    return field(default=default, metadata={"help": help, "least": least, "choices": choices})
+    told = {"help": help, "least": least, "choices": choices, "before": before}
+    return field(default=default, metadata=told)
 
 
 def configure(recipe: str, config: type[C], changes: Mapping[str, object]) -> C:
@@ -57,6 +62,12 @@ def configure(recipe: str, config: type[C], changes: Mapping[str, object]) -> C:
             raise UserError(f"recipe {recipe} has no key '{name}'{closest(name, known)}; {end}")
     types = get_type_hints(config)
     return config(**{name: _checked(known[name], types[name], value) for name, value in changes.items()})
+
+
+def as_written(config: type[Any], old: Mapping[str, object]) -> dict[str, object]:
+    """The keys in a run's `config.json`, and what it did where it has none."""
+    since = {entry.name: entry.metadata["before"] for entry in _fields(config)}
+    return {name: value for name, value in since.items() if value is not None} | dict(old)
 
 
 def assignments(pairs: Iterable[str]) -> dict[str, str]:

@@ -56,6 +56,14 @@ def convnet(
     return tm.nn.ConvNet4(outputs, rng=rng, norm=NORMS[norm], **shape)
 
 
+def matcher(rng: np.random.Generator, image: tuple[int, int, int] = (1, 56, 56)) -> tm.meta.LocalMatcher:
+    """Three residual blocks of up to 128 filters, each place an eighth of the image's side, and their comparison."""
+    stem = tm.nn.Conv2d(image[0], 32, 3, rng=rng, stride=2, padding=1, bias=False)
+    blocks = [tm.nn.ResidualBlock(*how, rng=rng) for how in ((32, 64, 2), (64, 128, 2), (128, 128, 1))]
+    embed = tm.nn.Sequential(stem, tm.nn.GroupNorm(8, 32), tm.nn.relu, *blocks)
+    return tm.meta.LocalMatcher(embed, 128, -(-image[1] // 8), rng=rng)
+
+
 def relation(rng: np.random.Generator, norm: str = "batch") -> tm.meta.Relation:
     """The embedding and the relation module of Sung et al. (2018, § 3.4), for 28×28 images."""
 

@@ -22,7 +22,7 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Options
 from tinymeta.io.folder import sole_writer
 from tinymeta.io.visible import visible
-from tinymeta.recipes.config import configure, written
+from tinymeta.recipes.config import as_written, configure, written
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Result, tables
 from tinymeta.recipes.run import Run, check_free, claim, latest, recorded
@@ -112,7 +112,7 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
     recipe = recipes.find(old["recipe"])
     if recipe.evaluate is None:
         raise UserError(f"recipe {recipe.name} has nothing to evaluate later: run it again with another --seed")
-    config = configure(recipe.name, recipe.config, {**old["config"], **changes})
+    config = configure(recipe.name, recipe.config, {**as_written(recipe.config, old["config"]), **changes})
     if not any(folder.glob("checkpoint*.npz")):
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
     data = _named(data) or _path(old["data"])
@@ -150,8 +150,10 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     old = recorded(folder)
     if old["recipe"] != recipe.name:
         raise UserError(f"{folder} holds a run of recipe {old['recipe']}, not of {recipe.name}: name another --out")
-    config = configure(recipe.name, recipe.config, {**old["config"], **changes})
-    before = asdict(configure(recipe.name, recipe.config, old["config"])) | {"seed": old["seed"]}
+    config = configure(recipe.name, recipe.config, {**as_written(recipe.config, old["config"]), **changes})
+    before = asdict(configure(recipe.name, recipe.config, as_written(recipe.config, old["config"]))) | {
+        "seed": old["seed"]
+    }
     asked = asdict(config) | {"seed": old["seed"] if wishes.seed is None else wishes.seed}
     if asked.get("iterations", 0) > before.get("iterations", 0):
         before["iterations"] = asked["iterations"]

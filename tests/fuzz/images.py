@@ -38,6 +38,16 @@ def convnet(r: Any, flow: Flow, dtype: Any) -> Any:
     return nn.ConvNet4(outputs, rng=r, image=flow.shape, dtype=dtype, **how)
 
 
+def residual(r: Any, flow: Flow, dtype: Any) -> Any:
+    if not is_image(flow):
+        return None
+    groups = int(r.integers(1, 3))
+    outputs, stride = groups * int(r.integers(1, 4)), int(r.integers(1, 3))
+    if groups == outputs and max(flow.shape[1:]) <= stride:
+        return None  # statistics of one number each
+    return nn.ResidualBlock(flow.shape[0], outputs, stride, rng=r, groups=groups, dtype=dtype)
+
+
 def convolved(name: str) -> Callable[..., Any]:
     sides, transposed = int(name[-2]), "transpose" in name
 

@@ -258,6 +258,7 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "LayerNorm": _layer_norm,
     "Linear": _linear,
     "MultiHeadAttention": _heads,
+    "ResidualBlock": images.residual,
     "Sequential": _sequential,
     "attention": _attention,
     "embedding": _embedding_function,

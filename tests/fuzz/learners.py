@@ -91,6 +91,16 @@ def _relation(ways: int, task: Task) -> Any:
     return meta.RelationNet(ways=ways, network=network)
 
 
+def _matcher(ways: int, task: Task) -> Any:
+    """Maps of 1 to 3 channels and as many places to a side as a random matrix makes of the features."""
+    side, channels, size = 1 + ways % 3, 1 + task.shots % 3, int(np.prod(task.output))
+    maps = lambda x: x.reshape((len(x), channels, side, side))
+    widened = lambda rng: nn.Linear(size, channels * side**2, rng=rng, dtype=task.dtype)
+    embed = lambda rng: nn.Sequential(features_of(task)(rng), widened(rng), maps)
+    network = lambda rng: meta.LocalMatcher(embed(rng), channels, side, depth=3, rng=rng, dtype=task.dtype)
+    return meta.LocalMatching(ways=ways, network=network)
+
+
 def _reader(ways: int, task: Task) -> Any:
     size = int(np.prod(task.output))
     sizes = {"width": 4, "heads": 2, "layers": 1, "dtype": task.dtype}
@@ -130,6 +140,7 @@ LEARNERS: dict[str, Strategy] = {
     "Joint": _joint,
     "LSTMRule": objectives.learned_rule(meta.LSTMRule, width=3, layers=1),
     "LossNetwork": objectives.learned_loss,
+    "LocalMatching": _of_classes(_matcher),
     "MAMLPlusPlus": _mamlpp,
     "MLPRule": objectives.learned_rule(meta.MLPRule, width=4),
     "MatchingNet": _of_classes(lambda ways, task: meta.MatchingNet(ways=ways, network=features_of(task))),
@@ -161,6 +172,7 @@ WITHIN: dict[str, str] = {
     "distilled": "Synthetic",
     "Problem": "unrolled",
     "Reader": "InContext",
+    "LocalMatcher": "LocalMatching",
     "Relation": "RelationNet",
     "shaped_loss": "LossNetwork",
     "regression": "LossNetwork",

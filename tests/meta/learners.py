@@ -35,6 +35,15 @@ def relation(rng: np.random.Generator) -> Any:
     return tm.meta.Relation(embed, tm.nn.MLP([8, 5, 1], rng=rng, activation=tm.tanh, dtype=np.float64))
 
 
+def pictures(maps: Any) -> Any:
+    return maps.reshape((len(maps), 3, 2, 2))
+
+
+def matcher(rng: np.random.Generator) -> Any:
+    embed = tm.nn.Sequential(tm.nn.MLP([2, 5, 12], rng=rng, activation=tm.tanh, dtype=np.float64), pictures)
+    return tm.meta.LocalMatcher(embed, 3, 2, rng=rng, depth=4, dtype=np.float64)
+
+
 def reader(rng: np.random.Generator) -> Any:
     sizes = {"width": 8, "heads": 2, "layers": 2}
     return tm.meta.Reader(tm.tanh, 2, WAYS, WAYS, rng=rng, dtype=np.float64, **sizes)
@@ -74,6 +83,7 @@ EXACT: dict[str, Any] = {
     "protonet": tm.meta.ProtoNet(ways=WAYS, network=network),
     "matching": tm.meta.MatchingNet(ways=WAYS, network=network),
     "relation": tm.meta.RelationNet(ways=WAYS, network=relation),
+    "local": tm.meta.LocalMatching(ways=WAYS, network=matcher),
     "in-context": tm.meta.InContext(ways=WAYS, network=reader),
     "joint": tm.meta.Joint(rule=SGD(0.1), steps=2, network=network),
 }

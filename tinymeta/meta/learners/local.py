@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.meta.core.adapt import Loss
@@ -28,10 +29,12 @@ from tinymeta.nn.convolution import Conv2d
 from tinymeta.nn.losses import cross_entropy
 from tinymeta.nn.module import Module
 from tinymeta.ops.elementwise import exp, log
+from tinymeta.ops.embedding import one_hot
 from tinymeta.ops.index import take
 from tinymeta.ops.logistic import softplus
 from tinymeta.ops.reduce import sum
 from tinymeta.ops.shape import moveaxis
+from tinymeta.ops.softmax import log_softmax
 
 SHARP, SCALE, NEARNESS = 10.0, 30.0, 0.05  # τ, s and −b per squared place before training
 
@@ -42,6 +45,8 @@ class LocalMatcher(Module):
     """φ: what a place of a picture is like, how much it counts, and where to look for its partner.
 
     Shapes: `embed` gives maps (n, channels, side, side); called with pictures a (m, …) and b (n, …) → scores (m, n).
+    Raises: ShapeError for maps of another side:
+    `tm.meta.LocalMatcher(lambda x: x, 1, 2, rng=np.random.default_rng(0)).places(tm.ones((1, 1, 3, 3)))`.
 
     Parameters
     ----------
@@ -83,6 +88,11 @@ class LocalMatcher(Module):
     def places(self, x: ArrayLike) -> Places:
         """Pictures (n, …) to the directions and the weights of their places."""
         maps = self.embed(x)
+        if maps.shape[-2:] != (self.side, self.side):
+            raise ShapeError(
+                f"this LocalMatcher compares maps of {self.side}×{self.side} places and got {maps.shape} "
+                f"({user_site()}): side= says what it is built for"
+            )
         n, count = len(maps), self.side**2
         directions = unit(moveaxis(self.project(maps).reshape((n, -1, count)), -2, -1))
         weights = softplus(self.weigh(maps).reshape((n, count)))
@@ -110,15 +120,15 @@ class LocalMatcher(Module):
 def both_ways(model: Model, batch: Tree) -> Tensor:
     """Cross-entropy over the classes of each query and, if each class has one query, over the queries of each class.
 
-    Shapes: x (n, …), y (n,) of integers → ().
+    The latter is asked of episodes with as many queries as classes.
     """
     x, labels = batch
     scores = model(x)
     loss = cross_entropy(scores, labels)
     if scores.shape[0] != scores.shape[1]:
         return loss
-    mine = members(labels, scores.shape[1], scores.dtype, "a loss in both directions")
-    return 0.5 * (loss + cross_entropy(mine.mT @ scores.mT, np.arange(len(labels))))
+    mine = one_hot(labels, scores.shape[1], scores.dtype)
+    return 0.5 * (loss - sum(mine * log_softmax(scores, 0)) / len(scores))
 
 
 @dataclass(frozen=True)
@@ -126,12 +136,22 @@ class LocalMatching(Learner):
     """Learn to compare pictures place by place.
 
     Shapes: support (n, …) with labels (n,), queries (m, …) → logits (m, ways).
-    Raises: UserError (by `learn`) for a class without an example; IndexError for a label beyond the ways.
+    Raises: UserError (by `learn`) for a class without an example; IndexError for a label beyond the ways:
+    `tm.meta.LocalMatching(ways=1).learn(tm.meta.LocalMatcher(lambda x: x, 1, 1, rng=np.random.default_rng(0)),
+    (np.ones((1, 1, 1, 1)), np.array([1])))`.
 
     Parameters
     ----------
     ways
         Classes per task. A class with several examples has the mean of their scores.
+
+    Examples
+    --------
+    >>> phi = tm.meta.LocalMatcher(lambda x: x, 2, 3, rng=np.random.default_rng(0))
+    >>> maps = np.random.default_rng(1).normal(size=(4, 2, 3, 3)).astype(np.float32)
+    >>> logits = tm.meta.LocalMatching(ways=4).learn(phi, (maps, np.arange(4)))(maps)
+    >>> logits.argmax(-1).tolist()  # each is most like itself
+    [0, 1, 2, 3]
     """
 
     loss: Loss = both_ways

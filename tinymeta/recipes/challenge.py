@@ -32,10 +32,14 @@ from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.learners.protonet import squared_distances
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published, user_mistakes
+from tinymeta.tasks.episode import Array
 from tinymeta.tasks.images import as_unit_interval
 
 EPISODES, RUNS = "error, within-alphabet episodes", "error, official runs"
-LEARNERS: Options = {"local": tm.meta.LocalMatching, "pooled": tm.meta.ProtoNet}
+METHODS: dict[str, tuple[Function, Function]] = {
+    "local": (tm.meta.LocalMatching, fewshot.matcher),
+    "pooled": (tm.meta.ProtoNet, fewshot.convnet),
+}
 AT_ONCE = 400  # images embedded at a time
 
 
@@ -73,7 +77,7 @@ class Redraw:
     size: int = 28
     turned: float = 0.0
 
-    def __call__(self, rng: np.random.Generator, images: Any) -> Any:
+    def __call__(self, rng: np.random.Generator, images: Array) -> Array:
         for change in (tm.tasks.Augment(pen=0.0, shared=1), tm.tasks.Augment()):
             change = replace(change, bend=0.0, pen=0.0) if self.affine_only else change
             images = enlarged(change, self.size)(rng, images)
@@ -115,8 +119,8 @@ def learner(config: Config, ways: int) -> Any:
     image: Options = {"image": (1, config.size, config.size)}
     if config.score == "pooled":
         image |= {"pool": config.pool, "halvings": config.halvings, "norm": "group"}
-    network = {"local": fewshot.matcher, "pooled": fewshot.convnet}[config.score]
-    return LEARNERS[config.score](ways=ways, network=partial(network, **image))
+    of, network = METHODS[config.score]
+    return of(ways=ways, network=partial(network, **image))
 
 
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
@@ -137,7 +141,7 @@ def official(config: Config) -> list[tm.tasks.Episode]:
         return tm.tasks.load_runs(config.runs, config.size, flatten=False) if config.runs else []
 
 
-def features(config: Config, phi: Tree, images: Any) -> list[Tree]:
+def features(config: Config, phi: Tree, images: Array) -> list[Tree]:
     """What `alike` compares of images (..., height, width): for each view of them a tree with their axes in front."""
     network = tm.compile(lambda phi, x: phi.places(x) if config.score == "local" else phi(x))
     pictures = as_unit_interval(images, np.float32).reshape(-1, 1, config.size, config.size)
@@ -160,16 +164,17 @@ def alike(config: Config, phi: Tree) -> Function:
     return lambda a, b: -squared_distances(tm.tensor(a), tm.tensor(b))
 
 
-def scores(compare: Function, views: list[Tree], support: Any, query: Any) -> Any:
+def scores(compare: Function, views: list[Tree], support: Array, query: Array) -> Array:
     """The scores (tasks, queries, classes), added over views; `support` and `query` index the first axes of these."""
 
-    def one(view: Tree, s: Any, q: Any) -> Any:
-        return compare(tm.tree.map(lambda x: x[tuple(q)], view), tm.tree.map(lambda x: x[tuple(s)], view)).numpy()
+    def one(view: Tree, s: Array, q: Array) -> Array:
+        found: tm.Tensor = compare(tm.tree.map(lambda x: x[tuple(q)], view), tm.tree.map(lambda x: x[tuple(s)], view))
+        return found.numpy()
 
     return np.array([sum(one(view, s, q) for view in views) for s, q in zip(support, query)]) / len(views)
 
 
-def exams(config: Config, run: Run) -> dict[str, tuple[Any, Any, Any, Any]]:
+def exams(config: Config, run: Run) -> dict[str, tuple[Array, ...]]:
     """By name: images, and of each test task which of them are its classes and its queries, and the right answers."""
     test, runs = families(config, run)[1], official(config)
     images = test.classes.images
@@ -186,9 +191,10 @@ def exams(config: Config, run: Run) -> dict[str, tuple[Any, Any, Any, Any]]:
     return found
 
 
-def errors(scores: Any, answers: Any) -> Any:
+def errors(scores: Array, answers: Array) -> Array:
     """Per cent of wrong answers in each task; in the challenge classes come in the order of their labels."""
-    return 100 * (scores.argmax(-1) != answers).mean(-1)
+    each: Array = 100 * (scores.argmax(-1) != answers).mean(-1)
+    return each
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:

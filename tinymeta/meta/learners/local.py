@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinymeta.engine.errors import ShapeError, user_site
-from tinymeta.engine.tensor import ArrayLike, Tensor
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike, Tree
 from tinymeta.meta.core.adapt import Loss
 from tinymeta.meta.core.classes import members
@@ -110,11 +110,12 @@ class LocalMatcher(Module):
         back = sum(z * log(sum(answers, 1)), -1)  # (m, n, q) over q
         return (0.5 * exp(self.log_scale) / sharpness) * (there + back)
 
-    def offsets(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def offsets(self) -> Array:
         """Which entry of `nearness` belongs to places p and q: (places, places)."""
         row, column = np.divmod(np.arange(self.side**2), self.side)
         down, right = row - row[:, None] + self.side - 1, column - column[:, None] + self.side - 1
-        return down * (2 * self.side - 1) + right
+        found: Array = down * (2 * self.side - 1) + right
+        return found
 
 
 def both_ways(model: Model, batch: Tree) -> Tensor:

@@ -64,7 +64,6 @@ NO_RAISES = {
     "meta.OnlineMetaSGD": "what it stacks has one shape",
     "meta.descend": "what it stacks has one shape",
     "meta.distilled": "how it adapts is its own",
-    "meta.evaluate": "what it stacks has one shape",
     "meta.look_ahead": "how it adapts is its own",
     "meta.one_by_one": "what it joins has one shape",
     "ops.tree.norm": "what it stacks has one shape",

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from numpy import ndarray
+from numpy import array_equal, ndarray
 
 from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import DType, Shape, Tree
 
 
 class Names(tuple[Any, ...]):
@@ -19,6 +19,28 @@ class Names(tuple[Any, ...]):
 
     stood: tuple[Any, ...] = ()  # a dict's keys as they stood in it
     held: dict[str, Any]  # attributes that are no children
+
+
+class Constant(ndarray[Shape, DType]):
+    """An array that belongs to its tree's structure, as None does: no leaf, so nothing trains, maps or saves it."""
+
+
+class Held:
+    """What a structure knows of a constant; two that hold the same numbers are equal."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Constant) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Held):
+            return NotImplemented
+        a, b = self.array, other.array
+        return a is b or (a.dtype == b.dtype and array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+    def __hash__(self) -> int:
+        return hash(self.array.shape)
 
 
 def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
@@ -40,6 +62,8 @@ def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
         return tree.tree_flatten()  # type: ignore[no-any-return]
     if kind is ndarray:  # most leaves are: they need not be asked about the rest
         return None
+    if kind is Constant:
+        return Held(tree), ()
     if isinstance(tree, (list, tuple)):
         names: tuple[Any, ...] = getattr(kind, "_fields", tuple(range(len(tree))))
         return (_names_of(tree, names) if attributes(tree) else names), tree

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from tinymeta.engine.errors import user_site
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Tensor
 
 
@@ -21,6 +21,13 @@ def whole(n: Any, what: str) -> int:
         if isinstance(n, Tensor):
             raise  # it has said why
         raise TypeError(f"{what} is a whole number, not {n!r} ({user_site()})") from None
+
+
+def counted(n: object, what: str, least: int = 0) -> int:
+    """`n` as a Python integer of `least` or more; a UserError says what it is not."""
+    if isinstance(n, float) or whole(n, what) < least:
+        raise UserError(f"{what} must be a whole number, {least} or more, not {n!r} ({user_site()})")
+    return whole(n, what)
 
 
 def several(option: Any) -> bool:

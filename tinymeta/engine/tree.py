@@ -1,9 +1,9 @@
 """Pytrees: nested containers of Tensors, taken apart and put together again.
 
 Containers are dicts, lists, tuples, NamedTuples, dataclasses, and any class with `tree_flatten()` and
-`tree_unflatten()` (every `tm.nn.Module` has them). None holds nothing; all else is a leaf. The leaves of a
-dict come in the order of its sorted keys; what is put together has its order again, and the attributes that a
-subclass added.
+`tree_unflatten()` (every `tm.nn.Module` has them). None and `tm.nn.constant` hold nothing; all else is a leaf. The
+leaves of a dict come in the order of its sorted keys; what is put together has its order again, and the attributes
+that a subclass added.
 
 A Tensor that stands in several places of a model is one leaf, and whatever is put together with the model's
 structure holds one value there: tied weights stay tied. Where values can't show it (numbers, or one Tensor put into
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from numpy import ndarray
 
-from tinymeta.engine.containers import BUILT_IN, children_of, reconstructed, refilled
+from tinymeta.engine.containers import BUILT_IN, Constant, children_of, reconstructed, refilled
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Tree
 
@@ -231,6 +231,8 @@ def _put_together(structure: Structure, rest: Iterator[Any], model: _Model | Non
         return model.leaves[meta]  # type: ignore[union-attr]
     if kind is type(None):
         return None
+    if kind is Constant:
+        return meta.array
     ties = kind not in BUILT_IN and hasattr(kind, "tree_ties")
     if ties and model is None and not (plain and not _has_ties(structure)):
         model = _Model()

@@ -5,7 +5,7 @@ from tinymeta.nn.attention import MultiHeadAttention, attention
 from tinymeta.nn.convolution import Conv2d, ConvNet4, ResidualBlock
 from tinymeta.nn.layers import MLP, Dropout, Embedding, Linear, Sequential
 from tinymeta.nn.losses import accuracy, bce_with_logits, cross_entropy, cross_entropy_each, kl_div, mse_loss
-from tinymeta.nn.module import Module
+from tinymeta.nn.module import Module, constant
 from tinymeta.nn.normalization import BatchNorm, GroupNorm, LayerNorm
 from tinymeta.nn.recurrent import GRU, LSTM, GRUCell, LSTMCell
 from tinymeta.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -51,6 +51,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "bce_with_logits",
+    "constant",
     "conv1d",
     "conv2d",
     "conv_transpose1d",

@@ -72,7 +72,8 @@ def _within(labels: Array, classes: int) -> None:
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ShapeError(
             f"cross_entropy with {classes} classes needs labels from 0 to {classes - 1} and got some from "
-            f"{labels.min()} to {labels.max()} ({user_site()})"
+            f"{labels.min()} to {labels.max()} ({user_site()}): number the classes of each task from 0, as "
+            "np.unique(y, return_inverse=True)[1] does, or give the model an output for each"
         )
 
 

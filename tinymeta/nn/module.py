@@ -3,6 +3,7 @@
 There is no parameter registry and no hidden state. The attributes that hold arrays are the
 model's children; all the others (sizes, activations) are static. So `tm.grad(loss)(model, batch)`
 is a model of gradients, and an inner step is `tm.tree.map(lambda p, g: p - lr * g, model, grads)`.
+What is never trained (pixel means, a mask) is a `constant`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,36 @@ from typing import Any, Self
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.containers import attributes
-from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.engine.containers import Constant, attributes, children_of
+from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import Tree
+
+
+def constant(x: ArrayLike) -> Array:
+    """An array that belongs to a model and is no weight: nothing trains it, decays it or saves it.
+
+    `tm.tree` takes it for a part of the structure, wherever it stands. Integers and booleans of a Module are constants
+    by themselves, for nothing could train them.
+
+    Shapes: any → the same, a read-only NumPy array.
+
+    >>> class Centred(tm.nn.Module):
+    ...     def __init__(self):
+    ...         self.mean, self.w = tm.nn.constant([0.5, 0.4]), tm.ones(2)
+    ...     def __call__(self, x):
+    ...         return (x - self.mean) @ self.w
+    >>> tm.tree.paths(Centred())
+    ['w']
+    """
+    found = np.array(x.detach() if isinstance(x, Tensor) else x).view(Constant)
+    found.flags.writeable = False
+    return found
 
 
 class Module:
     """Base class of models. Assign Tensors, other Modules and containers of them in `__init__`; define `__call__`.
 
-    Shapes: its leaves are the arrays among its attributes, whatever their shapes.
+    Shapes: its leaves are the arrays among its attributes, whatever their shapes, but for a `constant`.
     Raises: TypeError where a subclass defines no `__call__`: `tm.nn.Module()()`.
 
     >>> model = tm.nn.Linear(2, 1, rng=np.random.default_rng(0))
@@ -44,9 +66,10 @@ class Module:
         names = tuple([name for name in self._children or () if name in found])
         own = (*names, "_children", "_ties")
         others = [item for item in found.items() if item[0] not in own]
-        new = tuple([name for name, value in others if _holds_arrays(value)])
+        added = [(name, _declared(value)) for name, value in others if _holds_arrays(value)]
+        new = tuple([name for name, _ in added])
         static = tuple([item for item in others if item[0] not in new])
-        return (names + new, static), [found[name] for name in names + new]
+        return (names + new, static), [*[found[name] for name in names], *[value for _, value in added]]
 
     @classmethod
     def tree_unflatten(cls, meta: Any, children: Sequence[Any], ties: tree.Ties | None = None) -> Self:
@@ -76,7 +99,36 @@ class Module:
 
 
 def _holds_arrays(value: Tree) -> bool:
-    return any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in tree.leaves(value))
+    if type(value) in (Tensor, str, int, float):  # most are
+        return type(value) is Tensor
+    leaves, structure = tree.flatten(value)
+    return any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in leaves) or _holds_constants(structure)
+
+
+def _holds_constants(structure: tree.Structure) -> bool:
+    return structure.kind is Constant or any(map(_holds_constants, structure.children))
+
+
+def _declared(value: Tree) -> Tree:
+    """An attribute's value with its own arrays of integers and booleans as constants."""
+    return tree.map(lambda x: x.view(Constant) if _is_array(x) and x.dtype.kind not in "fc" else x, value)
+
+
+def undeclared(model: Tree) -> str | None:
+    """The first attribute of a module in `model` that holds floats in a NumPy array: a weight, or a constant?
+
+    Modules that were put together from leaves, as `tm.tree.map` does, may hold anything there.
+    """
+    parts = children_of(model)
+    if isinstance(model, Module) and model._children is None:
+        for name, value in attributes(model).items():
+            if any(_is_array(x) and x.dtype.kind in "fc" for x in [value, *((children_of(value) or ((), ()))[1])]):
+                return f"{type(model).__name__}.{name}"
+    return next(filter(None, map(undeclared, parts[1])), None) if parts else None
+
+
+def _is_array(x: object) -> bool:
+    return type(x) is np.ndarray
 
 
 def _arrays(model: Module) -> list[tuple[str, Tensor | Array]]:

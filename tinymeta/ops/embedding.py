@@ -21,7 +21,10 @@ class one_hot_labels(Primitive):
     @staticmethod
     def kernel(labels: Array, classes: int, dtype: DTypeLike) -> Array:
         if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-            raise IndexError(f"labels from {labels.min()} to {labels.max()} for {classes} classes")
+            raise IndexError(
+                f"labels from {labels.min()} to {labels.max()} for {classes} classes: number those of each task from "
+                f"0 to {classes - 1}, as np.unique(y, return_inverse=True)[1] does, or make room for more"
+            )
         y: Array = (labels[..., None] == np.arange(classes)).astype(dtype)
         return y
 

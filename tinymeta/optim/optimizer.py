@@ -17,7 +17,7 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor, as_tensors
-from tinymeta.engine.errors import DtypeError, ShapeError, user_site
+from tinymeta.engine.errors import DtypeError, ShapeError, UserError, user_site
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike, Tree, X
 from tinymeta.ops.elementwise import sqrt
@@ -39,6 +39,15 @@ class Optimizer(Protocol):
     def update(self, grads: Tree, state: Tree, params: X) -> tuple[X, Tree]:
         """The parameters and the state after one more step."""
         ...
+
+
+def check_rule(what: str, rule: object) -> None:
+    """Refuse what is no optimizer: a class that was not called, or a step size alone. Raises: UserError."""
+    if isinstance(rule, type) or not (hasattr(rule, "init") and hasattr(rule, "update")):
+        raise UserError(
+            f"{what} must be an optimizer, such as tm.optim.SGD(0.01), not {rule!r} ({user_site()}): it needs "
+            "init(params) and update(grads, state, params)"
+        )
 
 
 def start() -> Tensor:

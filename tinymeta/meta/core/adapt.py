@@ -16,13 +16,14 @@ from typing import Any
 
 from tinymeta.engine import tree
 from tinymeta.engine.errors import user_site
+from tinymeta.engine.options import counted
 from tinymeta.engine.structure import stop_gradient
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import grad
 from tinymeta.engine.typing import Tree
 from tinymeta.meta.learners.implicit import Implicit, implicit_dependence, proximal
 from tinymeta.meta.learners.reptile import constant_of_phi
-from tinymeta.optim.optimizer import Optimizer
+from tinymeta.optim.optimizer import Optimizer, check_rule
 
 Loss = Callable[[Tree, Tree], Tensor]
 Only = str | tuple[str, ...] | Callable[[str], bool] | None
@@ -44,7 +45,8 @@ def adapt(
     """Take `steps` steps of `rule` down `loss(params, support)`, as a function that can be differentiated.
 
     Shapes: params any tree → the same, or `steps` + 1 of them with `path`.
-    Raises: ValueError for another word than these four, or a pattern that matches no leaf:
+    Raises: ValueError for another word than these four, a pattern that matches no leaf, a rule that is no optimizer, or
+    steps that are no whole number:
     `tm.meta.adapt(None, 1.0, None, rule=tm.optim.SGD(0.1), steps=1, differentiate="second_order")`.
     Source: Finn et al. 2017; Rajeswaran et al. 2019; Nichol et al. 2018.
 
@@ -96,6 +98,8 @@ def adapt(
             "differentiate is 'exact', 'first_order', 'implicit', 'reptile' or tm.meta.Implicit(lam, cg), "
             f"not {differentiate!r} ({user_site()})"
         )
+    check_rule("rule", rule)
+    steps = counted(steps, "steps")
     whole, moving = _parts(params, only)
     examples = [tree.map(lambda a, k=k: a[k::parts], support) for k in range(parts)] if parts > 1 else [support]
 

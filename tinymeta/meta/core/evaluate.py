@@ -9,10 +9,12 @@ import numpy as np
 
 from tinymeta.compile import compile
 from tinymeta.engine import tree
+from tinymeta.engine.options import counted
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import Tree
 from tinymeta.meta.core.adapt import Loss, adapt
 from tinymeta.meta.core.learner import Learner, Model
+from tinymeta.meta.core.mistakes import check_axes
 from tinymeta.ops.draws import vmap
 from tinymeta.ops.shape import concat, stack
 from tinymeta.optim.optimizer import Optimizer
@@ -28,6 +30,7 @@ def evaluate(
     """`measure(model, support, query)` for every task and every model that the learner makes of its support set.
 
     Shapes: episodes with a leading task axis → (tasks, stages).
+    Raises: UserError where that axis is missing, or no task or none at once is asked for.
 
     Parameters
     ----------
@@ -98,7 +101,9 @@ def _measured(
     together: Callable[[Tree, Tree], Tensor] = vmap(one, in_axes=(None, 0))
     if compiled:
         together = compile(together)
-    count = len(tree.leaves(episodes)[0])
+    check_axes(episodes)
+    counted(at_once, "at_once", 1)
+    count = counted(len(tree.leaves(episodes)[0]), "the number of tasks", 1)
     rows = []
     with np.errstate(all="ignore"):  # a step size may be too large for a method; the table then says inf or nan
         for start in range(0, count, at_once):

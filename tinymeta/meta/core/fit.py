@@ -9,15 +9,17 @@ from functools import partial
 import numpy as np
 
 from tinymeta.compile import compile
+from tinymeta.engine.options import counted
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.loop import Record, Stepped, loop
+from tinymeta.meta.core.mistakes import check_batch, check_declared, check_family, check_reached, of_named_sets
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.core.parts import Moved, in_parts, moved
 from tinymeta.meta.core.told_before import told_before
-from tinymeta.optim.optimizer import Optimizer
+from tinymeta.optim.optimizer import Optimizer, check_rule
 
 Family = Tree  # has sample(rng, tasks), see tm.tasks.TaskFamily
 
@@ -42,7 +44,9 @@ def fit(
 
     Shapes: phi any tree → the same.
     Raises: UserError where loss, gradient or parameters are no longer finite (the message names iteration, task and
-    operation); the checkpoint does not fit, or holds steps that other learning rates were for; or no worker answers:
+    operation); the checkpoint does not fit, or holds steps that other learning rates were for; a batch has no axis of
+    `meta_batch` tasks; the loss depends on nothing of φ (it warns where all gradients of the first step are 0); or no
+    worker answers:
     `tm.meta.fit(lambda x, _: x / 0, 1.0, tm.tasks.Sinusoids(), optimizer=tm.optim.SGD(1), iterations=1, meta_batch=1)`.
 
     Parameters
@@ -53,7 +57,7 @@ def fit(
     phi
         The meta-parameters to start from: any pytree.
     tasks
-        Has `sample(rng, tasks) -> episodes`.
+        Has `sample(rng, tasks) -> episodes`, a tree of arrays whose first axis is that of the tasks.
     optimizer
         The outer rule.
     iterations, meta_batch
@@ -93,6 +97,10 @@ def fit(
       weight: (1, 1) float32
       bias: (1,) float32
     """
+    check_family(tasks)
+    check_declared(phi)
+    check_rule("optimizer", optimizer)
+    iterations, meta_batch = counted(iterations, "iterations"), counted(meta_batch, "meta_batch", 1)
     told = "iteration" in inspect.signature(objective).parameters
     eager: Function = partial(_step, objective, optimizer)
     step, skip = eager, skip_bad_tasks or getattr(run, "skip_bad_tasks", False)
@@ -103,7 +111,13 @@ def fit(
 
     def on_fresh_tasks(i: int, rng: np.random.Generator, phi: Tree, state: Tree) -> Stepped:
         batch = (tasks.sample(rng, meta_batch), *[Tensor(np.array(float(i)))] * told)
-        after = step(phi, state, *batch)
+        check_batch(batch[0], meta_batch)
+        try:
+            after = step(phi, state, *batch)
+        except AttributeError as fault:
+            raise of_named_sets(fault) or fault from None
+        if i == 0:
+            check_reached(objective, optimizer, phi, state, after[0], *batch)
         metrics = {}
         if skip:
             after, skipped = without_bad_tasks(objective, eager, after, phi, state, *batch)

@@ -16,6 +16,7 @@ import pytest
 
 from tinymeta.tasks import DataError, load_folder, load_languages
 from tinymeta.tasks.data import LARGEST, read_files
+from tinymeta.tasks.picture import picture
 
 Image = pytest.importorskip("PIL.Image", reason="reading images needs Pillow")
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are made as POSIX systems do")
@@ -45,7 +46,7 @@ PICTURES = {
     "a large one": claims(60_000, 60_000),
     "a larger one": claims(2**31 - 1, 2**31 - 1),
     "one of no size": claims(0, 0),
-    "another format": b"GIF89a\x01\x00\x01\x00\x00\x00\x00;",
+    "a format that starts nothing": b"GIF89a\x01\x00\x01\x00\x00\x00\x00;",
 }
 
 
@@ -58,7 +59,7 @@ def classes(folder: Path) -> Path:
 
 @pytest.mark.parametrize("what", PICTURES)
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_what_is_no_picture_is_refused_in_a_sentence(
+def test_what_is_no_picture_is_passed_over_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, suffix: str
 ) -> None:
     def started(*_: object, **__: object) -> None:
@@ -66,14 +67,19 @@ def test_what_is_no_picture_is_refused_in_a_sentence(
 
     monkeypatch.setattr(subprocess, "Popen", started)
     (classes(tmp_path) / "a" / f"2{suffix}").write_bytes(PICTURES[what])
-    with pytest.raises(DataError, match=rf"2{suffix} is not a readable image") as told:
-        load_folder(tmp_path)
-    assert "\n" not in str(told.value)
+    said: list[str] = []
+    found = load_folder(tmp_path, tell=said.append)
+    kind = "too large" if "large" in what else "damaged"
+    assert found.counts.tolist() == [1, 1] and found.found.passed == {kind: 1}
+    assert f"1 file passed over: 1 {kind}" in said[0] and f"a/2{suffix} (" in said[0]
+    assert "\n" not in said[0] and " at 0x" not in said[0]
+    with pytest.raises(DataError, match=rf"2{suffix} is not a readable image"):
+        picture(tmp_path / "a" / f"2{suffix}", 28)
 
 
 def test_a_picture_of_another_suffix_than_its_format_is_read(tmp_path: Path) -> None:
     (classes(tmp_path) / "a" / "2.jpg").write_bytes(png())
-    assert load_folder(tmp_path).counts.tolist() == [2, 1]
+    assert load_folder(tmp_path, tell=print).counts.tolist() == [2, 1]
 
 
 @posix
@@ -81,7 +87,7 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_and_one_within_is_not(tm
     folder = classes(tmp_path / "mine")
     (tmp_path / "secret.png").write_bytes(png())
     (folder / "a" / "2.png").symlink_to(folder / "b" / "1.png")
-    assert load_folder(folder).counts.tolist() == [2, 1]
+    assert load_folder(folder, tell=print).counts.tolist() == [2, 1]
     (folder / "a" / "3.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(DataError, match="3.png is a link that leads out"):
         load_folder(folder)
@@ -92,8 +98,9 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_and_one_within_is_not(tm
 @posix
 def test_a_pipe_in_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(classes(tmp_path) / "a" / "2.png")
-    with pytest.raises(DataError, match="2.png is a pipe"):
-        load_folder(tmp_path)
+    said: list[str] = []
+    load_folder(tmp_path, tell=said.append)
+    assert "2.png is a pipe" in said[0]
 
 
 def packed(how: Callable[[zipfile.ZipFile], None]) -> bytes:

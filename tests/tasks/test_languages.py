@@ -155,3 +155,30 @@ def test_knowing_an_invented_language_helps_to_predict_it():
     shared = np.mean([loss(pooled, text) for text in texts.values()])
     # Nats per character, of at most log(10) = 2.3.
     assert own < shared - 0.5
+
+
+def test_texts_of_one_name_in_different_folders_are_kept_apart(tmp_path):
+    for author in ("austen", "dickens"):
+        for book in ("1", "2"):
+            (tmp_path / author).mkdir(exist_ok=True)
+            (tmp_path / author / f"{book}.txt").write_text(f"{author} wrote {book}")
+    texts = load_languages(tmp_path)
+    assert list(texts) == ["austen/1", "austen/2", "dickens/1", "dickens/2"]
+    assert all(text == name.replace("/", " wrote ") for name, text in texts.items())
+    (tmp_path / "austen/1.TXT").write_text("shouted")
+    assert {"austen/1.TXT": "shouted", "austen/1.txt": "austen wrote 1"}.items() <= load_languages(tmp_path).items()
+
+
+def test_the_folder_around_all_texts_is_no_part_of_their_names(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    for name in ("en", "fr"):
+        (tmp_path / "corpus" / f"{name}.txt").write_text(name)
+    assert load_languages(tmp_path) == {"en": "en", "fr": "fr"}
+
+
+def test_ends_of_lines_are_newlines_and_deep_texts_are_told(tmp_path):
+    (tmp_path / "win.txt").write_bytes(b"a\r\nb\rc\n")
+    (tmp_path / "en/uk").mkdir(parents=True)
+    (tmp_path / "en/uk/x.txt").write_text("deep")
+    with pytest.warns(UserWarning, match="passed over: en/uk/x.txt"):
+        assert load_languages(tmp_path) == {"win": "a\nb\nc\n"}

@@ -17,8 +17,8 @@ from tinymeta.engine.errors import UserError
 from tinymeta.recipes import images
 from tinymeta.recipes.config import configure, user_mistakes
 from tinymeta.recipes.run import Run, recorded
-from tinymeta.tasks.folder import picture
 from tinymeta.tasks.images import as_unit_interval
+from tinymeta.tasks.picture import picture
 from tinymeta.view.table import Row, Table, show
 
 RECIPE = "images"
@@ -50,7 +50,7 @@ def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[
             raise UserError(f"--query {path} {what}")
     colour: Any = config.colour if images.channels(config, run) == 3 else "grey"
     with user_mistakes():
-        classes = tm.tasks.load_folder(support, config.size, colour, config.invert)
+        classes = tm.tasks.load_folder(support, config.size, colour, config.invert, tell=run.say_once)
         asked = [picture(path, config.size, colour, config.invert) for path in query]
     phi = tm.meta.trained(run.checkpoint, images.start(config, run))
     model = images.learner(config, len(classes), images.channels(config, run)).learn(phi, examples(classes))

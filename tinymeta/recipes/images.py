@@ -47,7 +47,9 @@ def pictures(config: Config, run: Run) -> tm.tasks.ImageClasses:
         return fewshot.invented(alphabets=6, characters=10, hands=10, size=config.size)
     colour: Any = config.colour
     with user_mistakes():
-        return tm.tasks.load_folder(run.data, config.size, colour, config.invert)
+        return tm.tasks.load_folder(
+            run.data, config.size, colour, config.invert, tell=run.say_once, progress=run.progress
+        )
 
 
 def families(config: Config, run: Run) -> tuple[tm.tasks.FewShotImages, tm.tasks.FewShotImages]:

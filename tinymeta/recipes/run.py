@@ -134,6 +134,12 @@ class Run:
         if not self.quiet:
             print(visible(text), file=sys.stderr, flush=True)
 
+    def say_once(self, text: str) -> None:
+        """`say`, unless it has been said."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
     def draw(self, file: str, plot: Callable[P, Figure], *args: P.args, **kwargs: P.kwargs) -> None:
         """Save the figure that `plot(*args, **kwargs)` makes as `file` in the folder.
 
@@ -144,9 +150,7 @@ class Run:
         try:
             save(plot(*args, **kwargs), self.folder / file)
         except MissingMatplotlib as missing:
-            if str(missing) not in self._said:
-                self._said.add(str(missing))
-                self.say(f"plots are skipped: {missing}")
+            self.say_once(f"plots are skipped: {missing}")
         else:
             self.plots.append(file)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
@@ -17,12 +18,14 @@ import numpy as np
 
 from tinymeta.engine.errors import UserError
 from tinymeta.io.archive import archive, member
-from tinymeta.io.files import read, whole
+from tinymeta.io.files import read, told, whole
 from tinymeta.io.save import contents
 from tinymeta.io.visible import visible
 from tinymeta.tasks.episode import Array
 
 LARGEST = 1 << 26  # bytes of a picture or a text
+MOST = 1_000_000  # files in a folder
+LATEST = 16  # decoded folders that are kept
 
 
 class DataError(UserError):
@@ -70,15 +73,36 @@ def read_files(source: Path, suffix: str) -> Iterator[tuple[PurePosixPath, bytes
 
 
 def within(folder: Path) -> list[Path]:
-    """All that is in a folder and below, sorted.
+    """All that is in a folder and below, sorted; links to what is in it are followed, once around a circle.
 
     Raises: DataError where a link leads out of it: what is read belongs to the folder that the user named.
     """
-    root, found = folder.resolve(), sorted(folder.rglob("*"))
-    for path in found:
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise DataError(f"{path} is a link that leads out of {folder}: put what it leads to there instead.")
-    return found
+    root = folder.resolve()
+    found: list[Path] = []
+    waiting: list[tuple[Path, tuple[Path, ...]]] = [(folder, (root,))]
+    while waiting:
+        here, around = waiting.pop()
+        with told(here, "read"):
+            entries = sorted(here.iterdir())
+        for path in entries:
+            real = _inside(path, folder, root) if path.is_symlink() else around[-1] / path.name
+            found.append(path)
+            if len(found) > MOST:
+                raise DataError(f"{folder} holds more than {MOST:,} files: name a smaller folder.")
+            if real not in around and path.is_dir():
+                waiting.append((path, (*around, real)))
+    return sorted(found)
+
+
+def _inside(path: Path, folder: Path, root: Path) -> Path:
+    """Where a link leads, which is inside of the root."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError) as fault:  # it leads to itself
+        raise DataError(f"{path} is a link that leads nowhere: remove it.") from fault
+    if not real.is_relative_to(root):
+        raise DataError(f"{path} is a link that leads out of {folder}: put what it leads to there instead.")
+    return real
 
 
 def pillow() -> ModuleType:
@@ -118,6 +142,24 @@ def cached(source: Path, name: str, key: str, make: Callable[[], dict[str, Array
         write_npz(places[0] if writable else places[1], {"key": np.array(key), **arrays})
     except (OSError, UserError) as fault:
         warnings.warn(f"{source.name} is decoded every time, as no cache can be kept: {fault}", stacklevel=3)
+    return arrays
+
+
+def kept(name: str, make: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+    """The arrays that `make()` returns, kept as `name`.npz in the user's cache folder, with the latest few others.
+
+    The name says all that they depend on. What is broken is made anew; what can't be kept is not.
+    """
+    path = user_cache() / f"{name}.npz"
+    with suppress(UserError):
+        if path.exists():
+            return contents(path)[0]
+    arrays = make()
+    with suppress(OSError, UserError):
+        write_npz(path, arrays)
+        others = sorted(path.parent.glob(f"{name.partition('-')[0]}-*.npz"), key=lambda p: p.stat().st_mtime_ns)
+        for old in others[:-LATEST]:
+            old.unlink(missing_ok=True)
     return arrays
 
 

@@ -2,27 +2,54 @@
 
     pictures/cat/1.jpg  pictures/cat/2.png  pictures/dog/1.jpg ...
 
-Deeper folders work the same way: every folder that holds images is a class, and the folder around it its
-group.
+Deeper folders work the same way: every folder that holds images is a class, and the folder around it its group.
+Folders called train, val and test around the classes are a split of the classes, if these differ; and if they are the
+same, a split of the pictures, which are put together. All that isn't read is counted, and told.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from tinymeta.io.files import opened
-from tinymeta.tasks.data import LARGEST, DataError, pillow, within
+from tinymeta.engine.errors import UserError
+from tinymeta.io.files import read
+from tinymeta.tasks.data import LARGEST, DataError, kept, within
 from tinymeta.tasks.episode import Array
+from tinymeta.tasks.found import Found, odd_classes, same_pictures, some
 from tinymeta.tasks.images import ImageClasses
+from tinymeta.tasks.picture import SUFFIXES, Deep, Levels, TooLarge, decoded, levels_of, scaled
+from tinymeta.tasks.picture import picture as picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-FORMATS = ("PNG", "JPEG")  # else a file's content chooses, and PostScript that is called a PNG starts its interpreter
-LARGEST_PICTURE = 50_000_000  # pixels, before they are decoded
+MANY = 300  # pictures that are worth a bar
+VERSION = 1  # of what is kept of decoded folders
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+JUNK = ("__macosx", "@eadir", "thumbs.db", "desktop.ini")
+
+Files = dict[str, list[Path]]  # by class
+
+
+class Bar(Protocol):
+    """Counts what is done."""
+
+    def advance(self) -> None: ...
+
+
+Progress = Callable[[int, str], AbstractContextManager[Bar]]
 
 
 def load_folder(
@@ -30,81 +57,170 @@ def load_folder(
     size: int = 28,
     colour: Literal["grey", "rgb"] = "grey",
     invert: bool = False,
+    *,
+    tell: Callable[[str], None] = warnings.warn,
+    progress: Progress | None = None,
+    levels: Levels | None = None,
 ) -> ImageClasses:
-    """Load a folder of class folders of PNG or JPEG images of any size.
+    """Load a folder of class folders of images of any size, in any format of `FORMATS`.
+
+    What was decoded is kept in the user's cache folder, for the next time that the same files are asked for.
 
     Shapes: images (classes, instances, size, size) of uint8, or (classes, instances, 3, size, size) in colour.
-    Raises: DataError when there are no class folders, fewer than two of them, or an image that cannot be read:
+    Raises: DataError when there are no class folders, fewer than two of them with a picture, or a link that leads out:
     `tm.tasks.load_folder("nowhere")`.
 
     Parameters
     ----------
     folder : path
-        The folder around the classes.
+        The folder around the classes. Links within it are followed.
     size : int
         Images are resampled (Lanczos) to `size` x `size`.
     colour : {"grey", "rgb"}
         One channel, (classes, instances, size, size), or three, (classes, instances, 3, size, size).
     invert : bool
         Swap black and white: for dark ink on light paper, so that ink is 1 as in all drawings here.
+    tell : callable
+        Is told what was found, if anything was passed over or is odd.
+    progress : callable, optional
+        `progress(total, title)`, a context whose value has `advance()`.
+    levels : (float, float), optional
+        Black and white of greys of more than 8 bits, at least.
 
     Returns
     -------
     ImageClasses
-        uint8; classes may differ in size (`counts`).
+        uint8; classes may differ in size (`counts`); what was found, passed over and is odd is `found`.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: name the folder that holds one folder of images per class.")
-    files: dict[Path, list[Path]] = {}
+    files, passed, notes = _sorted(root)
+    files, parts, more = _layout(root, files)
+    _check(root, files, passed)
+    stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for paths in files.values() for p in paths]
+    key = repr((VERSION, str(root.resolve()), size, colour, levels, stats, sorted(passed.items())))
+    arrays = kept(
+        f"folder-{hashlib.sha256(key.encode()).hexdigest()[:32]}", lambda: _read(files, size, colour, levels, progress)
+    )
+    found = Found.read(str(arrays["found"]))
+    found = replace(
+        found, passed=dict(passed + Counter(found.passed)), notes=(*notes, *more, *found.notes), parts=parts
+    )
+    _check(root, found.pictures, found.passed)
+    if found.passed or found.notes:
+        tell("; ".join(found.sentences))
+    names = list(found.pictures)
+    groups = [Path(name).parent.as_posix() for name in names]
+    images = 255 - arrays["images"] if invert else arrays["images"]
+    counts = np.array(list(found.pictures.values()))
+    return ImageClasses(images, np.array(groups), np.array(names), counts, found)
+
+
+def _sorted(root: Path) -> tuple[Files, Counter[str], list[str]]:
+    """The pictures by the folder that they lie in, how many other files there are, by suffix, and what is odd."""
+    files: Files = {}
+    passed: Counter[str] = Counter()
+    loose, folders = [], []
     for path in within(root):
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden:
-            files.setdefault(path.parent, []).append(path)
-    loose = files.pop(root, [])
+        place = path.relative_to(root)
+        if any(part.startswith(".") or part.lower() in JUNK for part in place.parts):
+            continue
+        if path.is_dir():
+            folders.append(place.as_posix())
+        elif path.suffix.lower() not in SUFFIXES:
+            passed[path.suffix.lower() or "without a suffix"] += 1
+        elif path.parent == root:
+            loose.append(str(place))
+        else:
+            files.setdefault(place.parent.as_posix(), []).append(path)
+    if loose:
+        passed["outside of the class folders"] += len(loose)
+    empty = [name for name in folders if not any(f"{other}/".startswith(f"{name}/") for other in files)]
+    around = [name for name in files if any(other.startswith(f"{name}/") for other in files)]
+    notes = {
+        "in no class folder": loose,
+        "folders without a picture": empty,
+        "classes beside the classes in them, for they hold pictures, too": around,
+    }
+    return files, passed, [f"{what}: {some(names)}" for what, names in notes.items() if names]
+
+
+def _layout(root: Path, files: Files) -> tuple[Files, dict[str, str], list[str]]:
+    """The classes, of which part each is where the folders around them say so, and how that was read."""
+    named = {word: part for part, words in PARTS.items() for word in words}
+    tops = {name: named.get(name.partition("/")[0].lower()) for name in files}
+    if None in tops.values() or "train" not in tops.values() or len(set(tops.values())) < 2:
+        return files, {}, []
+    if not all("/" in name for name in files):  # train itself holds pictures: it is a class
+        return files, {}, []
+    merged: Files = {}
+    where: dict[str, set[str]] = {}
+    for name, paths in files.items():
+        inner = name.partition("/")[2]
+        merged.setdefault(inner, []).extend(paths)
+        where.setdefault(inner, set()).add(str(tops[name]))
+    if all(len(parts) == 1 for parts in where.values()):
+        return merged, {name: next(iter(parts)) for name, parts in where.items()}, []
+    shared = sum(len(parts) > 1 for parts in where.values())
+    words = ", ".join(sorted({name.partition("/")[0] for name in files}))
+    note = f"{words} hold the same classes ({shared} of {len(where)}): their pictures are put together"
+    return dict(sorted(merged.items())), {}, [note]
+
+
+def _check(root: Path, files: Mapping[str, object], passed: Mapping[str, int]) -> None:
+    others = ", ".join(f"{n} {kind}" for kind, n in passed.items())
+    others = f" ({others})" if others else ""
     if not files:
-        found = f"{len(loose)} images but no folders" if loose else "no PNG or JPEG images"
-        raise DataError(f"{root} holds {found}: put the images of each class into a folder of their own.")
+        raise DataError(f"{root} holds no class folders of images{others}: put those of each class into their own.")
     if len(files) < 2:
-        raise DataError(f"{root} holds one class only, {next(iter(files)).name!r}: few-shot tasks need at least two.")
-    stacks = [np.stack([picture(path, size, colour, invert) for path in paths]) for paths in files.values()]
-    counts = np.array([len(stack) for stack in stacks])
-    images = np.zeros((len(stacks), counts.max(), *stacks[0].shape[1:]), np.uint8)
-    for row, stack in zip(images, stacks):
-        row[: len(stack)] = stack
-    names = [parent.relative_to(root).as_posix() for parent in files]
-    groups = [parent.parent.relative_to(root).as_posix() for parent in files]
-    return ImageClasses(images, np.array(groups), np.array(names), counts)
+        raise DataError(
+            f"{root} holds one class only, {next(iter(files))!r}{others}: few-shot tasks need at least two."
+        )
 
 
-def _stream(file: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
-    return opened(file, LARGEST) if isinstance(file, Path) else nullcontext(file)
+def _read(files: Files, size: int, colour: str, levels: Levels | None, progress: Progress | None) -> dict[str, Array]:
+    """All pictures, decoded and put into one array, and what was found."""
+    pictures: dict[str, list[Array | Deep]] = {name: [] for name in files}
+    digests: dict[str, dict[str, str]] = {name: {} for name in files}
+    passed: Counter[str] = Counter()
+    bad = []
+    total = sum(map(len, files.values()))
+    with progress(total, "reading pictures") if progress and total >= MANY else nullcontext() as bar:
+        for name, paths in files.items():
+            for path in paths:
+                try:
+                    content = read(path, LARGEST)
+                    pictures[name].append(decoded(io.BytesIO(content), size, colour))
+                    digests[name][str(path)] = hashlib.sha256(content).hexdigest()
+                except (UserError, ValueError) as fault:
+                    kind = "too large" if isinstance(fault, TooLarge) else "damaged"
+                    passed[kind] += 1
+                    bad.append(f"{name}/{path.name} ({fault})")
+                if bar is not None:
+                    bar.advance()
+    pictures = {name: found for name, found in pictures.items() if found}
+    levels = levels_of((p for found in pictures.values() for p in found if isinstance(p, Deep)), levels)
+    counts = {name: len(found) for name, found in pictures.items()}
+    shape = (3, size, size) if colour == "rgb" else (size, size)
+    images = np.zeros((len(counts), max(counts.values(), default=0), *shape), np.uint8)
+    for row, found in zip(images, pictures.values()):
+        for place, one in zip(row, found):
+            place[:] = scaled(one, levels, colour) if isinstance(one, Deep) else one
+    notes = [f"not read: {some(bad)}"] if bad else []
+    notes += (
+        [f"without a picture that can be read: {some(files.keys() - counts.keys())}"]
+        if len(counts) < len(files)
+        else []
+    )
+    prints = {name: _print(digests[name].values()) for name in counts}
+    notes += [*same_pictures(digests), *odd_classes(counts)]
+    return {
+        "images": images,
+        "found": np.array(Found(counts, dict(passed), tuple(notes), prints, {}, levels).written()),
+    }
 
 
-def picture(file: Path | BinaryIO, size: int, colour: str = "grey", invert: bool = False, where: str = "") -> Array:
-    """Read one image as uint8, (size, size) or (3, size, size). What is transparent becomes white paper.
-
-    Parameters
-    ----------
-    file : path or binary stream
-        What to read; errors call it `where`, or by its path.
-    size, colour, invert
-        As of `load_folder`.
-    """
-    image = pillow()
-    from PIL import ImageOps
-
-    try:
-        with _stream(file) as stream, image.open(stream, formats=FORMATS) as found:
-            if found.width * found.height > LARGEST_PICTURE:
-                raise ValueError(f"{found.width} by {found.height} pixels are too many")
-            upright = ImageOps.exif_transpose(found)
-            if upright.has_transparency_data:
-                upright = upright.convert("RGBA")
-                upright = image.alpha_composite(image.new("RGBA", upright.size, "white"), upright)
-            flat = upright.convert("L" if colour == "grey" else "RGB")
-            values = np.asarray(flat.resize((size, size), image.Resampling.LANCZOS))
-    except Exception as fault:  # foreign bytes trip the decoders, and what reads a camera's notes, in a dozen ways
-        raise DataError(f"{where or file} is not a readable image ({fault}): repair, remove or fetch it.") from fault
-    values = 255 - values if invert else values
-    return values if colour == "grey" else np.moveaxis(values, -1, 0)
+def _print(digests: Iterable[str]) -> str:
+    """A fingerprint of files that doesn't depend on their names."""
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:16]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinymeta.tasks.episode import Array, Episode, at_least
+from tinymeta.tasks.found import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class ImageClasses:
         A name for messages and plots, unique in the collection.
     sizes : (classes,) of int, optional
         Images per class, where they differ.
+    found : Found, optional
+        What `load_folder` found, passed over and wondered at.
 
     Examples
     --------
@@ -50,6 +53,7 @@ class ImageClasses:
     groups: Array
     names: Array
     sizes: Array | None = None
+    found: Found | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim not in (4, 5):

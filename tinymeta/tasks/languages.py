@@ -8,19 +8,23 @@ Rights in 301 languages, or from `markov_languages`, which invents some.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from tinymeta.tasks.data import DataError, data_folder, find_source, read_files
 from tinymeta.tasks.episode import Array, Episode, at_least
+from tinymeta.tasks.found import some
 from tinymeta.tasks.images import choose
 
 Texts = Mapping[str, str]
+DEEPEST = 2  # names in a text's path: a data folder holds lists of files, too, in folders of folders
 
 
 class Vocabulary(NamedTuple):
@@ -136,6 +140,9 @@ class Languages:
 def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """Read a folder or zip archive of UTF-8 .txt files, one language each, in the order of their names.
 
+    A text is called as its file, without the suffix, and where there are several folders, with their names before it.
+    All ends of lines become newlines.
+
     Shapes: texts of any lengths, by name.
     Raises: DataError for a folder without texts, or a text that is not UTF-8: `tm.tasks.load_languages("nowhere")`.
 
@@ -157,14 +164,32 @@ def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, st
         path = find_source(path, "udhr") or path
     elif path.suffix.lower() != ".zip":
         raise DataError(f"{path} is neither a folder nor a zip archive: name one that holds a .txt file per language.")
-    try:
-        files = ((name, content) for name, content in read_files(path, ".txt") if len(name.parts) <= 2)
-        texts = {name.stem: content.decode("utf-8-sig") for name, content in files}
-    except UnicodeDecodeError as fault:
-        raise DataError(f"{path} holds a .txt file that is not UTF-8 ({fault}): convert it.") from fault
+    texts, deeper = {}, []
+    for name, content in read_files(path, ".txt"):
+        if len(name.parts) > DEEPEST:
+            deeper.append(str(name))
+            continue
+        try:
+            texts[name] = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        except UnicodeDecodeError as fault:
+            raise DataError(f"{path} holds {name}, which is not UTF-8 ({fault}): convert it.") from fault
     if not texts:
-        raise DataError(f"{path} holds no .txt files: put one text per language there.")
-    return texts
+        where = f" but {some(deeper)}" if deeper else ""
+        raise DataError(f"{path} holds no .txt files{where}: put one text per language there, or in folders of it.")
+    if deeper:
+        warnings.warn(f"{path}: texts in folders of folders are passed over: {some(deeper)}", stacklevel=2)
+    return _named(texts)
+
+
+def _named(texts: Mapping[PurePosixPath, str]) -> dict[str, str]:
+    """By file names without suffix, after the folders that not all of them have in common; no two are the same."""
+    common = 0
+    while len({path.parts[:-1][: common + 1] for path in texts}) == 1 and all(len(p.parts) > common + 1 for p in texts):
+        common += 1
+    short = {path: PurePosixPath(*path.parts[common:]) for path in texts}
+    plain = Counter(str(path.with_suffix("")) for path in short.values())
+    names = {path: str(name.with_suffix("")) for path, name in short.items()}
+    return {names[path] if plain[names[path]] == 1 else str(short[path]): text for path, text in texts.items()}
 
 
 def split_languages(

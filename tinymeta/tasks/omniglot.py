@@ -18,8 +18,8 @@ import numpy as np
 from tinymeta.tasks.data import DataError, cached, data_folder, find_source, fingerprint, read_files
 from tinymeta.tasks.download import fetch
 from tinymeta.tasks.episode import Array
-from tinymeta.tasks.folder import picture
 from tinymeta.tasks.images import ImageClasses
+from tinymeta.tasks.picture import picture
 
 Part = Literal["all", "background", "evaluation", "small1", "small2"]
 

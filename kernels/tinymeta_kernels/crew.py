@@ -19,6 +19,7 @@ milliseconds, though it looked awake.
 
 import ctypes
 import os
+import sys
 import threading
 
 import numpy as np
@@ -242,13 +243,13 @@ def _aligned(rows: int, columns: int) -> Array:
 
 def _keep_off_this_core(thread: threading.Thread) -> None:
     """Let the system not wake a helper on the core that its caller keeps busy, as Linux likes to."""
-    if _this_core is not None and thread.native_id is not None:
+    if sys.platform == "linux" and _this_core is not None and thread.native_id is not None:
         others = os.sched_getaffinity(0) - {_this_core()}
         if others:
             os.sched_setaffinity(thread.native_id, others)
 
 
-_this_core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
+_this_core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
 
 
 def _address() -> int:

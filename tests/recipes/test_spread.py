@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tinymeta_kernels import threads
 
 import tinymeta as tm
 from tests.recipes.test_every_recipe import briefly
@@ -42,6 +43,17 @@ def test_the_command_that_resumes_asks_for_workers_again(tinymeta: Command) -> N
     assert "--workers 1" in command
     more = tinymeta("run", "sine", "--iterations", "3", "--out", "run", "--resume")
     assert more.status == 0 and "was begun with workers" in more.err
+
+
+def test_a_run_that_goes_on_upon_another_number_of_cores_says_so(
+    tinymeta: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "count", 2)
+    on = lambda iterations: tinymeta("run", "sine", "--iterations", iterations, "--out", "run", "--resume").err
+    assert tinymeta(*SHORT, "--out", "run").status == 0
+    assert "cores" not in on("3")
+    monkeypatch.setattr(threads, "count", 1)
+    assert "was begun on 2 cores, not 1" in on("4")
 
 
 def test_processes_and_a_cluster_are_not_asked_for_at_once(tinymeta: Command) -> None:

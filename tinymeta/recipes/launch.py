@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tinymeta_kernels import threads
+
 import tinymeta as tm
 from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
@@ -93,7 +95,7 @@ def _finish(
     """Train, measure, write and print what `launch` does, in a folder that nobody else writes to."""
     command = _command(recipe, config, run, (*verb, *help))
     said = {"data": run.data, "config": asdict(config), "skip_bad_tasks": run.skip_bad_tasks, "in_parts": bool(help)}
-    run.write("config.json", {**said, "command": command, "begun": begun})
+    run.write("config.json", {**said, "cores": threads.count, "command": command, "begun": begun})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume", *help])
     try:
         with _written_by(begun, run.folder):
@@ -172,6 +174,8 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     if bool(old.get("in_parts")) != bool(wishes.help):
         how = "with" if old.get("in_parts") else "without"
         run.say(f"{folder} was begun {how} workers: from here on its sums are rounded otherwise")
+    elif not wishes.help and (cores := old.get("cores") or threads.count) != threads.count:
+        run.say(f"{folder} was begun on {cores} cores, not {threads.count}: from here on sums are rounded otherwise")
     begun = _version(old)
     if begun != __version__:
         run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")

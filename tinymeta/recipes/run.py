@@ -42,6 +42,7 @@ _RECORDED: dict[str, tuple[type, ...]] = {
     "data": (str, NoneType),
     "config": (dict,),
     "begun": (str, NoneType),
+    "cores": (int, NoneType),
     "version": (str, NoneType),
     "skip_bad_tasks": (bool, NoneType),
 }

@@ -45,7 +45,7 @@ AT_ONCE = 400  # images embedded at a time
 
 @dataclass(frozen=True)
 class Config:
-    iterations: int = key(3000, "meta-iterations", least=0)
+    iterations: int = key(2500, "meta-iterations", least=0)
     source: str = key("auto", "where characters come from", choices=("auto", "omniglot", "glyphs"))
     train: str = key("background", "Omniglot's set to learn from", choices=("background", "small1", "small2"))
     score: str = key("local", "how two drawings are compared", choices=("local", "pooled"), before="pooled")

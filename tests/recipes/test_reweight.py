@@ -12,6 +12,7 @@ import tinymeta as tm
 from tests.meta.slopes import central_differences
 from tests.recipes.interrupted import Counted, check_stop, two_runs
 from tinymeta.recipes import flipped, reweight
+from tinymeta.recipes.run import Run
 
 RATE = 0.1
 
@@ -106,6 +107,24 @@ def test_only_labels_are_flipped_and_only_as_many_as_asked() -> None:
     # 1,800 labels that a flip to 0 changes: the standard deviation of the share is 0.012.
     assert data.wrong[true != 0].mean() == pytest.approx(0.4, abs=0.05)
     np.testing.assert_array_equal(data.pool[1][:, 1000:], data.clean[1])
+
+
+def test_plain_training_can_end_on_the_clean_examples_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = reweight.Config(iterations=5, tasks=1, shots=4, clean=1, query=2, batch=4, width=4)
+    data, _ = flipped.divided(0, (1, 1), (4, 1, 2), 0.4, {"one class": np.random.default_rng(0)})
+    learned, training = [], reweight.training
+
+    def watched(method: Any) -> Any:
+        begin, step = training(method)
+        return begin, lambda state, noisy, clean, rate: learned.append(noisy[1]) or step(state, noisy, clean, rate)
+
+    monkeypatch.setattr(reweight, "training", watched)
+    for label, method in reweight.VARIANTS["plain, then clean alone"].items():
+        learned.clear()
+        how = reweight.Setting(method, label, 0.01, "one class")
+        reweight.fit(config, Run(tmp_path, "reweight", quiet=True), how, data)
+        clean = [labels.shape[1] == flipped.CLASSES for labels in learned]  # one each, where a batch has four
+        assert clean == sorted(clean) and sum(clean) == round(5 * method.last) > 0
 
 
 def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(

@@ -12,6 +12,7 @@ import tinymeta as tm
 from tests.meta.slopes import central_differences
 from tests.recipes.interrupted import Counted, check_stop, two_runs
 from tinymeta.recipes import flipped, teacher
+from tinymeta.recipes.run import Run
 
 RATE = 0.3
 
@@ -64,6 +65,26 @@ def test_hot_distillation_matches_logits(problem: dict[str, Any]) -> None:
     centred = lambda z: z - z.mean(-1, keepdims=True)
     # The next term of the expansion is of the order of z²/τ, here 1e-4 of the first.
     np.testing.assert_allclose(slopes, (centred(said) - centred(told)) / 3 / 8, rtol=0, atol=1e-4)
+
+
+def test_a_student_without_a_teacher_can_end_on_the_quiz_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = teacher.Config(iterations=5, tasks=1, shots=4, quiz=1, query=2, batch=4, width=4)
+    data, _ = flipped.divided(0, (1, 1), (4, 1, 2), 0.4, {"one class": np.random.default_rng(0)})
+    ends = [how for how in teacher.METHODS["no teacher, then the quiz"] if how.rate == teacher.STUDENT_RATES[0]]
+    none = flipped.networks(np.random.default_rng(1), 1, 4)
+    learned, teaching = [], teacher.teaching
+
+    def watched(*how: Any) -> Any:
+        begin, step = teaching(*how)
+        return begin, lambda state, lesson, quiz, rate: learned.append(lesson[1]) or step(state, lesson, quiz, rate)
+
+    monkeypatch.setattr(teacher, "teaching", watched)
+    for how in ends:
+        learned.clear()
+        teacher.taught(config, Run(tmp_path, "teacher", quiet=True), how, (data["one class"], {"noisy": none}))
+        quizzed = [labels.shape[1] == flipped.CLASSES for labels in learned]  # one each, where a batch has four
+        assert quizzed == sorted(quizzed) and sum(quizzed) == round(5 * how.last)
+    assert len({how.last for how in ends}) == 3
 
 
 @pytest.mark.parametrize("over", [1, 9])  # trainings before the stop: the first teachers' alone, or students', too

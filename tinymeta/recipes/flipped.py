@@ -106,6 +106,11 @@ def batches(rng: np.random.Generator, found: Data, size: int, steps: int) -> Ite
         yield some, lesson, (shifted(rng, x), surely)
 
 
+def is_over(taken: int, steps: int, last: float) -> bool:
+    """Whether step `taken` of `steps` belongs to the last ones, a share `last` of them, on clean examples alone."""
+    return taken > (1 - last) * steps
+
+
 def batch(rng: np.random.Generator, data: tuple[Array, Array], size: int) -> tuple[Array, tuple[Array, Array]]:
     """Random places in every repetition's examples, (repetitions, size), and the examples there."""
     x, y = data

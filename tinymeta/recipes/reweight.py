@@ -2,7 +2,8 @@
 
 Plain training learns wrong labels by heart. A robust loss gives up on what it finds hard, right or wrong. Ren et al.
 (2018) weight each example by the gradient of the clean loss; Meta-Weight-Net (Shu et al. 2019) by a function of its
-loss, which is learned through the same gradient. Labels are flipped in the two ways of Ren et al.: to any other class,
+loss, which is learned through the same gradient. The simplest rival trains plainly, and on the clean examples alone in
+the end. Labels are flipped in the two ways of Ren et al.: to any other class,
 and to one background class. A repetition is ten characters of its own; all repetitions train at once under `vmap`.
 """
 
@@ -26,6 +27,7 @@ from tinymeta.view import plots
 
 RATES = (0.01, 0.03)  # step sizes that every method chooses from
 POWERS = (0.3, 0.5, 0.7)  # and the exponents that the robust loss does
+LAST = (0.2, 0.4, 0.6)  # and the share of its steps that plain training does, to take on the clean examples alone
 NET_RATES = (0.001, 0.003)  # and Adam's step sizes that Meta-Weight-Net does
 WARMUP = 300  # steps until they are reached: the losses of an untrained model say nothing about labels
 MOMENTUM = 0.9
@@ -65,10 +67,12 @@ class Method(NamedTuple):
     phi: Callable[[np.random.Generator], Tree] = lambda rng: None
     learn: Callable[[Any, Any, Any, Any, Any], tm.Tensor] | None = None
     learn_rate: float = 0.0  # Adam's step size for phi
+    last: float = 0.0  # share of the steps, the last ones, that are on the clean examples alone
 
 
 VARIANTS = {
     "plain training": {"": Method(alike)},
+    "plain, then clean alone": {f", last {last:.0%}": Method(alike, last=last) for last in LAST},
     "robust loss": {f", q = {q}": Method(alike, robust(q)) for q in POWERS},
     "Ren et al.": {"": Method(lambda _, theta, noisy, clean: clean_weights(each, theta, noisy, clean))},
     "Meta-Weight-Net": {
@@ -133,9 +137,12 @@ def fit(config: Config, run: Run, how: Setting, data: dict[str, flipped.Data]) -
     state, right = begin(flipped.networks(rng, len(row), config.width), phi), []
     total, visits = np.zeros(count), np.zeros(count)
     for taken, (some, noisy, clean) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
-        state, weights = step(state, noisy, clean, np.float32(how.rate))
-        np.add.at(total, (row, some), weights.numpy())
-        np.add.at(visits, (row, some), 1)
+        if flipped.is_over(taken, config.iterations, how.method.last):
+            state, _ = step(state, clean, clean, np.float32(how.rate))
+        else:
+            state, weights = step(state, noisy, clean, np.float32(how.rate))
+            np.add.at(total, (row, some), weights.numpy())
+            np.add.at(visits, (row, some), 1)
         right += flipped.at_stops(taken, config.iterations, state.theta, found.test)
     return Trained(np.stack(right), (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
 
@@ -178,8 +185,8 @@ def train(config: Config, run: Run) -> Result:
             "clean images": "all methods train on them, too; two of them are judged by them",
             "network": f"{PIXELS}-{config.width}-{CLASSES} ReLU; batches of {config.batch}, shifted by {SHIFT} pixel",
             "optimizer": f"SGD, momentum {MOMENTUM}, at most {config.iterations} steps",
-            "tuned": f"rate of {RATES}, when to stop, the robust loss's q of {POWERS}, and the net's rate of "
-            f"{NET_RATES} after a warm-up, on {config.validation} other repetitions",
+            "tuned": f"rate of {RATES}, when to stop, the robust loss's q of {POWERS}, the share of {LAST}, "
+            f"and the net's rate of {NET_RATES} after a warm-up, on {config.validation} other repetitions",
             **chosen,
             "AUC": "probability that a right label weighs more than a wrong one",
             "test": f"{config.tasks} repetitions, {config.query} images per class by other hands",

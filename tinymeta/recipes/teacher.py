@@ -2,8 +2,9 @@
 
 The teacher has learned from examples of which 40 % have a wrong label, all of them the same one, and a small student is
 to learn from it. A fixed teacher hands its mistakes on. MetaDistil (Zhou et al. 2022) updates it through the student's
-step, by the student's marks on a quiz, a few clean examples. All methods train on these, too; the strongest rival is
-a teacher that was fine-tuned on them before. All repetitions train at once under `vmap`.
+step, by the student's marks on a quiz, a few clean examples. All methods train on these, too; the strongest rivals are
+a teacher that was fine-tuned on them before, and a student without a teacher that trains on them alone in the end. All
+repetitions train at once under `vmap`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tinymeta.view import plots
 RATE, TUNING_RATE, MOMENTUM = 0.03, 0.01, 0.9  # of SGD for teachers, at first and on the quiz
 STUDENT_RATES = (0.02, 0.05)
 TEMPERATURES, HARD = (1.0, 3.0), (0.0, 0.3)  # what distillation from a fixed teacher chooses from;
+LAST = (0.2, 0.4, 0.6)  # what a student without a teacher does, of its steps that are on the quiz alone
 TEACHER_RATES = (1e-4, 3e-4, 1e-3)  # Adam's step sizes that MetaDistil does, at temperature 1 with no hard labels
 
 
@@ -52,11 +54,13 @@ class Setting(NamedTuple):
     distillation: Distillation
     rate: float  # the student's step size
     teacher_rate: float = 0.0
+    last: float = 0.0  # share of the steps, the last ones, that are on the quiz alone
 
     def told(self, steps: str = "") -> str:
         lesson = self.distillation
         pace = f", teacher's rate {self.teacher_rate}" if self.teacher_rate else ""
-        return f"τ = {lesson.temperature}, α = {lesson.hard}, rate {self.rate}{steps}{pace}"
+        end = f", the last {self.last:.0%} on the quiz" if self.last else ""
+        return f"τ = {lesson.temperature}, α = {lesson.hard}, rate {self.rate}{steps}{pace}{end}"
 
 
 def settings(teacher: str, *, temperatures: Any = (1.0,), hard: Any = (0.0,), paces: Any = (0.0,)) -> list[Setting]:
@@ -66,6 +70,7 @@ def settings(teacher: str, *, temperatures: Any = (1.0,), hard: Any = (0.0,), pa
 
 METHODS = {
     "no teacher": settings("noisy", hard=(1.0,)),
+    "no teacher, then the quiz": [how._replace(last=last) for last in LAST for how in settings("noisy", hard=(1.0,))],
     "fixed teacher": settings("noisy", temperatures=TEMPERATURES, hard=HARD),
     "MetaDistil": settings("noisy", paces=TEACHER_RATES),
     "fine-tuned teacher": settings("fine-tuned", temperatures=TEMPERATURES, hard=HARD),
@@ -136,6 +141,7 @@ def taught(config: Config, run: Run, how: Setting, given: tuple[flipped.Data, di
     begin, step = teaching(how.distillation, how.teacher_rate)
     state, right = begin(flipped.networks(rng, len(found.wrong), config.width), teacher[how.teacher]), []
     for taken, (_, lesson, quiz) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
+        lesson = quiz if flipped.is_over(taken, config.iterations, how.last) else lesson
         state = step(state, lesson, quiz, np.float32(how.rate))
         right += flipped.at_stops(taken, config.iterations, state[0], found.test)
     return Taught(np.stack(right), flipped.accuracy(state[1], found.test))
@@ -161,7 +167,7 @@ def train(config: Config, run: Run) -> Result:
     final = {name: outcome.found.students[outcome.stage] for name, outcome in outcomes.items()}
     metrics = {name: {"student": interval(right, "%")} for name, right in final.items()}
     for name, line in metrics.items():
-        if name != "no teacher":
+        if not name.startswith("no teacher"):
             line["teacher in the end"] = interval(outcomes[name].found.teachers, "%")
         if name not in ("no teacher", "fixed teacher"):
             line["student, over the fixed teacher's"] = interval(final[name] - final["fixed teacher"], "%")
@@ -185,8 +191,8 @@ def train(config: Config, run: Run) -> Result:
             "training": f"SGD, momentum {MOMENTUM}, batches of {config.batch}, shifted by {SHIFT} pixel; teachers "
             f"{config.teacher_steps} steps of {RATE}, then if fine-tuned a third as many of {TUNING_RATE}",
             "tuned": f"the student's rate of {STUDENT_RATES}, when to stop, temperature of {TEMPERATURES} and share of "
-            f"hard labels of {HARD} for fixed teachers, Adam's rate of {TEACHER_RATES} for learning ones, on "
-            f"{config.validation} other repetitions",
+            f"hard labels of {HARD} for fixed teachers, the quiz's share of {LAST} without one, Adam's rate of "
+            f"{TEACHER_RATES} for learning ones, on {config.validation} other repetitions",
             **chosen,
             "test": f"{config.tasks} repetitions, {config.query} images per class by other hands; paired differences",
         },

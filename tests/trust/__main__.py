@@ -21,13 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tests import matrix
 from tests.recipes.test_images import write, write_folder
 from tests.trust import damaged_runs, executors, fuzzing, interruptions, safetensors_files
 from tests.trust.foreign_files import KINDS
 from tests.trust.stored import Row, commit, store, stored
 
 OLD = Path(__file__).parents[1] / "recipes" / "old_runs"
-ELSEWHERE = {"environments passed": "python -m tests.matrix --keep", "mutants killed": "python -m tests.mutants --keep"}
+ELSEWHERE = {
+    "environments passed": "python -m tests.matrix --write",
+    "mutants killed": "python -m tests.mutants --keep",
+}
 
 
 def main() -> int:
@@ -51,7 +55,7 @@ def main() -> int:
         "executors bit-equal": executors.compared,
     }
     begins = tuple(given.row or [""])
-    broke, found = 0, dict.fromkeys((*rows, *ELSEWHERE)) | stored()
+    broke, found = 0, dict.fromkeys((*rows, *ELSEWHERE)) | stored() | environments()
     for title, row in found.items():
         if title in rows and title.startswith(begins) and not given.stored:
             good, tried = counted(rows[title])
@@ -62,6 +66,17 @@ def main() -> int:
         how = ELSEWHERE.get(title, f"python -m tests.trust --row '{title}' --keep")
         print(f"{title:32} {row or f'not tried: {how}'}", flush=True)
     return int(broke > 0)
+
+
+def environments() -> dict[str, Row]:
+    """How many of all environments have passed, at which commits."""
+    rows = matrix.read(matrix.TABLE.read_text(encoding="utf-8")).values() if matrix.TABLE.exists() else ()
+    commits = " ".join(sorted({row.commit for row in rows}))
+    return (
+        {"environments passed": Row(len(rows), len(matrix.ENVIRONMENTS), ELSEWHERE["environments passed"], commits)}
+        if rows
+        else {}
+    )
 
 
 def counted(tried: Callable[[Path], Iterable[str]]) -> tuple[int, int]:

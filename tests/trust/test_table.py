@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import matrix
 from tests.trust import __main__ as table
 from tests.trust import foreign_files, fuzzing
 from tests.trust.stored import Row, store, stored
@@ -18,6 +19,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tests.trust.stored.RESULTS", path)
     monkeypatch.setattr("tests.trust.stored.commit", lambda: "1234567")
     monkeypatch.setattr("tests.trust.__main__.commit", lambda: "1234567")
+    monkeypatch.setattr(matrix, "TABLE", tmp_path / "none.md")
     return path
 
 
@@ -75,3 +77,15 @@ def test_a_reader_that_breaks_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_edit_takes_bytes_out_and_puts_others_in() -> None:
     assert fuzzing.edited(b"0123456789", [(2, 3, b"ab"), (0, 0, b"-")]) == b"-01ab56789"
+
+
+def test_environments_are_read_from_where_they_are_kept(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [matrix.Row(name, "3.11", "2.4", "0.68", "AVX2", "9", "passed", "7654321") for name in ("oldest", "wheel")]
+    (tmp_path / "matrix.md").write_text(matrix.table(rows), encoding="utf-8")
+    monkeypatch.setattr(matrix, "TABLE", tmp_path / "matrix.md")
+    assert ran(monkeypatch, "--stored") == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line.split()[:5] == ["environments", "passed", "2", "of", str(len(matrix.ENVIRONMENTS))]
+    assert line.endswith("7654321")

@@ -101,7 +101,11 @@ for shape, big in [
     g = rng.normal(size=big)
     found = unbroadcast(g, shape)
     assert isinstance(found, np.ndarray | np.floating), f"from {big} to {shape}: the function returned {found!r}"
-    assert np.shape(found) == shape, f"from {big} to {shape}: the result has shape {np.shape(found)}; see keepdims"
+    said = f"from {big} to {shape}: the result has shape {np.shape(found)}: "
+    assert np.ndim(found) <= len(shape), said + "new leading axes are summed and go"
+    assert np.size(found) <= np.prod(shape), said + "an axis of size 1 that was stretched is summed, too"
+    assert np.size(found) == np.prod(shape), said + "only what was stretched is summed"
+    assert np.shape(found) == shape, said + "axes of size 1 stay; see keepdims"
     right = tm.vjp(lambda v, big=big: tm.broadcast_to(v, big), np.zeros(shape))[1](g)[0]
     assert np.allclose(found, right.numpy()), f"from {big} to {shape}: the entries are not the sums (a mean, perhaps?)"
 print("Solved: the adjoint of stretching is summing.")

@@ -99,14 +99,23 @@ def newton(f, x, steps):
 quadratic = lambda x: 3 * x * x - 6 * x
 one = newton(quadratic, 5.0, 1)
 assert isinstance(one, float), f"newton should return a float, and returned {one!r}"
-assert abs(one - 5.0) > 1e-9, "x has not moved: is the result of the step assigned to x, and returned?"
-assert abs(one + 19.0) > 1e-9, "that is a step of gradient descent: divide the slope by the second derivative"
-assert abs(one - 9.0) > 1e-9, "Newton's method goes down: x minus slope over curvature, not plus"
+for wrong, hint in {
+    5.0: "x has not moved: is the result of the step assigned to x, and returned?",
+    -19.0: "that is a step of gradient descent: divide the slope by the second derivative",
+    9.0: "Newton's method goes down: x minus slope over curvature, not plus",
+    -139.0: "the slope is divided by the curvature, not multiplied with it",
+    4.75: "the fraction is upside down: slope over curvature",
+    3.125: "f over slope finds where f is 0; where the slope is 0, slope over curvature does",
+    4.0: "that is what is subtracted from x: return x minus slope over curvature",
+}.items():
+    assert abs(one - wrong) > 1e-9, hint
 assert abs(one - 1.0) < 1e-9, f"on a parabola one step lands at the bottom, x = 1, and yours landed at {one:.4f}"
 quartic = lambda x: x * x * x * x + tm.exp(-x)
 two = newton(quartic, 1.0, 2)
 assert abs(two - newton(quartic, 1.0, 1)) > 1e-9, "two steps give what one step gives: is the loop there?"
-assert abs(float(tm.grad(quartic)(newton(quartic, 1.0, 20)))) < 1e-9, "after 20 steps the slope should be 0"
+assert abs(float(tm.grad(quartic)(newton(quartic, 1.0, 20)))) < 1e-9, (
+    "after 20 steps the slope should be 0: are slope and curvature taken anew at each x?"
+)
 print("Solved: curvature is only one more grad.")
 
 # %% [markdown]

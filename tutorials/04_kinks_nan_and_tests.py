@@ -93,15 +93,28 @@ def slope_is_right(f, slope, x):
 
 # %% check checker
 cases = [(np.tanh, lambda x: 1 - np.tanh(x) ** 2), (lambda x: np.exp(-200 + x), lambda x: np.exp(-200 + x))]
+given = lambda value: lambda _: value
 for g, slope in cases:
     for x in (0.3, -1.2):
-        assert slope_is_right(g, slope, x) is not None, "the function returns nothing: put your test in the dots' place"
-        assert slope_is_right(g, slope, x), (
-            "a right slope was refused: is the tolerance relative, and the formula right?"
-        )
+        answer = slope_is_right(g, slope, x)
+        assert answer is not None, "the function returns nothing: put your test in the dots' place"
+        if not answer:
+            said, step = "a right slope was refused: ", g(x + 1e-30j) / 1e-30
+            rough = [(g(x + 10.0**-k) - g(x - 10.0**-k)) / (2 * 10.0**-k) for k in range(3, 9)]
+            rough += [(g(x + 10.0**-k) - g(x)) / 10.0**-k for k in range(3, 9)]
+            assert not slope_is_right(g, given(2 * slope(x)), x), said + "the answer is turned round"
+            assert not slope_is_right(g, given(step.real), x), said + "f′ is the imaginary part, not the real one"
+            assert not slope_is_right(g, given(step.imag * 1e-30), x), said + "divide the imaginary part by h"
+            assert not any(slope_is_right(g, given(f), x) for f in rough), (
+                said + "differences are off by more than 1e-10"
+            )
+            assert not slope_is_right(g, given(step.imag), x), said + "it may be off by rounding: allow 1e-10"
+            raise AssertionError(said + "is the formula right?")
 assert not slope_is_right(np.tanh, lambda x: 1.001 * (1 - np.tanh(x) ** 2), 0.3), (
     "a slope that is off by a thousandth passed: that tolerance is blind"
 )
+assert not slope_is_right(np.tanh, lambda x: -(1 - np.tanh(x) ** 2), 0.3), "a slope of the wrong sign passed: see abs"
+assert not slope_is_right(np.tanh, lambda x: 0.9 * (1 - np.tanh(x) ** 2), 0.3), "too small a slope passed: see abs"
 assert not slope_is_right(np.tanh, lambda x: (1 + 1e-8) * (1 - np.tanh(x) ** 2), 0.3), (
     "a slope off by 1e-8 passed: central differences can't see that, the complex step can"
 )

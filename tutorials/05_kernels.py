@@ -110,6 +110,7 @@ def scatter_rows(g, index, out):
 
 
 # %% check scatter
+# without: kernels, np.add
 g, index = rng.normal(size=(5, 3)), np.array([1, 1, 0, 3, 1])
 kept = g.copy()
 found = scatter_rows(g, index, np.zeros((4, 3)))
@@ -117,8 +118,13 @@ right = kernels.scatter_add(kept, index, 4, axis=0)
 assert found is not None, "the function returns nothing: end it with return out"
 assert np.array_equal(g, kept), "the kernel wrote into its input g: a kernel writes only into out"
 assert found.shape == (4, 3), f"the result has the shape of out, (4, 3), and yours has {found.shape}"
-assert not np.allclose(found[1], kept[4]) or np.allclose(found, right), "row 1 was read three times: add, don't assign"
-assert np.allclose(found[2], 0), "nothing was read from row 2, so it stays 0"
+assert np.allclose(found[2], 0), "row 2 got something, and nothing was read from it: index[k] says which row of out"
+assert not np.allclose(found[1], kept[4]), (
+    "row 1 was read three times, and only the last is there: add, one by one (`out[index] += g` keeps the last, too)"
+)
+assert not np.allclose(found, -right), "the sign is turned round: add g, don't subtract it"
+assert not np.allclose(found[1], right[1] - kept[4]), "the last row of g is left out: k runs over the rows of g"
+assert not np.allclose(found[:, 2], 0), "the last column is left out: j runs over the columns of g"
 assert np.allclose(found, right), f"row 1 should be {right[1].round(3)} and is {found[1].round(3)}"
 print("Solved: that is a kernel; @jit in kernels/tinymeta_kernels/_jit.py would compile it as it stands.")
 

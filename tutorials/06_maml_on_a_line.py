@@ -113,23 +113,34 @@ def meta_gradient(w, k):
 
 
 # %% check k_steps
+# without: tm
 def unrolled(w, k):
     for _ in range(k):
         w = w - alpha * tm.grad(loss)(w, xs, ys)
     return loss(w, xq, yq)
 
 
-for k in (0, 1, 3):
-    found = meta_gradient(np.array([0.3, 0.1]), k)
+for k in (1, 3, 0):
+    at = np.array([0.3, 0.1])
+    found = meta_gradient(at, k)
     assert np.shape(found) == (2,), f"the gradient has the shape of w, (2,), and yours has {np.shape(found)}"
-    right = tm.grad(unrolled)(np.array([0.3, 0.1]), k).numpy()
-    start = 2 / len(xq) * xq.T @ (xq @ np.array([0.3, 0.1]) - yq)
-    jacobian = np.linalg.matrix_power(np.eye(2) - alpha * H, k)
+    right = tm.grad(unrolled)(at, k).numpy()
+    start, keeps = 2 / len(xq) * xq.T @ (xq @ at - yq), np.eye(2) - alpha * H
+    jacobian = np.linalg.matrix_power(keeps, k)
+    q = np.linalg.solve(jacobian, right)
+    wrong = {
+        "q must be taken at the adapted weights, not at w": jacobian @ start,
+        "that is the gradient at w itself: q is taken after k steps, and (I − αH)ᵏ is missing": start,
+        "that is the first-order part; (I − αH)ᵏ is missing": q,
+        "one factor (I − αH) per step: that makes k of them": keeps @ q,
+        "`**` takes powers entry by entry: np.linalg.matrix_power multiplies": keeps**k @ q,
+        "a step takes αH away: (I − αH), with a minus": np.linalg.matrix_power(np.eye(2) + alpha * H, k) @ q,
+        "α belongs to H: (I − αH)": np.linalg.matrix_power(np.eye(2) - H, k) @ q,
+        "that is what first-order MAML leaves out: q itself belongs to it": right - q,
+    }
     if k and not np.allclose(found, right):
-        assert not np.allclose(found, jacobian @ start), f"k = {k}: q must be taken at the adapted weights, not at w"
-        assert not np.allclose(jacobian @ found, right), f"k = {k}: that is the first-order part; (I − αH)ᵏ is missing"
-        once = (np.eye(2) - alpha * H) @ np.linalg.solve(jacobian, right)
-        assert not np.allclose(found, once), f"k = {k}: one factor (I − αH) per step: that makes k of them"
+        for hint, answer in wrong.items():
+            assert not np.allclose(found, answer), f"k = {k}: {hint}"
     assert np.allclose(found, right, rtol=1e-10), (
         f"k = {k}: the exact answer is {right.round(4)}, yours {found.round(4)}"
     )

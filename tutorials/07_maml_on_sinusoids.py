@@ -133,13 +133,21 @@ def reptile_gradient(model, support, steps):
 support = tuple(a[0] for a in family.sample(np.random.default_rng(99), 1).support)
 once, thrice = (reptile_gradient(start, support, k) for k in (1, 3))
 assert isinstance(once, tm.nn.MLP), "the result should be a tree of the model's form: tm.tree.map makes one"
-step = flat(tm.grad(loss)(start, support)) * inner_lr
-assert not np.allclose(flat(once), -step, rtol=1e-3, atol=1e-7), "the sign is turned round: an optimizer subtracts"
-assert not np.allclose(flat(once), flat(adapt(start, support))), "those are the adapted weights: take the difference"
-assert not np.allclose(flat(once), flat(thrice), atol=1e-7), "three steps give what one step gives: is the loop there?"
-assert np.allclose(flat(once), step, rtol=1e-3, atol=1e-6), (
-    "after one step it should be the step size times the gradient"
-)
+ends = [start]
+for _ in range(3):
+    ends.append(adapt(ends[-1], support))
+once, thrice, one, three = flat(once), flat(thrice), *(flat(start) - flat(ends[k]) for k in (1, 3))
+like = lambda a, b: np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(b)
+slope = flat(tm.grad(loss)(start, support))
+assert not like(once, -one), "the sign is turned round: an optimizer subtracts"
+assert not like(once, flat(ends[1])), "those are the adapted weights: take the difference"
+assert not like(thrice, slope), "that is the gradient at θ: Reptile's is what `steps` steps have moved the weights by"
+assert not like(once, one / inner_lr), "the displacement is taken as it is, not divided by the step size"
+assert not like(thrice, one), "three steps give what one step gives: does each step begin where the last one has ended?"
+assert not like(thrice, three / 3), "the displacement is taken as it is, not divided by the number of steps"
+assert not like(thrice, flat(ends[2]) - flat(ends[3])), "that is the last step alone: how far is it from the start?"
+assert like(once, one), "after one step it should be the step size times the gradient"
+assert like(thrice, three), "after three steps it should be the start minus the weights adapted by three steps"
 print("Solved: Reptile is the simplest of them all.")
 
 # %% [markdown]

@@ -97,13 +97,21 @@ def gradient_norms(w, x, y):
 # %% check norms
 x, y = X[0], Y[0]
 found = gradient_norms(w, x, y)
-right = np.array([np.linalg.norm(2 * (x[i] @ w - y[i]) * x[i]) for i in range(10)])
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
+found, each = np.asarray(found), 2 * (x @ w - y)[:, None] * x
+right = np.linalg.norm(each, axis=1)
+assert found.shape != (10, 3), "those are the gradients: take the norm of each, over the last axis"
 assert found.shape == (10,), f"there are 10 examples, so 10 norms, and the result has shape {found.shape}"
-assert not np.allclose(found.numpy(), right**2), "those are the squares of the norms: a root is missing"
-assert not np.allclose(found.numpy(), right / 10), "each example stands alone: its loss is not divided by n"
-assert not np.allclose(found.numpy(), np.abs(2 * (x @ w - y))), "that is the derivative by the prediction, not by w"
-assert np.allclose(found.numpy(), right), f"the first norm is {right[0]:.4f}, and yours {float(found[0]):.4f}"
+for wrong, hint in (
+    (right**2, "those are the squares of the norms: a root is missing"),
+    (right / 10, "each example stands alone: its loss is not divided by n"),
+    (np.abs(2 * (x @ w - y)), "that is the derivative by the prediction, not by w"),
+    (np.abs(each).sum(axis=1), "those are sums of absolute values: the norm squares, sums, and takes the root"),
+    (each.sum(axis=1), "those are sums: the norm squares, sums, and takes the root"),
+    (np.full(10, np.linalg.norm(each.mean(axis=0))), "that is the gradient of the mean loss, for each the same"),
+):
+    assert not np.allclose(found, wrong), hint
+assert np.allclose(found, right), f"the first norm is {right[0]:.4f}, and yours {found[0]:.4f}"
 print("Solved: one program for one example is enough.")
 
 # %% [markdown]

@@ -10,6 +10,7 @@
 
 # %%
 import timeit
+import tracemalloc
 
 import numpy as np
 
@@ -112,16 +113,24 @@ def adapted_product(x, W, a, delta, alpha):
 
 
 # %% check factored
-x, W, a, delta = (tm.tensor(rng.normal(size=s)) for s in ((4, 30), (30, 20), (3, 30), (3, 20)))
-with tm.trace() as steps:
-    found = adapted_product(x, W, a, delta, 0.1)
-right = (x @ (W - 0.1 * (a.mT @ delta))).numpy()
-made = [s.shape for s in steps.steps if s.op != "input"]
+x, W, a, delta = (tm.tensor(rng.normal(size=s)) for s in ((4, 600), (600, 400), (3, 600), (3, 400)))
+tracemalloc.start()
+found = adapted_product(x, W, a, delta, 0.1)
+made = tracemalloc.get_traced_memory()[1]
+tracemalloc.stop()
 assert found is not None, "the function returns nothing: put your line in the dots' place"
-assert tuple(found.shape) == (4, 20), f"the result has shape {tuple(found.shape)}, and x W′ has (4, 20)"
-assert not np.allclose(found.numpy(), (x @ W + 0.1 * (x @ a.mT) @ delta).numpy()), "the sign: the step goes down"
-assert np.allclose(found.numpy(), right), "the numbers differ from x (W − α aᵀδ): is alpha there, and the transpose?"
-assert (30, 20) not in [tuple(s) for s in made], "a matrix of W's shape was made: multiply x with aᵀ first"
+found, update = np.asarray(found), ((x @ a.mT) @ delta).numpy()
+assert found.shape == (4, 400), f"the result has shape {found.shape}, and x W′ has (4, 400)"
+for wrong, hint in (
+    (0.1 * update, "the sign: the step goes down, x W − α …"),
+    (-update, "the step size is missing: α (x aᵀ) δ"),
+    (0.0 * update, "that is x W: the update is missing"),
+    (-0.01 * update, "α is there twice"),
+):
+    assert not np.allclose(found, (x @ W).numpy() + wrong), hint
+assert not np.allclose(found, -0.1 * update), "that is the update's part alone: x W is missing"
+assert np.allclose(found, (x @ W).numpy() - 0.1 * update), "the numbers differ from x (W − α aᵀδ)"
+assert made < 8 * 600 * 400, "a matrix of W's shape was made: multiply x with aᵀ first"
 print("Solved: and this is what the compiler does by itself.")
 
 # %% [markdown]

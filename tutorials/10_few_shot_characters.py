@@ -136,18 +136,23 @@ def prototype_logits(e, labels, q, ways):
 rng = np.random.default_rng(3)
 e, labels, q = tm.tensor(rng.normal(size=(6, 4))), np.array([0, 0, 0, 1, 1, 2]), tm.tensor(rng.normal(size=(5, 4)))
 found = prototype_logits(e, labels, q, 3)
-means = np.stack([e.numpy()[labels == k].mean(axis=0) for k in range(3)])
-squares = ((q.numpy()[:, None] - means) ** 2).sum(-1)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
-assert tuple(found.shape) == (5, 3), f"logits for 5 queries and 3 classes have shape (5, 3), yours {tuple(found.shape)}"
-assert not np.allclose(found.numpy(), squares), "the nearest class must have the largest logit: a minus is missing"
-assert not np.allclose(found.numpy(), -np.sqrt(squares)), "those are distances; the paper's are squared (eq. 2)"
-sums = np.stack([e.numpy()[labels == k].sum(axis=0) for k in range(3)])
-wrong = -((q.numpy()[:, None] - sums) ** 2).sum(-1)
-assert not np.allclose(found.numpy(), wrong), "classes have different numbers of examples: take means, not sums"
-assert np.allclose(found.numpy(), -squares), (
-    f"query 0 should have {-squares[0].round(3)}, not {found.numpy()[0].round(3)}"
-)
+found, sums = np.asarray(found), np.stack([e.numpy()[labels == k].sum(axis=0) for k in range(3)])
+means, queries = sums / np.array([[3], [2], [1]]), q.numpy()[:, None]
+squares = ((queries - means) ** 2).sum(-1)
+assert found.shape != (5, 3, 4), "one number per query and class: sum over the coordinates, the last axis"
+assert found.shape != (3, 5), "queries are the rows and classes the columns: yours is turned round"
+assert found.shape == (5, 3), f"logits for 5 queries and 3 classes have shape (5, 3), yours {found.shape}"
+for wrong, hint in (
+    (squares, "the nearest class must have the largest logit: a minus is missing"),
+    (-np.sqrt(squares), "those are distances; the paper's are squared (eq. 2)"),
+    (-squares / 4, "sum over the coordinates: that is their mean"),
+    ((queries * means).sum(-1), "those are inner products: the method compares distances"),
+    (-((queries - sums) ** 2).sum(-1), "classes have different numbers of examples: take means, not sums"),
+    (-np.abs(queries - means).sum(-1), "those are sums of absolute values; the paper's distances are squared (eq. 2)"),
+):
+    assert not np.allclose(found, wrong), hint
+assert np.allclose(found, -squares), f"query 0 should have {-squares[0].round(3)}, not {found[0].round(3)}"
 print("Solved: that is the whole method.")
 
 # %% [markdown]

@@ -158,14 +158,23 @@ def step_size_gradient(theta, alpha, curvature):
 
 
 # %% check hypergradient
+# without: tm
 theta, c = np.array([1.0, -2.0]), np.array([1.0, 3.0])
 right = float(tm.grad(lambda a: 0.5 * (c * (theta - a * (c * theta)) ** 2).sum())(0.1))
 found = step_size_gradient(theta, 0.1, c)
-assert isinstance(found, float), f"the answer is one number, a float, and yours is {found!r}"
-g = c * theta
-assert abs(found + right) > 1e-9, "the sign is turned round: a larger step lowers the loss here, so dL/dα < 0"
-assert abs(found + g @ g) > 1e-9, "the second gradient is taken after the step, at θ − αg, not at θ"
-assert abs(found - g @ (c * (theta - 0.1 * g)) / 0.1) > 1e-9, "dθ′/dα is −g: there is no division by α"
+assert np.shape(found) == () and found is not None, f"the answer is one number, a float, and yours is {found!r}"
+g, found = c * theta, float(found)
+for wrong, hint in {
+    -right: "the sign is turned round: a larger step lowers the loss here, so dL/dα < 0",
+    -g @ g: "the second gradient is taken after the step, at θ − αg, not at θ",
+    -g @ (c * (theta - 0.1 * g)) / 0.1: "dθ′/dα is −g: there is no division by α",
+    g @ (c * (theta - 0.1 * g)) / 0.1: "dθ′/dα is −g: there is no division by α",
+    -0.1 * (g @ (c * (theta - 0.1 * g))): "dθ′/dα is −g: α is no factor of it",
+    -g @ (theta - 0.1 * g): "∇L(θ′) is curvature·θ′: the curvature is missing",
+    -g @ (c * (theta + 0.1 * g)): "the step goes down: θ′ = θ − αg",
+    0.5 * (c * (theta - 0.1 * g) ** 2).sum(): "that is the loss after the step, not its derivative by α",
+}.items():
+    assert abs(found - wrong) > 1e-9, hint
 assert abs(found - right) < 1e-9, f"the derivative is {right:.4f}, and yours {found:.4f}"
 print("Solved: learning the learning rate is one inner product.")
 

@@ -134,14 +134,24 @@ def project(g, m):
 
 
 # %% check project
-g, m = np.array([1.0, -2.0]), np.array([0.0, 3.0])
+g, m = np.array([1.0, -2.0]), np.array([0.5, 3.0])
 found = project(g, m)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
 assert np.shape(found) == (2,), f"the result is a gradient of shape (2,), and yours has shape {np.shape(found)}"
+found, along = np.asarray(found), g @ m
 assert np.allclose(project(g, -m), g), "g and −m agree (g·m ≥ 0): then g must stay as it is"
+assert project(g, 0 * m) is not None and np.isfinite(project(g, 0 * m)).all(), (
+    "a memory of 0 divides by 0: ask g·m < 0 first"
+)
 assert not np.allclose(found, g), "g·m < 0, so the part along m must go, and nothing has changed"
+assert not np.allclose(found, along / (m @ m) * m), "that is the part that must go: subtract it from g"
+assert not np.allclose(found, g - along / np.sqrt(m @ m) * m), "m has a length: divide by m·m, not by its root"
+assert not np.allclose(found, g + along / (m @ m) * m), (
+    "the part along m is subtracted, not added: there is a sign wrong"
+)
+assert not np.allclose(found, 0), "only the part along m goes, not all of g"
 assert abs(found @ m) < 1e-12, f"after the projection g·m should be 0, and it is {found @ m:.3f}: divide by m·m"
-assert np.allclose(found, [1.0, 0.0]), f"only the part along m goes: [1, 0], and you have {found}"
+assert np.allclose(found, g - along / (m @ m) * m), f"only the part along m goes, and you have {found}"
 print("Solved: one inner product protects the past.")
 
 # %% [markdown]

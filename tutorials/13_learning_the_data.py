@@ -207,13 +207,23 @@ def influence(model, x, y, clean_x, clean_y):
 # %% check influence
 found = influence(model, x, given, clean_x, clean_y)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
-assert tuple(found.shape) == (n,), f"one number per example: shape ({n},), and yours is {tuple(found.shape)}"
-assert not np.allclose(found.numpy(), -derivative), "the sign is turned round: a helpful example lowers the clean loss"
-assert not np.allclose(found.numpy(), derivative / n), "each example stands alone: don't divide by n"
-alone = -np.einsum("nij,ij->n", tm.vmap(lambda a, b: tm.grad(mean_loss)(model, a[None], b[None])["w"])(x, given).numpy(),
-                   tm.grad(mean_loss)(model, clean_x, clean_y)["w"].numpy())  # fmt: skip
-assert not np.allclose(found.numpy(), alone), "the model has two leaves, w and b: the part of b is missing"
-assert np.allclose(found.numpy(), derivative), f"example 0 has {derivative[0]:.4f}, and yours {float(found[0]):.4f}"
+found, clean = np.asarray(found), tm.grad(mean_loss)(model, clean_x, clean_y)
+assert found.shape == (n,), f"one number per example: shape ({n},), and yours is {found.shape}"
+own = tm.vmap(lambda a, b: tm.grad(mean_loss)(model, a[None], b[None]))(x, given)
+shares = {k: -(own[k] * clean[k]).numpy().reshape(n, -1).sum(axis=1) for k in ("w", "b")}
+for wrong, hint in (
+    (-derivative, "the sign is turned round: a helpful example lowers the clean loss"),
+    (derivative / n, "each example stands alone: don't divide by n"),
+    (shares["w"], "the model has two leaves, w and b: the part of b is missing"),
+    (shares["b"], "the model has two leaves, w and b: the part of w is missing"),
+    (
+        -sum((own[k] ** 2).numpy().reshape(n, -1).sum(axis=1) for k in own),
+        "the other factor is the clean loss's gradient",
+    ),
+    (np.full(n, derivative.mean()), "that is the same for all: the gradient of each example by itself is asked for"),
+):
+    assert not np.allclose(found, wrong), hint
+assert np.allclose(found, derivative), f"example 0 has {derivative[0]:.4f}, and yours {found[0]:.4f}"
 print("Solved: an example is worth what its gradient shares with the goal's.")
 
 # %% [markdown]

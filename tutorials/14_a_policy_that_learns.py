@@ -206,12 +206,22 @@ def returns(rewards, gamma):
 
 # %% check returns
 r = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 1.0]])
+kept = r.copy()
 found = returns(r, 0.5)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.array_equal(r, kept), "the rewards were written into: make an array of your own for the returns"
 assert np.shape(found) == (2, 3), f"one return per reward: shape (2, 3), and yours is {np.shape(found)}"
-assert not np.allclose(found, np.cumsum(r, -1)), "an action is credited with what comes after it, not before"
-assert not np.allclose(found, np.cumsum(r[:, ::-1], -1)[:, ::-1]), "later rewards count less: γ is missing"
-assert not np.allclose(found[0, 0], 1 + 0.5 * 2 + 0.5 * 4), "two steps away the discount is γ², not γ"
+for wrong, hint in (
+    ([1, 3, 7], "an action is credited with what comes after it, not before"),
+    ([1, 2.5, 5.25], "an action is credited with what comes after it, not before: go from the end"),
+    ([7, 6, 4], "later rewards count less: γ is missing"),
+    ([4, 4, 4], "two steps away the discount is γ², not γ"),
+    ([3, 2, 1], "the discount counts from t on, not from the start of the game"),
+    ([1.5, 2, 2], "the reward of the step itself is not discounted"),
+    ([2, 2, 0], "the reward of the step itself belongs to its return"),
+    ([2, 4, 4], "all later rewards count, not only the next one"),
+):
+    assert not np.allclose(np.asarray(found)[0], wrong), hint
 assert np.allclose(found, [[3.0, 4.0, 4.0], [0.25, 0.5, 1.0]]), f"for [1, 2, 4] and γ = 0.5: [3, 4, 4], not {found[0]}"
 print("Solved: credit flows backwards, like a cotangent.")
 

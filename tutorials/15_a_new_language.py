@@ -184,19 +184,36 @@ def perplexity(habit, text):
 
 # %% check perplexity
 fair = np.full((letters, letters), 1 / letters)
-found = perplexity(fair, text)
+with np.errstate(all="ignore"):
+    found = perplexity(fair, text)
 assert found is not None, "the function returns nothing: put your line in the dots' place"
-assert abs(found - np.log(letters)) > 1e-6, "that is the mean −log, in nats: perplexity is its exponential"
-assert abs(found - np.log2(letters)) > 1e-6, "those are bits per character: perplexity is 2 to that power"
+assert np.shape(found) == (), f"perplexity is one number for the text, and yours has shape {np.shape(found)}"
+assert np.isfinite(found) and found < 1e6, "take the mean over the text, not the sum"
+for wrong, hint in {
+    np.log(letters): "that is the mean −log, in nats: perplexity is its exponential",
+    np.log2(letters): "those are bits per character: perplexity is 2 to that power",
+    2 ** np.log(letters): "logarithm and power have two bases: exp goes with log, 2** with log2",
+    np.exp(np.log2(letters)): "logarithm and power have two bases: exp goes with log, 2** with log2",
+    1 / letters: "that is a mean probability: a minus is missing before the logarithm",
+}.items():
+    assert abs(found - wrong) > 1e-6, hint
 assert abs(found - letters) < 1e-6, (
     f"a fair die with {letters} sides has perplexity {letters}, and yours is {found:.4f}"
 )
 habit = languages(np.random.default_rng(2), 1)[0]
-right = float(2 ** float(bits(tm.tensor(np.log(habit)), text)))
-assert abs(perplexity(habit, text) - float(np.mean(1 / habit[text[:-1], text[1:]]))) > 1e-6, (
-    "take the mean of the logarithms, then the exponential: a mean of 1/p is something else"
-)
-assert abs(perplexity(habit, text) - right) < 1e-6 * right, "is it habit[this letter, next letter], in this order?"
+right, found = float(2 ** float(bits(tm.tensor(np.log(habit)), text))), perplexity(habit, text)
+for wrong, hint in {
+    float(
+        np.mean(1 / habit[text[:-1], text[1:]])
+    ): "the mean of the logarithms, then the exponential: you take a mean of 1/p",
+    float(
+        1 / np.mean(habit[text[:-1], text[1:]])
+    ): "the mean of the logarithms, then the exponential: you take a mean of p",
+    float(np.exp(-np.log(habit[text[1:], text[:-1]]).mean())): "is it habit[this letter, next letter], in this order?",
+    float(np.exp(-(habit * np.log(habit)).sum(-1).mean())): "that is the language's own: measure it on the text",
+}.items():
+    assert abs(found - wrong) > 1e-6, hint
+assert abs(found - right) < 1e-6 * right, f"this language has {right:.4f} on this text, and yours is {found:.4f}"
 print("Solved: bits, nats and dice say the same thing.")
 
 # %% [markdown]

@@ -20,6 +20,7 @@ from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Static, Tree
 from tinymeta.view import lessons
+from tinymeta.view.grading import Grade, grade
 from tinymeta.view.lessons import Cell
 
 Show = Callable[[Tree], None]
@@ -30,8 +31,8 @@ def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     parser.add_argument("number", nargs="?", type=int, metavar="N", help="the lesson; without it, the list of lessons")
     job = parser.add_mutually_exclusive_group()
     job.add_argument("--blank", type=Path, metavar="FILE", help="write the student's copy, solutions cut out")
-    job.add_argument("--check", type=Path, metavar="FILE", help="grade a student's copy")
-    job.add_argument("--notebook", type=Path, metavar="FILE", help="write the lesson as a Jupyter notebook")
+    job.add_argument("--notebook", type=Path, metavar="FILE", help="the same as a Jupyter notebook")
+    job.add_argument("--check", type=Path, metavar="FILE", help="grade a copy; the exit status is 0 if all is solved")
     parser.add_argument("--no-input", action="store_true", help="run through without waiting for Enter")
     options = parser.parse_args(arguments)
     if options.number is None:
@@ -41,39 +42,45 @@ def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
             print(lessons.title(path))
         return
     path = lessons.find(options.number)
-    if options.blank:
-        lessons.blank(path, options.blank)
-        print(f"wrote {options.blank}: fill it in, then `tinymeta learn {options.number} --check {options.blank}`")
-    elif options.notebook:
-        lessons.notebook(path, options.notebook)
-        print(f"wrote {options.notebook}")
+    if out := options.blank or options.notebook:
+        (lessons.blank if options.blank else lessons.notebook)(path, out)
+        print(f"wrote {out}: fill it in, then `tinymeta learn {options.number} --check {out}`")
     elif options.check:
-        report(lessons.grade(path, options.check))
+        report(grade(path, options.check), options.check)
     else:
         attend(path, ask=None if options.no_input else input)
 
 
-def report(grades: list[lessons.Grade]) -> None:
-    """Print how each exercise went; a mistake is told as the user's."""
-    for exercise, problem in grades:
-        print(f"✗ {exercise}: {problem}" if problem else f"✓ {exercise}")
-    wrong = [grade.exercise for grade in grades if grade.problem]
+def report(grades: list[Grade], student: Path) -> None:
+    """Print how each exercise went, with the line to look at.
+
+    Raises: SystemExit(1) unless all are solved.
+    """
+    for exercise, problem, line in grades:
+        at = f" in line {line}" if line and student.suffix == ".ipynb" else f" ({student.name}:{line})" * (line > 0)
+        print(f"✗ {exercise}{at}: {problem}" if problem else f"✓ {exercise}")
+    wrong = sum(bool(found.problem) for found in grades)
     if wrong:
-        raise UserError(
-            f"{len(wrong)} of {len(grades)} not there yet ({', '.join(wrong)}): the sentences above say why"
-        )
+        print(f"{wrong} of {len(grades)} not there yet: the sentences above say why")
+        raise SystemExit(1)
     print("All solved. Well done!")
 
 
 def attend(path: Path, ask: Callable[[str], str] | None) -> None:
-    """Go through a lesson; `ask` waits for Enter before each cell of code (None: don't wait)."""
+    """Go through a lesson; `ask` waits for Enter before each cell of code (None: don't wait).
+
+    An exercise is shown as the student's copy has it; what runs is the solution, for the cells after it need one.
+    """
     prose, code, say = _surface()
     namespace: dict[str, Any] = {"__name__": "lesson"}
     for cell in lessons.cells(path):
         if cell.kind == "prose":
             prose(cell.text)
             continue
-        code(cell)
+        if cell.kind == "check":
+            say(f"solve it in a copy of your own: `tinymeta learn {int(path.name[:2])} --blank mine.py`")
+            continue
+        code(cell._replace(text=lessons.unsolved(cell.text)))
         if ask is not None:
             try:
                 if ask("  Enter runs it, q leaves: ").strip().lower() == "q":
@@ -139,7 +146,7 @@ def _surface() -> tuple[Show, Callable[[Cell], None], Show]:
         heading = f"{cell.kind} {cell.name}" if cell.name else ""
         if heading:
             console.print(Text(heading, style="bold magenta"))
-        console.print(Padding(Syntax(cell.text.rstrip(), "python", background_color="default"), (0, 2)))
+        console.print(Padding(Syntax(cell.text.rstrip(), "python", background_color="default", word_wrap=True), (0, 2)))
 
     return (
         lambda text: console.print(Padding(Markdown(text), (1, 0))),

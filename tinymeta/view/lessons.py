@@ -5,12 +5,13 @@
     # %% exercise slope      code whose solution stands between `# BEGIN SOLUTION` and `# END SOLUTION`
     # %% check slope         asserts about the exercise, each with a sentence that helps
 
-The committed file is solved, so that it runs as it is. A student's copy has the solutions cut out
-(`blank`); `grade` runs it with the committed checks, not the student's.
+The committed file is solved, so that it runs as it is. A student's copy (`blank`, `notebook`) has neither solutions
+nor checks, which hold answers: `tinymeta.view.grading` runs the committed ones.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from tinymeta.engine.errors import UserError
 from tinymeta.io.files import write_text
 
 _MARK = re.compile(r"^# %%(?P<rest>.*)$")
+_CHECK = re.compile(r"^# %% check .*\n(?:(?!# %%).*\n)*", re.M)
 _SOLUTION = re.compile(r"^(?P<indent> *)# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)
 
 
@@ -30,13 +32,6 @@ class Cell(NamedTuple):
     name: str  # of the exercise; else empty
     text: str  # the prose without its comment signs, or the code
     line: int  # of its first line in the file, from 0
-
-
-class Grade(NamedTuple):
-    """How one exercise went: `problem` is the sentence that helps, empty if it is solved."""
-
-    exercise: str
-    problem: str
 
 
 def folder() -> Path:
@@ -67,24 +62,46 @@ def title(path: Path) -> str:
 
 
 def cells(path: Path) -> list[Cell]:
-    """The cells of a lesson or of a student's copy."""
+    """The cells of a lesson or of a student's copy, be it a notebook.
+
+    Raises: UserError where that can't be read.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"can't read {path} as a lesson: name the .py file that --blank wrote") from error
+        text = path.read_text(encoding="utf-8")
+        return _of_notebook(json.loads(text)) if path.suffix == ".ipynb" else _of_script(text)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"can't read {path} as a lesson: name the file that --blank or --notebook wrote") from error
+
+
+def _of_script(text: str) -> list[Cell]:
+    lines = text.splitlines(keepends=True)
     starts = [i for i, line in enumerate(lines) if _MARK.match(line)]
     found = []
     for start, stop in zip(starts, [*starts[1:], len(lines)]):
-        rest = _MARK.match(lines[start].rstrip("\n"))["rest"].strip()  # type: ignore[index]
+        title = _MARK.match(lines[start].rstrip("\n"))["rest"].strip()  # type: ignore[index]
         body = lines[start + 1 : stop]
-        kind, _, name = rest.partition(" ")
-        if kind == "[markdown]":
+        if title == "[markdown]":
             text = "".join(line.removeprefix("#").removeprefix(" ") for line in body)
             found.append(Cell("prose", "", text.strip(), start + 1))
         else:
-            known = kind in ("exercise", "check")
-            found.append(Cell(kind if known else "code", name.strip() if known else "", "".join(body), start + 1))
+            found.append(_code(title, "".join(body), start + 1))
     return found
+
+
+def _of_notebook(book: dict[str, Any]) -> list[Cell]:
+    """Lines are counted from the top of each cell, as Jupyter does."""
+    return [
+        _code(cell["metadata"].get("title", ""), "".join(cell["source"]), 0)
+        if cell["cell_type"] == "code"
+        else Cell("prose", "", "".join(cell["source"]), 0)
+        for cell in book["cells"]
+    ]
+
+
+def _code(title: str, text: str, line: int) -> Cell:
+    kind, _, name = title.partition(" ")
+    known = kind in ("exercise", "check")
+    return Cell(kind if known else "code", name.strip() if known else "", text, line)
 
 
 def run(cell: Cell, path: Path, namespace: dict[str, Any]) -> None:
@@ -92,42 +109,25 @@ def run(cell: Cell, path: Path, namespace: dict[str, Any]) -> None:
     exec(compile("\n" * cell.line + cell.text, str(path), "exec"), namespace)
 
 
+def unsolved(text: str, grader: str = "") -> str:
+    """A lesson's text without solutions; each check gives way to the command that runs it."""
+    text = _SOLUTION.sub(lambda m: f"{m['indent']}...  # your turn\n", text)
+    return _CHECK.sub(f"# %%\n# {grader} judges it\n\n", text) if grader else text
+
+
 def blank(path: Path, out: Path) -> None:
     """Write the student's copy: every solution gives way to `...`."""
+    write_text(_free(out), _copy(path, out))
+
+
+def _copy(path: Path, out: Path) -> str:
+    return unsolved(path.read_text(encoding="utf-8"), f"`tinymeta learn {int(path.name[:2])} --check {out.name}`")
+
+
+def _free(out: Path) -> Path:
     if out.exists():
         raise UserError(f"{out} is there already, and may hold somebody's work: choose another name")
-    text = path.read_text(encoding="utf-8")
-    write_text(out, _SOLUTION.sub(lambda m: f"{m['indent']}...  # your turn\n", text))
-
-
-def grade(path: Path, student: Path) -> list[Grade]:
-    """Run the student's cells in order, with the lesson's own checks in the places of theirs."""
-    checks = {cell.name: cell for cell in cells(path) if cell.kind == "check"}
-    theirs = cells(student)
-    missing = set(checks) - {cell.name for cell in theirs if cell.kind == "exercise"}
-    if missing:
-        raise UserError(f"{student} has no cell '# %% exercise {min(missing)}': is it a copy of {path.name}?")
-    namespace: dict[str, Any] = {"__name__": "lesson"}
-    grades: list[Grade] = []
-    for cell in theirs:
-        if cell.kind in ("code", "exercise"):
-            stop = problem(cell, student, namespace)
-            if stop and (cell.kind == "exercise" or not grades or not grades[-1].problem):
-                grades.append(Grade(cell.name or f"line {cell.line}", stop))
-        if cell.kind == "exercise" and cell.name in checks and not (grades and grades[-1].exercise == cell.name):
-            grades.append(Grade(cell.name, problem(checks[cell.name], path, namespace)))
-    return grades
-
-
-def problem(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
-    """Run a cell; what is wrong, in a sentence, or nothing."""
-    try:
-        run(cell, path, namespace)
-    except AssertionError as wrong:
-        return str(wrong) or "the check fails"
-    except Exception as error:  # whatever a student's code may raise is news for the student, not for us
-        return f"it stops with {type(error).__name__}: {error}"
-    return ""
+    return out
 
 
 def page(trace: Any, number: int) -> None:
@@ -138,9 +138,15 @@ def page(trace: Any, number: int) -> None:
 
 
 def notebook(path: Path, out: Path) -> None:
-    """Write the lesson as a Jupyter notebook."""
-    try:
-        import jupytext
-    except ImportError:
-        raise UserError('notebooks are made by jupytext: pip install "tinymeta[tutorials]"') from None
-    write_text(out, jupytext.writes(jupytext.read(path, fmt="py:percent"), fmt="ipynb"))
+    """Write the student's copy as a Jupyter notebook (nbformat 4.5)."""
+    if out.suffix != ".ipynb":
+        raise UserError(f"a notebook's name ends in .ipynb, and {out} doesn't")
+    found: list[dict[str, Any]] = []
+    for k, cell in enumerate(_of_script(_copy(path, out))):
+        named: dict[str, Any] = {"title": f"{cell.kind} {cell.name}"} if cell.name else {}
+        found.append({"id": f"cell-{k}", "metadata": named, "source": cell.text.strip("\n"), "cell_type": "markdown"})
+        if cell.kind != "prose":
+            found[-1] |= {"cell_type": "code", "execution_count": None, "outputs": []}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = {"cells": found, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    write_text(_free(out), json.dumps(book, ensure_ascii=False, indent=1) + "\n")

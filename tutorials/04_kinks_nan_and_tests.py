@@ -5,7 +5,7 @@
 # a branch that was not taken may poison it with NaN, and a test may be too kind to notice. Three short
 # stories, and then you write a test that a wrong gradient can't pass.
 #
-# 导数可能以损失曲线看不出的方式出错：在拐点处它可能不是任何一侧的斜率；没有被选中的分支可能用 NaN 污染它；
+# 导数可能以损失曲线看不出的方式出错：在尖点处它可能不是任何一侧的斜率；没有被选中的分支可能用 NaN 污染它；
 # 而测试可能过于宽松，发现不了问题。本课讲三个小故事，然后由你写出一个错误梯度通不过的测试。
 
 # %%

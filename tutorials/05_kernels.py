@@ -5,7 +5,7 @@
 # write, so several operations can share one pass, and loops that NumPy has no name for become possible. But
 # where NumPy already calls a tuned routine, a loop of one's own loses. This lesson measures both.
 #
-# NumPy 对每个运算各跑一个循环，每个循环都要读写整个数组。Numba 把你写的循环编译成机器码，于是几个运算可以共用一趟，
+# NumPy 对每个运算各跑一个循环，每个循环都要读写整个数组。Numba 把你写的循环（计算核，kernel）编译成机器码，于是几个运算可以共用一趟，
 # 也能写出 NumPy 没有的循环。但 NumPy 已有精调例程的地方，自己写的循环只会更慢。本课把两者都测量一遍。
 
 # %%

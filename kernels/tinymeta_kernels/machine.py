@@ -19,6 +19,8 @@ An instruction is laid out as
 with offsets, steps and strides in bytes. A negative size stands for that many elements *per task*: it is
 multiplied by the number of tasks in the block. The last axis is the one that a loop runs along; SCALE and SUM
 run along the last two.
+A program that begins with TURNS, length, turns, slots, 0, 0, and for each of these slots (slot, step, alternates) runs
+so many times for each block of tasks; after each turn these slots move by their step, or there and back.
 """
 
 import math
@@ -29,7 +31,7 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 
-__all__ = ["CAST", "ERF", "GEMM", "LOOP", "ORDINARY", "SCALE", "SUM", "TRANSPOSED", "WHERE", "WORK", "run"]
+__all__ = ["CAST", "ERF", "GEMM", "LOOP", "ORDINARY", "SCALE", "SUM", "TRANSPOSED", "TURNS", "WHERE", "WORK", "run"]
 
 LOOP = 0  # a ufunc's inner loop at `address`
 SCALE = 1  # out = x·y, but 0 where x is 0 and y has no number
@@ -38,6 +40,7 @@ CAST = 3  # out = x, float32 to float64 or back
 GEMM = 4  # out = alpha x y + beta out; after the operands: transposed x, y; m, n, k; leading sizes; alpha, beta
 SUM = 5  # out += the rows of x, which run along the last axis but one
 ERF = 6  # out = the error function of x
+TURNS = 7  # at the head: all that follows, again and again; after the number of turns, that of the slots that move
 
 ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words, how a matrix lies
 
@@ -224,71 +227,74 @@ def _sized(n, tasks):
     return n if n >= 0 else -n * tasks
 
 
-@jit
-def run(code, numbers, base, first, last, block, out_work):
-    """Run the instructions in ``code`` for tasks ``first`` to ``last``, ``block`` of them at a time.
-
-    Parameters
-    ----------
-    code : int64 array
-        Instructions, one after the other.
-    numbers : float64 array
-        The factors alpha and beta of products.
-    base : int64 array
-        The address of each slot.
-    out_work : int64 array of WORK
-        Room for the addresses, strides and sizes of one instruction, and for ROOM numbers.
-    """
+@njit
+def _instructions(code, at, numbers, base, task, tasks, out_work):
+    """All instructions from `at` on, once, for so many tasks from this one on."""
     address, stride, row_stride = out_work[:8], out_work[8:16], out_work[16:24]
     size, index = out_work[24 : 24 + AXES], out_work[24 + AXES : 24 + 2 * AXES]
     spare = out_work[24 + 2 * AXES :].ctypes.data
+    while at < code.size:
+        opcode, fn, data, operands, axes = code[at], code[at + 2], code[at + 3], code[at + 4], code[at + 5]
+        width, operand = 3 + axes, at + 6 + axes
+        within = 2 if opcode in (SCALE, SUM) and axes > 1 else 1  # axes that a call runs along
+        calls = 1
+        for d in range(axes):
+            size[d] = _sized(code[at + 6 + d], tasks)
+            index[d] = 0
+            if d < axes - within:
+                calls *= size[d]
+        n, rows = size[axes - 1], size[axes - 2] if within == 2 else 1
+        for k in range(operands):
+            o = operand + k * width
+            address[k] = base[code[o]] + code[o + 1] + task * code[o + 2]
+            stride[k] = code[o + 2 + axes]
+            row_stride[k] = code[o + 1 + axes]
+        stride[operands] = data
+        more = operand + operands * width
+        for _ in range(calls):
+            if opcode == LOOP:
+                _call_loop(fn, address.ctypes.data, size[axes - 1 :].ctypes.data, stride.ctypes.data, data)
+            elif opcode == GEMM:
+                m, c, s = _sized(code[more + 2], tasks), _sized(code[more + 3], tasks), _sized(code[more + 4], tasks)
+                ta, tb, lda, ldb, ldc = code[more], code[more + 1], code[more + 5], code[more + 6], code[more + 7]
+                alpha, beta = numbers[code[more + 8]], numbers[code[more + 9]]
+                x, y, out = address[0], address[1], address[2]
+                if data == 4:
+                    _call_gemm(fn, ta, tb, m, c, s, np.float32(alpha), x, lda, y, ldb, np.float32(beta), out, ldc)
+                else:
+                    _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
+            elif data == 4:
+                _own(opcode, rows, n, address, stride, row_stride, spare, np.float32(0), np.float64(0))
+            else:
+                _own(opcode, rows, n, address, stride, row_stride, spare, np.float64(0), np.float32(0))
+            for d in range(axes - within - 1, -1, -1):
+                index[d] += 1
+                full = index[d] == size[d]
+                for k in range(operands):
+                    step = code[operand + k * width + 3 + d]
+                    address[k] += step * (1 - size[d]) if full else step
+                if not full:
+                    break
+                index[d] = 0
+        at += code[at + 1]
+
+
+@jit
+def run(code, numbers, out_base, first, last, block, out_work):
+    """Run the instructions in ``code`` for tasks ``first`` to ``last``, ``block`` of them at a time.
+
+    ``numbers``, of float64, are the factors alpha and beta of products; all else is int64: ``out_base`` the address of
+    each slot (they move, and come back), ``out_work`` room for WORK integers of one instruction.
+    """
+    loops = code.size > 0 and code[0] == TURNS
+    begin, turns, moved = (code[1], code[2], code[3]) if loops else (0, 1, 0)
     for task in range(first, last, block):
         tasks = min(block, last - task)
-        at = 0
-        while at < code.size:
-            opcode, fn, data, operands, axes = code[at], code[at + 2], code[at + 3], code[at + 4], code[at + 5]
-            width = 3 + axes
-            operand = at + 6 + axes
-            within = 2 if opcode in (SCALE, SUM) and axes > 1 else 1  # axes that a call runs along
-            calls = 1
-            for d in range(axes):
-                size[d] = _sized(code[at + 6 + d], tasks)
-                index[d] = 0
-                if d < axes - within:
-                    calls *= size[d]
-            n = size[axes - 1]
-            rows = size[axes - 2] if within == 2 else 1
-            for k in range(operands):
-                o = operand + k * width
-                address[k] = base[code[o]] + code[o + 1] + task * code[o + 2]
-                stride[k] = code[o + 2 + axes]
-                row_stride[k] = code[o + 1 + axes]
-            stride[operands] = data
-            more = operand + operands * width
-            for _ in range(calls):
-                if opcode == LOOP:
-                    _call_loop(fn, address.ctypes.data, size[axes - 1 :].ctypes.data, stride.ctypes.data, data)
-                elif opcode == GEMM:
-                    rows_of_x, columns_of_y, inner = code[more + 2], code[more + 3], code[more + 4]
-                    m, c, s = _sized(rows_of_x, tasks), _sized(columns_of_y, tasks), _sized(inner, tasks)
-                    ta, tb, lda, ldb, ldc = code[more], code[more + 1], code[more + 5], code[more + 6], code[more + 7]
-                    alpha, beta = numbers[code[more + 8]], numbers[code[more + 9]]
-                    x, y, out = address[0], address[1], address[2]
-                    if data == 4:
-                        _call_gemm(fn, ta, tb, m, c, s, np.float32(alpha), x, lda, y, ldb, np.float32(beta), out, ldc)
-                    else:
-                        _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
-                elif data == 4:
-                    _own(opcode, rows, n, address, stride, row_stride, spare, np.float32(0), np.float64(0))
-                else:
-                    _own(opcode, rows, n, address, stride, row_stride, spare, np.float64(0), np.float32(0))
-                for d in range(axes - within - 1, -1, -1):
-                    index[d] += 1
-                    full = index[d] == size[d]
-                    for k in range(operands):
-                        step = code[operand + k * width + 3 + d]
-                        address[k] += step * (1 - size[d]) if full else step
-                    if not full:
-                        break
-                    index[d] = 0
-            at += code[at + 1]
+        for turn in range(turns):
+            _instructions(code, begin, numbers, out_base, task, tasks, out_work)
+            for k in range(moved):
+                slot, step, alternates = code[6 + 3 * k], code[7 + 3 * k], code[8 + 3 * k]
+                out_base[slot] += -step if alternates != 0 and turn % 2 == 1 else step
+        for k in range(moved):
+            step, alternates = code[7 + 3 * k], code[8 + 3 * k]
+            out_base[code[6 + 3 * k]] -= step * (turns % 2 if alternates != 0 else turns)

@@ -114,7 +114,7 @@ FAULTS = {
         machine_of, "_packed", "x.flags.c_contiguous and x.flags.aligned", "x.flags.aligned", random_programs
     ),
     "machine: a result is written over while it is held": Fault(
-        machine_of._Recycled, "take", "sys.getrefcount(x) == ALONE", "True", results_that_are_held
+        machine_of.Recycled, "take", "sys.getrefcount(x) == ALONE", "True", results_that_are_held
     ),
     "machine: a result shares the machine's memory": Fault(
         Machine, "__call__", "np.array(self._value(i, values, space))", "self._value(i, values, space)",

@@ -9,6 +9,7 @@ from tests.compile.program_witnesses import (
     linear_programs,
     placed_programs,
     products_of_products,
+    random_loops,
     shared_factors,
     sum_of_a_broadcast,
     views_in_normal_form,
@@ -24,12 +25,33 @@ from tinymeta.compile.program import calls, operations
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import View
 from tinymeta.compile.record import products
-from tinymeta.compile.rewrite import contraction, expansion, sums
+from tinymeta.compile.rewrite import all_turns, contraction, expansion, sums
 from tinymeta.compile.rewrite.expansion import Expansion
 from tinymeta.compile.rewrite.factor import Factoring
+from tinymeta.compile.run import turns
+from tinymeta.compile.run.turns import Turns
 
 EXPANDED = (Expansion, "_written")
 FAULTS: dict[str, Fault] = {
+    "turns: a slice that is too short": Fault(turns, "_moves", "math.prod(s[1:])", "math.prod(s[2:])", random_loops),
+    "turns: the wrong way round": Fault(turns, "_moves", "-1 if op.reverse else 1", "1", random_loops),
+    "turns: a carry is read where it lay before": Fault(
+        turns, "_moves", "((n, 1) for n in", "((0, 0) for n in", random_loops
+    ),
+    "turns: a carry is written where it lay before": Fault(
+        turns, "_moves", "((-n, 1) for", "((0, 0) for", random_loops
+    ),
+    "turns: the last one is dropped": Fault(
+        Turns, "__init__", "op.turns, len(table)", "op.turns - 1, len(table)", random_loops
+    ),
+    "turns: the first carry isn't copied": Fault(Turns, "__call__", "place[0] = x", "place[1] = x", random_loops),
+    "turns: the carry before the last": Fault(
+        Turns, "__call__", "place[op.turns % 2]", "place[1 - op.turns % 2]", random_loops
+    ),
+    "for all turns: a product of all with one": Fault(all_turns, "for_all", "letter * has", "letter", random_loops),
+    "for all turns: a sum over the turns": Fault(
+        all_turns, "for_all", "k + 1 for k in op.axes", "k for k in op.axes", random_loops
+    ),
     "kind 1: a summed axis that no factor has counts once": Fault(
         Expansion, "_summed", "times * term.weight", "term.weight", sum_of_a_broadcast
     ),

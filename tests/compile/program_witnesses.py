@@ -7,6 +7,7 @@ import pytest
 
 import tinymeta as tm
 from tests.compile.linear_programs import integers, linear_program
+from tests.compile.loop_programs import loops, same
 from tests.compile.test_random_programs import recorded
 from tests.compile.workloads import sine
 from tinymeta.compile.place import assemble, in_bounds
@@ -26,6 +27,12 @@ def linear_programs() -> None:
     """Random programs on integers, everything virtual, against their plain replay."""
     for seed in range(150):
         same_on_integers(linear_program(np.random.default_rng(seed).integers, 10))
+
+
+def random_loops() -> None:
+    """Random loops, as they are and rewritten, against their plain replay."""
+    for seed in range(60):
+        same(loops(np.random.default_rng(seed)))
 
 
 def everything_virtual(plain: Program) -> Program:

@@ -14,7 +14,7 @@ from tinymeta.testing.case import random_case
 from tinymeta.testing.transforms import user_function
 
 DTYPES: list[Any] = [bool, "i1", "u1", "i2", "i4", "i8", "u8", "f2", "f4", "f8", np.longdouble, "c8", "c16"]
-PLUMBING = {"part", "unrecorded"}  # without numbers of their own
+PLUMBING = {"loop", "part", "unrecorded"}  # without numbers of their own
 TRIED = [p for p in Primitive.registry.values() if p.__module__.startswith("tinymeta.") and p.__name__ not in PLUMBING]
 
 

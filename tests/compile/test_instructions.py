@@ -25,7 +25,7 @@ if not addresses.callable_from_loops():
     pytest.skip("the machine needs Numba", allow_module_level=True)
 
 OPCODES = {name for name in machine.__all__ if type(getattr(machine, name)) is int}
-OPCODES -= {"AXES", "ORDINARY", "ROOM", "TRANSPOSED", "WORK"}
+OPCODES -= {"AXES", "ORDINARY", "ROOM", "TRANSPOSED", "TURNS", "WORK"}
 sizes = st.sampled_from([1, 2, 3, 7, 8, 9, 16, 17, 33, 65])
 lengths = st.one_of(sizes, st.sampled_from([machine.ROOM - 1, machine.ROOM, 2 * machine.ROOM + 3]))
 floats = st.sampled_from([np.dtype("float32"), np.dtype("float64")])

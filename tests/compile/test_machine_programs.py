@@ -19,7 +19,7 @@ from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
 
-OTHERS = {"Input", "Constant", "Call", "Part", "Check"}  # arguments, numbers, and what Python runs either way
+OTHERS = {"Input", "Constant", "Call", "Part", "Check", "Loop"}  # numbers, Python's, and what test_loops.py draws
 WITHIN = {"Windows"}  # stands in a Gather or a Scatter alone
 examples = settings(max_examples=4 * settings.default.max_examples)
 

@@ -17,7 +17,7 @@ from tinymeta.engine.primitive import Primitive
 
 ROOT = Path(__file__).parents[2]
 # `part` picks an output and `unrecorded` stands for a function: they compute nothing.
-PLUMBING = {"part", "unrecorded"}
+PLUMBING = {"loop", "part", "unrecorded"}
 
 
 def _unwatched(primitive: type[Primitive]) -> bool:

@@ -24,7 +24,7 @@ from tinymeta.testing.points import kinks_take_one_side
 
 # These two take no numbers of their own: `part` picks an output, `unrecorded` stands for a function. test_several
 # and test_checkpoint are about them.
-PLUMBING = {"part", "unrecorded"}
+PLUMBING = {"loop", "part", "unrecorded"}
 ROOT = Path(__file__).parents[2]
 
 

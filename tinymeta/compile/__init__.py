@@ -12,14 +12,16 @@ record/     `surroundings.py` compares what the function reaches with what it wa
             refuses what can't be recorded (`random_draws.py`, `written.py`); `recording.py` runs the function under a
             Watcher, which sees every operation, those of sweeps included, and fused ones as what they are in others;
             `translate.py` writes them down in a dozen kinds of operations, where a convolution is a product of matrices
-            (`convolution.py`, `products.py`), and pooling looks through the same windows (`pooling.py`).
+            (`convolution.py`, `products.py`), and pooling looks through the same windows (`pooling.py`). Of a scan one
+            turn is recorded, for all (`body.py`).
 program/    `operations.py` and `views.py` are those kinds, and each says all about itself (`calls.py`: what is left to
-            Python); `program.py` keeps one of equal operations, runs at once what depends on constants alone, and
-            drops what no result needs.
+            Python, `loop.py`: what runs turn after turn); `program.py` keeps one of equal operations, runs at once what
+            depends on constants alone, and drops what no result needs.
             Invariant: every node is what its operation makes of its inputs (`well_formed.py`, `writing.py`).
 rewrite/    `rule.py` says what a rewriting rule is; `factor.py` is one, with `expansion.py`, `contraction.py` and
             `sums.py`: it keeps products of matrices factored, for it knows that a few-shot update has low rank.
-            Invariant: node for node the numbers of the program before (`equation.py`).
+            `all_turns.py` takes out of a loop what its turns needn't wait for.
+            Invariant: node for node the numbers of the program before (`equation.py`, `turn_by_turn.py`).
 place/      `axes.py` finds the axis that counts tasks, `copies.py` says what is copied first to lie well, and
             `schedule.py` cuts the program into loops over that axis; `loop_body.py` and `assemble.py` place every
             buffer (`layout.py`, `scratch.py`) and write instructions (`instructions.py`, `products.py`).
@@ -27,9 +29,10 @@ place/      `axes.py` finds the axis that counts tasks, `copies.py` says what is
             of its array (`in_bounds.py`, which reads the instructions back, `decoded.py`, on symbols in place of
             numbers: `symbols.py`, `memory.py`).
 run/        `machine.py` hands the instructions to a compiled loop that reads them (`tinymeta_kernels/machine.py`), on
-            as many cores as they are worth (`tinymeta_kernels/crew.py`). `replay.py` does without: plain NumPy calls.
-            Invariant: both give the numbers of the eager run (`selfcheck.py`, with `rounding.py` and `part.py`; what
-            is wrong becomes a file, `reproducer.py`).
+            as many cores as they are worth (`tinymeta_kernels/crew.py`), and in one call for all turns of a loop
+            (`turns.py`). `replay.py` does without: plain NumPy calls.
+            Invariant: both give the numbers of the eager run (`selfcheck.py`, with `rounding.py`, `part.py` and
+            `few_turns.py`; what is wrong becomes a file, `reproducer.py`).
 
 `verify.py` says when the stages check one another: in every test, and under TINYMETA_CHECK=1.
 

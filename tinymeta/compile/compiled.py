@@ -128,10 +128,11 @@ class Compiled(Generic[Y]):
             return "nothing recorded yet: call the function once"
         lines = [f"{'':12}{'steps':>8}{'Mflop':>10}{'MB moved':>10}"]
         for name, program in zip(("recorded", "as it runs"), self.programs()[0]):
-            steps = sum(program.moved(node) > 0 for node in program.nodes)
-            lines.append(f"{name:12}{steps:8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
+            lines.append(f"{name:12}{program.steps():8}{program.flops() / 1e6:10.1f}{program.bytes() / 1e6:10.1f}")
         for k, variant in enumerate(self._variants.all()):
             lines.append(f"recording {k}: runs on the {variant.made.runs}; its first call {variant.made.checked}")
+            if why := variant.recording.unrolled:
+                lines.append(f"recording {k}: its scans are written out turn after turn, for {why}")
         return "\n".join(lines)
 
     def _taken_apart(self, given: Tree) -> tuple[list[Any], tree.Structure, Any]:

@@ -51,13 +51,14 @@ def first(recording: Recording, arguments: list[Array], name: str, factor: bool,
         )  # fmt: skip
     stage = "compiler"
     try:
-        program = rewritten(recorded) if factor else recorded
+        rewriting = rewritten if factor else _as_it_is
+        program = rewriting(recorded)
         found = chosen(program)
         found.results = found.run(arguments)  # type: ignore[misc]
         if not check:
             return found
         stage = CHECK
-        verdict = compared(Case(recorded, program, executor, arguments, eager), found.run, found.results)  # type: ignore[arg-type]
+        verdict = compared(Case(recorded, program, executor, arguments, eager, rewriting), found.run, found.results)  # type: ignore[arg-type]
     except Exception as error:  # the compiler's own: the recorded program is right without what failed
         if is_by_value(error):
             raise  # values that eager code refuses, too
@@ -106,7 +107,8 @@ def executor(program: Program) -> Run:
 
 def again(program: Program, arguments: list[Array], eager: list[Array] | None, factor: bool) -> int:
     """Check a program as on its first call, and tell what is found; 1 if there is a fault, else 0."""
-    short = rewritten(program) if factor else program
+    rewriting = rewritten if factor else _as_it_is
+    short = rewriting(program)
     run = executor(short)
     got = run(arguments)
     right = eager or Replay(program)(arguments)
@@ -114,9 +116,13 @@ def again(program: Program, arguments: list[Array], eager: list[Array] | None, f
         with np.errstate(all="ignore"):
             far = np.abs(np.asarray(x, float) - y).max(initial=0) if x.dtype.kind != "c" else np.abs(x - y).max()
         print(f"result {k}, {x.dtype}{list(x.shape)}: differs by up to {far:.3g}, of {np.abs(y).max(initial=0):.3g}")
-    verdict = compared(Case(program, short, executor, arguments, eager), run, got)
+    verdict = compared(Case(program, short, executor, arguments, eager, rewriting), run, got)
     print(f"at fault: {verdict.stage}" if verdict.stage else f"no fault: it {verdict.said}")
     return int(verdict.stage is not None)
+
+
+def _as_it_is(program: Program) -> Program:
+    return program
 
 
 def _plain(

@@ -25,6 +25,11 @@ class Watcher:
     def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         """An operation has run."""
 
+    rolls = False  # whether it wants a scan as one operation (`ops/loop.py`),
+
+    def body(self, f: object, run: Callable[[list[Tensor]], list[Tensor]], leaves: list[Tensor]) -> Any:
+        """whose body it records: what `run` makes of `leaves`, where `f` is the user's."""
+
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: Static) -> None:
         """Values have been checked (`demand` in `refusals.py`)."""
 

@@ -115,7 +115,8 @@ def _differentiate(
         return
     y: Any = node
     if isinstance(node.array, tuple):
-        y, g = tuple([today(one, opened) for one in outputs_of(node)]), tuple(g)
+        ys = outputs_of(node)
+        y, g = ys if primitive.raw else tuple([today(one, opened) for one in ys]), tuple(g)
     elif opened:
         y = today(node, opened)
     inputs = [today(x, opened) for x in node.inputs] if opened and not primitive.raw else node.inputs

@@ -85,25 +85,36 @@ def checkpoint(f: Callable[..., Y]) -> Callable[..., Y]:
 
 def _rule(run: Function, ys: Sequence[Tensor], captured: Sequence[Tensor], birth: int, site: Site) -> Function:
     """The VJP of a checkpointed call: recompute as it was computed, and sweep what that recorded."""
-    order, maker, opened = state.order, state.maker, state.opened
     before = [y.array for y in ys]
 
-    def pull(gs: tuple[Tensor | None, ...], *xs: Tensor) -> list[Tensor | None]:
-        with setting(order=order, maker=maker, opened=opened, highest=math.inf), differentiating() as mark:
-            leaves = [_leaf(x, mark) for x in xs]
-            with setting(mask=reduce(int.__or__, [c.tracked for c in captured], state.mask)):
-                again = floats(run(leaves)[0])
+    def looked_at(again: Sequence[Tensor]) -> None:
         for a, b in zip(again, before):
             if not np.allclose(a.array, b, rtol=1e-3, atol=1e-6, equal_nan=True):
                 raise UserError(
                     f"the function checkpointed at {site} gave another result when it was recomputed: "
                     "pass its random numbers in as arguments, and change nothing outside it"
                 )
+
+    pull = recomputing(lambda leaves: floats(run(leaves)[0]), captured, birth, looked_at)
+    return lambda g, y, *xs: checkpoint(pull)(g, *xs)
+
+
+def recomputing(run: Function, captured: Sequence[Tensor], birth: int, look: Function) -> Function:
+    """Cotangents of what `run` made, and its inputs and then `captured`, to cotangents of these: it runs again, in the
+    state that is now, and its record is swept. `look` sees the results."""
+    order, maker, opened = state.order, state.maker, state.opened
+
+    def pull(gs: Sequence[Tensor | None], *xs: Tensor) -> list[Tensor | None]:
+        with setting(order=order, maker=maker, opened=opened, highest=math.inf), differentiating() as mark:
+            leaves = [_leaf(x, mark) for x in xs]
+            with setting(mask=reduce(int.__or__, [c.tracked for c in captured], state.mask)):
+                again = run(leaves)
+        look(again)
         theirs = dict(zip([c.id for c in captured], leaves[len(leaves) - len(captured) :]))
         _redirect(again, birth, theirs)
         return sweep([theirs.get(y.id, y) for y in again], gs, leaves)
 
-    return lambda g, y, *xs: checkpoint(pull)(g, *xs)
+    return pull
 
 
 def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Function) -> list[Any]:
@@ -112,7 +123,7 @@ def with_rule(outputs: Sequence[Any], inputs: Sequence[Tensor], rule: Function) 
     if not inputs or not ys:
         return with_floats(outputs, [constant(y) for y in ys])
     most = max(ys, key=lambda y: y.batch)
-    ys = outputs_of(bind(unrecorded, *[_cut(_copy(y, most)) for y in ys], *inputs, rule=rule, n=len(ys)))
+    ys = outputs_of(bind(unrecorded, *[_cut(copied(y, most)) for y in ys], *inputs, rule=rule, n=len(ys)))
     return with_floats(outputs, ys)
 
 
@@ -182,7 +193,7 @@ def _redirect(ys: Sequence[Tensor], birth: int, leaves: dict[int, Tensor]) -> No
 
 def constant(x: Tensor) -> Tensor:
     """`x` without its past. Not `stop_gradient`: that would be for good, and here a rule takes over."""
-    return _cut(_copy(x, x))
+    return _cut(copied(x, x))
 
 
 def _cut(x: Tensor) -> Tensor:
@@ -191,12 +202,12 @@ def _cut(x: Tensor) -> Tensor:
 
 
 def _leaf(x: Tensor, mark: int) -> Tensor:
-    leaf = _copy(x, x)
-    leaf.tracked |= mark
+    leaf = copied(x, x)
+    leaf.tracked |= mark * (x.dtype.kind in "fc")
     return leaf
 
 
-def _copy(x: Tensor, like: Tensor) -> Tensor:
+def copied(x: Tensor, like: Tensor) -> Tensor:
     """`x` as a new Tensor with as many hidden axes as `like`, of the same `vmap`s."""
     with setting(opened=like.opened):
         return bind(lift, x, at=x.batch, rise=like.batch - x.batch)

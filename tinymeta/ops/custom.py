@@ -68,6 +68,7 @@ def custom_vjp(f: Callable[..., Y], vjp: Function) -> Callable[..., Y]:
             now_opened = state.opened
             mapped = [today(x, now_opened) if isinstance(x, Tensor) else x for x in inputs]
             given = _with(structure, mapped, followed, lambda _: today(next(fresh), now_opened))
+            ys = [today(y, now_opened) for y in ys]
             y = tree.unflatten(out_structure, with_floats(outputs, ys))
             gs = [zeros_like(y) if g is None else g for y, g in zip(ys, gs)]
             g = tree.unflatten(out_structure, with_floats(outputs, gs))

@@ -12,10 +12,12 @@ from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
+from tinymeta.engine.state import state
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import DType, Tree
 from tinymeta.ops.arrange import unstack
 from tinymeta.ops.checkpoint import checkpoint as checkpointed
+from tinymeta.ops.loop import rolled
 from tinymeta.ops.tree import stack
 
 
@@ -70,6 +72,9 @@ def scan(
     carry = tree.map(as_tensor, carry)
     if not turns:
         return carry, _nothing(f, carry, tree.unflatten(structure, [_zeros(x.shape[1:], x.dtype) for x in arrays]))
+    every = _every(checkpoint, turns) if checkpoint else turns
+    if any(watcher.rolls for watcher in state.watchers):
+        return _at_once(f, carry, tree.unflatten(structure, arrays), turns, reverse, every)
     slices = [unstack(x) for x in arrays]
     items = [tree.unflatten(structure, [s[t] for s in slices]) for t in range(turns)]
 
@@ -82,12 +87,29 @@ def scan(
 
     if reverse:
         items.reverse()
-    every, run = (_every(checkpoint, turns), checkpointed(part)) if checkpoint else (turns, part)
+    run = checkpointed(part) if checkpoint else part
     ys: list[Any] = []
     for start in range(0, turns, every):
         carry, said = run(carry, items[start : start + every])
         ys += said
     return carry, stack(ys[::-1] if reverse else ys)
+
+
+def _at_once(
+    f: Callable[[Tree, Tree], Tree], carry: Tree, xs: Tree, turns: int, reverse: bool, every: int
+) -> tuple[Tree, Tree]:
+    """The scan for whoever looks on and wants it as one operation."""
+    (carries, of_carry), (slices, of_slice) = tree.flatten(carry), tree.flatten(xs)
+    said: list[tree.Structure] = []
+
+    def turn(carries: list[Tensor], slices: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        made, y = _turn(f, tree.unflatten(of_carry, carries), tree.unflatten(of_slice, slices))
+        ys, of_y = tree.flatten(y)
+        said[:] = [of_y]
+        return tree.leaves(made), [as_tensor(y) for y in ys]
+
+    made, ys = rolled(turn, carries, slices, turns, reverse, every, f)
+    return tree.unflatten(of_carry, made), tree.unflatten(said[0], ys)
 
 
 def _turns(arrays: Sequence[Tensor], length: int | None) -> int:

@@ -20,7 +20,7 @@ from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import DType, Static
 
 
-class _Untyped(Operation):
+class Untyped(Operation):
     """An operation that can't tell the dtype of its result: who writes it down says it."""
 
     def dtype(self, *dtypes: DType) -> Any:
@@ -28,7 +28,7 @@ class _Untyped(Operation):
 
 
 @dataclass(frozen=True)
-class Call(_Untyped):
+class Call(Untyped):
     """A primitive's own kernel. `key` is its static arguments in a form that can be compared; the first `hidden`
     axes of everything are `vmap`'s, one and the same for inputs and results."""
 
@@ -58,7 +58,7 @@ class Call(_Untyped):
 
 
 @dataclass(frozen=True)
-class Check(_Untyped):
+class Check(Untyped):
     """Raises an error if values won't do (`demand` in `engine/refusals.py`); it has no result."""
 
     check: Callable[..., None]
@@ -74,7 +74,7 @@ class Check(_Untyped):
 
 
 @dataclass(frozen=True)
-class Part(_Untyped):
+class Part(Untyped):
     """One output of a kernel that has several."""
 
     index: int

@@ -14,6 +14,7 @@ ones are the same operation, which is how common subexpressions meet.
     Gather, Scatter                      windows of an image as the rows of a matrix, and back (`views.py`)
     Call, Part                           anything else: a primitive's own kernel (`calls.py`)
     Check                                an error, if values won't do (`calls.py`)
+    Loop                                 a program of its own, turn after turn (`loop.py`)
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tinymeta.engine.typing import DType, Function
 from tinymeta.ops.elementwise import scale
 
 Shape: TypeAlias = tuple[int, ...]
+Kind: TypeAlias = tuple[Shape, DType]
 
 
 class Operation:
@@ -51,8 +53,20 @@ class Operation:
     def dtype(self, *dtypes: DType) -> DType:
         return np.result_type(*dtypes)
 
+    def kinds(self) -> tuple[list[Kind], list[Kind]]:
+        """The shapes and dtypes of its inputs and of its results, if it has several and knows them."""
+        raise TypeError(f"{type(self).__name__} does not know its results")
+
     def flops(self, shape: Shape, *shapes: Shape) -> int:
         """Floating-point operations for a result of `shape` from inputs of `shapes`."""
+        return 0
+
+    def bytes(self) -> int:
+        """Bytes that it moves besides its inputs and its result."""
+        return 0
+
+    def steps(self) -> int:
+        """Operations that it is described by besides itself."""
         return 0
 
     def same_axes(self, before: Shape, after: Shape) -> list[tuple[int, int]]:

@@ -62,6 +62,10 @@ class Program:
             found[ends[x]].append(x)
         return found
 
+    def steps(self) -> int:
+        """Operations that do something, those of loops' bodies counted once."""
+        return sum((self.moved(node) > 0) + node.op.steps() for node in self.nodes)
+
     def flops(self) -> int:
         """Floating-point operations of one run."""
         return sum(map(self.work, self.nodes))
@@ -79,7 +83,7 @@ class Program:
         if isinstance(node.op, (Input, Constant, Part)) or node.op.view:
             return 0
         arrays = (*(self.nodes[x] for x in node.inputs), node)
-        return sum(x.size * x.dtype.itemsize for x in arrays if x.dtype is not None)
+        return node.op.bytes() + sum(x.size * x.dtype.itemsize for x in arrays if x.dtype is not None)
 
 
 class Builder:
@@ -137,6 +141,11 @@ class Builder:
         """A constant in the rank and, unless another is given, the dtype of node `like`."""
         node = self.nodes[like]
         return self.constant(np.full((1,) * len(node.shape), value, dtype or node.dtype))
+
+    def parts(self, bundle: int) -> list[int]:
+        """All results of an operation that has several, and knows their shapes and dtypes."""
+        kinds = self.nodes[bundle].op.kinds()[1]
+        return [self.add(Part(k), bundle, shape=shape, dtype=dtype) for k, (shape, dtype) in enumerate(kinds)]
 
     def of_one_rank(self, *inputs: int) -> list[int]:
         """The inputs with leading axes of size 1, so that all have the same number of axes."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.compile.program.calls import Call, Check, Part
+from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.operations import Constant, Contract, Elementwise, Input, Operation, Reduce
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.verify import Broken
@@ -51,7 +52,9 @@ def _wrong(program: Program, i: int, node: Node) -> str | None:
     if isinstance(node.op, (Input, Call, Check)):
         return "it reads several arrays as one" if any(x.dtype is None for x in given) else None
     if isinstance(node.op, Part):
-        return None if given[0].dtype is None else "it takes a part of what is one array"
+        return _wrong_part(node.op, node, given[0])
+    if isinstance(node.op, Loop):
+        return _wrong_loop(node.op, given)
     shapes = [x.shape for x in given]
     wrong = node.op.misfit(*shapes) if node.op.inputs == len(given) else "it has other inputs"
     if wrong:
@@ -60,6 +63,25 @@ def _wrong(program: Program, i: int, node: Node) -> str | None:
         return f"of {shapes} it makes {node.op.shape(*shapes)}, and not {node.shape}"
     dtype = _dtype(node.op, given)
     return None if dtype == node.dtype else f"it makes {dtype}, and not {node.dtype}"
+
+
+def _wrong_part(op: Part, node: Node, bundle: Node) -> str | None:
+    if isinstance(bundle.op, Loop) and (node.shape, node.dtype) != bundle.op.kinds()[1][op.index]:
+        return f"the loop makes {bundle.op.kinds()[1][op.index]}"
+    return None if bundle.dtype is None else "it takes a part of what is one array"
+
+
+def _wrong_loop(op: Loop, given: list[Node]) -> str | None:
+    """Whether the inputs are those of the body, which is a program, and whose carries come out as they go in."""
+    try:
+        check(op.body, "body of a loop")
+    except Broken as broken:
+        return str(broken)
+    takes, makes = op.kinds()
+    if takes[: op.carries] != makes[: op.carries]:
+        return "its carries come out in another form than they go in"
+    found = [(x.shape, x.dtype) for x in given]
+    return None if found == takes else f"it takes {takes}, and not {found}"
 
 
 def _dtype(op: Operation, given: list[Node]) -> Any:

@@ -16,6 +16,7 @@ from tinymeta.compile.key import frozen
 from tinymeta.compile.program import well_formed
 from tinymeta.compile.program.calls import Check
 from tinymeta.compile.program.program import Builder, Program
+from tinymeta.compile.record.body import Body, Unrolled, recorded
 from tinymeta.compile.record.number import Number, number, scalar
 from tinymeta.compile.record.results import Kept, others
 from tinymeta.compile.record.translate import fits, translate
@@ -26,7 +27,7 @@ from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.primitive import Primitive, aligned, part
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Array, Tensor
-from tinymeta.engine.typing import Static
+from tinymeta.engine.typing import Static, Y
 
 NUMBERS = (int, float, complex)
 NUMERIC = "fciub"  # the kinds of dtypes that a Tensor may have
@@ -44,14 +45,20 @@ class Recording(NamedTuple):
     results: list[Array] | None  # those of this run; None if what it computed with was let go of
     numbers: tuple[tuple[int, bytes], ...] = ()  # what Python asked for: a recording is for these alone;
     holders: tuple[tuple[int, Any], ...] = ()  # and for these leaves, where an object that is reached is returned
+    unrolled: str = ""  # why its scans are written out turn after turn, if they are
 
 
 class Transcriber(Watcher):
-    """Hears of each operation and writes it into a program; a lean one lets go of large results at once."""
+    """Hears of each operation and writes it into a program; a lean one lets go of large results at once. One that has
+    an `outer` one writes the body of a loop, whose arguments are also the Tensors of the outer program."""
 
-    def __init__(self, lean: bool) -> None:
+    def __init__(self, lean: bool, rolls: bool = True, outer: Transcriber | None = None) -> None:
         self.builder = Builder()
-        self.lean = lean
+        self.lean, self.rolls, self.outer = lean, rolls, outer
+        self.taken = 0  # arguments
+        self.captured: list[Tensor] = []  # those among them that are Tensors of the outer program
+        self.made: set[int] = set()  # the Tensors of this program,
+        self.within: set[int] = set()  # and those of its loops' bodies, which have no value outside of these
         self.kept = 0  # bytes of large results
         self.let_go = False  # whether it has let go of a result
         self.nodes: dict[int, Any] = {}  # a Tensor's id → the node that makes it; of several results, the nodes
@@ -60,23 +67,49 @@ class Transcriber(Watcher):
         self.has_shown = False  # whether a value that the program computes became text
         self.asked = False  # whether Python asked what a number among the arguments is
 
-    def take(self, x: Tensor, position: int) -> Tensor:
-        """`x` becomes the program's argument number `position`."""
-        self.nodes[x.id] = self.builder.input(position, x.array.shape, x.array.dtype)
+    def take(self, x: Tensor) -> Tensor:
+        """`x` becomes the program's next argument."""
+        self.nodes[x.id] = self.builder.input(self.taken, x.array.shape, x.array.dtype)
+        self.taken += 1
         return x
 
     def node(self, x: Tensor) -> Any:
         """The node of a Tensor; one that no recorded operation made is a constant, as it is now."""
-        if x.id not in self.nodes:
+        if x.id in self.within:
+            raise Unrolled(f"a Tensor of one turn of a scan is used outside of it ({user_site()})")
+        if x.id not in self.nodes and self.outer is not None and (x.tracked or self.outer.knows(x)):
+            self.captured.append(x)
+            self.take(x)
+        elif x.id not in self.nodes:
             self.followed |= x.requires_grad
             self.nodes[x.id] = self.builder.constant(np.array(x.array))
         return self.nodes[x.id]
+
+    def knows(self, x: Tensor) -> bool:
+        """Whether the program, or one around it, has made the Tensor, or it is of a body and has no business here."""
+        return x.id in self.nodes or x.id in self.within or (self.outer is not None and self.outer.knows(x))
+
+    def body(self, f: object, run: Callable[[list[Tensor]], list[Tensor]], leaves: list[Tensor]) -> Body:
+        return recorded(self, f, run, leaves)
+
+    def listening(self, run: Callable[[], Y]) -> Y:
+        """What `run` gives, while this one looks on."""
+        with setting(watchers=(self,)):
+            return run()
+
+    def met(self, inner: Transcriber) -> None:
+        """What a body has found out concerns the whole."""
+        self.within |= inner.within | inner.made
+        self.followed |= inner.followed
+        self.has_shown |= inner.has_shown
+        self.asked |= inner.asked
 
     def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
         node: Any = self._written_out(primitive, inputs, static, output.array)
         if node is None:
             node = self._translated(primitive, inputs, static, output.array)
         self.nodes[output.id] = node
+        self.made.add(output.id)
         y = output.array
         if self.lean and isinstance(y, np.ndarray) and y.nbytes >= LARGE and self.builder.nodes[node].value is None:
             self.kept += y.nbytes
@@ -94,8 +127,8 @@ class Transcriber(Watcher):
         for twin, x in zip(twins, inputs):
             twin.opened = x.opened
             self.nodes[twin.id] = self.node(x)
-        with setting(watchers=(self,)):
-            found = primitive.plain(*twins, **static)
+        plain = primitive.plain
+        found = self.listening(lambda: plain(*twins, **static))
         several = type(found) is tuple
         nodes = tuple(self.node(t) for t in (found if several else (found,)))
         if not all(fits(self.builder, i, part) for i, part in zip(nodes, y if several else (y,))):
@@ -124,6 +157,8 @@ class Transcriber(Watcher):
 
     def read(self, tensor: Tensor, how: str) -> None:
         node = self.nodes.get(tensor.id)
+        if node is None and self.outer is not None:
+            self.outer.read(tensor, how)
         if node is None or self.builder.nodes[node].value is not None:
             return
         self.undecided = UserError(
@@ -146,15 +181,18 @@ def record(
     `captured` are Tensors that `f` reaches by itself and that are arguments of the program all the same, the last ones;
     `reached` tells whether it reaches an object.
     """
+    lean, unrolled = True, ""
     with np.errstate(all="ignore"):
-        transcriber = Transcriber(lean=True)
-        try:
-            return _recorded(f, leaves, captured, reached, transcriber)
-        except Exception:
-            if transcriber.undecided is not None or not transcriber.let_go:
-                raise
-            # It may be the numbers, of which only the first were there.
-            return _recorded(f, leaves, captured, reached, Transcriber(lean=False))
+        while True:
+            transcriber = Transcriber(lean, rolls=not unrolled)
+            try:
+                return _recorded(f, leaves, captured, reached, transcriber)._replace(unrolled=unrolled)
+            except Unrolled as why:
+                unrolled = str(why)
+            except Exception:
+                if transcriber.undecided is not None or not transcriber.let_go:
+                    raise
+                lean = False  # it may be the numbers, of which only the first were there
 
 
 def _recorded(
@@ -168,10 +206,10 @@ def _recorded(
     taken: list[Tensor] = []
     for x in leaves:
         fresh = dynamic(x)
-        given.append(x if fresh is None else transcriber.take(fresh, len(taken)))
+        given.append(x if fresh is None else transcriber.take(fresh))
         taken += [fresh] if fresh is not None else []
-    for k, x in enumerate(captured):
-        transcriber.take(x, len(taken) + k)
+    for x in captured:
+        transcriber.take(x)
     with setting(watchers=(*state.watchers, transcriber)):
         results, structure = tree.flatten(f(given))
     if transcriber.undecided is not None:  # the function has caught the refusal, and gone the other way

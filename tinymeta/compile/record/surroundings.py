@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tinymeta.compile.key import frozen
-from tinymeta.compile.program.operations import Constant
-from tinymeta.compile.program.program import Program
+from tinymeta.compile.program.loop import written_out
 from tinymeta.compile.record.captured import Captured, Roots
 from tinymeta.compile.record.clocks import may_move, put_on
 from tinymeta.compile.record.random_draws import DRAWING, watching
@@ -123,12 +122,4 @@ def _holds_tensor(x: object) -> bool:
 
 def _alike(a: Recording, b: Recording) -> bool:
     """Whether two recordings are the same program, constants and all."""
-    return _written_out(a.program) == _written_out(b.program) and frozen(a.others) == frozen(b.others)
-
-
-def _written_out(program: Program) -> list[Any]:
-    rows = [
-        (frozen(node.value) if isinstance(node.op, Constant) else node.op, node.inputs, node.shape, node.dtype)
-        for node in program.nodes
-    ]
-    return [*rows, program.results]
+    return written_out(a.program) == written_out(b.program) and frozen(a.others) == frozen(b.others)

@@ -15,7 +15,7 @@ from tinymeta.compile.program.calls import Call, Part
 from tinymeta.compile.program.operations import Cast, Erf, Reduce, Scale, Shape, Ufunc, Where
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import Broadcast, Permute, Scatter, Slice
-from tinymeta.compile.record import convolution, pooling
+from tinymeta.compile.record import body, convolution, pooling
 from tinymeta.compile.record.products import matmul
 from tinymeta.engine import structure
 from tinymeta.engine.primitive import Primitive, part
@@ -36,6 +36,7 @@ from tinymeta.ops import (
     special,
 )
 from tinymeta.ops.checkpoint import unrecorded
+from tinymeta.ops.loop import loop
 
 Rule: TypeAlias = Function  # the node of the result, or of all of several results; None: not for these
 
@@ -199,6 +200,7 @@ _MOVES: dict[type[Primitive], Rule] = {
     elementwise.scale: _scale,
     index.index: _index,
     index.put_at: _put_at,
+    loop: body.translated,
     pool.put_pixels: pooling.put,
     pool.take_pixels: pooling.take,
     select.where: lambda b, *xs: b.add(Where(), *b.of_one_rank(*xs)),

@@ -3,7 +3,8 @@
 In: the recorded program. Out: one with the same results, with no more operations. Invariant: node for node the numbers
 of the program before, which `equation.check` compares on small integers after every rule, and `well_formed.check` is
 asked again. In reading order: `rule.py` says what a rule is, `equation.py` is the check; then the rules, a file each:
-`factor.py`, with `expansion.py`, `contraction.py` and `sums.py`.
+`factor.py`, with `expansion.py`, `contraction.py` and `sums.py`; and `all_turns.py`, about loops, whose check is
+`turn_by_turn.py`.
 
 A rule of your own is one file in this folder, found by being there. That −(−x) = x, for example::
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from tinymeta.compile.program import well_formed
+from tinymeta.compile.program.loop import Loop
+from tinymeta.compile.program.operations import Operation
 from tinymeta.compile.program.program import Builder, Node, Program
 from tinymeta.compile.rewrite import equation
 from tinymeta.compile.verify import checking
@@ -70,7 +73,11 @@ class Rule:
 
 
 def rewritten(program: Program) -> Program:
-    """The program after all rules, in the order of their files."""
+    """The program after all rules, in the order of their files; then, what its loops repeat."""
     for rule in Rule.rules.values():
         program = rule.rewritten(program)
-    return program
+
+    def repeated(op: Operation) -> Operation:
+        return replace(op, body=rewritten(op.body)) if isinstance(op, Loop) else op
+
+    return Program([node._replace(op=repeated(node.op)) for node in program.nodes], program.results)

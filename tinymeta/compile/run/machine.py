@@ -7,6 +7,7 @@ of a large step's time.
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from typing import Any
@@ -21,8 +22,10 @@ from tinymeta.compile.place.assemble import assembled
 from tinymeta.compile.place.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
 from tinymeta.compile.place.loop_body import LoopCode
 from tinymeta.compile.program.calls import Call
-from tinymeta.compile.program.operations import Constant, Input, Operation
+from tinymeta.compile.program.loop import Loop
+from tinymeta.compile.program.operations import Constant, Input, Kind, Operation
 from tinymeta.compile.program.program import Program
+from tinymeta.compile.run.turns import Turns, distinct
 from tinymeta.compile.verify import checking
 from tinymeta.engine.tensor import Array
 
@@ -44,8 +47,8 @@ class Machine:
         self._program = program = assembly.program
         self._cores = threads.count
         self._layouts, self._slots, self._sizes = assembly.layouts, assembly.slots, assembly.sizes
-        self.loops = [_Ready(code) for code in assembly.loops]
-        self._idle: list[Workspace] = []
+        self.loops = [Ready(code) for code in assembly.loops]
+        self.idle: list[Workspace] = []
         self._constants: dict[int, Array] = {}
         arguments = {}
         for i, node in enumerate(program.nodes):
@@ -54,32 +57,34 @@ class Machine:
             elif isinstance(node.op, Input):
                 arguments[node.op.position] = i
         fresh = list(assembly.fresh)
-        self._recycled = _Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in fresh])
-        self._bound = [*(arguments[position] for position in range(len(arguments))), *fresh]
-        self._columns = np.array([self._slots[i] for i in self._bound], np.int64)
+        self._recycled = Recycled([(program.nodes[i].shape, program.nodes[i].dtype) for i in fresh])
+        self.bound = [*(arguments[position] for position in range(len(arguments))), *fresh]
+        self.columns = np.array([self._slots[i] for i in self.bound], np.int64)
+        ops = {i: node.op for i, node in enumerate(program.nodes) if isinstance(node.op, Loop)}
+        self._turns = {i: Turns(op, Machine(distinct(op.body))) for i, op in ops.items()}
         self._direct = [i in fresh and i not in program.results[:k] for k, i in enumerate(program.results)]
 
     def __call__(self, arguments: list[Array]) -> list[Array]:
-        space = self._workspace()
+        space = self.workspace()
         given = [_packed(x) for x in arguments]
         given += self._recycled.take()
-        locate(given, self._columns, space.base)
-        values: dict[int, Any] = dict(zip(self._bound, given))
+        locate(given, self.columns, space.base)
+        values: dict[int, Any] = dict(zip(self.bound, given))
         for loop in self.loops:
             if loop.kind == "python":
                 with np.errstate(all="ignore"):
                     for i in loop.nodes:
                         self._call(i, values, space)
             else:
-                self._run(loop, space)
+                self.run(loop, space)
         results = [
             values[i] if direct else np.array(self._value(i, values, space))
             for i, direct in zip(self._program.results, self._direct)
         ]
-        self._idle.append(space)
+        self.idle.append(space)
         return results
 
-    def _run(self, loop: _Ready, space: Workspace) -> None:
+    def run(self, loop: Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
         cores = min(self._cores, threads.cores(), loop.count, loop.work // max(1, WORTH_SHARING))
         if cores > 1:
@@ -98,10 +103,30 @@ class Machine:
                 code = loop.rest if k else loop.first
                 machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
 
+    def recycled(self, kinds: list[Kind]) -> Recycled:
+        """Arrays of these kinds for each run."""
+        return Recycled(kinds)
+
+    def joined(self, limit: int) -> Ready | None:
+        """All loops as one: the only one there is, or small ones in a row, on one core. None where Python is in it, or
+        where a result is no memory of the program's own."""
+        own = len(self.bound) - len(self._direct) == sum(isinstance(n.op, Input) for n in self._program.nodes)
+        if not self.loops or not own or any(loop.kind == "python" for loop in self.loops):
+            return None
+        ready = copy.copy(self.loops[0])
+        if len(self.loops) > 1 or ready.sums:
+            small = sum(loop.work for loop in self.loops) <= limit
+            if not small or any(loop.kind == "tiles" or loop.count not in (1, loop.block) for loop in self.loops):
+                return None
+            ready.body = np.concatenate([code for x in self.loops for code in (x.before, x.body, x.first)])
+            ready.count = ready.block = max(loop.count for loop in self.loops)
+            ready.sums, ready.work = False, 0
+        return ready
+
     def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
         """An operation that the machine leaves to Python."""
         node = self._program.nodes[i]
-        y = node.op(*(self._value(x, values, space) for x in node.inputs))
+        y = self._turns.get(i, node.op)(*(self._value(x, values, space) for x in node.inputs))
         if node.dtype is not None:
             y = _packed(np.asarray(y))  # NumPy gives a scalar in place of an array of rank 0: it has no lasting address
             if y.shape != node.shape or y.dtype != node.dtype:
@@ -128,10 +153,10 @@ class Machine:
             found = view(found)
         return found
 
-    def _workspace(self) -> Workspace:
+    def workspace(self) -> Workspace:
         """Memory for one run: what an earlier one has left, unless another thread is using it."""
         try:
-            return self._idle.pop()
+            return self.idle.pop()
         except IndexError:
             space = Workspace(self._sizes, FIRST + len(self._slots), self._cores)
             for i, x in self._constants.items():
@@ -155,7 +180,7 @@ class Workspace:
             row[SCRATCH], row[PARTIAL] = address(mine), address(sums)
 
 
-class _Ready:
+class Ready:
     """A loop with its instructions as arrays."""
 
     def __init__(self, loop: LoopCode) -> None:
@@ -168,7 +193,7 @@ class _Ready:
         self.grain = 64 if self.kind == "tiles" else 1
 
 
-class _Recycled:
+class Recycled:
     """Arrays for results: those of an earlier run, once nobody else refers to them any more."""
 
     KEPT = 8  # for each result; a training loop holds two generations of its state at a time

@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.program.calls import Call, Check
+from tinymeta.compile.program.calls import Call, Check, Part
+from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.operations import Cast, Constant, Contract, Copy, Input, Reduce, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather, Scatter
 from tinymeta.compile.run.replay import Replay
 from tinymeta.compile.run.terms import in_terms
 from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import DType
+from tinymeta.engine.typing import DType, Function, Tree
 
 DEVIATIONS = 4  # of a sum of roundings, which is normal: beyond it lies one in 16,000
 MOVED = 4  # roundings by which each operation is moved: a comparison that rounding turns is turned half the time
@@ -72,6 +74,8 @@ def widened(program: Program) -> Program:
         elif isinstance(op, Call):
             static = {k: wide(v) if isinstance(v, np.dtype) else v for k, v in op.static.items()}
             op = Call(op.primitive, ("wide", op.key), static, op.hidden)
+        elif isinstance(op, Loop):
+            op = replace(op, body=widened(op.body))
         elif not isinstance(op, Input) and (found := op.dtype(*(nodes[x].dtype for x in node.inputs))):
             dtype = found
         nodes.append(node._replace(op=op, value=value, dtype=dtype))
@@ -112,7 +116,7 @@ class Rounding:
             float(np.finfo(d).tiny) if (d := program.nodes[i].dtype).kind in "fc" else 0.0 for i in program.results
         ]
         self._right: list[Array] | None = None
-        self._chosen: dict[int, Array] = {}  # what was compared, counted or rounded to integers
+        self._chosen: dict[tuple[int, ...], Array] = {}  # what was compared, counted or rounded to integers
         self.exact = True  # whether the program's float64 form computes in float64
 
     @cached_property
@@ -122,7 +126,7 @@ class Rounding:
     @cached_property
     def _pool(self) -> Array:
         """More random numbers than any array has."""
-        return np.random.default_rng(0).uniform(-1, 1, 4096 + max((n.size for n in self._given.nodes), default=0))
+        return np.random.default_rng(0).uniform(-1, 1, 4096 + _largest(self._given))
 
     def plain(self, a: list[Array], b: list[Array], eps: float) -> bool:
         """Whether two runs are as close as when nothing cancels."""
@@ -165,17 +169,31 @@ class Rounding:
         """The results where every operation that rounds is off by up to `size`, relative to its operands, if it adds
         many, and to its result. Without `kinks`, what is compared comes out as it did when nothing was moved."""
 
-        def made(i: int, given: list[Any]) -> Any:
-            if i in self._chosen and not kinks:
-                return self._chosen[i]
-            return None if isinstance(self._program.nodes[i].op, Check) else self._off(i, given, rng, size)
-
+        made = self._maker(self._program, (), rng, size, kinks)
         return self._seen(Replay(self._program)([x.astype(wide(x.dtype)) for x in self._arguments], made))
 
-    def _off(self, i: int, given: list[Any], rng: np.random.Generator | None, size: float) -> Any:
+    def _maker(
+        self, program: Program, at: tuple[int, ...], rng: np.random.Generator | None, size: float, kinks: bool
+    ) -> Function:
+        """What the nodes of a program become, moved; `at` says of which loops' turns it is the body."""
+
+        def made(i: int, given: list[Array]) -> Tree:
+            op, place = program.nodes[i].op, (*at, i)
+            if place in self._chosen and not kinks:
+                return self._chosen[place]
+            if isinstance(op, Loop):
+                replay, turn = Replay(op.body), partial(self._maker, op.body, rng=rng, size=size, kinks=kinks)
+                return op(*given, run=lambda t, xs: replay(xs, turn((*place, t))))
+            return None if isinstance(op, Check) else self._off(program, place, given, rng, size)
+
+        return made
+
+    def _off(
+        self, program: Program, at: tuple[int, ...], given: list[Array], rng: np.random.Generator | None, size: float
+    ) -> Tree:
         """The result of an operation, moved."""
-        node = self._program.nodes[i]
-        n = _roundings(self._program, node)
+        node = program.nodes[at[-1]]
+        n = _roundings(program, node)
         reach = size * math.sqrt(n)
         if n > 1 and node.dtype is not None and node.dtype.kind in "fc":
             given = [self._shaken(x, rng, reach) for x in given]
@@ -187,7 +205,7 @@ class Rounding:
             self.exact, y = False, y.astype(node.dtype)
         chooses = y.dtype.kind not in "fc" or (isinstance(node.op, Ufunc) and node.op.ufunc in _STEPS)
         if rng is None and not node.op.view and chooses:
-            self._chosen[i] = y
+            self._chosen[at] = y
         return self._shaken(y, rng, reach)
 
     def _shaken(self, x: object, rng: np.random.Generator | None, reach: float) -> Any:
@@ -195,6 +213,12 @@ class Rounding:
             return x
         start = rng.integers(0, self._pool.size - x.size + 1)
         return x * (1 + reach * self._pool[start : start + x.size].reshape(x.shape))
+
+
+def _largest(program: Program) -> int:
+    """The size of the largest array, those of loops' bodies included."""
+    bodies = (node.op.body for node in program.nodes if isinstance(node.op, Loop))
+    return max([*(node.size for node in program.nodes), *map(_largest, bodies)], default=0)
 
 
 def _chains(program: Program, counted: list[bool]) -> list[float]:
@@ -215,7 +239,7 @@ def _roundings(program: Program, node: Node) -> float:
     op, given = node.op, [program.nodes[x] for x in node.inputs]
     if isinstance(op, Ufunc):
         return 0 if op.ufunc in _EXACT else 1
-    if isinstance(op, (Input, Constant, Where, Copy, Gather)) or op.view:
+    if isinstance(op, (Input, Constant, Part, Where, Copy, Gather)) or op.view:
         return 0
     if isinstance(op, Cast):
         return int(given[0].dtype is not None and given[0].dtype.itemsize > op.to.itemsize)
@@ -223,6 +247,8 @@ def _roundings(program: Program, node: Node) -> float:
         return given[0].size / max(1, node.size) if op.adds else 0
     if isinstance(op, Contract):
         return op.flops(node.shape, *(x.shape for x in given)) / 2 / max(1, node.size)
+    if isinstance(op, Loop):
+        return op.turns * max(_chains(op.body, [True] * len(op.body.nodes)), default=0.0)
     if isinstance(op, (Scatter, Call)):
         return max((x.size for x in given), default=0) if isinstance(op, Call) or op.overlaps else 0
     return 1

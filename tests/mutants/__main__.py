@@ -31,6 +31,7 @@ ROOMS = {
     "watch": ("watch", "view"),
     "io": ("io",),
     "compile": ("compile",),
+    "meta": ("meta", "recipes"),
 }
 DRAWN = ("engine", "ops", "nn", "optim")
 SURVIVORS = Path(__file__).with_name("survivors.toml")

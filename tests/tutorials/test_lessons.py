@@ -14,7 +14,7 @@ import pytest
 from tests.tutorials.claims import CLAIMS
 from tests.tutorials.mistakes import MISTAKES
 from tinymeta.cli import main
-from tinymeta.view import grading, lessons
+from tinymeta.view import classroom, grading, lessons
 
 LESSONS = lessons.lessons()
 SOLUTION = re.compile(r"^ *# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)
@@ -133,6 +133,20 @@ def test_learn_runs_through_a_lesson_and_shows_new_variables(
     assert main(["learn", "1", "--no-input"]) == 0
     shown = capsys.readouterr().out
     assert "gx = " in shown and "of order 1" in shown
+
+
+def test_learn_asks_for_a_prediction_and_shows_it_beside_the_result(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lesson = tmp_path / "01_x.py"
+    lesson.write_text(
+        "# %% [markdown]\n# **Predict, then run:** x?\n\n# %%\nprint(6 * 7)\n\n# %%\ny = 1\n", encoding="utf-8"
+    )
+    questions: list[str] = []
+    classroom.attend(lesson, lambda question: questions.append(question) or "41")  # type: ignore[func-returns-value]
+    assert [("prediction" in question) for question in questions] == [True, False]
+    shown = capsys.readouterr().out
+    assert shown.index("42") < shown.index("you predicted: 41")
 
 
 def test_learn_shows_no_solution(

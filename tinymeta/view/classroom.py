@@ -72,33 +72,47 @@ def attend(path: Path, ask: Callable[[str], str] | None) -> None:
     An exercise is shown as the student's copy has it; what runs is the solution, for the cells after it need one.
     """
     prose, code, say = _surface()
+    asked = "Enter runs it"
     namespace: dict[str, Any] = {"__name__": "lesson"}
     for cell in lessons.cells(path):
         if cell.kind == "prose":
             prose(cell.text)
+            asked = "Your prediction, then Enter runs it" if "**Predict" in cell.text else "Enter runs it"
             continue
         if cell.kind == "check":
             say(f"solve it in a copy of your own: `tinymeta learn {int(path.name[:2])} --blank mine.py`")
             continue
         code(cell._replace(text=lessons.unsolved(cell.text)))
+        prediction = ""
         if ask is not None:
             try:
-                if ask("  Enter runs it, q leaves: ").strip().lower() == "q":
-                    return
+                prediction = ask(f"  {asked}, q leaves: ").strip()
             except EOFError:
+                return
+            if prediction.lower() == "q":
                 return
         before = {name: id(value) for name, value in namespace.items()}
         printed, count = io.StringIO(), Orders()
         # A compiled function runs eagerly while somebody watches, so cells that compile are not counted.
-        watching = () if "tm.compile" in cell.text or "fit(" in cell.text else (count,)
+        watching = () if _compiles(cell, namespace) else (count,)
         with contextlib.redirect_stdout(printed), setting(watchers=(*state.watchers, *watching)):
             lessons.run(cell, path, namespace)
         if printed.getvalue():
             say(printed.getvalue().rstrip())
+        if prediction:
+            say(f"(you predicted: {prediction})")
+        asked = "Enter runs it"
         for line in _news(namespace, before):
             say(line)
         if count.seen:
             say("operations: " + ", ".join(f"{n} of order {order}" for order, n in sorted(count.seen.items())))
+
+
+def _compiles(cell: Cell, namespace: dict[str, Any]) -> bool:
+    """Whether a cell compiles, or calls a function of the lesson that does."""
+    called = [namespace.get(name) for name in compile(cell.text, "", "exec").co_names]
+    names = {name for f in called for name in getattr(getattr(f, "__code__", None), "co_names", ())}
+    return "tm.compile" in cell.text or "fit(" in cell.text or not names.isdisjoint({"compile", "fit"})
 
 
 class Orders(Watcher):

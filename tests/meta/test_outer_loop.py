@@ -238,3 +238,16 @@ def test_a_checkpoint_with_other_texts_is_refused_in_a_sentence(tmp_path: Path, 
         assert "is damaged" in str(refused)
     else:
         assert name == "settings" and isinstance(json.loads(text), dict)
+
+
+@pytest.mark.parametrize("damaged", ["iteration", "phi", "state"])
+def test_a_checkpoint_that_no_training_wrote_is_refused(tmp_path: Path, damaged: str) -> None:
+    objective, run, how = partial(root, at=-1), Quiet(tmp_path / "c.npz"), {"optimizer": RULES["Adam"]}
+    phi = fit(objective, run, iterations=2, **how)
+    start = {"iteration": np.int64(0), "phi": phi, "state": RULES["Adam"].init(phi)}
+    held = tm.load(run.checkpoint, start)
+    held[damaged] = np.int64(-1) if damaged == "iteration" else tm.tree.map(lambda a: a * np.nan, held[damaged])
+    tm.save(run.checkpoint, held, metadata(run.checkpoint))
+    run.resume = True
+    with pytest.raises(tm.UserError, match="is damaged .its numbers are none of a training"):
+        fit(objective, run, iterations=4, **how)

@@ -26,7 +26,7 @@ def without_bad_tasks(
 ) -> tuple[Tree, int]:
     """What a step came to, `after` (φ, state, loss, 0 · gradient); if that isn't finite, the step on the other tasks,
     and how many were left out. If all of them are bad, or none by itself, it stays as it is."""
-    if math.isfinite(float(after[2]) + float(after[3])) and not_finite(*after[:2]) <= not_finite(phi, state):
+    if math.isfinite(float(after[2]) + float(after[3])):
         return after, 0
     episodes, *iteration = batch
     with np.errstate(all="ignore"):

@@ -86,6 +86,13 @@ def test_a_finite_loss_without_a_finite_gradient_stops_at_its_iteration(
     np.testing.assert_array_equal(kept.numpy(), fit(objective, iterations=8, **how).numpy())
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gradient_whose_sum_alone_is_too_large_is_finite(compiled: bool) -> None:
+    large = lambda phi, tasks: tm.sum(phi * 1e308)
+    how: Any = {"optimizer": tm.optim.SGD(1e-308), "iterations": 1, "meta_batch": 1, "compiled": compiled}
+    np.testing.assert_allclose(tm.meta.fit(large, tm.tensor([0.0, 0.0]), Tasks(), **how).numpy(), -1, rtol=1e-15)
+
+
 def test_a_fault_between_two_looks_is_found_where_it_was(tmp_path: Path) -> None:
     """From iteration 1000 on the state is NaN, the loss, which hides it, is not, and only 1002 is looked at."""
 

@@ -24,22 +24,25 @@ def test_the_page_has_a_row_of_eight_cells_for_every_system() -> None:
 
 def test_a_row_holds_the_runs_own_numbers_and_the_others_stay(tmp_path: Path) -> None:
     interval = {"mean": 0.5, "half": 0.01, "n": 5, "unit": ""}
-    metrics = {"MLDG": {"unseen families": interval}, "the pool": {"unseen families": interval | {"mean": 0.75}}}
+    metrics = {
+        "MLDG": {"unseen families": interval},
+        "the pool, without the hint": {"unseen families": interval | {"mean": 0.75}},
+    }
     result = {"recipe": "domains", "metrics": metrics, "seconds": 41.6, "peak_mb": 123}
     (tmp_path / "result.json").write_text(json.dumps(result))
     before, after = PAGE.splitlines(), updated(PAGE, [tmp_path]).splitlines()
     ((old, new),) = ((a, b) for a, b in zip(before, after, strict=True) if a != b)
     assert "| `domains` | " in new and "| 0.500 ± 0.010 | 0.750 ± 0.010 | 42 s | 123 MB |" in new
     assert new.split(" | ")[:3] + new.split(" | ")[7:] == old.split(" | ")[:3] + old.split(" | ")[7:]
-    del metrics["the pool"]
+    del metrics["the pool, without the hint"]
     (tmp_path / "result.json").write_text(json.dumps(result))
-    with pytest.raises(UserError, match="the pool, unseen families"):
+    with pytest.raises(UserError, match="the pool, without the hint, unseen families"):
         updated(PAGE, [tmp_path])
 
 
 def test_a_run_that_the_table_does_not_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished run"):
         updated(PAGE, [tmp_path])
-    (tmp_path / "result.json").write_text(json.dumps({"recipe": "strategy", "metrics": {}, "seconds": 1.0}))
+    (tmp_path / "result.json").write_text(json.dumps({"recipe": "linear", "metrics": {}, "seconds": 1.0}))
     with pytest.raises(UserError, match="of which the table says nothing"):
         updated(PAGE, [tmp_path])

@@ -199,16 +199,16 @@ def held(scores: Any) -> Any:
 
 def repetition(config: Config, run: Run, found: Found, k: int, comparison: Comparison) -> tuple[Any, Any]:
     """One seed's mean test scores, row to family, and shares of the rules."""
-    (few, validation), (kinds, test) = (
-        (every.kinds, every.sample(rng, tasks))
-        for rng, tasks in ((run.rng(f"validation {k}"), VALIDATION), (run.rng(f"test {k}"), config.tasks))
-        for every in [problems(rng)]
-    )
-    tables = {name: grid(config, comparison, f"{name}, seed {k}", few[name], validation[name]) for name in few}
+    rng, tables = run.rng(f"validation {k}"), {}
+    validation = (every := problems(rng)).sample(rng, VALIDATION)
+    for name, kind in every.kinds.items():
+        tables[name] = grid(config, comparison, f"{name}, seed {k}", kind, validation[name])
     rule = one_rule(*lowest(np.mean([table for name, table in tables.items() if name != UNSEEN], axis=0)))
     scores: dict[str, dict[str, float]] = {}
     picks: dict[str, Any] = {}
-    for name, kind in kinds.items():
+    rng = run.rng(f"test {k}")
+    test = (every := problems(rng)).sample(rng, config.tasks)
+    for name, kind in every.kinds.items():
         rows = {title: (found[f"{stage}-{k}"], stage == "hard") for stage, title in LEARNED.items()}
         rows |= {FIXED: (rule, False), "best fixed rule of each family": (one_rule(*lowest(tables[name])), False)}
         for row, (choose, hard) in rows.items():

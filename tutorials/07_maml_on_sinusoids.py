@@ -224,7 +224,7 @@ for name, values in at_end.items():
 # On the trace page, MAML on one task: the third band is what the first-order method never computes.
 
 # %%
-one_task = tm.tasks.Episode(support, tuple(a[0] for a in test.query))
+one_task = tm.tree.map(lambda a: a[0], test)
 with tm.trace() as trace:
     tm.grad(lambda model: loss(adapt(model, one_task.support), one_task.query))(start)
 print(trace.counts())

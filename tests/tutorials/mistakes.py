@@ -281,3 +281,21 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("    return np.exp(-np.log(habit[text[:-1], text[1:]]))\n", "one number for the text"),
     ],
 }
+
+# Right answers that are not Tensors.
+IN_NUMPY: dict[tuple[str, str], str] = {
+    ("08", "norms"): "    return np.linalg.norm(2 * (x @ w - y)[:, None] * x, axis=1)\n",
+    ("09", "factored"): (
+        "    x, W, a, delta = map(np.asarray, (x, W, a, delta))\n    return x @ W - alpha * ((x @ a.T) @ delta)\n"
+    ),
+    ("10", "prototypes"): (
+        "    means = np.stack([e.numpy()[labels == k].mean(axis=0) for k in range(ways)])\n"
+        "    return -((q.numpy()[:, None] - means) ** 2).sum(axis=-1)\n"
+    ),
+    ("11", "hypergradient"): "    g = curvature * theta\n    return -g @ (curvature * (theta - alpha * g))\n",
+    ("13", "influence"): (
+        _OWN
+        + "    return -np.asarray((grads['w'] * clean['w']).sum(axis=(1, 2)) + (grads['b'] * clean['b']).sum(axis=1))\n"
+    ),
+    ("15", "perplexity"): "    return np.exp(-np.log(habit[text[:-1], text[1:]]).mean())\n",
+}

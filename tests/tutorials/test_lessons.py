@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.tutorials.claims import CLAIMS
-from tests.tutorials.mistakes import MISTAKES
+from tests.tutorials.mistakes import IN_NUMPY, MISTAKES
 from tinymeta.cli import main
 from tinymeta.view import classroom, grading, lessons
 
@@ -35,7 +35,7 @@ def before_exercises(path: Path) -> dict[str, dict[str, Any]]:
         for cell in lessons.cells(path):
             if cell.kind == "exercise":
                 found[cell.name] = dict(namespace)
-            if cell.kind != "prose":
+            if cell.kind not in ("prose", "check"):  # a student's copy has no checks
                 lessons.run(cell, path, namespace)
     return {**found, "": namespace}
 
@@ -117,6 +117,11 @@ def test_mistakes_are_planted_in_each_exercise_and_many() -> None:
 )
 def test_a_mistake_gets_the_right_hint(number: str, exercise: str, body: str, hint: str) -> None:
     assert hint in said_of(lessons.find(int(number)), exercise, body)
+
+
+@pytest.mark.parametrize(("number", "exercise"), IN_NUMPY)
+def test_a_right_answer_may_be_an_array(number: str, exercise: str) -> None:
+    assert not said_of(lessons.find(int(number)), exercise, IN_NUMPY[number, exercise])
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

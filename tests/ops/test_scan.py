@@ -124,6 +124,20 @@ def test_compiled_it_is_the_same(turns: int, width: int, dtype: Any, reverse: bo
     assert close(compiled(*other), step(*other), dtype, turns, width, 1)
 
 
+@given(st.sampled_from([0, 1, 2, 5]), st.booleans(), KEEP, st.integers(0, 99))
+def test_compiled_and_mapped_second_derivatives_are_the_same(turns: int, reverse: bool, keep: Any, seed: int) -> None:
+    weight, xs, start = case(turns, 2, np.float64, seed)
+    run = lambda f, c, xs: tm.scan(f, c, xs, reverse=reverse, checkpoint=keep)
+    slope = lambda w, xs, start: tm.grad(lambda w: through(run, w, xs, start))(w)
+    both = tm.vmap(slope, in_axes=(None, 0, None))
+    step = tm.grad(lambda w, xs, start: tm.sum(both(w, xs, start) ** 2))
+    compiled = tm.compile(step)
+    several = {name: np.stack([x, x[::-1], x]) for name, x in xs.items()}
+    compiled(weight, several, start)
+    weight, _, start = case(turns, 2, np.float64, seed + 1)
+    assert close(compiled(weight, several, start), step(weight, several, start), np.float64, turns, 6, 2)
+
+
 def test_the_gradient_of_long_sequences_is_linear_in_work() -> None:
     """One stack puts the slices' cotangents together: no zeros of the whole length for each turn."""
     xs = tm.tensor(np.linspace(0, 1, 40))

@@ -134,10 +134,10 @@ class Looped:
                 given[k] = g
             entries = self.back(given, *cs, *xs, *self.body.captured)
             found[:] = [k for k in range(n, len(inputs)) if entries[k] is not None and inputs[k].tracked]
-            before = [zeros_like(cs[k]) if entries[k] is None else entries[k] for k in real]
+            before = [_zeros(cs[k]) if entries[k] is None else entries[k] for k in real]
             return before, [entries[k] for k in found]
 
-        start = [zeros_like(ys[k]) if (g := gs[k]) is None else g for k in real]
+        start = [_zeros(ys[k]) if (g := gs[k]) is None else g for k in real]
         stacked = [*ys[len(ys) - n :], *inputs[n:last], *(g for k in said if (g := gs[k]) is not None)]
         first, rest = turns_of(turn, start, stacked, self.turns, not self.reverse, self.own)
         result: list[Tensor | None] = [None] * len(inputs)
@@ -173,6 +173,11 @@ def _under(xs: Sequence[Tensor], f: Function, *arguments: object) -> Tree:
     """What `f` gives under the `vmap`s that the Tensors' hidden axes are of."""
     with setting(opened=max(xs, key=lambda x: x.batch).opened):
         return f(*arguments)
+
+
+def _zeros(x: Tensor) -> Tensor:
+    y: Tensor = _under([x], zeros_like, x)
+    return y
 
 
 def _hidden(x: Tensor) -> tuple[int, ...]:

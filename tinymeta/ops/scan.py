@@ -60,6 +60,12 @@ def scan(
     The last carry, and what the turns said, stacked along a new first axis. Without any turn these are empty, and
     `f` runs once, on zeros, to say of what shape.
 
+    Notes
+    -----
+    In a compiled function it is one operation: the body is recorded once, first call and program don't grow with the
+    number of turns, and the gradient of what all turns share is one product. Where `f` asks for a value, draws, or
+    changes what its Python code can see, the turns are written out one after the other, and `report()` says why.
+
     Examples
     --------
     >>> total, sums = tm.scan(lambda s, x: (s + x, s + x), 0.0, np.array([1.0, 2.0, 3.0]))

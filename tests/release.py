@@ -32,6 +32,7 @@ DATES = {
     "CHANGELOG.md": rf"(?m)^## \[{VERSION}\] - (unreleased)$",
 }
 NEEDED = ("tinymeta/__init__.py", "tinymeta/py.typed", "tinymeta/view/page.js", "tinymeta_kernels/conv.py")
+NEEDED += ("tinymeta/lessons/01_a_derivative_by_hand.py",)
 # One sentence of the README that needs no extra: the second derivative, by a kernel and by a compiled function.
 PROGRAM = """
 import numpy as np, tinymeta as tm
@@ -95,6 +96,7 @@ def check(work: Path, out: Path) -> None:
         python = environment(work / name, str(file))
         run(python, "-c", PROGRAM, cwd=work)
         run(python, "-m", "tinymeta", "--help", cwd=work)
+        run(python, "-m", "tinymeta", "learn", "1", "--no-input", cwd=work)
         run(python, "-m", "tinymeta", "--iterations", "20", "--quiet", "--out", str(work / f"{name}-run"), cwd=work)
         if not (work / f"{name}-run" / "result.json").is_file():
             raise SystemExit(f"the main job of the installed {name} wrote no result.json")

@@ -31,7 +31,7 @@ WORDS = ("tests/cli", "tests/view", "tests/io", "tests/test_readme.py", "tests/r
 LANGUAGE = (*SMALL, *WORDS, "tests/watch", "tests/tasks", "tests/testing", "tests/compile/test_keys.py")
 VERSIONS = (*NUMBERS, *STEPS, "tests/engine", "tests/tasks", "tests/recipes/test_run_folder.py")
 ORDER = ("tests/engine", "tests/io", "tests/watch", "tests/compile/test_keys.py", "tests/nn", "tests/tasks")
-INSTALLED = ("tests/cli", "tests/view", "tests/watch", "tests/engine/test_errors.py", "tests/tutorials")
+INSTALLED = ("tests/cli", "tests/view", "tests/watch", "tests/io", "tests/engine/test_errors.py", "tests/tutorials")
 BESIDE = ("tests", "tutorials", "pyproject.toml", "README.md", "README.zh-CN.md", "CHANGELOG.md")  # the product
 # Runs before anything else of a test process: Numba can't be imported there.
 WITHOUT_NUMBA = "import sys; sys.modules['numba'] = None\n"
@@ -110,7 +110,7 @@ ENVIRONMENTS = {
         quick=True,
     ),
     "one-process": Environment("no test leans on the other process", SMALL, options=("-n", "0")),
-    "wheel": Environment("installed, not a checkout", (*SMALL, *INSTALLED), wheel=True, quick=True),
+    "wheel": Environment("installed, not a checkout", INSTALLED, wheel=True, quick=True),
     "oldest": Environment("the oldest versions allowed", VERSIONS, packages=("numpy==2.0.*", "numba==0.61.*")),
     "numpy-2.2": Environment("NumPy between", VERSIONS, packages=("numpy==2.2.*",)),
     "python-3.12": Environment("newest of all for it", LANGUAGE, python="python3.12"),

@@ -96,6 +96,7 @@ CALLS: list[tuple[list[Any], tuple[Any, ...] | Callable[[Any], Callable[..., Any
     ([nn.MLP], _built, {"sizes": (3, 4, 2)}),
     ([nn.ConvNet4], _built, {"outputs": 3, "image": (1, 255, 4), "channels": 2, "halvings": 1}),
     ([nn.Conv2d], _built, {"inputs": 2, "outputs": 4, "window": 3, **STRIDES}),
+    ([nn.ResidualBlock], _built, {"inputs": 3, "outputs": 4, "stride": 2, "groups": 2}),
     ([tm.grad, tm.value_and_grad, tm.jacobian, tm.hessian], _derived, ARGNUMS),
     ([tm.scan], (lambda carry, x: (2 * carry, carry), 1.0), {"length": 3, "checkpoint": 2}),
     ([tm.vmap], lambda f: _mapped, {"in_axes": 1, "out_axes": 1}),

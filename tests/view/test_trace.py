@@ -145,7 +145,7 @@ def test_maml_has_order_2_and_first_order_maml_has_none(maml: Trace, first_order
 
 
 def test_the_traced_meta_gradient_is_the_one_without_a_trace(maml: Trace) -> None:
-    program = (ROOT / "tinymeta" / "view" / "trace_maml.py").read_text(encoding="utf-8")
+    program = Path(tm.view.__file__).with_name("trace_maml.py").read_text(encoding="utf-8")
     names: dict[str, object] = {}
     exec(program, names)
     gradient = names["meta_gradient"]

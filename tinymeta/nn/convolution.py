@@ -92,6 +92,7 @@ class ResidualBlock(Module):
         groups: int = 8,
         dtype: DTypeLike = np.float32,
     ) -> None:
+        inputs, outputs, stride = wholes((inputs, outputs, stride), "a number of channels or a stride")
         self.norms = [GroupNorm(groups, outputs, dtype=dtype) for _ in range(2)]
         self.first = Conv2d(inputs, outputs, 3, rng=rng, stride=stride, padding=1, bias=False, dtype=dtype)
         self.second = Conv2d(outputs, outputs, 3, rng=rng, padding=1, bias=False, dtype=dtype)

@@ -17,7 +17,8 @@ def test_every_task_counts_in_the_gradient_by_a_vector_of_at_most_1() -> None:
     every = strategy.problems(np.random.default_rng(0))
     kinds = {name: every.kinds[name] for name in ("sinusoids", "quadratics")}
     batch = strategy.Problems(kinds).sample(np.random.default_rng(1), 3)
-    config, phi = strategy.Config(steps=2), Mixture()
+    config, phi, longest = strategy.Config(steps=4), Mixture(), 0.0
+    phi.said = tm.tensor(np.full(phi.said.shape, 1.0, np.float32))  # long steps, whose gradients are long
     value, grads = tm.value_and_grad(partial(strategy.objective, kinds, config, False))(phi, batch)
     scores, slopes = [], []
     for name, kind in kinds.items():
@@ -27,7 +28,9 @@ def test_every_task_counts_in_the_gradient_by_a_vector_of_at_most_1() -> None:
             )(phi, *tm.tree.map(lambda a, k=k: a[k], batch[name]))
             found = slope.said.numpy().astype(np.float64)
             scores.append(float(score))
+            longest = max(longest, float(np.linalg.norm(found)))
             slopes.append(found / max(1.0, np.linalg.norm(found)))
+    assert longest > 1.5
     # Sums of a few hundred float32 numbers of either sign, in another order.
     bound = 1e3 * np.finfo(np.float32).eps
     assert float(value) == pytest.approx(np.mean(scores), abs=bound * np.abs(scores).max())

@@ -166,9 +166,11 @@ def test_links_within_the_folder_are_followed_once_around_a_circle(tmp_path):
     (tmp_path / "some/pet").symlink_to(tmp_path / "all/cat")
     (tmp_path / "some/owl/round").symlink_to(tmp_path)
     assert {"all/cat", "some/pet", "some/owl"} <= set(load(tmp_path).names)
-    (tmp_path / "some/self").symlink_to(tmp_path / "some/self")
-    with pytest.raises(DataError, match="self is a link that leads"):
-        load(tmp_path)
+    for nowhere in ("some/self", "gone"):
+        (tmp_path / "some/self").symlink_to(tmp_path / nowhere)
+        with pytest.raises(DataError, match="self is a link that leads nowhere"):
+            load(tmp_path)
+        (tmp_path / "some/self").unlink()
 
 
 def test_pictures_are_decoded_once_and_again_when_one_changes(pets, monkeypatch, private_cache):

@@ -97,8 +97,8 @@ def within(folder: Path) -> list[Path]:
 def _inside(path: Path, folder: Path, root: Path) -> Path:
     """Where a link leads, which is inside of the root."""
     try:
-        real = path.resolve()
-    except (OSError, RuntimeError) as fault:  # it leads to itself
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError) as fault:  # to itself, or to what is gone
         raise DataError(f"{path} is a link that leads nowhere: remove it.") from fault
     if not real.is_relative_to(root):
         raise DataError(f"{path} is a link that leads out of {folder}: put what it leads to there instead.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinymeta as tm
+from tests.compile import program_faults
 from tests.compile.loop_programs import loops, same
+from tests.compile.planted import plant
+from tinymeta.compile.program import loop
 from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.machine import Machine
@@ -97,6 +101,29 @@ def test_with_checkpoints_memory_grows_as_the_root_of_the_number_of_turns() -> N
         compiled(np.eye(20) / 7)
         used[n] = bytes_of(compiled._variants.all()[0].made.run)
     assert used[1000] <= 12 * used[10]
+
+
+def test_long_loops_are_checked_in_a_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "COSTLY", 0)
+    w, xs = sequence(20)
+    for order in (1, 2):
+        compiled, _ = steps(ORDERS[order], w, xs)
+        assert "for a few turns of its loops" in compiled.report()
+        np.testing.assert_allclose(compiled(w, xs).numpy(), ORDERS[order](w, xs).numpy(), rtol=1e-11 * 10**order)
+
+
+def test_a_fault_in_long_loops_is_seen_and_becomes_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "COSTLY", 0)
+    w, xs = sequence(20)
+    plant(program_faults.FAULTS["turns: the last one is dropped"], monkeypatch)
+    with pytest.warns(tm.CompileWarning, match="at stage 'machine'") as told:
+        found = tm.compile(ORDERS[1])(w, xs)
+    np.testing.assert_allclose(found.numpy(), ORDERS[1](w, xs).numpy(), rtol=1e-11)
+    monkeypatch.undo()
+    script = str(told[0].message).partition("`python ")[2].partition("`")[0]
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script)
+    assert ended.value.code == 0  # nothing is planted any more
 
 
 # What is no loop

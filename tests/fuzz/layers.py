@@ -278,6 +278,7 @@ LAYERS: dict[str, Callable[..., Any]] = {
 }
 OTHERS = {
     "Module": "the base class of all",
+    "constant": "declares what a model holds and nobody trains",
     "init": "drawn with Linear",
     "accuracy": "a score, drawn by `losses.py`",
     "bce_with_logits": "a loss",

@@ -282,6 +282,7 @@ VOCABULARY: dict[str, Kind] = {
 OTHERS = {
     "Check": "no number: array programs draw the checks of values",
     "Input": "drawn first",
+    "Loop": "a program of its own: tests/compile/loop_programs.py draws loops",
     "Constant": "some of the inputs",
     "Windows": "a view within Gather and Scatter",
 }

@@ -68,6 +68,7 @@ def fit(objective: Any, run: Any = None, **options: Any) -> Any:
     return tm.meta.fit(objective, tm.tensor([1.0]), Tasks(), **how)
 
 
+@pytest.mark.filterwarnings("error")  # NumPy's would drown the sentence
 @pytest.mark.parametrize("how", [{}, {"compiled": True}, {"chunks": 2}], ids=["eager", "compiled", "in parts"])
 @pytest.mark.parametrize("rule", RULES)
 def test_a_finite_loss_without_a_finite_gradient_stops_at_its_iteration(

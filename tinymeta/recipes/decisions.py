@@ -34,7 +34,7 @@ PLACES = {
     "strategy": ("strategy network, mixture", "one learned mixture for all", "the four"),
     "reweight": ("Ren et al.", "robust loss", "accuracy, flipped to one class"),
     "distill-data": ("one synthetic image per class", "mean image of each class", "glyphs"),
-    "teacher": ("MetaDistil", "fixed teacher", "student"),
+    "teacher": ("MetaDistil", "fine-tuned teacher", "student"),
     "domains": ("MLDG", "the pool, without the hint", "unseen families"),
     "games": ("grid game, return", "grid game, return", "adapted", "from scratch, 10 ×"),
     "navigation": ("MAML", "pre-trained", "after 1 step"),

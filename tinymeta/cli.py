@@ -11,8 +11,9 @@ after one that asks to end (SIGTERM, SIGHUP), which is heeded in the same way. A
 from __future__ import annotations
 
 import argparse
-import io
+import errno
 import os
+import shlex
 import signal
 import stat
 import sys
@@ -27,6 +28,7 @@ from typing import NamedTuple, NoReturn
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
 from tinymeta.io.visible import visible
+from tinymeta.view.terminal import nobody_listens, streams_are_there, warnings_in_a_line
 
 
 class Verb(NamedTuple):
@@ -62,11 +64,9 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on `arguments` (by default the process's own) and return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without "±" shows "?" and goes on
-            stream.reconfigure(errors="replace")
+    streams_are_there()
     try:
-        with _signals_like_ctrl_c():
+        with _signals_like_ctrl_c(), warnings_in_a_line("--quiet" in arguments):
             _dispatch(arguments)
         sys.stdout.flush()
     except UserError as error:
@@ -80,7 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("", *(visible(note, keep="\n") for note in notes), sep="\n", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        nobody_listens()
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EBADF, errno.EIO):
+            raise  # a file's, which should have been told by who opened it
+        nobody_listens()
+        print(f"tinymeta: can't write the output: {error.strerror}; what was asked for is done", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -165,6 +171,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     parser.add_argument(
         "--skip-bad-tasks", action="store_true", help="leave out tasks whose loss or gradient is not finite, and go on"
     )
+    parser.add_argument("--split", type=_path, metavar="FILE", help="division of the classes, for images")
     others = parser.add_mutually_exclusive_group()
     others.add_argument("--workers", type=_positive, metavar="N", help="share the work between N processes of one core")
     others.add_argument("--dask", metavar="ADDRESS", help="share it between the workers of a Dask scheduler")
@@ -177,14 +184,14 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     recipe = recipes.find(options.recipe)
     changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
     wishes = Wishes(options.out, options.seed, options.data, options.resume, options.quiet, options.skip_bad_tasks)
-    wishes = replace(wishes, workers=options.workers, dask=options.dask)
+    wishes = replace(wishes, workers=options.workers, dask=options.dask, split=options.split)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
 
 
 def step_through(parser: Parser, arguments: list[str]) -> None:
     """`tinymeta step RECIPE|file.py`."""
     parser.add_argument("target", metavar="RECIPE|file.py", help="sine, sine-first-order, or a script of yours")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the page instead of stepping in the terminal")
+    parser.add_argument("--html", type=_path, metavar="FILE", help="write the page instead of stepping in the terminal")
     options = parser.parse_args(arguments)
     from tinymeta.view.step_command import main as step
 
@@ -206,14 +213,14 @@ def evaluate_run(parser: Parser, arguments: list[str]) -> None:
 
     changes = assignments(options.set) | ({} if options.tasks is None else {"tasks": str(options.tasks)})
     shipped_one = options.run.startswith(pretrained.PREFIX)
-    folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else Path(options.run)
+    folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else _path(options.run)
     evaluate(folder, changes, options.data, options.quiet)
 
 
 def fetch_data(parser: Parser, arguments: list[str]) -> None:
     """`tinymeta data NAME`."""
     parser.add_argument("name", choices=["omniglot"], metavar="NAME", help="omniglot: 1,623 characters (15 MB, MIT)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where to (default: TINYMETA_DATA, else data)")
+    parser.add_argument("--data", type=_path, metavar="DIR", help="where to (default: TINYMETA_DATA, else data)")
     parser.add_argument("--minimal", action="store_true", help="also the challenge's two sets of five alphabets (3 MB)")
     options = parser.parse_args(arguments)
     from tinymeta.io.files import told
@@ -224,7 +231,7 @@ def fetch_data(parser: Parser, arguments: list[str]) -> None:
     with told(folder):
         paths = download_omniglot(folder, parts)
     print(*(visible(str(path)) for path in paths), sep="\n")
-    print(visible(f"next:     tinymeta run omniglot --data {folder}"))
+    print(visible(f"next:     tinymeta run omniglot --data {shlex.quote(str(folder))}"))
 
 
 def warm_up(parser: Parser, arguments: list[str]) -> None:
@@ -238,7 +245,7 @@ def warm_up(parser: Parser, arguments: list[str]) -> None:
 def _add_run_options(parser: Parser) -> None:
     parser.add_argument("--iterations", type=_count, metavar="N", help="meta-iterations")
     parser.add_argument("--seed", type=_count, metavar="N", help="seed of everything random (default 0)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/RECIPE-N)")
+    parser.add_argument("--out", type=_path, metavar="DIR", help="folder to write (default: runs/RECIPE-N)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, or the latest one")
     parser.add_argument("--quiet", action="store_true", help="no progress; only the table")
 
@@ -247,7 +254,7 @@ def _add_task_options(parser: Parser) -> None:
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change keys of the recipe"
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
+    parser.add_argument("--data", type=_path, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
 
 
 def _explain_keys(parser: Parser, arguments: list[str]) -> None:
@@ -260,6 +267,14 @@ def _explain_keys(parser: Parser, arguments: list[str]) -> None:
         recipe = recipes.find(arguments[0])
         parser.description = f"{recipe.name}: {recipe.idea}"
         parser.epilog = f"keys, with their defaults (change them by --set):\n{describe(recipe.config)}"
+
+
+def _path(text: str) -> Path:
+    """A path, with the user's home for a ~ that the shell has left, as in --out=~/runs."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"names a home that there is none of: {text}") from error
 
 
 def _count(text: str) -> int:

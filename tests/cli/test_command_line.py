@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -243,3 +245,38 @@ def test_modules_named_by_verbs_are_importable() -> None:
     for verb in cli.VERBS.values():
         module, _, function = verb.target.partition(":")
         assert callable(getattr(import_module(module), function))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_an_output_without_room_is_told_in_a_sentence() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([*TOY, "list"], env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and one_sentence(done.stderr) and "can't write the output" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a stream is closed as POSIX shells do")
+def test_a_closed_output_is_no_bug() -> None:
+    command = shlex.join([*TOY, "list"])
+    done = subprocess.run(["sh", "-c", f"{command} >&-"], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_home_that_the_shell_has_left_is_found(
+    tinymeta: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert tinymeta("run", "toy", "--out=~/run", "--quiet").status == 0
+    assert (tmp_path / "home/run/result.json").exists() and not Path("~").exists()
+    assert tinymeta("eval", "~/run", "--quiet").status == 0
+
+
+def test_a_warning_is_a_sentence_and_silent_with_quiet(tinymeta: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "list_recipes", lambda *_: warnings.warn("something \x1b[31modd", stacklevel=1))
+    assert one_sentence(tinymeta("list").err)
+    assert tinymeta("list", "--quiet").err == ""
+
+
+def test_sizes_beyond_all_sense_are_refused(tinymeta: Command) -> None:
+    for recipe in ("images", "challenge"):
+        status, _, err = tinymeta("run", recipe, "--set", "size=100000")
+        assert status == 2 and one_sentence(err) and "size must be at most 512" in err

@@ -7,29 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.recipes.pictures import BRIEFLY, write, write_folder
 from tinymeta.cli import main
 from tinymeta.recipes.classify import probabilities
-from tinymeta.tasks import glyphs
-
-BRIEFLY = ["--iterations", "2", "--set", "tasks=4", "meta_batch=2", "size=16"]
-CLASSES = glyphs(alphabets=2, characters=6, hands=5, size=20)
-
-
-def write_folder(folder: Path, classes: range, colour: bool = False) -> Path:
-    """Class folders with four images each; the fifth of every class stays outside."""
-    for c in classes:
-        (folder / f"class{c}").mkdir(parents=True)
-        for k in range(4):
-            write(folder / f"class{c}" / f"{k}.png", c, k, colour)
-    return folder
-
-
-def write(path: Path, c: int, k: int, colour: bool = False) -> Path:
-    image = Image.fromarray(CLASSES.images[c, k])
-    (image.convert("RGB") if colour else image).save(path)
-    return path
+from tinymeta.recipes.divisions import by_number, drawn
+from tinymeta.tasks import FewShotImages, glyphs, split
 
 
 @pytest.fixture(scope="module")
@@ -50,37 +33,6 @@ def test_a_folder_is_learned_from_and_evaluated_on_classes_kept_out(trained: Pat
     assert fresh["accuracy on new classes"]["n"] == 5
 
 
-def test_images_of_new_classes_get_probabilities(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    support = write_folder(tmp_path / "new", range(8, 12))
-    query = [write(tmp_path / f"query{c}.png", c, 4) for c in range(8, 12)]
-    assert main(["classify", str(trained), "--support", str(support), "--query", *map(str, query)]) == 0
-    printed = capsys.readouterr().out
-    assert all(str(path) in printed for path in query) and "most likely" in printed and "%" in printed
-    names, chances = probabilities(trained, support, query)
-    assert names == ["class10", "class11", "class8", "class9"]
-    assert chances.shape == (4, 4)
-    np.testing.assert_allclose(chances.sum(1), 1, atol=1e-5)
-
-
-def test_an_example_of_the_support_set_is_given_its_own_class(trained: Path, tmp_path: Path) -> None:
-    support = tmp_path / "new"
-    for c in range(8, 12):  # one example each: it is its class's prototype, at distance 0
-        (support / f"class{c}").mkdir(parents=True)
-        write(support / f"class{c}" / "only.png", c, 0)
-    names, chances = probabilities(trained, support, [support / "class9" / "only.png"])
-    assert names[int(chances[0].argmax())] == "class9"
-
-
-def test_the_answer_for_an_image_does_not_depend_on_the_others(trained: Path, tmp_path: Path) -> None:
-    support = write_folder(tmp_path / "new", range(8, 12))
-    query = [write(tmp_path / f"query{c}.png", c, 4) for c in range(8, 12)]
-    _, together = probabilities(trained, support, query)
-    _, alone = probabilities(trained, support, query[:1])
-    np.testing.assert_allclose(alone[0], together[0], atol=1e-4)  # float32, in blocks of another size
-
-
 def test_colour_images_are_learned_from_and_classified_in_colour(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "data", range(4), colour=True)
     out = tmp_path / "run"
@@ -97,27 +49,169 @@ def test_too_few_classes_are_told_in_one_sentence(tmp_path: Path, capsys: pytest
     assert "holds 3 classes, and four are needed" in message and message.count("\n") == 1
 
 
-def test_mistakes_in_classifying_are_one_sentence(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def begun(tmp_path: Path) -> tuple[Path, Path]:
+    """A run of its own on eight classes, and their folder."""
+    data, run = write_folder(tmp_path / "data", range(8)), tmp_path / "run"
+    assert main(["run", "images", *BRIEFLY, "--data", str(data), "--out", str(run), "--quiet"]) == 0
+    return data, run
+
+
+def division(run: Path) -> dict[str, list[str]]:
+    (found,) = json.loads((run / "data.json").read_text(encoding="utf-8"))["splits"]
+    return dict(found)
+
+
+def test_a_run_keeps_its_classes_by_name_whatever_is_added(
+    begun: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    support = write_folder(tmp_path / "new", range(8, 10))
-    image = str(write(tmp_path / "query.png", 8, 4))
-    text = tmp_path / "broken.png"
-    text.write_text("no image")
-    lone = write_folder(tmp_path / "lone", range(8, 9))
-    linear = tmp_path / "linear"
-    assert main(["run", "linear", "--iterations", "1", "--out", str(linear), "--quiet"]) == 0
-    capsys.readouterr()
+    data, run = begun
+    first = division(run)
+    assert sorted(first["train"] + first["test"]) == [f"class{c}" for c in range(8)]
+    write_folder(data, range(8, 9))
+    assert main(["eval", str(run)]) == 0
+    assert division(run) == first and "without a part in it: class8" in capsys.readouterr().err
+    more = ["--iterations", "3", "--out", str(run), "--resume"]
+    assert main(["run", "images", *more]) == 0
+    assert division(run) == first
+
+
+def test_other_pictures_than_a_run_began_with_are_refused(
+    begun: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = begun
+    tested, learned = division(run)["test"][0], division(run)["train"][0]
+    elsewhere = write_folder(tmp_path / "other", range(8, 12))
+    resume = ("run", "images", "--out", str(run), "--resume", "--iterations", "3")
+
+    def refused(*command: str) -> str:
+        capsys.readouterr()
+        assert main([*command, "--quiet"]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        return told
+
+    assert "with classes that" in refused("eval", str(run), "--data", str(elsewhere))
+    assert "with classes that" in refused(*resume, "--data", str(elsewhere))
+    write(data / learned / "0.png", 11, 4)
+    assert f"other pictures than when {run} was begun, of {learned}" in refused(*resume)
+    assert main(["eval", str(run), "--quiet"]) == 0  # it is asked about the others
+    write(data / tested / "0.png", 11, 4)
+    assert f"of {tested}" in refused("eval", str(run))
+    write(data / tested / "0.png", int(tested.removeprefix("class")), 0)
+    (data / tested).rename(tmp_path / "away")
+    assert f"doesn't hold: {tested}" in refused("eval", str(run))
+
+
+def test_a_division_is_given_by_a_file_or_by_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_folder(tmp_path / "data", range(6))
+    chosen = {"train": ["class1", "class3"], "test": ["class0", "class5"]}
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps(chosen))
+    command = ["run", "images", *BRIEFLY, "--quiet", "--data"]
+    assert main([*command, str(data), "--split", str(file), "--out", str(tmp_path / "a")]) == 0
+    assert division(tmp_path / "a") == chosen
+    assert main([*command, str(data), "--split", str(tmp_path / "a/data.json"), "--out", str(tmp_path / "b")]) == 0
+    assert division(tmp_path / "b") == chosen
+    for part, classes in chosen.items():
+        for name in classes:
+            (tmp_path / "parts" / part).mkdir(parents=True, exist_ok=True)
+            (data / name).rename(tmp_path / "parts" / part / name)
+    assert main([*command, str(tmp_path / "parts"), "--out", str(tmp_path / "c")]) == 0
+    assert division(tmp_path / "c") == chosen | {"test": ["class0", "class5"]}
     mistakes = {
-        "needs one of images": (linear, support, image),
-        "is no folder of a run": (tmp_path / "nowhere", support, image),
-        "does not exist": (trained, support, str(tmp_path / "missing.png")),
-        "is a folder: name image files": (trained, support, str(support)),
-        "is not a readable image": (trained, support, str(text)),
-        "is not a folder": (trained, tmp_path / "missing", image),
-        "holds one class only": (trained, lone, image),
+        "names classes that the data don't hold: fox": {"train": ["fox", "class1"], "test": ["class0", "class5"]},
+        "in train and test alike: class0": {"train": ["class0", "class1"], "test": ["class0", "class5"]},
+        "gives 1 class to test": {"train": ["class3", "class1"], "test": ["class0"]},
+        "is no division of classes": {"train": "class3"},
     }
-    for sentence, (run, folder, query) in mistakes.items():
-        assert main(["classify", str(run), "--support", str(folder), "--query", query]) == 2
-        message = capsys.readouterr().err
-        assert sentence in message and message.count("\n") == 1, message
+    capsys.readouterr()
+    for words, said in mistakes.items():
+        file.write_text(json.dumps(said))
+        where = ["--split", str(file), "--out", str(tmp_path / "d")]
+        assert main([*command, str(tmp_path / "parts"), *where]) == 2
+        told = capsys.readouterr().err
+        assert words in told and told.count("\n") == 1 and not (tmp_path / "d").exists()
+    file.write_text(json.dumps({"train": ["class0", "class5"], "test": ["class1", "class3"]}))
+    assert main(["run", "images", "--resume", "--out", str(tmp_path / "c"), "--split", str(file), "--quiet"]) == 2
+    assert "has another division of the classes" in capsys.readouterr().err
+    assert main(["run", "linear", "--split", str(file), "--out", str(tmp_path / "e")]) == 2
+    assert "linear takes no --split" in capsys.readouterr().err
+
+
+def test_another_seed_divides_otherwise_and_one_more_class_moves_few() -> None:
+    names = [f"class{k}" for k in range(40)]
+    (first,), (again,), (other,) = (drawn(names, seed, 1, 5) for seed in (0, 0, 1))
+    assert first == again != other
+    (more,) = drawn([*names, "fox"], 0, 1, 5)
+    assert len(set(first.test) - set(more.test)) <= 1
+
+
+def test_few_classes_are_measured_over_divisions_that_test_each_class_once(tmp_path: Path) -> None:
+    data, run = write_folder(tmp_path / "data", range(6)), tmp_path / "run"
+    keys = [key if key != "splits=1" else "splits=0" for key in BRIEFLY]
+    assert main(["run", "images", *keys, "--data", str(data), "--out", str(run), "--quiet"]) == 0
+    splits = json.loads((run / "data.json").read_text(encoding="utf-8"))["splits"]
+    assert sorted(name for split in splits for name in split["test"]) == [f"class{c}" for c in range(6)]
+    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    assert result["metrics"]["accuracy on new classes"]["n"] == len(splits) == 3
+    assert result["metrics"]["of these, the first, over tasks"]["n"] == 4
+    assert result["protocol"]["intervals"].startswith("over 3 divisions of the classes")
+    assert len(list(run.glob("checkpoint*.npz"))) == 3
+
+
+@pytest.mark.parametrize("key", ["iterations=50000", "outer_lr=7", "size=32", "colour=rgb", "split_seed=1"])
+def test_eval_does_not_print_a_training_that_never_was(
+    trained: Path, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", str(trained), "--set", key, "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert "was trained with" in told and "eval takes tasks" in told and told.count("\n") == 1
+
+
+def test_eval_of_an_interrupted_run_says_how_far_it_came(
+    begun: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = begun
+    taken = []
+
+    def until_the_third(step: object, *args: object) -> object:
+        taken.append(step)
+        if len(taken) > 2:
+            raise KeyboardInterrupt
+        return sample(step, *args)
+
+    sample = FewShotImages.sample
+    monkeypatch.setattr(FewShotImages, "sample", until_the_third)
+    assert main(["run", "images", "--iterations", "90", "--out", str(run), "--resume", "--quiet"]) == 130
+    monkeypatch.undo()
+    assert main(["eval", str(run), "--quiet"]) == 0
+    protocol = json.loads((run / "eval.json").read_text(encoding="utf-8"))["protocol"]
+    assert (
+        protocol["stopped: training"] == "after 4 of 90 iterations" and "4 iterations of 2 tasks" in protocol["outer"]
+    )
+
+
+def test_a_run_that_knows_no_names_goes_on_with_the_classes_it_had(begun: tuple[Path, Path]) -> None:
+    _, run = begun
+    names = [f"class{c}" for c in range(8)]
+    (run / "data.json").unlink()
+    assert main(["eval", str(run), "--quiet"]) == 0
+    assert not (run / "data.json").exists()
+    parts = split(glyphs(1, 8, 2), rng=np.random.default_rng(0), sizes=(6, 0, 2))
+    _, test = by_number(names)
+    assert [f"class{int(str(name)[-2:]) - 1}" for name in parts.test.names] == test
+
+
+@pytest.mark.parametrize(
+    "said", ['{"splits": 3}', '{"splits": [], "prints": {}}', '{"splits": [{"train": [1]}]}', "[]"]
+)
+def test_a_damaged_account_of_the_data_is_told_in_a_sentence(
+    begun: tuple[Path, Path], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = begun
+    (run / "data.json").write_text(said)
+    for command in (("eval", str(run)), ("run", "images", "--resume", "--out", str(run))):
+        assert main([*command, "--quiet"]) == 2
+        told = capsys.readouterr().err
+        assert "data.json" in told and told.count("\n") == 1

@@ -1,12 +1,16 @@
 """`tinymeta classify RUN --support FOLDER --query FILE ...`: a learner that `images` trained, put to use.
 
-The support folder holds one folder of examples per class, of classes that the learner never saw. Each file is
-given the probability of every class.
+The support folder holds one folder of examples per class, of classes that the learner never saw. Each file is given the
+probability of every class, and where it is far from all of them, is said to be none of these.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import io
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +18,75 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
-from tinymeta.recipes import images
-from tinymeta.recipes.config import configure, user_mistakes
+from tinymeta.engine.tensor import Array
+from tinymeta.io.files import write_text
+from tinymeta.io.visible import visible
+from tinymeta.recipes import calibrate, divisions, images
+from tinymeta.recipes.calibrate import Calibration
+from tinymeta.recipes.config import as_written, configure, user_mistakes
 from tinymeta.recipes.run import Run, recorded
-from tinymeta.tasks.images import as_unit_interval
-from tinymeta.tasks.picture import picture
+from tinymeta.tasks.data import within
+from tinymeta.tasks.picture import SUFFIXES, picture
 from tinymeta.view.table import Row, Table, show
 
 RECIPE = "images"
 SHOWN = 3  # classes per file in the table
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What was said of pictures.
+
+    Attributes
+    ----------
+    query : list of Path
+        The pictures.
+    names : list of str
+        The classes.
+    chances : (pictures, classes)
+        The probability of each class, given that the picture is of one of them.
+    none : (pictures,) of bool
+        Whether it is far from all classes.
+    calibration : Calibration
+        What both come from.
+    """
+
+    query: list[Path]
+    names: list[str]
+    chances: Array
+    none: Array
+    calibration: Calibration
+
+    def answer(self, k: int) -> str | None:
+        """The likeliest class of a picture; None for none of them."""
+        return None if self.none[k] else self.names[int(self.chances[k].argmax())]
+
+
 def classify(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """`tinymeta classify`."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run of images")
+    parser.add_argument("run", metavar="RUN", type=_path, help="the folder of a run of images")
     parser.add_argument(
-        "--support", type=Path, required=True, metavar="FOLDER", help="one folder of example images per new class"
+        "--support", type=_path, required=True, metavar="FOLDER", help="one folder of example images per new class"
     )
-    parser.add_argument("--query", type=Path, required=True, nargs="+", metavar="FILE", help="images to classify")
+    parser.add_argument(
+        "--query", type=_path, required=True, nargs="+", metavar="FILE", help="images to classify, or folders of them"
+    )
+    parser.add_argument("--json", type=_path, metavar="FILE", help="write all probabilities there, too")
+    parser.add_argument("--csv", type=_path, metavar="FILE", help="likewise, as a table")
+    parser.add_argument("--quiet", action="store_true", help="no notes; only the table")
     options = parser.parse_args(arguments)
-    names, chances = probabilities(options.run, options.support, options.query)
+    answers = answered(options.run, options.support, options.query, options.quiet)
+    for file, written in ((options.json, as_json), (options.csv, as_csv)):
+        if file is not None:
+            write_text(file, written(answers))
     print()
-    show(ranking(options.query, names, chances))
+    show(ranking(answers))
+    print()
+    print(visible(told(answers.calibration)))
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[str], Any]:
@@ -43,19 +94,46 @@ def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[
 
     Raises: UserError where the run is none of `images` or not trained, or an image or folder can't be read.
     """
+    answers = answered(folder, support, query)
+    return answers.names, answers.chances
+
+
+def answered(folder: Path, support: Path, query: list[Path], quiet: bool = False) -> Answers:
+    """What a run says of pictures, having seen those of a support folder; what is embedded at once is bounded.
+
+    Raises: UserError where the run is none of `images` or not trained, or an image or folder can't be read.
+    """
     config, run = trained_run(folder)
-    for path in query:
-        if not path.is_file():
-            what = "is a folder: name image files" if path.is_dir() else "does not exist"
-            raise UserError(f"--query {path} {what}")
+    run.quiet = quiet
+    files = [file for path in query for file in _pictures(path)]
     colour: Any = config.colour if images.channels(config, run) == 3 else "grey"
+    known: Any = {"size": config.size, "colour": colour, "invert": config.invert, "levels": divisions.levels(run)}
     with user_mistakes():
-        classes = tm.tasks.load_folder(support, config.size, colour, config.invert, tell=run.say_once)
-        asked = [picture(path, config.size, colour, config.invert) for path in query]
+        classes = tm.tasks.load_folder(support, **known, tell=run.say_once, progress=run.progress)
+        known["levels"] = classes.found and classes.found.levels
+        asked = np.stack([picture(path, **known) for path in files])
     phi = tm.meta.trained(run.checkpoint, images.start(config, run))
-    model = images.learner(config, len(classes), images.channels(config, run)).learn(phi, examples(classes))
-    logits = model(tm.tensor(shaped(np.stack(asked))))
-    return [str(name) for name in classes.names], tm.nn.softmax(logits, -1).numpy()
+    x = np.concatenate([rows[:count] for rows, count in zip(classes.images, classes.counts)])
+    labels = np.repeat(np.arange(len(classes)), classes.counts)
+    features, queries = (calibrate.embedded(phi, images.shaped(part)) for part in (x, asked))
+    learner = images.learner(config, len(classes), images.channels(config, run))
+    logits = learner.learn(lambda x: x, (tm.tensor(features), labels))(tm.tensor(queries))
+    found = calibrate.calibration(folder, len(classes), int(np.median(classes.counts)))
+    chances = tm.nn.softmax(logits / found.temperature, -1).numpy()
+    return Answers(files, [str(n) for n in classes.names], chances, -logits.numpy().max(-1) > found.farthest, found)
+
+
+def _pictures(path: Path) -> list[Path]:
+    """The picture that a path names, or those in a folder and below."""
+    if path.is_dir():
+        with user_mistakes():
+            inside = [file for file in within(path) if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not inside:
+            raise UserError(f"--query {path} holds no images: name image files, or a folder of them")
+        return inside
+    if not path.exists():
+        raise UserError(f"--query {path} does not exist")
+    return [path]
 
 
 def trained_run(folder: Path) -> tuple[images.Config, Run]:
@@ -66,30 +144,57 @@ def trained_run(folder: Path) -> tuple[images.Config, Run]:
             f"{folder} holds a run of recipe {old['recipe']}, and classify needs one of images: "
             "train it with `tinymeta run images --data FOLDER`"
         )
-    config = configure(RECIPE, images.Config, old["config"])
+    config = configure(RECIPE, images.Config, as_written(images.Config, old["config"]))
     run = Run(folder, RECIPE, seed=old["seed"], data=Path(old["data"]) if old["data"] else None)
     if not run.checkpoint.exists():
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
     return config, run
 
 
-def examples(classes: tm.tasks.ImageClasses) -> tuple[Any, Any]:
-    """All images of all classes as one support set (x, y)."""
-    x = np.concatenate([images[:count] for images, count in zip(classes.images, classes.counts)])
-    return tm.tensor(shaped(x)), tm.tensor(np.repeat(np.arange(len(classes)), classes.counts))
-
-
-def shaped(x: Any) -> Any:
-    """Images (n, [channels,] height, width) of bytes as (n, channels, height, width) in [0, 1]."""
-    values = as_unit_interval(x, np.float32)
-    return values if values.ndim == 4 else values[:, None]
-
-
-def ranking(query: list[Path], names: list[str], chances: Any) -> Table:
-    """A row per file: its likeliest classes with their probabilities."""
-    shown = min(SHOWN, len(names))
+def ranking(answers: Answers) -> Table:
+    """A row per file: its likeliest classes with their probabilities, after a word where it is none of them."""
+    shown = min(SHOWN, len(answers.names))
     rows = []
-    for path, p in zip(query, chances):
+    for k, (path, p) in enumerate(zip(answers.query, answers.chances)):
         best = np.argsort(-p)[:shown]
-        rows.append(Row((str(path), *(f"{names[k]} {100 * p[k]:.1f} %" for k in best))))
+        cells = [f"{answers.names[c]} {100 * p[c]:.1f} %" for c in best]
+        rows.append(Row((str(path), *([f"none of these ({cells[0]})"] if answers.none[k] else cells[:1]), *cells[1:])))
     return Table(("", *("most likely", "then", "then")[:shown]), tuple(rows))
+
+
+def told(found: Calibration) -> str:
+    """What the probabilities come from, in a sentence."""
+    if not found.classes:
+        return "probabilities are not calibrated: the run kept nothing of its held-out classes; train it anew for that"
+    drawn = f"{found.classes} classes that the run had held out, {found.ways}-way {found.shots}-shot"
+    if not np.isfinite(found.farthest):
+        return f"probabilities are calibrated on {drawn}; these are too few to know what is none of the classes"
+    return (
+        f"probabilities are calibrated on {drawn}; there, {100 * found.refused:.0f} % of the pictures of a task's "
+        f"classes were called none of these, and {100 * found.accepted:.0f} % of pictures of other classes were not"
+    )
+
+
+def as_json(answers: Answers) -> str:
+    """All answers, with all probabilities, and what they come from."""
+    found = answers.calibration._asdict()
+    rows = [
+        {
+            "file": str(path),
+            "answer": answers.answer(k),
+            "probabilities": {name: float(p) for name, p in zip(answers.names, answers.chances[k])},
+        }
+        for k, path in enumerate(answers.query)
+    ]
+    whole = {"calibration": {n: x if np.isfinite(x) else None for n, x in found.items()}, "answers": rows}
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(answers: Answers) -> str:
+    """A row per file: the answer (empty for none of these), and the probability of every class."""
+    stream = io.StringIO()
+    rows = csv.writer(stream)
+    rows.writerow(["file", "answer", *answers.names])
+    for k, path in enumerate(answers.query):
+        rows.writerow([str(path), answers.answer(k) or "", *(f"{p:.6g}" for p in answers.chances[k])])
+    return stream.getvalue()

@@ -29,7 +29,14 @@ _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "a w
 
 
 def key(
-    default: T, help: str, *, least: float | None = None, choices: tuple[T, ...] = (), before: T | None = None
+    default: T,
+    help: str,
+    *,
+    least: float | None = None,
+    most: float = MOST,
+    choices: tuple[T, ...] = (),
+    before: T | None = None,
+    later: bool = False,
 ) -> T:
     """Declare one key: its default, what it means in a few words, and the values that make sense.
 
@@ -40,12 +47,17 @@ def key(
         One line, shown by `tinymeta run RECIPE --help`.
     least : float, optional
         The smallest value that makes sense (for a tuple: of each entry).
+    most : float
+        The largest.
     choices : tuple, optional
         The values there are, if they can be listed.
     before : optional
         What runs did that were written before there was this key, if not the default.
+    later : bool
+        Whether it says how a trained run is measured and not what was trained, so that `eval` may change it. So does
+        `tasks`, and what begins with `test_`.
     """
-    told = {"help": help, "least": least, "choices": choices, "before": before}
+    told = {"help": help, "least": least, "most": most, "choices": choices, "before": before, "later": later}
     return field(default=default, metadata=told)
 
 
@@ -130,8 +142,8 @@ def _checked(entry: Field[Any], kind: object, value: object) -> object:
     for part in read if isinstance(read, tuple) else (read,):
         if least is not None and part < least:
             raise UserError(f"{entry.name} must be {least} or more, not {written(part)}")
-        if isinstance(part, int) and abs(part) > MOST:
-            raise UserError(f"{entry.name} must be at most {MOST:,}, not {written(part)}")
+        if isinstance(part, int) and abs(part) > entry.metadata["most"]:
+            raise UserError(f"{entry.name} must be at most {entry.metadata['most']:,}, not {written(part)}")
     if choices and read not in choices:
         listed = [written(choice) for choice in choices]
         raise UserError(

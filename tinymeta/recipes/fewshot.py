@@ -10,6 +10,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.tensor import Array
 from tinymeta.engine.typing import Tree
 from tinymeta.recipes.report import Interval, interval
 from tinymeta.recipes.run import Run
@@ -110,12 +111,19 @@ def accuracies(
     learner: tm.meta.Learner, phi: Tree, episodes: tm.tasks.Episode, kind: Any = tm.meta.inductive
 ) -> dict[str, Interval]:
     """A row of the table: the accuracy in per cent, over tasks, `kind` `tm.meta.transductive` or `inductive`."""
+    return {name: interval(column, "%") for name, column in each_right(learner, phi, episodes, kind).items()}
+
+
+def each_right(
+    learner: tm.meta.Learner, phi: Tree, episodes: tm.tasks.Episode, kind: Any = tm.meta.inductive
+) -> dict[str, Array]:
+    """The accuracy in per cent of each task, by column."""
     shown = columns(learner)
     if alone(phi):  # what sees no other image may be asked about all at once, which is the same and faster
         kind = tm.meta.transductive
     stages: Any = Stages(learner, tuple(shown.values()))
     curve = tm.meta.evaluate(stages, kind(tm.nn.accuracy), phi, episodes, compiled=True)
-    return {name: interval(100 * curve[:, k], "%") for k, name in enumerate(shown)}
+    return {name: 100 * curve[:, k] for k, name in enumerate(shown)}
 
 
 def nearest_neighbour(episodes: tm.tasks.Episode) -> Any:

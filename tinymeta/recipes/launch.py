@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ from tinymeta.io.folder import sole_writer
 from tinymeta.io.visible import visible
 from tinymeta.recipes.config import as_written, configure, written
 from tinymeta.recipes.recipe import Recipe
+from tinymeta.recipes.refused import as_it_was, withdrawn
 from tinymeta.recipes.report import Result, tables
 from tinymeta.recipes.run import Run, check_free, claim, latest, recorded
+from tinymeta.recipes.was_trained import check_later, reached
 from tinymeta.view.table import show
 
 
@@ -43,6 +45,7 @@ class Wishes:
     skip_bad_tasks: bool = False
     workers: int | None = None
     dask: str | None = None
+    split: Path | None = None
 
     @property
     def help(self) -> tuple[str, ...]:
@@ -78,14 +81,17 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
             with sole_writer(folder):
                 config, run, begun = _again(recipe, changes, wishes, folder)
                 run.executor = executor
-                return _finish(recipe, config, run, begun, verb, wishes.help)
+                with as_it_was(run):
+                    return _finish(recipe, config, run, begun, verb, wishes.help)
         config = configure(recipe.name, recipe.config, changes)
         data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
+        if wishes.split is not None and not hasattr(config, "split_seed"):
+            raise UserError(f"recipe {recipe.name} takes no --split: it has its own division of training and test")
         folder = claim(wishes.out, recipe.name)
-        with _withdrawn(folder), sole_writer(folder):
+        with withdrawn(folder), sole_writer(folder):
             check_free(folder)
             run = Run(folder, recipe.name, seed=wishes.seed or 0, data=data, executor=executor, quiet=wishes.quiet)
-            run.skip_bad_tasks = wishes.skip_bad_tasks
+            run.skip_bad_tasks, run.split = wishes.skip_bad_tasks, wishes.split
             return _finish(recipe, config, run, __version__, verb, wishes.help)
 
 
@@ -98,7 +104,7 @@ def _finish(
     run.write("config.json", {**said, "cores": threads.count, "command": command, "begun": begun})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume", *help])
     try:
-        with _written_by(begun, run.folder):
+        with _filesby(begun, run.folder):
             result = recipe.run(config, run)
     except KeyboardInterrupt as stop:
         stop.add_note(f"stopped; this goes on from the last checkpoint:\n  {resume}")
@@ -114,16 +120,20 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
     recipe = recipes.find(old["recipe"])
     if recipe.evaluate is None:
         raise UserError(f"recipe {recipe.name} has nothing to evaluate later: run it again with another --seed")
+    began = configure(recipe.name, recipe.config, as_written(recipe.config, old["config"]))
     config = configure(recipe.name, recipe.config, {**as_written(recipe.config, old["config"]), **changes})
     if not any(folder.glob("checkpoint*.npz")):
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
+    check_later(folder, began, config)
+    config, stopped = reached(config, folder)
     data = _named(data) or _path(old["data"])
     with _unless_refused(sole_writer(folder)) as refusal:
         how: Options = {"resume": True, "quiet": quiet, "keeps": refusal is None, "purpose": "eval"}
         run = Run(folder, recipe.name, seed=old["seed"], data=data, **how)
         start = time.perf_counter()
-        with _written_by(_version(old), folder):
+        with _filesby(_version(old), folder):
             result = recipe.evaluate(config, run)
+        result = replace(result, protocol={**result.protocol, **stopped})
         command = shlex.join(["tinymeta", "eval", str(folder), *_set(changes)])
         _conclude("eval.json", result, run, time.perf_counter() - start, command)
         _show(result, run, "tinymeta list")
@@ -170,7 +180,7 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
         )
     data = _named(wishes.data) or _path(old["data"])
     run = Run(folder, recipe.name, seed=old["seed"], data=data, resume=True, quiet=wishes.quiet)
-    run.skip_bad_tasks = wishes.skip_bad_tasks or bool(old.get("skip_bad_tasks"))
+    run.skip_bad_tasks, run.split = wishes.skip_bad_tasks or bool(old.get("skip_bad_tasks")), wishes.split
     if bool(old.get("in_parts")) != bool(wishes.help):
         how = "with" if old.get("in_parts") else "without"
         run.say(f"{folder} was begun {how} workers: from here on its sums are rounded otherwise")
@@ -188,7 +198,7 @@ def _version(old: Mapping[str, object]) -> str:
 
 
 @contextmanager
-def _written_by(begun: str, folder: Path) -> Iterator[None]:
+def _filesby(begun: str, folder: Path) -> Iterator[None]:
     """Where what another version began is refused, name both versions."""
     try:
         yield
@@ -196,18 +206,6 @@ def _written_by(begun: str, folder: Path) -> Iterator[None]:
         if begun == __version__:
             raise
         raise UserError(f"{folder} was begun by tinymeta {begun}, and this is {__version__}: {refusal}") from refusal
-
-
-@contextmanager
-def _withdrawn(folder: Path) -> Iterator[None]:
-    """Take back a folder in which nothing happened before a refusal, so that the corrected command may use it."""
-    try:
-        yield
-    except UserError:
-        if [entry.name for entry in folder.iterdir()] == ["config.json"]:
-            (folder / "config.json").unlink()
-            folder.rmdir()
-        raise
 
 
 def _conclude(file: str, result: Result, run: Run, seconds: float, command: str) -> None:
@@ -243,7 +241,9 @@ def _show(result: Result, run: Run, proposal: str) -> None:
     width = max(map(len, result.protocol), default=0)
     for place, (name, value) in enumerate(result.protocol.items()):
         print(visible(f"{'' if place else 'protocol:':<9} {name:<{width}}  {_told(value)}"))
-    there = [name for name in ("result.json", "eval.json", "metrics.jsonl") if (run.folder / name).exists()]
+    there = [
+        name for name in ("result.json", "eval.json", "data.json", "metrics.jsonl") if (run.folder / name).exists()
+    ]
     checkpoints = sorted(entry.name for entry in run.folder.glob("checkpoint*.npz"))
     print(visible(f"files:    {run.folder}{os.sep} {', '.join([*there, *checkpoints, *run.plots])}"))
     print(visible(f"next:     {result.next or proposal}"))
@@ -266,6 +266,7 @@ def _command(recipe: Recipe[Any], config: Any, run: Run, verb: tuple[str, ...]) 
     words += ["--seed", str(run.seed)]
     words += ["--data", str(run.data)] if run.data else []
     words += ["--skip-bad-tasks"] * run.skip_bad_tasks
+    words += ["--split", str(run.split)] if run.split else []
     return shlex.join([*words, *_set(changed)])
 
 

@@ -69,6 +69,8 @@ class Run:
         Show no progress.
     skip_bad_tasks : bool
         Whether training goes on without the tasks whose loss or gradient is not finite.
+    split : Path or None
+        The file of a division of the classes that the user named (`--split`), if any.
     keeps : bool
         Whether it writes to its folder; a measurement need not, and then `write` and `draw` do nothing.
     purpose : str
@@ -94,6 +96,7 @@ class Run:
         self.folder, self.recipe, self.seed, self.data, self.executor = folder, recipe, seed, data, executor
         self.resume, self.quiet, self.keeps, self.purpose, self.name = resume, quiet, keeps, purpose, ""
         self.skip_bad_tasks = skip_bad_tasks
+        self.split: Path | None = None
         self.journal = Journal(folder / "metrics.jsonl")
         self.plots: list[str] = []
         self._said: set[str] = set()

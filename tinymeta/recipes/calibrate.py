@@ -1,0 +1,115 @@
+"""What the distances of a trained embedding are worth: probabilities that mean something, and "none of these".
+
+A run keeps the embeddings of the classes that it held out, in `held_out.npz`. Tasks are drawn from these, of the
+user's ways and shots where they allow it. They give a temperature, that of the least log loss, and a threshold: the
+distance to the nearest class beyond which a picture is none of them. How often that errs is measured on other classes
+than those that it was chosen on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Tree
+from tinymeta.io.save import contents, save
+
+FILE = "held_out.npz"
+BLOCK = 64  # pictures that are embedded at once
+EPISODES = 400  # tasks that a temperature and a threshold come from
+REFUSED = 0.05  # share of pictures of the classes at hand that the threshold may call none of them
+
+
+class Calibration(NamedTuple):
+    """How distances become answers.
+
+    Attributes
+    ----------
+    temperature : float
+        The probabilities are softmax(−distance² / temperature).
+    farthest : float
+        The distance² to the nearest class beyond which a picture is none of them; inf where nothing is known.
+    refused, accepted : float
+        The shares of pictures of the classes, and of others, that are wrongly called none and wrongly called one.
+    ways, shots, classes : int
+        Of the tasks that this comes from, and how many classes they were drawn from.
+    """
+
+    temperature: float = 1.0
+    farthest: float = np.inf
+    refused: float = np.nan
+    accepted: float = np.nan
+    ways: int = 0
+    shots: int = 0
+    classes: int = 0
+
+
+def embedded(phi: Tree, pictures: Array) -> Array:
+    """The embeddings of pictures (n, channels, height, width), some at a time: (n, features)."""
+    return np.concatenate([phi(tm.tensor(pictures[k : k + BLOCK])).numpy() for k in range(0, len(pictures), BLOCK)])
+
+
+def keep(folder: Path, features: Array, labels: Array) -> None:
+    """Keep the embeddings of held-out classes beside the checkpoint."""
+    save(folder / FILE, {"features": features, "labels": labels})
+
+
+def calibration(folder: Path, ways: int, shots: int) -> Calibration:
+    """From what a run kept, for tasks of so many ways and shots; without it, nothing is calibrated."""
+    if not (folder / FILE).is_file():
+        return Calibration()
+    held, _ = contents(folder / FILE)
+    features, labels = held["features"].astype(np.float64), held["labels"]
+    groups = [features[labels == label] for label in np.unique(labels)]
+    shots = max(1, min(shots, min(map(len, groups)) - 1))
+    rng = np.random.default_rng(0)
+    d, y, _ = _distances(rng, groups, max(2, min(ways, len(groups))), shots)
+    temperature = _least(lambda t: _log_loss(d / t, y))
+    half = len(groups) // 2
+    near = min(ways, half - 1)
+    if near < 2:  # too few classes to leave one out of a task, in each half of them
+        return Calibration(temperature, ways=d.shape[1], shots=shots, classes=len(groups))
+    order = rng.permutation(len(groups))
+    (own, _, away), (own_, _, away_) = (
+        _distances(rng, [groups[i] for i in part], near, shots) for part in (order[:half], order[half:])
+    )
+    farthest = float(np.quantile(own.min(1), 1 - REFUSED))
+    wrong = float((own_.min(1) > farthest).mean()), float((away_.min(1) <= farthest).mean())
+    both = float(np.quantile(np.concatenate([own.min(1), own_.min(1)]), 1 - REFUSED))
+    return Calibration(temperature, both, *wrong, d.shape[1], shots, len(groups))
+
+
+def _distances(rng: np.random.Generator, groups: list[Array], ways: int, shots: int) -> tuple[Array, Array, Array]:
+    """Squared distances to the class means of random tasks: of a picture of each class, (n, ways), with its class, and
+    of one of another class, if there is one."""
+    own, labels, away = [], [], []
+    for _ in range(EPISODES):
+        chosen = rng.permutation(len(groups))
+        drawn = [groups[i][rng.permutation(len(groups[i]))] for i in chosen[: ways + 1]]
+        means = np.stack([group[:shots].mean(0) for group in drawn[:ways]])
+        queries = np.stack([group[shots] for group in drawn[:ways]])
+        own.append(((queries[:, None] - means) ** 2).sum(-1))
+        labels.append(np.arange(ways))
+        away += [((group[shots] - means) ** 2).sum(-1)[None] for group in drawn[ways:]]
+    return np.concatenate(own), np.concatenate(labels), np.concatenate(away) if away else np.zeros((0, ways))
+
+
+def _log_loss(d: Array, labels: Array) -> float:
+    """The mean of −log softmax(−d)[label]."""
+    least = d.min(1)
+    return float((np.log(np.exp(least[:, None] - d).sum(1)) - least + d[np.arange(len(d)), labels]).mean())
+
+
+def _least(loss: Callable[[float], float]) -> float:
+    """The temperature of the least loss, by golden section over its logarithm: the loss is convex in its inverse."""
+    low, high = -12.0, 12.0
+    shrink = (np.sqrt(5) - 1) / 2
+    while high - low > 1e-4:
+        a, b = high - shrink * (high - low), low + shrink * (high - low)
+        low, high = (low, b) if loss(np.exp(a)) < loss(np.exp(b)) else (a, high)
+    return float(np.exp((low + high) / 2))

@@ -36,7 +36,7 @@ ALGORITHMS = {
     # Its gradient does not see the inner steps: nothing in it asks for curvature that plain descent can bear, and plain
     # descent diverged after a thousand iterations where Adam inside did not.
     "implicit": METHOD("iMAML", steps=10, inner="adam", inner_lr=0.02, damping=20.0, clip=CLAMP),
-    "in-context": METHOD("in-context learner", steps=0, test_steps=0, schedule="cosine"),
+    "in-context": METHOD("in-context learner", steps=0, test_steps=0, outer_lr=0.003, schedule="cosine"),
 }
 
 

@@ -282,8 +282,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
 }
 
-# Right answers that are not Tensors.
-IN_NUMPY: dict[tuple[str, str], str] = {
+IN_NUMPY: dict[tuple[str, str], str] = {  # right answers that are not Tensors
     ("08", "norms"): "    return np.linalg.norm(2 * (x @ w - y)[:, None] * x, axis=1)\n",
     ("09", "factored"): (
         "    x, W, a, delta = map(np.asarray, (x, W, a, delta))\n    return x @ W - alpha * ((x @ a.T) @ delta)\n"

@@ -206,9 +206,10 @@ def _changed(before: dict[tuple[str, str], Any]) -> Stop | None:
 
 
 def _limit(memory: int) -> None:
-    """Let this process ask for so much more memory, where the system can say so."""
-    with suppress(ImportError, OSError, ValueError):
+    """Let this process ask for so much more memory, where the system says how much it has."""
+    if sys.platform == "linux":
         import resource
 
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory,) * 2)
+        with suppress(ValueError):  # a lower limit is there already
+            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory,) * 2)

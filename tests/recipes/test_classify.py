@@ -12,7 +12,7 @@ import pytest
 from tests.recipes.pictures import BRIEFLY, write, write_folder
 from tinymeta.cli import main
 from tinymeta.recipes import calibrate
-from tinymeta.recipes.calibrate import calibration
+from tinymeta.recipes.calibrate import calibration, strangeness
 from tinymeta.recipes.classify import answered, probabilities
 
 
@@ -149,8 +149,8 @@ def test_probabilities_come_true_whatever_the_scale_of_an_embedding(tmp_path: Pa
     error = sum(abs(sure[bins == b].sum() - right[bins == b].sum()) for b in range(10)) / len(sure)
     assert error < 0.05
     # 60 classes, of which half tell a rate: three standard errors of a share among 30 classes, at the worst, are 0.27
-    assert abs((d.min(1) > found.farthest).mean() - found.refused) < 0.1
-    assert abs((away.min(1) <= found.farthest).mean() - found.accepted) < 0.27
+    assert abs((strangeness(d) > found.strangest).mean() - found.refused) < 0.1
+    assert abs((strangeness(away) <= found.strangest).mean() - found.accepted) < 0.27
 
 
 def test_an_uncalibrated_temperature_would_be_noticed(tmp_path: Path) -> None:
@@ -163,4 +163,4 @@ def test_few_held_out_classes_give_a_temperature_and_no_threshold(tmp_path: Path
     features, labels = blobs(4, 1.0, np.random.default_rng(0))
     calibrate.keep(tmp_path, features.astype(np.float32), labels)
     found = calibration(tmp_path, 10, 50)
-    assert (found.ways, found.shots, found.classes) == (4, 19, 4) and np.isinf(found.farthest)
+    assert (found.ways, found.shots, found.classes) == (4, 19, 4) and np.isinf(found.strangest)

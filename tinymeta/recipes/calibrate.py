@@ -2,7 +2,7 @@
 
 A run keeps the embeddings of the classes that it held out, in `held_out.npz`. Tasks are drawn from these, of the
 user's ways and shots where they allow it. They give a temperature, that of the least log loss, and a threshold: the
-distance to the nearest class beyond which a picture is none of them. How often that errs is measured on other classes
+strangeness beyond which a picture is none of the classes. How often that errs is measured on other classes
 than those that it was chosen on.
 """
 
@@ -22,6 +22,7 @@ from tinymeta.io.save import contents, save
 FILE = "held_out.npz"
 BLOCK = 64  # pictures that are embedded at once
 EPISODES = 400  # tasks that a temperature and a threshold come from
+HALVES = 20  # times that the classes are halved, to choose a threshold on the one half and measure it on the other
 REFUSED = 0.05  # share of pictures of the classes at hand that the threshold may call none of them
 
 
@@ -32,8 +33,8 @@ class Calibration(NamedTuple):
     ----------
     temperature : float
         The probabilities are softmax(−distance² / temperature).
-    farthest : float
-        The distance² to the nearest class beyond which a picture is none of them; inf where nothing is known.
+    strangest : float
+        The `strangeness` beyond which a picture is none of the classes; inf where nothing is known.
     refused, accepted : float
         The shares of pictures of the classes, and of others, that are wrongly called none and wrongly called one.
     ways, shots, classes : int
@@ -41,7 +42,7 @@ class Calibration(NamedTuple):
     """
 
     temperature: float = 1.0
-    farthest: float = np.inf
+    strangest: float = np.inf
     refused: float = np.nan
     accepted: float = np.nan
     ways: int = 0
@@ -70,25 +71,39 @@ def calibration(folder: Path, ways: int, shots: int) -> Calibration:
     rng = np.random.default_rng(0)
     d, y, _ = _distances(rng, groups, max(2, min(ways, len(groups))), shots)
     temperature = _least(lambda t: _log_loss(d / t, y))
-    half = len(groups) // 2
-    near = min(ways, half - 1)
+    near = min(ways, len(groups) // 2 - 1)
     if near < 2:  # too few classes to leave one out of a task, in each half of them
         return Calibration(temperature, ways=d.shape[1], shots=shots, classes=len(groups))
-    order = rng.permutation(len(groups))
-    (own, _, away), (own_, _, away_) = (
-        _distances(rng, [groups[i] for i in part], near, shots) for part in (order[:half], order[half:])
-    )
-    farthest = float(np.quantile(own.min(1), 1 - REFUSED))
-    wrong = float((own_.min(1) > farthest).mean()), float((away_.min(1) <= farthest).mean())
-    both = float(np.quantile(np.concatenate([own.min(1), own_.min(1)]), 1 - REFUSED))
-    return Calibration(temperature, both, *wrong, d.shape[1], shots, len(groups))
+    refused, accepted, own = [], [], []
+    for _ in range(HALVES):
+        order = rng.permutation(len(groups))
+        known, fresh = (
+            _distances(rng, [groups[i] for i in part], near, shots, EPISODES // HALVES)
+            for part in np.array_split(order, 2)
+        )
+        limit = np.quantile(strangeness(known[0]), 1 - REFUSED)
+        refused.append((strangeness(fresh[0]) > limit).mean())
+        accepted.append((strangeness(fresh[2]) <= limit).mean())
+        own.append(strangeness(known[0]))
+    limit = float(np.quantile(np.concatenate(own), 1 - REFUSED))
+    return Calibration(temperature, limit, float(np.mean(refused)), float(np.mean(accepted)), near, shots, len(groups))
 
 
-def _distances(rng: np.random.Generator, groups: list[Array], ways: int, shots: int) -> tuple[Array, Array, Array]:
+def strangeness(d: Array) -> Array:
+    """How far pictures are from all classes, of squared distances (n, ways): that to the nearest one, times its ratio
+    to the mean of the others. Where all classes lie close together, the least distance alone says little."""
+    near = d.min(1)
+    others = (d.sum(1) - near) / (d.shape[1] - 1)
+    return near * near / np.maximum(others, np.finfo(float).tiny)
+
+
+def _distances(
+    rng: np.random.Generator, groups: list[Array], ways: int, shots: int, episodes: int = EPISODES
+) -> tuple[Array, Array, Array]:
     """Squared distances to the class means of random tasks: of a picture of each class, (n, ways), with its class, and
     of one of another class, if there is one."""
     own, labels, away = [], [], []
-    for _ in range(EPISODES):
+    for _ in range(episodes):
         chosen = rng.permutation(len(groups))
         drawn = [groups[i][rng.permutation(len(groups[i]))] for i in chosen[: ways + 1]]
         means = np.stack([group[:shots].mean(0) for group in drawn[:ways]])

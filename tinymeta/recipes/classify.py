@@ -120,7 +120,8 @@ def answered(folder: Path, support: Path, query: list[Path], quiet: bool = False
     logits = learner.learn(lambda x: x, (tm.tensor(features), labels))(tm.tensor(queries))
     found = calibrate.calibration(folder, len(classes), int(np.median(classes.counts)))
     chances = tm.nn.softmax(logits / found.temperature, -1).numpy()
-    return Answers(files, [str(n) for n in classes.names], chances, -logits.numpy().max(-1) > found.farthest, found)
+    none = calibrate.strangeness(np.maximum(-logits.numpy(), 0)) > found.strangest
+    return Answers(files, [str(n) for n in classes.names], chances, none, found)
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -167,7 +168,7 @@ def told(found: Calibration) -> str:
     if not found.classes:
         return "probabilities are not calibrated: the run kept nothing of its held-out classes; train it anew for that"
     drawn = f"{found.classes} classes that the run had held out, {found.ways}-way {found.shots}-shot"
-    if not np.isfinite(found.farthest):
+    if not np.isfinite(found.strangest):
         return f"probabilities are calibrated on {drawn}; these are too few to know what is none of the classes"
     return (
         f"probabilities are calibrated on {drawn}; there, {100 * found.refused:.0f} % of the pictures of a task's "

@@ -94,7 +94,8 @@ def strangeness(d: Array) -> Array:
     to the mean of the others. Where all classes lie close together, the least distance alone says little."""
     near = d.min(1)
     others = (d.sum(1) - near) / (d.shape[1] - 1)
-    return near * near / np.maximum(others, np.finfo(float).tiny)
+    strange: Array = near * near / np.maximum(others, np.finfo(float).tiny)
+    return strange
 
 
 def _distances(

@@ -18,13 +18,15 @@ this NumPy, this processor and these settings would take as long, so there is no
 
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from . import addresses, machine
+from . import addresses, loops, machine
 from ._layout import Array, DType
 from .addresses import Loop
+from .special import LOOPS
 
 __all__ = ["gemm", "holds", "loop"]
 
@@ -42,10 +44,11 @@ FAR = 1 << 40  # between the rows of a matrix that has only one
 
 @cache
 def loop(name: str, dtypes: Dtypes) -> Loop | None:
-    """The loop of the NumPy ufunc `name` for these dtypes (inputs, then result), or None where it isn't to be had."""
+    """The loop of the NumPy ufunc `name` (or our own, in `loops.py`) for these dtypes (inputs, then result), or None
+    where it isn't to be had."""
     if name == "power" and all(np.dtype(d).kind in "iu" for d in dtypes):
         return None  # it raises Python's errors
-    found = addresses.loop(name, dtypes)
+    found = _found(name, dtypes)
     neighbours = tuple(np.dtype(d).itemsize for d in dtypes)
     return found if holds(name, dtypes, neighbours, ()) else None
 
@@ -54,17 +57,25 @@ def loop(name: str, dtypes: Dtypes) -> Loop | None:
 def holds(name: str, dtypes: Dtypes, strides: tuple[int, ...], in_place: tuple[int, ...]) -> bool:
     """Whether the loop is right with these strides (in bytes; of the inputs, then the result), where the inputs
     `in_place` lie where the result does. With stride 0, the result is the sum (maximum, …) of itself and a run."""
-    found = addresses.loop(name, dtypes)
+    found = _found(name, dtypes)
     if found is None or any(s % np.dtype(d).itemsize for s, d in zip(strides, dtypes)):
         return False
     steps = [s // np.dtype(d).itemsize for s, d in zip(strides, dtypes)]
     if steps[-1] == 0 and (in_place != (0,) or len(steps) != 3):
         return False
     with np.errstate(all="ignore"):
-        return _right(found, getattr(np, name), dtypes, steps, in_place)
+        return _right(found, LOOPS.get(name) or getattr(np, name), dtypes, steps, in_place)
 
 
-def _right(found: Loop, ufunc: np.ufunc, dtypes: Dtypes, steps: list[int], in_place: tuple[int, ...]) -> bool:
+def _found(name: str, dtypes: Dtypes) -> Loop | None:
+    """The loop of our own with this name, or NumPy's."""
+    if name not in LOOPS:
+        return addresses.loop(name, dtypes)
+    chars = {np.dtype(d).char for d in dtypes}
+    return Loop(loops.address(name, *chars), 0) if chars in ({"f"}, {"d"}) else None
+
+
+def _right(found: Loop, ufunc: Any, dtypes: Dtypes, steps: list[int], in_place: tuple[int, ...]) -> bool:
     """Try runs of all lengths, from all beginnings, each with a result of its own."""
     reduces = steps[-1] == 0
     lengths = np.repeat(LENGTHS, len(BEGINNINGS))

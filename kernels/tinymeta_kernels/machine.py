@@ -1,10 +1,10 @@
 """A machine for programs of array operations: one compiled loop that reads instructions and does what they say.
 
 A program is a table of 64-bit integers. The machine does little arithmetic of its own: elementwise
-operations and most sums are NumPy's own inner loops, products are NumPy's own BLAS, both called by address
-(``addresses.py``). What it saves is everything around them, which for small arrays is nearly all the time:
-Python, the checks of each call, and memory that is allocated and paged in for every result. Nothing is
-compiled for a new program.
+operations and most sums are NumPy's own inner loops (or ours of the same form, ``loops.py``), products are
+NumPy's own BLAS, all called by address (``addresses.py``). What it saves is everything around them, which for
+small arrays is nearly all the time: Python, the checks of each call, and memory that is allocated and paged in
+for every result. Nothing is compiled for a new program.
 
     for each block of tasks:                 a block's arrays are small, and stay in the core's cache
         for each instruction:
@@ -23,15 +23,13 @@ A program that begins with TURNS, length, turns, slots, 0, 0, and for each of th
 so many times for each block of tasks; after each turn these slots move by their step, or there and back.
 """
 
-import math
-
 import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
 from ._jit import jit
 
-__all__ = ["CAST", "ERF", "GEMM", "LOOP", "ORDINARY", "SCALE", "SUM", "TRANSPOSED", "TURNS", "WHERE", "WORK", "run"]
+__all__ = ["CAST", "GEMM", "LOOP", "ORDINARY", "SCALE", "SUM", "TRANSPOSED", "TURNS", "WHERE", "WORK", "run"]
 
 LOOP = 0  # a ufunc's inner loop at `address`
 SCALE = 1  # out = x·y, but 0 where x is 0 and y has no number
@@ -39,8 +37,7 @@ WHERE = 2  # out = y where x, else z
 CAST = 3  # out = x, float32 to float64 or back
 GEMM = 4  # out = alpha x y + beta out; after the operands: transposed x, y; m, n, k; leading sizes; alpha, beta
 SUM = 5  # out += the rows of x, which run along the last axis but one
-ERF = 6  # out = the error function of x
-TURNS = 7  # at the head: all that follows, again and again; after the number of turns, that of the slots that move
+TURNS = 6  # at the head: all that follows, again and again; after the number of turns, that of the slots that move
 
 ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words, how a matrix lies
 
@@ -191,12 +188,6 @@ def _where(n, address, stride, zero):
 
 
 @njit(error_model="numpy")
-def _erf(n, address, stride, zero):
-    for i in range(n):
-        _pointer(address[1] + i * stride[1], zero)[0] = math.erf(_pointer(address[0] + i * stride[0], zero)[0])
-
-
-@njit(error_model="numpy")
 def _cast(n, address, stride, before, after):
     if stride[0] == _itemsize(before) and stride[1] == _itemsize(after):
         x, out = carray(_pointer(address[0], before), (n,)), carray(_pointer(address[1], after), (n,))
@@ -216,8 +207,6 @@ def _own(opcode, rows, n, address, stride, row_stride, spare, zero, other):
         _sum(rows, n, address, row_stride, spare, zero)
     elif opcode == WHERE:
         _where(n, address, stride, zero)
-    elif opcode == ERF:
-        _erf(n, address, stride, zero)
     else:
         _cast(n, address, stride, zero, other)
 

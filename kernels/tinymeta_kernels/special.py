@@ -1,13 +1,17 @@
 """Functions of one number that NumPy lacks.
 
-    erf(x)   =  2/√π · ∫ from 0 to x of exp(-t²) dt
-    erfc(x)  =  1 - erf(x), small and exact for large x
+    erf(x)         =  2/√π · ∫ from 0 to x of exp(-t²) dt
+    erfc(x)        =  1 - erf(x), small and exact for large x
+    normal_cdf(x)  =  erfc(-x/√2)/2, the standard normal's distribution function
+    bell(x, rate)  =  exp(-rate x²)
 
 The C library's own, number by number: right to the last bit or two.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +19,8 @@ from ._jit import Kernel, has_kernel, jit
 from ._layout import Array, common, in_memory_order
 
 __all__ = ["erf", "erfc"]
+
+_FAR = 40.0  # e^(−40²/2) is less than the least positive float64
 
 
 def erf(x: Array) -> Array:
@@ -39,6 +45,24 @@ def erfc(x: Array) -> Array:
     return _each(_erfc, math.erfc, x)
 
 
+def normal_cdf(x: Array) -> Array:
+    """Φ of each real number, found in float64."""
+    y: Array = 0.5 * erfc(x.astype(np.float64) * -math.sqrt(0.5))
+    return y.astype(_real(x))
+
+
+def bell(x: Array, rate: float) -> Array:
+    """e^(−rate x²) of each real number, found in float64; x² in two parts, for an error of it counts |x|² times."""
+    z = np.clip(x.astype(np.float64), -_FAR, _FAR)
+    head = z.astype(np.float32).astype(np.float64)  # its square is exact
+    y: Array = np.exp(-rate * head * head) * np.exp(-rate * (z - head) * (z + head))
+    return y.astype(_real(x))
+
+
+def _real(x: Array) -> np.dtype[Any]:
+    return x.dtype if x.dtype.kind == "f" else np.dtype(float)
+
+
 def _each(kernel: Kernel, of_python: Callable[[float], float], x: Array) -> Array:
     (x,) = common(x)
     if not has_kernel(x.dtype):
@@ -48,6 +72,15 @@ def _each(kernel: Kernel, of_python: Callable[[float], float], x: Array) -> Arra
     y = np.empty_like(entries)
     kernel(entries, y)
     return restore(y)
+
+
+# Those that a compiled program calls by the loops of `loops.py`, by their names there.
+LOOPS: dict[str, Callable[[Array], Array]] = {
+    "erf": erf,
+    "normal_cdf": normal_cdf,
+    "normal_bell": partial(bell, rate=0.5),
+    "erf_bell": partial(bell, rate=1.0),
+}
 
 
 @jit

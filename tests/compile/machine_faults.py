@@ -18,6 +18,7 @@ from tests.compile.machine_witnesses import (
     results_that_are_held,
     sums_of_parts,
     sums_with_steps,
+    the_largest_of_negative_numbers,
     values_between_loops,
 )
 from tests.compile.planted import Fault
@@ -78,7 +79,9 @@ FAULTS = {
     "reduction: begins anywhere": Fault(
         LoopBody, "_instructions", "[] if self.schedule.sums(i) else", "[] and", random_reductions
     ),
-    "reduction: a maximum begins with zero": Fault(LoopBody, "_begun", "if op.adds", "if True", random_reductions),
+    "reduction: a maximum begins with zero": Fault(
+        LoopBody, "_begun", "if op.adds", "if True", the_largest_of_negative_numbers
+    ),
     "scatter: nothing is cleared": Fault(
         LoopBody, "_scattered", "if not onto and not op.covers(", "if False and not op.covers(", random_scatters
     ),

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from tinymeta_kernels.special import LOOPS
 
-from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Operation, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Operation, Reduce, Scale, Special, Ufunc, Where
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
 
@@ -95,8 +96,9 @@ def where(grow: Growing, x: int) -> int:
     return grow.b.add(Where(), c, x, y) if np.prod(wide) <= 8 * LARGEST else x
 
 
-def erf(grow: Growing, x: int) -> int:
-    return grow.b.add(Ufunc(np.rint), grow.b.add(Erf(), grow.number(x)))
+def special(grow: Growing, x: int) -> int:
+    y = grow.b.add(Special(grow.one(sorted(LOOPS))), grow.number(x))  # of whole numbers: far from halves of eighths
+    return grow.b.add(Ufunc(np.rint), grow.b.add(Ufunc(np.multiply), y, grow.b.constant_like(8, y)))
 
 
 def cast(grow: Growing, x: int) -> int:
@@ -196,7 +198,7 @@ KINDS: dict[type[Operation], Callable[[Growing, int], int]] = {
     Ufunc: ufunc,
     Scale: scale,
     Where: where,
-    Erf: erf,
+    Special: special,
     Cast: cast,
     Copy: lambda grow, x: grow.b.add(Copy(), x),
     Reduce: reduce,

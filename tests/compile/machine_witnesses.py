@@ -127,6 +127,13 @@ def a_result_that_is_read_early() -> None:
     agrees_on(b, [first, b.add(Ufunc(np.absolute), b.reshape(last, (5, 1)))], numbers((5,)))
 
 
+def the_largest_of_negative_numbers() -> None:
+    """A maximum begins with the first, not with 0."""
+    b = Builder()
+    x = b.add(Ufunc(np.negative), b.input(0, (5, 7), FLOAT))
+    agrees_on(b, [b.add(Reduce(np.maximum, (k,)), x) for k in (0, 1)], numbers((5, 7)))
+
+
 def instruction(kind: str) -> Callable[[], None]:
     """Instructions of one kind against NumPy."""
 

@@ -19,7 +19,7 @@ from tinymeta_kernels import addresses, contract, machine
 from tinymeta.compile.place import instructions
 from tinymeta.compile.place.layout import Layout
 from tinymeta.compile.place.products import Product
-from tinymeta.compile.program.operations import Cast, Contract, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Contract, Reduce, Scale, Ufunc, Where
 
 if not addresses.callable_from_loops():
     pytest.skip("the machine needs Numba", allow_module_level=True)
@@ -129,11 +129,6 @@ def cast(draw: Any, block: int) -> Drawn:
     return elementwise(draw, block, Cast(to), [dtype, to], lambda x: x.astype(to))
 
 
-def erf(draw: Any, block: int) -> Drawn:
-    dtype = draw(floats)
-    return elementwise(draw, block, Erf(), [dtype, dtype], Erf())
-
-
 def reduced(draw: Any, block: int, ufunc: np.ufunc, rows: bool) -> Drawn:
     """A reduction; of rows of neighbours, or along any axes of operands that lie anyhow."""
     dtype = draw(floats)
@@ -186,7 +181,6 @@ KINDS: dict[str, Callable[[Any, int], Drawn]] = {
     "CAST": cast,
     "GEMM": gemm,
     "SUM": lambda draw, block: reduced(draw, block, np.add, rows=True),
-    "ERF": erf,
 }
 
 

@@ -17,7 +17,7 @@ from tests.fuzz.agreement import ROOM, TIGHT, Refused, Setting, differences, err
 from tests.fuzz.vocabulary import VOCABULARY, Kernel, Kind, Misfit
 from tinymeta.compile.key import frozen
 from tinymeta.compile.program.calls import Call, Part
-from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Reduce, Scale, Special, Ufunc, Where
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
 from tinymeta.compile.rewrite import rewritten
@@ -250,7 +250,6 @@ __all__ = [
     "Cast",
     "Contract",
     "Copy",
-    "Erf",
     "Gather",
     "Kernel",
     "Part",
@@ -261,6 +260,7 @@ __all__ = [
     "Scatter",
     "Setting",
     "Slice",
+    "Special",
     "Step",
     "Ufunc",
     "Where",

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from tinymeta_kernels.special import LOOPS
 
 from tinymeta.compile.program.calls import Part
-from tinymeta.compile.program.operations import Cast, Contract, Copy, Erf, Reduce, Scale, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Contract, Copy, Reduce, Scale, Special, Ufunc, Where
 from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
 from tinymeta.engine.primitive import Primitive
 
@@ -112,8 +113,8 @@ def _where(r: np.random.Generator, values: list[Any]) -> Steps:
     return _of_one_rank(values, (c, a, _like(r, values, both)), Where())
 
 
-def _erf(r: np.random.Generator, values: list[Any]) -> Steps:
-    return [(Erf(), (_one(r, values, _is_float),))]
+def _special(r: np.random.Generator, values: list[Any]) -> Steps:
+    return [(Special(str(r.choice(sorted(LOOPS)))), (_one(r, values, _is_float),))]
 
 
 def _cast(r: np.random.Generator, values: list[Any]) -> Steps:
@@ -263,7 +264,7 @@ VOCABULARY: dict[str, Kind] = {
     "a linear Ufunc, again": _linear,
     "Scale": _scale,
     "Where": _where,
-    "Erf": _erf,
+    "Special": _special,
     "Cast": _cast,
     "Copy": _copy,
     "Reduce": _reduce,

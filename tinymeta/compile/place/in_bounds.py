@@ -26,7 +26,7 @@ from tinymeta.compile.verify import Broken
 from tinymeta.engine.tensor import Array
 
 LARGE = 1 << 21  # elements that all instructions together move: larger programs run on symbols in no reasonable time
-OPCODES = {getattr(machine, name): name for name in ("LOOP", "SCALE", "WHERE", "CAST", "GEMM", "SUM", "ERF")}
+OPCODES = {getattr(machine, name): name for name in ("LOOP", "SCALE", "WHERE", "CAST", "GEMM", "SUM")}
 
 
 class Span(NamedTuple):

@@ -14,10 +14,10 @@ from tinymeta.compile.program.operations import (
     Contract,
     Copy,
     Elementwise,
-    Erf,
     Operation,
     Reduce,
     Scale,
+    Special,
     Ufunc,
     Where,
 )
@@ -27,7 +27,7 @@ from tinymeta.engine.typing import DType, Shape
 
 ADD, COPY = Ufunc(np.add), Ufunc(np.positive)
 _OPCODES: dict[type[Operation], int] = {
-    Scale: machine.SCALE, Where: machine.WHERE, Erf: machine.ERF, Cast: machine.CAST
+    Scale: machine.SCALE, Where: machine.WHERE, Cast: machine.CAST
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def callable_(node: Node, given: Sequence[Node]) -> bool:
         return False
     if isinstance(op, (Copy, Gather)):
         return contract.loop(COPY.name, (bits(dtype),) * 2) is not None
-    if isinstance(op, Ufunc):
+    if isinstance(op, (Ufunc, Special)):
         return contract.loop(op.name, (*dtypes, dtype)) is not None
     if dtype.char not in "fd":
         return False
@@ -60,7 +60,7 @@ def elementwise(
     """`out = op(*given)`, with every operand broadcast to `shape`; dtypes are those of the inputs and the result."""
     layouts = [*given, out]
     dims = nested(shape, [x.strides for x in layouts], tasks)
-    if isinstance(op, Ufunc):
+    if isinstance(op, (Ufunc, Special)):
         return _loop(op.name, dtypes, layouts, dims, block)
     return written(_OPCODES[type(op)], 0, dtypes[-2].itemsize, layouts, with_long_inner(dims, block))
 

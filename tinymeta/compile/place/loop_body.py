@@ -13,7 +13,7 @@ from tinymeta.compile.place.layout import PARTIAL, SCRATCH, Layout, Unplaceable
 from tinymeta.compile.place.products import OUT, SLOW, Product
 from tinymeta.compile.place.schedule import Loop, Schedule
 from tinymeta.compile.place.scratch import Scratch
-from tinymeta.compile.program.operations import Contract, Copy, Reduce, Scale, Shape, Ufunc, Where
+from tinymeta.compile.program.operations import Contract, Copy, Reduce, Scale, Shape, Special, Ufunc, Where
 from tinymeta.compile.program.views import Gather, Scatter, Slice, packed
 
 
@@ -206,7 +206,7 @@ class LoopBody:
         last = x in self.taken and x in self.ends.get(i, ())
         alike = (given.shape, given.dtype) == (node.shape, node.dtype)
         ordered = i not in self.schedule.row_major or x in self.schedule.row_major
-        return isinstance(node.op, (Ufunc, Scale, Where)) and once and last and alike and ordered
+        return isinstance(node.op, (Ufunc, Special, Scale, Where)) and once and last and alike and ordered
 
     def _new(self, i: int, order: list[int]) -> tuple[Layout, tuple[int, int]]:
         """A place for the values of node i, with its axes in this order in memory, the tasks outermost; and what the

@@ -14,7 +14,7 @@ import numpy as np
 from tinymeta_kernels import contract, machine
 
 from tinymeta.compile.place.instructions import COPY, bits
-from tinymeta.compile.program.operations import Cast, Copy, Erf, Operation, Scale, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Copy, Operation, Scale, Special, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather
 from tinymeta.engine.tensor import Array
@@ -53,7 +53,7 @@ class Loops:
                 for f, dtypes in ((COPY.ufunc, (bits(dtype),) * 2), (np.add, (dtype,) * 3), (np.maximum, (dtype,) * 3)):
                     self.name(f.__name__, dtypes)
         for node in program.nodes:
-            if isinstance(node.op, Ufunc):
+            if isinstance(node.op, (Ufunc, Special)):
                 self.name(node.op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype))
 
     def name(self, name: str, dtypes: tuple[DType, ...]) -> str:
@@ -68,7 +68,7 @@ class Loops:
 def value(program: Program, node: Node, given: list[Array], loops: Loops) -> Array:
     """What a node that the machine runs makes of symbols."""
     op: Any = node.op
-    if isinstance(op, Ufunc):
+    if isinstance(op, (Ufunc, Special)):
         return applied(loops.name(op.name, (*(program.nodes[x].dtype for x in node.inputs), node.dtype)), *given)
     if type(op) in _DONE:
         return done(_DONE[type(op)], "", given)
@@ -87,7 +87,7 @@ def done(opcode: int, name: str, given: list[Array]) -> Array:
         return np.where(given[0] < 0, *given[1:])
     if opcode in (machine.SUM, machine.CAST):
         return given[0]
-    return applied({machine.ERF: "erf", machine.SCALE: "multiply"}.get(opcode, name), *given)
+    return applied({machine.SCALE: "multiply"}.get(opcode, name), *given)
 
 
-_DONE: dict[type[Operation], int] = {Scale: machine.SCALE, Where: machine.WHERE, Erf: machine.ERF, Cast: machine.CAST}
+_DONE: dict[type[Operation], int] = {Scale: machine.SCALE, Where: machine.WHERE, Cast: machine.CAST}

@@ -7,7 +7,7 @@ result, which axes of that are its input's, and how many floating-point operatio
 ones are the same operation, which is how common subexpressions meet.
 
     Input, Constant                      where numbers come from
-    Ufunc, Scale, Where, Erf, Cast, Copy element by element, broadcasting
+    Ufunc, Special, Scale, Where, Cast, Copy element by element, broadcasting
     Reduce                               sum or maximum over axes
     Contract                             a product of two arrays, summed over the axes that the result lacks
     Reshape, Permute, Broadcast, Slice   the same numbers seen in another way (`views.py`)
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from tinymeta_kernels import erf
+from tinymeta_kernels.special import LOOPS
 
 from tinymeta.engine.tensor import Array
 from tinymeta.engine.typing import DType, Function
@@ -162,11 +162,13 @@ class Where(Elementwise):
 
 
 @dataclass(frozen=True)
-class Erf(Elementwise):
-    """The error function, which NumPy lacks."""
+class Special(Elementwise):
+    """A function that NumPy lacks, by its name."""
+
+    name: str
 
     def __call__(self, x: Array) -> Array:
-        return np.asarray(erf(x))
+        return np.asarray(LOOPS[self.name](x))
 
 
 @dataclass(frozen=True)

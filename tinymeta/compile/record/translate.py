@@ -12,7 +12,7 @@ import numpy as np
 
 from tinymeta.compile.key import frozen
 from tinymeta.compile.program.calls import Call, Part
-from tinymeta.compile.program.operations import Cast, Erf, Reduce, Scale, Shape, Ufunc, Where
+from tinymeta.compile.program.operations import Cast, Reduce, Scale, Shape, Special, Ufunc, Where
 from tinymeta.compile.program.program import Builder
 from tinymeta.compile.program.views import Broadcast, Permute, Scatter, Slice
 from tinymeta.compile.record import body, convolution, pooling
@@ -135,6 +135,11 @@ def _tanh(b: Builder, x: int) -> int:
     return y
 
 
+def _bell(b: Builder, x: int, rate: float) -> int | None:
+    name = {0.5: "normal_bell", 1.0: "erf_bell"}.get(rate)
+    return None if name is None else b.add(Special(name), x)
+
+
 def _permute(b: Builder, x: int, axes: tuple[int, ...]) -> int:
     rank = len(b.nodes[x].shape)
     hidden = rank - len(axes)
@@ -229,7 +234,9 @@ _SUMS: dict[type[Primitive], Rule] = {
     pool.spread_windows: pooling.spread,
     reduce.repeat_axes: _repeat,
     reduce.sum_axes: _sum,
-    special.erf: lambda b, x: b.add(Erf(), x),
+    special.erf: lambda b, x: b.add(Special("erf"), x),
+    special.gaussian: _bell,
+    special.normal_cdf: lambda b, x: b.add(Special("normal_cdf"), x),
     structure.sum_tasks: lambda b, x, at, rise: b.add(Reduce(np.add, tuple(range(at, at - rise))), x),
     structure.sum_to: _sum_to,
 }

@@ -17,8 +17,8 @@ An instruction is laid out as
     then for each operand (the result last): slot, offset, step, stride along each axis
 
 with offsets, steps and strides in bytes. A negative size stands for that many elements *per task*: it is
-multiplied by the number of tasks in the block. The last axis is the one that a loop runs along; SCALE and SUM
-run along the last two.
+multiplied by the number of tasks in the block. The last axis is the one that a loop runs along; SCALE, SUM and
+WHERE run along the last two.
 A program that begins with TURNS, length, turns, slots, 0, 0, and for each of these slots (slot, step, alternates) runs
 so many times for each block of tasks; after each turn these slots move by their step, or there and back.
 """
@@ -109,14 +109,15 @@ def _itemsize(typingctx, like):
 def _scale(rows, n, address, stride, row_stride, spare, zero):
     """Runs of ROOM numbers through spare memory: the result may lie where an operand does, and a loop that might
     read what it has just written would not use SIMD."""
-    sx, sy, so = stride[0], stride[1], stride[2]
     item: int = _itemsize(zero)
+    a, b = (0, 1) if stride[0] == item else (1, 0)
+    sx, sy, so = stride[a], stride[b], stride[2]
     room = carray(_pointer(spare, zero), (ROOM,))
     for row in range(rows):
         for first in range(0, n, ROOM):
             count = min(ROOM, n - first)
-            at_x = address[0] + row * row_stride[0] + first * sx
-            at_y = address[1] + row * row_stride[1] + first * sy
+            at_x = address[a] + row * row_stride[a] + first * sx
+            at_y = address[b] + row * row_stride[b] + first * sy
             at_out = address[2] + row * row_stride[2] + first * so
             if sx == item and so == item and (sy == item or sy == 0):
                 x, out = carray(_pointer(at_x, zero), (count,)), carray(_pointer(at_out, zero), (count,))
@@ -172,19 +173,34 @@ def _sum(rows, n, address, row_stride, spare, zero):
 
 
 @njit(error_model="numpy")
-def _where(n, address, stride, zero):
+def _where(rows, n, address, stride, row_stride, spare, zero):
+    """Runs of ROOM numbers through spare memory, as in `_scale`."""
     sc, sx, sy, so = stride[0], stride[1], stride[2], stride[3]
     item: int = _itemsize(zero)
     false = np.uint8(0)
-    if sc == 1 and sx == item and sy == 0 and so == item:
-        c, x = carray(_pointer(address[0], false), (n,)), carray(_pointer(address[1], zero), (n,))
-        other, out = _pointer(address[2], zero)[0], carray(_pointer(address[3], zero), (n,))
-        for i in range(n):
-            out[i] = x[i] if c[i] != 0 else other
-    else:
-        for i in range(n):
-            chosen = address[1] + i * sx if _pointer(address[0] + i * sc, false)[0] != 0 else address[2] + i * sy
-            _pointer(address[3] + i * so, zero)[0] = _pointer(chosen, zero)[0]
+    room = carray(_pointer(spare, zero), (ROOM,))
+    near = sc == 1 and so == item and (sx == item or sx == 0) and (sy == item or sy == 0)
+    for row in range(rows):
+        for first in range(0, n, ROOM):
+            count = min(ROOM, n - first)
+            at_c = address[0] + row * row_stride[0] + first * sc
+            at_x = address[1] + row * row_stride[1] + first * sx
+            at_y = address[2] + row * row_stride[2] + first * sy
+            at_out = address[3] + row * row_stride[3] + first * so
+            if near:
+                c, x = carray(_pointer(at_c, false), (count,)), carray(_pointer(at_x, zero), (count,))
+                y, out = carray(_pointer(at_y, zero), (count,)), carray(_pointer(at_out, zero), (count,))
+                one, other = x[0], y[0]
+                for i in range(count):
+                    room[i] = y[i] if sy == item else other
+                for i in range(count):
+                    room[i] = (x[i] if sx == item else one) if c[i] != 0 else room[i]
+                for i in range(count):
+                    out[i] = room[i]
+            else:
+                for i in range(count):
+                    chosen = at_x + i * sx if _pointer(at_c + i * sc, false)[0] != 0 else at_y + i * sy
+                    _pointer(at_out + i * so, zero)[0] = _pointer(chosen, zero)[0]
 
 
 @njit(error_model="numpy")
@@ -206,7 +222,7 @@ def _own(opcode, rows, n, address, stride, row_stride, spare, zero, other):
     elif opcode == SUM:
         _sum(rows, n, address, row_stride, spare, zero)
     elif opcode == WHERE:
-        _where(n, address, stride, zero)
+        _where(rows, n, address, stride, row_stride, spare, zero)
     else:
         _cast(n, address, stride, zero, other)
 
@@ -225,7 +241,7 @@ def _instructions(code, at, numbers, base, task, tasks, out_work):
     while at < code.size:
         opcode, fn, data, operands, axes = code[at], code[at + 2], code[at + 3], code[at + 4], code[at + 5]
         width, operand = 3 + axes, at + 6 + axes
-        within = 2 if opcode in (SCALE, SUM) and axes > 1 else 1  # axes that a call runs along
+        within = 2 if opcode in (SCALE, SUM, WHERE) and axes > 1 else 1  # axes that a call runs along
         calls = 1
         for d in range(axes):
             size[d] = _sized(code[at + 6 + d], tasks)

@@ -46,7 +46,7 @@ def test_a_planted_fault_is_caught(
 
 IN_THE_MACHINE = {
     "LOOP": ("tasks = min(block, last - task)", "tasks = block if code[0] == LOOP else min(block, last - task)"),
-    "WHERE": ("else address[2] + i * sy\n", "else address[2] + i * max(sy, 0)\n"),  # kind 2
+    "WHERE": ("else at_y + i * sy\n", "else at_y + i * max(sy, 0)\n"),
     "SCALE": ("(p != p) & ((x == zero) | (y == zero))", "(p != p) & (x == zero)"),
     "CAST": ("_pointer(address[0] + i * stride[0], before)", "_pointer(address[0] + i * max(stride[0], 0), before)"),
     "SUM": ("for _ in range(rows % 4):", "for _ in range(rows % 2):"),

@@ -80,10 +80,11 @@ def _ranks(nodes: list[Node], own: list[list[Axis]], best: Axis | None) -> list[
     """For each node's axes, where they come in the common order."""
     long = [_long(node, roots) for node, roots in zip(nodes, own)]
     arguments = [roots for node, roots in zip(nodes, long) if isinstance(node.op, Input)]
-    moved = ((i, node) for i, node in enumerate(nodes) if isinstance(node.op, (Gather, Scatter)))
-    written = [long[x] for i, node in moved for x in (*(node.inputs if _adds_windows(node.op) else ()), i)]
+    moved = ((i, node) for i, node in enumerate(nodes) if _of_windows(node.op))
+    written = [long[x] for i, node in moved for x in (*(node.inputs if isinstance(node.op, Scatter) else ()), i)]
     arguments.sort(key=lambda roots: best not in roots)  # what is known of tasks and examples counts most
-    order = {root: rank for rank, root in enumerate(_common_order(written, arguments))}
+    made = [long[i] for i in sorted(range(len(nodes)), key=lambda i: -nodes[i].size) if not nodes[i].op.view]
+    order = {root: rank for rank, root in enumerate(_common_order(written, arguments, made))}
     return [[order.get(root, len(order)) for root in roots] for roots in own]
 
 
@@ -92,9 +93,9 @@ def _long(node: Node, roots: list[Axis]) -> list[Axis]:
     return [root for root, n in zip(roots, node.shape) if n != 1]
 
 
-def _adds_windows(op: Operation) -> bool:
-    """Whether the operation is the adjoint of taking windows, whose input should lie as the windows did."""
-    return isinstance(op, Scatter) and any(isinstance(view, Windows) for view in op.views)
+def _of_windows(op: Operation) -> bool:
+    """Whether the operation takes windows, or is the adjoint of that, whose input should lie as the windows did."""
+    return isinstance(op, (Gather, Scatter)) and any(isinstance(view, Windows) for view in op.views)
 
 
 def _outermost(nodes: list[Node], own: list[list[Axis]], i: int, root: Axis) -> bool:
@@ -104,9 +105,10 @@ def _outermost(nodes: list[Node], own: list[list[Axis]], i: int, root: Axis) -> 
     return not any(root in _long(nodes[x], own[x])[1:] for x in (*nodes[i].inputs, i))
 
 
-def _common_order(first: list[list[Axis]], then: list[list[Axis]]) -> list[Axis]:
+def _common_order(first: list[list[Axis]], then: list[list[Axis]], last: list[list[Axis]]) -> list[Axis]:
     """One order of all items that keeps the order within each sequence, as far as they don't contradict each other;
-    else, items come as they appear. `first` takes precedence."""
+    else, items come as they appear. `first` takes precedence over `then`; of `last`, a sequence places those items that
+    no sequence before it has: so the largest array decides for axes that no argument has, as an attention's heads."""
     before: dict[Axis, set[Axis]] = {}
     for sequence in first:
         for k, item in enumerate(sequence):
@@ -116,6 +118,11 @@ def _common_order(first: list[list[Axis]], then: list[list[Axis]]) -> list[Axis]
         for k, item in enumerate(sequence):
             allowed = (other for other in sequence[:k] if item not in settled.get(other, ()))
             before.setdefault(item, set()).update(other for other in allowed if other != item)
+    for sequence in last:
+        new = {item for item in sequence if item not in before}
+        for k, item in enumerate(sequence) if new else ():
+            own = before.setdefault(item, set())
+            own.update(x for x in sequence[:k] if x != item and {x, item} & new and item not in _all_before(x, before))
     order: list[Axis] = []
     while before:
         item = min(before, key=lambda item: len(before[item]))

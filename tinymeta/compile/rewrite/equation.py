@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinymeta.compile.program.operations import Cast, Constant, Contract, Copy, Reduce, Scale, Ufunc
+from tinymeta.compile.program.operations import Cast, Constant, Contract, Copy, Elementwise, Reduce, Scale, Ufunc
+from tinymeta.compile.program.views import Reshape
 from tinymeta.compile.verify import Broken
 from tinymeta.engine.tensor import Array
 
@@ -89,9 +90,17 @@ def _compare(before: Program, after: Program, i: int, at: int, old: _Values, new
     if old.known(i, node):
         pairs = [(old.values[i], new.values[at])]
     else:
-        if node.op != there.op or len(node.inputs) != len(there.inputs):
-            raise Broken(stage, where, f"no equation makes it {there.op}")
         pairs = [(old.values[x], new.values[y]) for x, y in zip(node.inputs, there.inputs)]
+        if isinstance(there.op, Reshape) and node.op != there.op:
+            there = after.nodes[there.inputs[0]]
+            pairs = [
+                (_seen(node, old.values[x]), _seen(there, new.values[y])) for x, y in zip(node.inputs, there.inputs)
+            ]
+        same = node.op == there.op or (
+            isinstance(node.op, Reduce) and node.op.ufunc is getattr(there.op, "ufunc", None)
+        )
+        if not same or len(node.inputs) != len(there.inputs):
+            raise Broken(stage, where, f"no equation makes it {there.op}")
     for ours, theirs in pairs:
         if ours is None and theirs is None:  # a kernel's bundle of results: its parts are compared
             continue
@@ -103,6 +112,21 @@ def _compare(before: Program, after: Program, i: int, at: int, old: _Values, new
             raise Broken(stage, where, f"{there.op} differs by {apart.max():.3g} on integers up to 7")
     value = new.values[at]
     new.values[at] = None if value is None else Value(value.numbers, abs(value.numbers))
+
+
+def _seen(node: Node, x: Value | None) -> Value | None:
+    """What each number of the node's result is made of, one after the other: an input of an elementwise operation as it
+    broadcasts, or the numbers that are brought together in one."""
+    if x is None or not isinstance(node.op, (Elementwise, Reduce)):
+        return None
+    shape = x.numbers.shape
+    gone = [k for k in range(len(shape)) if isinstance(node.op, Reduce) and k in node.op.axes]
+    order = [k for k in range(len(shape)) if k not in gone] + gone
+    whole = shape if gone else node.shape
+    numbers, positive = (
+        np.transpose(np.broadcast_to(y, whole), order).reshape(node.size, -1) for y in (x.numbers, x.positive)
+    )
+    return x._replace(numbers=numbers, positive=positive)
 
 
 class _Values:

@@ -194,7 +194,8 @@ def _where(rows, n, address, stride, row_stride, spare, zero):
                 for i in range(count):
                     room[i] = y[i] if sy == item else other
                 for i in range(count):
-                    room[i] = (x[i] if sx == item else one) if c[i] != 0 else room[i]
+                    chosen, left = x[i] if sx == item else one, room[i]
+                    room[i] = chosen if c[i] != 0 else left
                 for i in range(count):
                     out[i] = room[i]
             else:

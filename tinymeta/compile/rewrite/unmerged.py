@@ -1,6 +1,6 @@
 """First axes that a reshape has made one stay apart: x of (texts, positions, width) is no x of (texts · positions, width).
 
-A product with one matrix for all rows is written with all rows in one axis. What surrounds it, attention for one, knows
+A product with one matrix for all rows is written with all rows in one axis. What surrounds it, attention say, knows
 texts and positions. An axis that is now one and then two is in no class with itself (`place/axes.py`), so nothing could
 be cut along it: no blocks that stay in the cache, no second core. So the reshape moves behind what reads it,
 

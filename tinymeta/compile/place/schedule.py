@@ -88,10 +88,13 @@ class Schedule:
         return len(self.loops) - 1
 
     def _early(self) -> list[bool]:
-        """Which nodes need nothing but arguments and Python's kernels: done first, they interrupt no loop."""
+        """Which kernels of Python's, and small operations, need nothing but arguments and each other: done first, they
+        interrupt no loop."""
         early: list[bool] = []
         for i, node in enumerate(self.nodes):
-            ready = self._is_given(i) or not self._callable[i]
+            ready = (
+                self._is_given(i) or self._kind(i)[0] == "python" or self._kind(i) == ("whole", 1) and node.size < LONG
+            )
             early.append(ready and all(early[x] for x in node.inputs))
         return early
 

@@ -1,8 +1,8 @@
-"""First axes that a reshape has made one stay apart: x of (texts, positions, width) is no x of (texts · positions, width).
+"""First axes that a reshape has made one stay apart: (texts, positions, width), not (texts · positions, width).
 
 A product with one matrix for all rows is written with all rows in one axis. What surrounds it, attention say, knows
-texts and positions. An axis that is now one and then two is in no class with itself (`place/axes.py`), so nothing could
-be cut along it: no blocks that stay in the cache, no second core. So the reshape moves behind what reads it,
+of texts and positions. An axis that is now one and then two is in no class with itself (`place/axes.py`), so nothing
+could be cut along it: no blocks that stay in the cache, no second core. So the reshape moves behind what reads it,
 
     f(reshape x)  =  reshape f(x),        Σ over rows of reshape x  =  Σ over texts and positions of x
 
@@ -58,7 +58,7 @@ def _merged(b: Builder, x: int) -> Shape | None:
     before = b.nodes[node.inputs[0]].shape
     for k in range(len(before) + 1):
         if math.prod(before[:k]) == node.shape[0] and len(squeezed(before[:k])) > 1:
-            return before[:k] if squeezed(before[k:]) == squeezed(node.shape[1:]) else None
+            return before[:k]
     return None
 
 

@@ -1,8 +1,9 @@
 """From a program to the machine's instructions, with every buffer's place planned.
 
 Memory comes in pieces, called slots: ARENA holds what outlives its loop, SCRATCH (one for each core) what a block of
-tasks needs, PARTIAL (one for each core) its share of the sums over tasks; each argument, constant and result is a slot
-of its own. Within ARENA and SCRATCH a buffer's place is free again after its last reader.
+tasks needs, PARTIAL (one for each core) its share of the sums over tasks, ZERO and ONES what their names say; each
+argument, constant and result is a slot of its own. Within ARENA and SCRATCH a buffer's place is free again after its
+last reader.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tinymeta_kernels import machine
 from tinymeta.compile.place import symbols
 from tinymeta.compile.place.assemble import Assembly
 from tinymeta.compile.place.decoded import Instruction, decoded
-from tinymeta.compile.place.layout import ARENA, PARTIAL, SCRATCH, ZERO
+from tinymeta.compile.place.layout import ARENA, ONES, PARTIAL, ROW, SCRATCH, ZERO
 from tinymeta.compile.place.loop_body import LoopCode
 from tinymeta.compile.place.memory import STAGE, Memory
 from tinymeta.compile.program.operations import Constant, Input
@@ -78,7 +78,7 @@ class _Simulation:
         self.assembly, self.program = assembly, assembly.program
         self.loops = symbols.Loops(self.program)
         self.extent = dict(zip((ARENA, SCRATCH, PARTIAL), assembly.sizes))
-        self.extent[ZERO] = 32
+        self.extent[ZERO], self.extent[ONES] = 32, 12 * ROW
         for i, slot in assembly.slots.items():
             node = self.program.nodes[i]
             self.extent[slot] = node.size * node.dtype.itemsize if node.dtype is not None else 0

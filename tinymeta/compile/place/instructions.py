@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from tinymeta_kernels import contract, machine
 
-from tinymeta.compile.place.layout import ZERO, Dim, Layout, Unplaceable, inner_choices, nested, with_long_inner
+from tinymeta.compile.place.layout import (
+    ONES,
+    ROW,
+    ZERO,
+    Dim,
+    Layout,
+    Unplaceable,
+    inner_choices,
+    nested,
+    with_long_inner,
+)
 from tinymeta.compile.program.operations import (
     Cast,
     Contract,
@@ -25,6 +35,7 @@ from tinymeta.compile.program.program import Node
 from tinymeta.compile.program.views import Gather, Scatter
 from tinymeta.engine.typing import DType, Shape
 
+SHORT = 16  # numbers of a row from which on it is added up by a product
 ADD, COPY = Ufunc(np.add), Ufunc(np.positive)
 _OPCODES: dict[type[Operation], int] = {
     Scale: machine.SCALE, Where: machine.WHERE, Cast: machine.CAST
@@ -98,7 +109,32 @@ def reduction(
         if run == (dtype.itemsize,) * 3 and rows[0] == 0 and rows[1] > 0:
             dims = [d._replace(strides=d.strides[1:]) for d in dims]
             return written(machine.SUM, 0, dtype.itemsize, layouts[1:], dims)
+        if (
+            contract.gemm(dtype)
+            and run == (0, dtype.itemsize, 0)
+            and SHORT <= dims[-1].size <= ROW
+            and _are_rows(dims, dtype.itemsize)
+        ):
+            return _sums_of_rows(dtype, x, out, dims)
     return _loop(op.name, [dtype] * 3, layouts, dims, block)
+
+
+def _are_rows(dims: list[Dim], item: int) -> bool:
+    """Whether the innermost loop runs along a row of a matrix, and the next from row to row and result to result."""
+    to, step, _ = dims[-2].strides
+    return not dims[-1].tasks and to > 0 == to % item and step % item == 0 and step >= dims[-1].size * item
+
+
+def _sums_of_rows(dtype: DType, x: Layout, out: Layout, dims: list[Dim]) -> list[int]:
+    """`out = out + x·(1, …, 1)`: the BLAS adds up a short row in half the time of NumPy's loop, which begins anew for
+    each (a softmax's, a layer norm's)."""
+    *outer, rows, run = dims
+    item = dtype.itemsize
+    ones = Layout(ONES, 0 if item == 4 else 4 * ROW, 0, ())
+    loops = [*(d._replace(strides=(d.strides[1], 0, d.strides[0])) for d in outer), Dim(1, False, (0, 0, 0))]
+    more = [machine.ORDINARY, machine.ORDINARY, rows.signed, 1, run.size]
+    more += [rows.strides[1] // item, 1, rows.strides[0] // item, 1, 1]
+    return written(machine.GEMM, contract.gemm(dtype) or 0, item, [x, ones, out], loops, more)
 
 
 def _loop(name: str, dtypes: list[DType], layouts: list[Layout], dims: list[Dim], block: int) -> list[int]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from tinymeta.compile.program.operations import Shape
 from tinymeta.compile.program.views import Strides, View, Views
 
-ARENA, SCRATCH, PARTIAL, ZERO, FIRST = range(5)  # pieces of memory, as told in `assemble.py`
+ARENA, SCRATCH, PARTIAL, ZERO, ONES, FIRST = range(6)  # pieces of memory, as told in `assemble.py`
+ROW = 1024  # ones that are there: in float32, and behind them in float64
 
 
 class Unplaceable(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tinymeta.compile.place.layout import PARTIAL, SCRATCH, ZERO
+from tinymeta.compile.place.layout import ONES, PARTIAL, ROW, SCRATCH, ZERO
 from tinymeta.compile.verify import Broken
 from tinymeta.engine.tensor import Array
 
@@ -37,6 +37,10 @@ class Memory:
     def read(self, core: int, slot: int, offsets: Array, width: int, who: str) -> Array:
         if slot == ZERO:  # 0 in every width
             return np.zeros(offsets.shape, np.int64)
+        if slot == ONES:  # first in float32, then in float64
+            if ((offsets < 4 * ROW) != (width == 4)).any() or (offsets % width).any():
+                raise Broken(STAGE, f"{who}, slot {slot}", "it takes parts of ones for numbers")
+            return np.ones(offsets.shape, np.int64)
         key = self._key(slot, core)
         if any((self.byte[key][offsets + j] != _byte(j, width)).any() for j in range(width)):
             raise Broken(STAGE, f"{who}, slot {slot}", "it reads bytes that nobody has written, or only in part")

@@ -19,7 +19,7 @@ from tinymeta.compile.place.copies import with_copies
 from tinymeta.compile.place.instructions import callable_
 from tinymeta.compile.program.operations import Constant, Copy, Elementwise, Input
 from tinymeta.compile.program.program import Program
-from tinymeta.compile.program.views import Reshape
+from tinymeta.compile.program.views import Reshape, Scatter
 
 LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
 
@@ -39,6 +39,9 @@ class Schedule:
     def __init__(self, program: Program) -> None:
         self.program, self.row_major = with_copies(program)
         self.nodes = self.program.nodes
+        for i, node in reversed(list(enumerate(self.nodes))):
+            if i in self.row_major and any(isinstance(self.nodes[x].op, Scatter) for x in node.inputs):
+                self.row_major.update(node.inputs)  # a sum of scatters is made in one place, part by part
         self.axes = axes_of(self.program)
         self.roots: list[int] = []  # for every node, the node whose memory it is a view of
         self.readers: dict[int, list[int]] = defaultdict(list)  # and for such a one, the nodes that read it

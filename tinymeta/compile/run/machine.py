@@ -19,7 +19,7 @@ from tinymeta_kernels.located import address, locate
 
 from tinymeta.compile.place import in_bounds
 from tinymeta.compile.place.assemble import assembled
-from tinymeta.compile.place.layout import ARENA, FIRST, PARTIAL, SCRATCH, ZERO
+from tinymeta.compile.place.layout import ARENA, FIRST, ONES, PARTIAL, ROW, SCRATCH, ZERO
 from tinymeta.compile.place.loop_body import LoopCode
 from tinymeta.compile.program.calls import Call
 from tinymeta.compile.program.loop import Loop
@@ -32,6 +32,7 @@ from tinymeta.engine.tensor import Array
 WORTH_SHARING = 500_000  # operations and elements of a loop for each core: some 25 microseconds
 PATIENCE = 10_000  # operations of a loop for each pause (`crew.py`) spent on waiting for a second core: a few per cent
 
+_ONES = np.concatenate([np.ones(ROW, np.float32).view(np.uint8), np.ones(ROW).view(np.uint8)])
 _NUMBERS = np.array([0.0, 1.0])
 _held = [np.empty(0)]
 ALONE = [sys.getrefcount(x) for x in _held][0]  # the count of an array that only such a list holds
@@ -175,7 +176,7 @@ class Workspace:
         self.base = np.zeros((cores, slots), np.int64)
         self.work = np.zeros((cores, machine.WORK), np.int64)
         self.base[:, ARENA] = address(self.arena)
-        self.base[:, ZERO] = address(self.zero)
+        self.base[:, ZERO], self.base[:, ONES] = address(self.zero), address(_ONES)
         for row, (mine, sums) in zip(self.base, self.own):
             row[SCRATCH], row[PARTIAL] = address(mine), address(sums)
 

@@ -16,9 +16,9 @@ A trial is one run of the machine and takes a fraction of a millisecond. To find
 this NumPy, this processor and these settings would take as long, so there is none.
 """
 
+from collections.abc import Callable
 from functools import cache
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -64,7 +64,7 @@ def holds(name: str, dtypes: Dtypes, strides: tuple[int, ...], in_place: tuple[i
     if steps[-1] == 0 and (in_place != (0,) or len(steps) != 3):
         return False
     with np.errstate(all="ignore"):
-        return _right(found, LOOPS.get(name) or getattr(np, name), dtypes, steps, in_place)
+        return _right(found, name, dtypes, steps, in_place)
 
 
 def _found(name: str, dtypes: Dtypes) -> Loop | None:
@@ -75,8 +75,10 @@ def _found(name: str, dtypes: Dtypes) -> Loop | None:
     return Loop(loops.address(name, *chars), 0) if chars in ({"f"}, {"d"}) else None
 
 
-def _right(found: Loop, ufunc: Any, dtypes: Dtypes, steps: list[int], in_place: tuple[int, ...]) -> bool:
+def _right(found: Loop, name: str, dtypes: Dtypes, steps: list[int], in_place: tuple[int, ...]) -> bool:
     """Try runs of all lengths, from all beginnings, each with a result of its own."""
+    ufunc: np.ufunc = getattr(np, name, np.positive)
+    compute: Callable[..., Array] = LOOPS.get(name, ufunc)
     reduces = steps[-1] == 0
     lengths = np.repeat(LENGTHS, len(BEGINNINGS))
     which = np.arange(len(lengths)) % len(BEGINNINGS)
@@ -94,7 +96,7 @@ def _right(found: Loop, ufunc: Any, dtypes: Dtypes, steps: list[int], in_place: 
         totals = ufunc.accumulate(given[1], axis=1)[np.arange(len(lengths)), lengths - 1]
         expected = ufunc(before, totals[:, None])
     else:
-        expected = ufunc(*given) if in_place else ufunc(*given)[which]
+        expected = compute(*given) if in_place else compute(*given)[which]
         expected = np.where(np.arange(LONGEST) < lengths[:, None], expected, before)
     code = np.zeros((len(lengths), 7 + 4 * len(steps)), np.int64)
     code[:, :6] = machine.LOOP, code.shape[1], *found, len(steps), 1

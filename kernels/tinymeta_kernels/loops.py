@@ -16,9 +16,7 @@ might read what it has just written would not use vectors.
 """
 
 import math
-from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numba import carray, from_dtype, njit, types
@@ -118,7 +116,7 @@ _NUMBERS = {
 }
 
 
-def _loop(number: Any, item: int, zero: Any) -> Callable[..., None]:
+def _loop(number, item, zero):
     """The loop of a function of one number."""
 
     def loop(args, count, strides, data):
@@ -144,7 +142,7 @@ def address(name: str, char: str) -> int:
     """Where the compiled loop of a function lies, for numbers of the dtype that `char` names ("f" or "d")."""
     number, dtype = _NUMBERS[name][char], np.dtype(char)
     real, whole = types.CPointer(from_dtype(dtype)), types.CPointer(types.int64)
-    dispatcher: Any = njit(error_model="numpy", nogil=True)(_loop(number, dtype.itemsize, dtype.type))
+    dispatcher = njit(error_model="numpy", nogil=True)(_loop(number, dtype.itemsize, dtype.type))
     kept = folder()
     if kept is not None:
         dispatcher._cache = Cache(kept, number.py_func)

@@ -11,12 +11,11 @@ The C library's own, number by number: right to the last bit or two.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from ._jit import Kernel, has_kernel, jit
-from ._layout import Array, common, in_memory_order
+from ._layout import Array, DType, common, in_memory_order
 
 __all__ = ["erf", "erfc"]
 
@@ -59,7 +58,7 @@ def bell(x: Array, rate: float) -> Array:
     return y.astype(_real(x))
 
 
-def _real(x: Array) -> np.dtype[Any]:
+def _real(x: Array) -> DType:
     return x.dtype if x.dtype.kind == "f" else np.dtype(float)
 
 

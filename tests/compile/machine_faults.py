@@ -17,6 +17,7 @@ from tests.compile.machine_witnesses import (
     read_after_it_could_be_overwritten,
     results_that_are_held,
     sums_of_parts,
+    sums_of_rows,
     sums_with_steps,
     the_largest_of_negative_numbers,
     values_between_loops,
@@ -78,6 +79,12 @@ FAULTS = {
     ),
     "reduction: begins anywhere": Fault(
         LoopBody, "_instructions", "[] if self.schedule.sums(i) else", "[] and", random_reductions
+    ),
+    "sums of rows: ones of the other dtype": Fault(
+        instructions, "_sums_of_rows", "0 if item == 4 else 4 * ROW", "0", sums_of_rows
+    ),
+    "sums of rows: as far apart as they are long": Fault(
+        instructions, "_sums_of_rows", "[rows.strides[1] // item, 1,", "[run.size, 1,", sums_of_rows
     ),
     "reduction: a maximum begins with zero": Fault(
         LoopBody, "_begun", "if op.adds", "if True", the_largest_of_negative_numbers

@@ -11,6 +11,7 @@ tasks is complete only after its loop, so its readers stand in a later one.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ class Schedule:
         for i in sorted(range(len(self.nodes)), key=lambda i: not early[i]):
             if not self._is_given(i):
                 self.home[i] = self._loop(i)
-                self.loops[self.home[i]].nodes.append(i)
+                insort(self.loops[self.home[i]].nodes, i)  # in the program's order, which tells the last reader
 
     def by_python(self, i: int) -> bool:
         """Whether node i runs in Python."""

@@ -76,7 +76,7 @@ def _compared(before: Program, after: Program, image: Mapping[int, int], stage: 
             _compare(before, after, i, at, old, new, stage)
             if fresh and not after.nodes[at].op.view and images[at] == 1:
                 new.shrink(at, rng, largest)
-            old.values[i] = new.values[at]
+            old.values[i] = _shaped(new.values[at], node)
         for x in last[i]:
             old.values.pop(x, None)
 
@@ -85,22 +85,21 @@ def _compare(before: Program, after: Program, i: int, at: int, old: _Values, new
     """One node against its image."""
     node, there = before.nodes[i], after.nodes[at]
     where = f"node {i}, {node.op} of {node.shape}"
-    if (node.shape, node.dtype) != (there.shape, there.dtype):
+    alike = node.shape == there.shape or (node.size == there.size and i not in before.results)
+    if not alike or node.dtype != there.dtype:
         raise Broken(stage, where, f"it became {there.op} of {there.shape}, {there.dtype}")
     if old.known(i, node):
-        pairs = [(old.values[i], new.values[at])]
+        pairs = [(old.values[i], _shaped(new.values[at], node))]
     else:
-        pairs = [(old.values[x], new.values[y]) for x, y in zip(node.inputs, there.inputs)]
         if isinstance(there.op, Reshape) and node.op != there.op:
             there = after.nodes[there.inputs[0]]
-            pairs = [
-                (_seen(node, old.values[x]), _seen(there, new.values[y])) for x, y in zip(node.inputs, there.inputs)
-            ]
         same = node.op == there.op or (
             isinstance(node.op, Reduce) and node.op.ufunc is getattr(there.op, "ufunc", None)
         )
         if not same or len(node.inputs) != len(there.inputs):
             raise Broken(stage, where, f"no equation makes it {there.op}")
+        sides = ((node, old.values), (there, new.values))
+        pairs = list(zip(*([_seen(n, values[x]) for x in n.inputs] for n, values in sides)))
     for ours, theirs in pairs:
         if ours is None and theirs is None:  # a kernel's bundle of results: its parts are compared
             continue
@@ -114,17 +113,25 @@ def _compare(before: Program, after: Program, i: int, at: int, old: _Values, new
     new.values[at] = None if value is None else Value(value.numbers, abs(value.numbers))
 
 
+def _shaped(x: Value | None, node: Node) -> Value | None:
+    """The value in the node's shape: what a node has become may lie in other axes."""
+    if x is None or x.numbers.shape == node.shape:
+        return x
+    return x._replace(numbers=x.numbers.reshape(node.shape), positive=x.positive.reshape(node.shape))
+
+
 def _seen(node: Node, x: Value | None) -> Value | None:
     """What each number of the node's result is made of, one after the other: an input of an elementwise operation as it
-    broadcasts, or the numbers that are brought together in one."""
+    broadcasts, or the numbers that are brought together in one; of other operations, the input as it is."""
     if x is None or not isinstance(node.op, (Elementwise, Reduce)):
-        return None
+        return x
     shape = x.numbers.shape
     gone = [k for k in range(len(shape)) if isinstance(node.op, Reduce) and k in node.op.axes]
     order = [k for k in range(len(shape)) if k not in gone] + gone
     whole = shape if gone else node.shape
+    columns = max(1, math.prod(whole) // max(1, node.size))
     numbers, positive = (
-        np.transpose(np.broadcast_to(y, whole), order).reshape(node.size, -1) for y in (x.numbers, x.positive)
+        np.transpose(np.broadcast_to(y, whole), order).reshape(node.size, columns) for y in (x.numbers, x.positive)
     )
     return x._replace(numbers=numbers, positive=positive)
 

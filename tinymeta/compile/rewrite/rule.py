@@ -13,6 +13,7 @@ from tinymeta.compile.program import well_formed
 from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.operations import Operation
 from tinymeta.compile.program.program import Builder, Node, Program
+from tinymeta.compile.program.views import Reshape
 from tinymeta.compile.rewrite import equation
 from tinymeta.compile.verify import checking
 
@@ -59,6 +60,9 @@ class Rule:
             found = cls.node(b, node, inputs)
             image.append(b.copy(node, inputs) if found is None else found)
         after = b.finished([image[i] for i in program.results])
+        for i, x in enumerate(image):  # a reshape that nobody needs any more stands for what it saw
+            if x not in b.image and isinstance(b.nodes[x].op, Reshape):
+                image[i] = b.nodes[x].inputs[0]
         return after, {i: b.image[x] for i, x in enumerate(image) if x in b.image}
 
     @classmethod

@@ -53,7 +53,7 @@ class Unmerged(Rule):
 def _merged(b: Builder, x: int) -> Shape | None:
     """The axes of which a reshape has made the first one of node x, if that is what it is."""
     node = b.nodes[x]
-    if not isinstance(node.op, Reshape) or not node.shape:
+    if not isinstance(node.op, Reshape) or not node.shape or not node.size:
         return None
     before = b.nodes[node.inputs[0]].shape
     for k in range(len(before) + 1):
@@ -75,13 +75,13 @@ def _apart(b: Builder, node: Node, inputs: Sequence[int], which: int, first: Sha
         found = contract(b, words[0], left, words[1], right, words[2])
         again = Unmerged.node(b, b.nodes[found], b.nodes[found].inputs)
         return found if again is None else again
+    if not isinstance(op, (Elementwise, Broadcast, Reduce)):
+        return None
     fine = [b.reshape(x, (first if s[0] != 1 else (1,) * apart) + s[1:]) for x, s in zip(inputs, shapes) if s]
     if isinstance(op, Elementwise):
         return b.add(op, *fine)
     if isinstance(op, Broadcast):
         return b.add(Broadcast(first + op.to[1:]), *fine)
-    if isinstance(op, Reduce):
-        whole, reduced = 0 in op.axes, [k + apart - 1 for k in op.axes if k]
-        reduced = [*range(apart), *reduced] if whole else reduced
-        return b.add(Reduce(op.ufunc, tuple(reduced)), *fine)
-    return None
+    whole, reduced = 0 in op.axes, [k + apart - 1 for k in op.axes if k]
+    reduced = [*range(apart), *reduced] if whole else reduced
+    return b.add(Reduce(op.ufunc, tuple(reduced)), *fine)

@@ -1,10 +1,9 @@
 """A machine for programs of array operations: one compiled loop that reads instructions and does what they say.
 
-A program is a table of 64-bit integers. The machine does little arithmetic of its own: elementwise
-operations and most sums are NumPy's own inner loops (or ours of the same form, ``loops.py``), products are
-NumPy's own BLAS, all called by address (``addresses.py``). What it saves is everything around them, which for
-small arrays is nearly all the time: Python, the checks of each call, and memory that is allocated and paged in
-for every result. Nothing is compiled for a new program.
+A program is a table of 64-bit integers. The machine does little arithmetic of its own: elementwise operations and most
+sums are NumPy's own inner loops (or ours of their form, ``loops.py``), products NumPy's own BLAS, all called by address
+(``addresses.py``). What it saves is everything around them, which for small arrays is nearly all the time: Python, the
+checks of each call, and memory that is allocated and paged in for every result. A new program compiles nothing.
 
     for each block of tasks:                 a block's arrays are small, and stay in the core's cache
         for each instruction:
@@ -16,9 +15,8 @@ An instruction is laid out as
     opcode, length, address, data, operands, axes, size of each axis,
     then for each operand (the result last): slot, offset, step, stride along each axis
 
-with offsets, steps and strides in bytes. A negative size stands for that many elements *per task*: it is
-multiplied by the number of tasks in the block. The last axis is the one that a loop runs along; SCALE, SUM and
-WHERE run along the last two.
+with offsets, steps and strides in bytes. A negative size stands for that many elements *per task*: it is multiplied by
+the number of tasks in the block. A loop runs along the last axis, SCALE, SUM and WHERE along the last two.
 A program that begins with TURNS, length, turns, slots, 0, 0, and for each of these slots (slot, step, alternates) runs
 so many times for each block of tasks; after each turn these slots move by their step, or there and back.
 """
@@ -174,33 +172,28 @@ def _sum(rows, n, address, row_stride, spare, zero):
 
 @njit(error_model="numpy")
 def _where(rows, n, address, stride, row_stride, spare, zero):
-    """Runs of ROOM numbers through spare memory, as in `_scale`."""
+    """As in `_scale`."""
     sc, sx, sy, so = stride[0], stride[1], stride[2], stride[3]
     item: int = _itemsize(zero)
-    false = np.uint8(0)
     room = carray(_pointer(spare, zero), (ROOM,))
     near = sc == 1 and so == item and (sx == item or sx == 0) and (sy == item or sy == 0)
     for row in range(rows):
         for first in range(0, n, ROOM):
             count = min(ROOM, n - first)
-            at_c = address[0] + row * row_stride[0] + first * sc
-            at_x = address[1] + row * row_stride[1] + first * sx
-            at_y = address[2] + row * row_stride[2] + first * sy
-            at_out = address[3] + row * row_stride[3] + first * so
+            at_c, at_x = address[0] + row * row_stride[0] + first * sc, address[1] + row * row_stride[1] + first * sx
+            at_y, at_out = address[2] + row * row_stride[2] + first * sy, address[3] + row * row_stride[3] + first * so
             if near:
-                c, x = carray(_pointer(at_c, false), (count,)), carray(_pointer(at_x, zero), (count,))
+                c, x = carray(_pointer(at_c, np.uint8(0)), (count,)), carray(_pointer(at_x, zero), (count,))
                 y, out = carray(_pointer(at_y, zero), (count,)), carray(_pointer(at_out, zero), (count,))
                 one, other = x[0], y[0]
                 for i in range(count):
-                    room[i] = y[i] if sy == item else other
-                for i in range(count):
-                    chosen, left = x[i] if sx == item else one, room[i]
+                    chosen, left = x[i] if sx == item else one, y[i] if sy == item else other
                     room[i] = chosen if c[i] != 0 else left
                 for i in range(count):
                     out[i] = room[i]
             else:
                 for i in range(count):
-                    chosen = at_x + i * sx if _pointer(at_c + i * sc, false)[0] != 0 else at_y + i * sy
+                    chosen = at_x + i * sx if _pointer(at_c + i * sc, np.uint8(0))[0] != 0 else at_y + i * sy
                     _pointer(at_out + i * so, zero)[0] = _pointer(chosen, zero)[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import tracemalloc
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ def said_of(path: Path, exercise: str, text: str) -> str:
     )
     theirs = cell._replace(text=SOLUTION.sub(lambda _: text, cell.text))
     namespace = dict(before_exercises(path)[exercise])
-    return grading.verdict(path, namespace, theirs, check, Path("mine.py")).problem
+    try:
+        return grading.verdict(path, namespace, theirs, check, Path("mine.py")).problem
+    finally:
+        tracemalloc.stop()  # a check that measures memory, and that an answer's error ended, has not
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

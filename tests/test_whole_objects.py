@@ -69,7 +69,9 @@ SPECIAL: dict[str, Callable[[], Any]] = {
     "CompileWarning": lambda: tm.CompileWarning("slower"),
     "DataError": lambda: tm.tasks.DataError("short"),
     "ImageClasses": lambda: CLASSES,
+    "LocalMatcher": lambda: tm.meta.LocalMatcher(tm.tanh, 2, 3, rng=rng()),
     "PolicySearch": policy_search,
+    "ResidualBlock": lambda: tm.nn.ResidualBlock(2, 8, rng=rng()),
     "Sequential": lambda: tm.nn.Sequential(tm.nn.Linear(3, 2, rng=rng()), tm.tanh),
 }
 SAY_WHY_NOT = {"Workers", "Dask"}

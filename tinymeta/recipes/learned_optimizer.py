@@ -11,7 +11,7 @@ loss at the training horizon. The learned rules have nothing to tune and see no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -55,11 +55,18 @@ class Kind(NamedTuple):
     share: float = 1.0  # of the meta-batch
 
 
-class Batch(tm.nn.Module):
+class Batch:
     """Problems of one kind at one age: both are part of the program that is recorded for them."""
 
-    def __init__(self, kind: str, warm: int, start: Tree, data: object) -> None:
+    def __init__(self, kind: str, warm: int, start: Tree, data: Tree) -> None:
         self.kind, self.warm, self.start, self.data = kind, warm, start, data
+
+    def tree_flatten(self) -> tuple[tuple[str, int], tuple[Tree, Tree]]:
+        return (self.kind, self.warm), (self.start, self.data)
+
+    @classmethod
+    def tree_unflatten(cls, meta: tuple[str, int], children: Sequence[Tree]) -> Batch:
+        return cls(*meta, *children)
 
 
 def quadratics(rng: np.random.Generator, n: int) -> tuple[Any, Any]:

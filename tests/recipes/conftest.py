@@ -1,4 +1,4 @@
-"""`tinymeta` as a function in an empty folder, with the toy recipe in the table."""
+"""`tinymeta` as a function in an empty folder, with the toy recipe in the table; a run on pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.recipes import toy_recipe
+from tests.recipes.pictures import BRIEFLY, write_folder
 from tests.recipes.toy_console import Command, Outcome
 from tinymeta import recipes
 from tinymeta.cli import main
@@ -16,6 +17,15 @@ from tinymeta.cli import main
 def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's own cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a folder of eight classes; the other four are new to it."""
+    folder = tmp_path_factory.mktemp("images")
+    data = write_folder(folder / "data", range(8))
+    assert main(["run", "images", *BRIEFLY, "--data", str(data), "--out", str(folder / "run"), "--quiet"]) == 0
+    return folder / "run"
 
 
 @pytest.fixture

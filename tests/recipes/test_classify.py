@@ -9,20 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.recipes.pictures import BRIEFLY, write, write_folder
+from tests.recipes.pictures import write, write_folder
 from tinymeta.cli import main
 from tinymeta.recipes import calibrate
 from tinymeta.recipes.calibrate import calibration, strangeness
 from tinymeta.recipes.classify import answered, probabilities
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on a folder of eight classes; the other four are new to it."""
-    folder = tmp_path_factory.mktemp("images")
-    data = write_folder(folder / "data", range(8))
-    assert main(["run", "images", *BRIEFLY, "--data", str(data), "--out", str(folder / "run"), "--quiet"]) == 0
-    return folder / "run"
 
 
 def test_images_of_new_classes_get_probabilities(

@@ -15,15 +15,6 @@ from tinymeta.recipes.divisions import by_number, drawn
 from tinymeta.tasks import FewShotImages, glyphs, split
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on a folder of eight classes; the other four are new to it."""
-    folder = tmp_path_factory.mktemp("images")
-    data = write_folder(folder / "data", range(8))
-    assert main(["run", "images", *BRIEFLY, "--data", str(data), "--out", str(folder / "run"), "--quiet"]) == 0
-    return folder / "run"
-
-
 def test_a_folder_is_learned_from_and_evaluated_on_classes_kept_out(trained: Path) -> None:
     result = json.loads((trained / "result.json").read_text(encoding="utf-8"))
     assert result["protocol"]["classes"] == "6 to learn from, 2 others to test on"

@@ -90,7 +90,7 @@ class MultiHeadAttention(Module):
         q, k, v = self._split(self.query(x)), self._split(self.key(memory)), self._split(self.value(memory))
         y = attention(q, k, v, mask)
         y = moveaxis(y, -3, -2)
-        return self.out(y.reshape((*y.shape[:-2], -1)))
+        return self.out(y.reshape((*y.shape[:-2], y.shape[-2] * y.shape[-1])))
 
     def _split(self, x: Tensor) -> Tensor:
         """(…, n, width) to (…, heads, n, width/heads)."""

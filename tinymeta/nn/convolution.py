@@ -195,4 +195,4 @@ class ConvNet4(Module):
             x = relu(x if self.norms is None else self.norms[k](x))
             if self.pool and k < self.halvings:
                 x = max_pool2d(x, 2)
-        return x.reshape((len(x), -1)) if self.pool else mean(x, (-2, -1))
+        return x.reshape((len(x), math.prod(x.shape[1:]))) if self.pool else mean(x, (-2, -1))

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tinymeta.compile.program import well_formed
 from tinymeta.compile.program.calls import Part
 from tinymeta.compile.program.for_all import for_all, maps
 from tinymeta.compile.program.loop import Loop
@@ -24,7 +23,6 @@ from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast
 from tinymeta.compile.rewrite import turn_by_turn
 from tinymeta.compile.rewrite.rule import Image, Rule
-from tinymeta.compile.verify import checking
 
 STACK = 1 << 22  # elements of a stack that is small
 SHARED, SLICED, CARRIED = range(3)  # what a node of a body depends on, at most
@@ -38,6 +36,7 @@ class AllTurns(Rule):
         ("key=lambda i: -self.depends[i]", "key=lambda i: self.depends[i]"),
         ("zip(self.carries, parts)", "zip(self.carries, parts[1:])"),
     )
+    compared = staticmethod(turn_by_turn.check)
 
     @staticmethod
     def example(b: Builder, rng: np.random.Generator) -> Sequence[int]:
@@ -56,6 +55,8 @@ class AllTurns(Rule):
     @classmethod
     def applied(cls, program: Program) -> tuple[Program, Image]:
         """The program rewritten, and where its nodes are now."""
+        if not any(isinstance(node.op, Loop) for node in program.nodes):
+            return program, {}
         b, image, users = Builder(), list[int](), program.users()
         loops: dict[int, dict[int, int]] = {}  # a loop → its results that are read, and where these are
         for i, node in enumerate(program.nodes):
@@ -70,17 +71,6 @@ class AllTurns(Rule):
                 image.append(b.copy(node, inputs))
         after = b.finished([image[i] for i in program.results])
         return after, {i: b.image[x] for i, x in enumerate(image) if x in b.image}
-
-    @classmethod
-    def rewritten(cls, program: Program) -> Program:
-        if not any(isinstance(node.op, Loop) for node in program.nodes):
-            return program
-        after, image = cls.applied(program)
-        if checking():
-            stage = f"program rewritten by {cls.__name__}"
-            well_formed.check(after, stage)
-            turn_by_turn.check(program, after, image, stage)
-        return after
 
 
 class _Split:

@@ -94,7 +94,8 @@ class LocalMatcher(Module):
                 f"({user_site()}): side= says what it is built for"
             )
         n, count = len(maps), self.side**2
-        directions = unit(moveaxis(self.project(maps).reshape((n, -1, count)), -2, -1))
+        projected = self.project(maps)
+        directions = unit(moveaxis(projected.reshape((*projected.shape[:2], count)), -2, -1))
         weights = softplus(self.weigh(maps).reshape((n, count)))
         return directions, weights / sum(weights, -1, keepdims=True)
 

@@ -30,7 +30,7 @@ class Rule:
     """
 
     rules: ClassVar[dict[str, type[Rule]]] = {}
-    compared: ClassVar[Callable[[Program, Program, Image, str], None]] = staticmethod(equation.check)
+    compared: ClassVar[Callable[..., None]] = staticmethod(equation.check)  # (before, after, image, stage)
     faults: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def __init_subclass__(cls) -> None:

@@ -32,7 +32,7 @@ PLACES = {
     "hypergradient": ("Adam, tuned online", "Adam, step size fixed", "from 0.01", "best of 11"),
     "memory": ("PCGrad against every gradient", "replay of 200", "average accuracy"),
     "strategy": ("strategy network, mixture", "one learned mixture for all", "the four"),
-    "reweight": ("Ren et al.", "robust loss", "accuracy, flipped to one class"),
+    "reweight": ("Ren et al.", "plain, then clean alone", "accuracy, flipped to one class"),
     "distill-data": ("one synthetic image per class", "mean image of each class", "glyphs"),
     "teacher": ("MetaDistil", "fine-tuned teacher", "student"),
     "domains": ("MLDG", "the pool, without the hint", "unseen families"),

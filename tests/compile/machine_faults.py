@@ -20,6 +20,7 @@ from tests.compile.machine_witnesses import (
     sums_of_rows,
     sums_with_steps,
     the_largest_of_negative_numbers,
+    tiles_of_a_copy_that_lies_otherwise,
     values_between_loops,
 )
 from tests.compile.planted import Fault
@@ -73,6 +74,10 @@ FAULTS = {
     ),
     "layout: a result in another order of axes": Fault(
         assemble, "_layout", "slot == ARENA and ", "", a_copy_as_a_result
+    ),
+    "schedule: tiles of what doesn't lie in row-major order": Fault(
+        Schedule, "__init__", "self.row_major.update(self.roots[x] for", "_ = list(self.roots[x] for",
+        tiles_of_a_copy_that_lies_otherwise,
     ),
     "schedule: a sum over tasks is read before it is whole": Fault(
         Schedule, "_loop", "and not self.axes.sums[self.roots[x]]", "", a_sum_over_the_tasks

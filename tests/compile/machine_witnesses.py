@@ -236,6 +236,14 @@ def a_copy_as_a_result() -> None:
     agrees_on(b, [turned, b.add(Copy(), x)], numbers((2, 1, 2)))
 
 
+def tiles_of_a_copy_that_lies_otherwise() -> None:
+    b = Builder()
+    x = b.add(Permute((2, 1, 0)), b.input(0, (8, 32, 32), FLOAT))
+    y = b.add(Ufunc(np.absolute), b.add(Copy(), x))  # a copy may lie as its input does
+    product = b.add(Contract("abc", "bad", "cd"), x, x)  # each class of axes twice in one array: no tasks to cut along
+    agrees_on(b, [product, y], numbers((8, 32, 32)))
+
+
 def lone_numbers_that_python_makes() -> None:
     b = Builder()
     mixed = b.add(Ufunc(np.multiply), b.input(0, (), np.dtype("float32")), b.input(1, (), FLOAT))

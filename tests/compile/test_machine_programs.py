@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tinymeta_kernels import threads
 
 from tests.compile.machine_programs import KINDS, argument, programs
+from tinymeta.compile.place import axes, schedule
 from tinymeta.compile.place.layout import Unplaceable
-from tinymeta.compile.program.operations import Input, Operation
+from tinymeta.compile.program.operations import Copy, Input, Operation
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
@@ -92,6 +93,19 @@ def test_long_arrays_and_several_cores(cores: int, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(import_module("tinymeta.compile.run.machine"), "WORTH_SHARING", 0)
 
     @given(programs(long=True), st.data())
+    def holds(program: Program, data: Any) -> None:
+        agrees(program, data)
+
+    holds()
+
+
+def test_programs_without_tasks_and_with_small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a small program, such as the verifier runs on symbols, is cut along its tasks, and has no tiles."""
+    monkeypatch.setattr(schedule, "LONG", 2)
+    monkeypatch.setattr(axes, "_most_work", lambda *asked: None)
+
+    @examples
+    @given(programs(kind=Copy), st.data())
     def holds(program: Program, data: Any) -> None:
         agrees(program, data)
 

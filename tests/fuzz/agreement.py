@@ -22,6 +22,7 @@ from tinymeta_kernels import threads
 import tinymeta as tm
 from tests.fuzz.layouts import laid_out
 from tests.fuzz.noise import with_other_bits
+from tinymeta.compile.place import schedule
 from tinymeta.compile.run import machine
 
 TIGHT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4, np.dtype(np.float16): 2e-2}
@@ -246,11 +247,11 @@ def widened(arguments: Any) -> Any:
 
 @contextmanager
 def many_cores(count: int) -> Iterator[None]:
-    """Run on so many cores; on several, share even the smallest loop."""
-    before, worth = threads.count, machine.WORTH_SHARING
+    """Run on so many cores; on several, share even the smallest loop, and cut in tiles even the smallest array."""
+    before, worth, long = threads.count, machine.WORTH_SHARING, schedule.LONG
     threads.count = count
-    machine.WORTH_SHARING = worth if count == 1 else 0
+    machine.WORTH_SHARING, schedule.LONG = (worth, long) if count == 1 else (0, 2)
     try:
         yield
     finally:
-        threads.count, machine.WORTH_SHARING = before, worth
+        threads.count, machine.WORTH_SHARING, schedule.LONG = before, worth, long

@@ -247,9 +247,13 @@ class LoopBody:
 
     def _flat(self, x: int, layout: Layout) -> Layout:
         """The layout of a whole array as the loop sees it: in tiles, all axes are one."""
+        node = self.nodes[x]
         if self.loop.kind != "tiles":
             return layout
-        return layout._replace(strides=(self.nodes[x].dtype.itemsize if self.nodes[x].size > 1 else 0,))
+        row_major = packed(node.shape, node.dtype.itemsize)
+        if any(n > 1 and a != b for n, a, b in zip(node.shape, layout.strides, row_major)):
+            raise Unplaceable(f"{node.op} doesn't lie in row-major order, from which tiles are cut")
+        return layout._replace(strides=(node.dtype.itemsize if node.size > 1 else 0,))
 
     def _from_task_to_task(self, x: int, layout: Layout) -> Layout:
         """The layout with its stride from one task to the next, if it lies where all tasks do."""

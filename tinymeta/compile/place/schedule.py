@@ -59,6 +59,8 @@ class Schedule:
             if not self._is_given(i):
                 self.home[i] = self._loop(i)
                 insort(self.loops[self.home[i]].nodes, i)  # in the program's order, which tells the last reader
+        tiled = (i for loop in self.loops if loop.kind == "tiles" for i in loop.nodes)
+        self.row_major.update(self.roots[x] for i in tiled for x in self.nodes[i].inputs)  # a tile is cut from a row
 
     def by_python(self, i: int) -> bool:
         """Whether node i runs in Python."""

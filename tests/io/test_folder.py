@@ -161,6 +161,7 @@ def test_a_folder_without_write_bits_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_lock_does_not_outlive_an_interrupt(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background begins without
     with pytest.raises(KeyboardInterrupt), sole_writer(tmp_path):
         signal.raise_signal(signal.SIGINT)
     assert os.listdir(tmp_path) == []

@@ -46,6 +46,7 @@ VERBS = {
     "step": Verb("tinymeta.cli:step_through", "step through a program's derivatives, or write the page"),
     "learn": Verb("tinymeta.view.classroom:learn", "the lessons, cell by cell"),
     "data": Verb("tinymeta.cli:fetch_data", "fetch data from its public home"),
+    "reproduce": Verb("tinymeta.recipes.reproduce:reproduce", "what is claimed, as a table; a claim run again"),
     "bench": Verb("tinymeta.bench.contest:bench", "the workloads, beside JAX and PyTorch where installed"),
     "warmup": Verb("tinymeta.cli:warm_up", "compile the kernels now, and keep them for later runs"),
 }

@@ -33,6 +33,7 @@ _MOVES = {
     ("meta", "meta.control"): "policy policy_search trpo",
     ("meta", "meta.core"): "adapt conjugate evaluate explain fit learner objective",
     ("meta", "recipes"): "trials>comparison",
+    ("recipes", "recipes"): "decisions>claims",
     ("view", "recipes"): (
         "descents>learned_optimizer domains forgetting>memory landscape>learned_loss paths>navigation practice>games "
         "strategies>strategy streams>stream surprise>characters tuning>hypergradient weights>reweight"

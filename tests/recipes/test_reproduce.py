@@ -1,0 +1,84 @@
+"""`tinymeta reproduce`: claims of the toy recipe, run again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.recipes.toy_console import Command
+from tinymeta.recipes import claims
+from tinymeta.recipes.claim import Claim, Measured
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one claim: the toy's error after 60 steps, as it is within its interval."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    monkeypatch.setattr(claims, "folder", lambda: folder)
+    runs = [
+        Measured(seed, "abc1234", 1.0, 50.0, "here", {"error": [0.01 + 0.001 * seed, 0.003, 30]}) for seed in (0, 1, 2)
+    ]
+    numbers = {"error": ["error"]}
+    claims.write(
+        folder / "toy.json", Claim("a toy", "error", True, "toy", numbers, "error", runs, keys={"iterations": "60"})
+    )
+    return folder / "toy.json"
+
+
+def test_without_a_name_the_table_has_a_row_for_every_claim(tinymeta: Command, stored: Path) -> None:
+    status, out, _ = tinymeta("reproduce")
+    assert status == 0 and "a toy" in out and "0.0110 ± 0.0025" in out and "0 to 2" in out and "abc1234" in out
+    status, out, _ = tinymeta("reproduce", "--list")
+    assert status == 0 and out.split() == ["toy", "1", "s", "tinymeta", "run", "toy", "--set", "iterations=60"]
+
+
+def test_a_claim_that_holds_says_so_and_one_that_does_not_has_status_1(
+    tinymeta: Command, stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = stored.read_text(encoding="utf-8")
+    status, out, _ = tinymeta("reproduce", "toy", "--quiet")
+    assert status == 0 and "toy: holds" in out
+    assert stored.read_text(encoding="utf-8") == before, "nothing is replaced without --write"
+    again = claims.read(Path("runs/reproduce/toy.json"))
+    assert [run.seed for run in again.runs] == [0, 1, 2] and not any(run.carried for run in again.runs)
+    stored.write_text(before.replace("0.01,", "0.31,").replace("0.011,", "0.311,").replace("0.012,", "0.312,"))
+    with pytest.raises(SystemExit) as end:
+        tinymeta("reproduce", "toy", "--quick", "--quiet")
+    out = capsys.readouterr().out
+    assert end.value.code == 1 and "error is" in out and "was claimed" in out and "is allowed" in out
+
+
+def test_write_replaces_what_is_stored(tinymeta: Command, stored: Path) -> None:
+    assert tinymeta("reproduce", "toy", "--seeds", "5", "6", "7", "--write", "--quiet").status == 0
+    assert claims.read(stored).shown("seeds") == "5, 6, 7"
+
+
+def test_what_is_over_is_read_and_what_was_stopped_goes_on(tinymeta: Command, stored: Path) -> None:
+    content = json.loads(stored.read_text(encoding="utf-8"))
+    content["keys"]["end"] = "interrupt"  # at step 12 of each run's first session
+    stored.write_text(json.dumps(content))
+    for done in range(3):
+        status, _, err = tinymeta("reproduce", "toy", "--quiet")
+        assert status == 130 and "`tinymeta reproduce toy`" in err
+        assert len(list(Path("runs/reproduce").glob("*/result.json"))) == done
+    status, out, _ = tinymeta("reproduce", "toy", "--quiet")
+    assert status == 0 and "toy: holds" in out
+    finished = {file: file.stat().st_mtime_ns for file in Path("runs/reproduce").glob("*/result.json")}
+    assert tinymeta("reproduce", "toy", "--quiet").status == 0
+    assert finished == {file: file.stat().st_mtime_ns for file in finished}
+
+
+def test_mistakes_are_told_in_one_sentence(tinymeta: Command, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words, sentence in (
+        (["tou"], "there is no claim 'tou' (did you mean 'toy'?)"),
+        (["toy", "--seeds", "-1"], "0 or more"),
+        (["toy", "--quick", "--seeds", "1"], "not allowed with"),
+    ):
+        status, _, err = tinymeta("reproduce", *words)
+        assert status == 2 and sentence in err and len(err.splitlines()) == 1
+    monkeypatch.setattr("tinymeta.recipes.reproduce._checkout", lambda: None)
+    status, _, err = tinymeta("reproduce", "toy", "--write")
+    assert status == 2 and "--write" in err

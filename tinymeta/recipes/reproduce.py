@@ -1,0 +1,154 @@
+"""`tinymeta reproduce`: what is claimed, in one table; a claim run again, and whether it holds.
+
+Each seed is a run in a folder of its own, `runs/reproduce/RECIPE-KEYS-COMMIT-SEED`: what is over is read, what was
+stopped goes on, and claims of one command share their runs.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import re
+import subprocess
+import zlib
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+
+from tinymeta_kernels import threads
+
+from tinymeta import __version__, recipes
+from tinymeta.engine.errors import UserError
+from tinymeta.io.files import read_json, told
+from tinymeta.io.visible import visible
+from tinymeta.recipes import claims
+from tinymeta.recipes.claim import Claim, Measured
+from tinymeta.recipes.launch import Wishes, evaluate, launch
+from tinymeta.recipes.report import number
+from tinymeta.view import lessons
+from tinymeta.view.table import Row, Table, show
+
+
+def reproduce(parser: ArgumentParser, arguments: list[str]) -> None:
+    """`tinymeta reproduce [NAME ...]`; its exit status is 1 where a claim doesn't hold."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="claims to run again; without one, the table of all")
+    parser.add_argument("--list", action="store_true", help="names, commands, and how long a run took")
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--quick", action="store_true", help="one seed: it is allowed to lie farther off")
+    seeds.add_argument("--seeds", nargs="+", type=int, metavar="N", help="these seeds, not those of the claim")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
+    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("runs/reproduce"), help="folder of the runs")
+    parser.add_argument("--write", action="store_true", help="let the new runs be the claim's (in a checkout)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    options = parser.parse_args(arguments)
+    if options.seeds and min(options.seeds) < 0:
+        raise UserError("seeds are whole numbers, 0 or more")
+    stored = {name: claims.load(name) for name in options.names or claims.names()}
+    if options.list:
+        for name, claim in stored.items():
+            print(visible(f"{name:<24} {claim.shown('seconds'):>8}  {claim.command}"))
+    elif not options.names:
+        show(table(stored))
+    else:
+        if options.write and not _checkout():
+            raise UserError("--write replaces a file of a git checkout, and this is none: the results are in --out")
+        held = [again(name, claim, options) for name, claim in stored.items()]
+        if not all(held):
+            raise SystemExit(1)
+
+
+def table(stored: Mapping[str, Claim]) -> Table:
+    """One row a claim: what was measured, beside whom, over which seeds, how it ends, and on which commit."""
+    rows = []
+    for name, claim in stored.items():
+        gain = claim.gain()
+        margin = f" by {number(abs(gain.mean), gain.half)}" if gain and claim.verdict in ("better", "worse") else ""
+        rival = f"{_title(claim)} {claim.shown(claim.rival)}" if claim.rival else ""
+        rival = rival or (f"published {claim.published}" if claim.published else "–")
+        found = f"{claim.shown(claim.ours)} {claim.unit}".rstrip()
+        carried = all(run.carried for run in claim.runs)
+        commit = claim.shown("commit") + " (text)" * carried
+        verdict = claim.verdict + margin or "–"
+        rows.append(
+            Row((name, claim.system, claim.claim, found, rival, claim.shown("seeds"), verdict, commit), carried)
+        )
+    return Table(("name", "system", "claim", "interval", "rival", "seeds", "verdict", "commit"), tuple(rows))
+
+
+def _title(claim: Claim) -> str:
+    """The rival's name in the recipe's table: of its row, or of its column where both are of one row."""
+    ours, rival = claim.numbers[claim.ours], claim.numbers[claim.rival]
+    return rival[0] if rival[0] != ours[0] else rival[-1]
+
+
+def again(name: str, claim: Claim, options: Namespace) -> bool:
+    """Run a claim again, say whether it holds, and write what was found beside it, or in its place."""
+    seeds = options.seeds or [run.seed for run in claim.runs]
+    if not all(isinstance(seed, int) for seed in seeds):
+        raise UserError(f"{name} was measured over the seeds {claim.shown('seeds')}: name those to run by --seeds")
+    try:
+        runs = [_run(claim, seed, options) for seed in seeds[: 1 if options.quick else None]]
+    except KeyboardInterrupt as stop:
+        stop.__notes__ = [f"stopped; what is done stays: the same `tinymeta reproduce {name}` goes on"]
+        raise
+    new = replace(claim, runs=runs)
+    doubts = claim.doubts(new)
+    show(table({"claimed": claim, "again": new}))
+    print(visible(f"{name}: {'; '.join(doubts) or 'holds'}"))
+    file = claims.folder() / f"{name}.json" if options.write else options.out / f"{name}.json"
+    claims.write(file, new)
+    print(visible(f"written:  {file}"))
+    return not doubts
+
+
+def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
+    """One seed of a claim: read where it is over, gone on with where it was stopped."""
+    keys, commit = claim.keys or {}, _commit()
+    digest = f"{zlib.crc32(repr(sorted(keys.items())).encode()):08x}"
+    folder = options.out / f"{claim.recipe}-{digest}-{commit}-{seed}"
+    with told(options.out):
+        options.out.mkdir(parents=True, exist_ok=True)
+    with redirect_stdout(io.StringIO()):  # of several runs and one verdict, the verdict is shown
+        if not (folder / "result.json").exists():
+            begun = (folder / "config.json").exists()
+            wishes = Wishes(folder, seed, options.data, resume=begun, quiet=options.quiet)
+            verb = () if claim.recipe == "main" else ("run", claim.recipe)
+            launch(recipes.find(claim.recipe), keys, wishes, verb)
+        if claim.then:
+            evaluate(folder, claim.then, options.data, options.quiet)
+    result = read_json(folder / "result.json")
+    metrics = read_json(folder / "eval.json")["metrics"] if claim.then else result["metrics"]
+    found = claims.places(claim, metrics)
+    return Measured(seed, commit, result["seconds"], result["peak_mb"], _machine(), found)
+
+
+def _checkout() -> Path | None:
+    """The git checkout that this package runs from, if it does."""
+    root = lessons.folder().parent
+    return root if (root / ".git").exists() and lessons.folder().name == "tutorials" else None
+
+
+def _commit() -> str:
+    """The commit of the code that runs, with a + where product files differ from it; elsewhere the version."""
+    root = _checkout()
+    git = ["git", "-C", str(root)]
+    try:
+        if root is None:
+            raise OSError
+        head, changed = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--", "tinymeta", "kernels"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return f"v{__version__}"
+    return head + "+" * bool(changed)
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
+    name = named[1].strip() if named else platform.processor() or platform.machine()
+    return f"{name}, {threads.count} of {os.cpu_count()} cores"

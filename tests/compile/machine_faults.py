@@ -10,6 +10,7 @@ from tests.compile.machine_witnesses import (
     a_sum_over_the_tasks,
     a_view_that_is_read_late,
     instruction,
+    large_sums_over_the_tasks,
     lone_numbers_that_python_makes,
     random_programs,
     random_reductions,
@@ -74,6 +75,12 @@ FAULTS = {
     ),
     "layout: a result in another order of axes": Fault(
         assemble, "_layout", "slot == ARENA and ", "", a_copy_as_a_result
+    ),
+    "rows: the first of the operand's axes": Fault(
+        LoopBody, "_rows", "{x: letters.index(letter) for x", "{x: 0 for x", large_sums_over_the_tasks
+    ),
+    "rows: the first one alone": Fault(
+        Schedule, "_kind", '("rows", node.shape[rows])', '("rows", 1)', large_sums_over_the_tasks
     ),
     "schedule: tiles of what doesn't lie in row-major order": Fault(
         Schedule, "__init__", "self.row_major.update(self.roots[x] for", "_ = list(self.roots[x] for",

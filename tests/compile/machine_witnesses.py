@@ -244,6 +244,14 @@ def tiles_of_a_copy_that_lies_otherwise() -> None:
     agrees_on(b, [product, y], numbers((8, 32, 32)))
 
 
+def large_sums_over_the_tasks() -> None:
+    """A layer's gradient, cut in rows of its weights, and one with its axes the other way round."""
+    b = Builder()
+    x, g = b.input(0, (24, 90), FLOAT), b.add(Ufunc(np.negative), b.input(1, (24, 96), FLOAT))
+    weights, turned = b.add(Contract("ab", "ac", "bc"), x, g), b.add(Contract("ab", "ac", "bc"), g, x)
+    agrees_on(b, [weights, turned], numbers((24, 90)), numbers((24, 96)))
+
+
 def lone_numbers_that_python_makes() -> None:
     b = Builder()
     mixed = b.add(Ufunc(np.multiply), b.input(0, (), np.dtype("float32")), b.input(1, (), FLOAT))

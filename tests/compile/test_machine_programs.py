@@ -15,7 +15,7 @@ from tinymeta_kernels import threads
 from tests.compile.machine_programs import KINDS, argument, programs
 from tinymeta.compile.place import axes, schedule
 from tinymeta.compile.place.layout import Unplaceable
-from tinymeta.compile.program.operations import Copy, Input, Operation
+from tinymeta.compile.program.operations import Contract, Copy, Input, Operation
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.run.replay import Replay
@@ -99,13 +99,17 @@ def test_long_arrays_and_several_cores(cores: int, monkeypatch: pytest.MonkeyPat
     holds()
 
 
-def test_programs_without_tasks_and_with_small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a small program, such as the verifier runs on symbols, is cut along its tasks, and has no tiles."""
+@pytest.mark.parametrize(("kind", "tasks"), [(Copy, False), (Contract, True)])
+def test_small_programs_with_the_loops_of_large_ones(
+    kind: type[Operation], tasks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiles, and products in rows: else only large programs have them, which the verifier doesn't run on symbols."""
     monkeypatch.setattr(schedule, "LONG", 2)
-    monkeypatch.setattr(axes, "_most_work", lambda *asked: None)
+    if not tasks:
+        monkeypatch.setattr(axes, "_most_work", lambda *asked: None)
 
     @examples
-    @given(programs(kind=Copy), st.data())
+    @given(programs(kind=kind), st.data())
     def holds(program: Program, data: Any) -> None:
         agrees(program, data)
 

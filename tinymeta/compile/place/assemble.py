@@ -91,7 +91,7 @@ def _body(schedule: Schedule, layouts: dict[int, Layout], k: int) -> LoopBody:
     body = LoopBody(schedule, layouts, k, 1)
     if loop.kind != "python":
         body.write()
-    if loop.kind not in ("tasks", "tiles"):
+    if loop.kind not in ("tasks", "rows", "tiles"):
         return body
     block = TILE if loop.kind == "tiles" else max(1, min(loop.count, CACHE // max(1, body.scratch.size)))
     body = LoopBody(schedule, layouts, k, block)

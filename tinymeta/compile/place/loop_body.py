@@ -41,6 +41,7 @@ class LoopBody:
         self.code = LoopCode(self.loop, size)
         self.scratch = Scratch(16)  # offsets are per task
         self.partial = 0  # bytes of a core's share of the sums over tasks
+        self.cut: dict[int, int] = {}  # in rows: the axes that they are
         self.local: dict[int, Layout] = {}
         self.taken: dict[int, tuple[int, int]] = {}  # node → its place in the scratch
         self.joined = self._joined()
@@ -75,6 +76,8 @@ class LoopBody:
             if i in self.joined:
                 continue
             node = self.nodes[i]
+            if self.loop.kind == "rows":
+                self.cut = self._rows(i)
             self.code.work += self.schedule.program.work(node) + node.size
             self.code.body += self._instructions(i, self._sum(i) if self.schedule.sums(i) else self._place(i))
             for j in self.ends.pop(i, ()):
@@ -169,7 +172,17 @@ class LoopBody:
         """The axis of node x that this loop cuts."""
         if self.loop.kind == "tiles":
             return 0 if self.nodes[x].size > 1 else None
+        if self.loop.kind == "rows":
+            return self.cut.get(x)
         return None if self.loop.kind == "whole" else self.schedule.axes.axis[x]
+
+    def _rows(self, i: int) -> dict[int, int]:
+        """Which axes of product i and of its operands are the rows of its result."""
+        node, k = self.nodes[i], self.schedule.rows(i)
+        op: Any = node.op
+        letter = op.out[k]
+        found = {x: letters.index(letter) for x, letters in zip(node.inputs, (op.a, op.b)) if letter in letters}
+        return {**found, i: op.out.index(letter)}
 
     def _shape(self, x: int) -> Shape:
         """The shape of node x as the loop sees it: in tiles, all axes are one."""

@@ -1,6 +1,8 @@
 """Which operations run together: a program as a sequence of loops.
 
     tasks    once for each block of tasks; what a block computes stays in the cache, and blocks are shared between cores
+    rows     a product that sums over tasks into a matrix that is large beside what it multiplies (the gradient of a
+             layer's weights): in rows of its result, shared between cores, where blocks would add up to it one by one
     tiles    elementwise operations on long arrays, a tile of a few thousand elements at a time
     whole    once, on whole arrays
     python   a kernel that the machine can't call
@@ -18,10 +20,13 @@ from dataclasses import dataclass, field
 from tinymeta.compile.place.axes import axes_of
 from tinymeta.compile.place.copies import with_copies
 from tinymeta.compile.place.instructions import callable_
-from tinymeta.compile.program.operations import Constant, Copy, Elementwise, Input
+from tinymeta.compile.program.operations import Constant, Contract, Copy, Elementwise, Input
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.program.views import Reshape, Scatter
 
+HEAVY = (
+    2  # a sum is read and written some five times, in blocks and by cores; what it is of, twice if it has to be kept
+)
 LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
 
 
@@ -109,11 +114,20 @@ class Schedule:
         if not self._callable[i]:
             return "python", 1
         if self.axes.along[i]:
-            return "tasks", self.axes.tasks
+            rows = self.rows(i)
+            return ("tasks", self.axes.tasks) if rows is None else ("rows", node.shape[rows])
         even = all(self.nodes[x].size in (1, node.size) and self._in_order(x) for x in node.inputs)
         if isinstance(node.op, Elementwise) and not isinstance(node.op, Copy) and node.size >= LONG and even:
             return "tiles", node.size
         return "whole", 1
+
+    def rows(self, i: int) -> int | None:
+        """The longest axis of a sum over tasks, if it is to be cut along that: where that moves less."""
+        node, inputs = self.nodes[i], {self.roots[x] for x in self.nodes[i].inputs}
+        if not isinstance(node.op, Contract) or not self.axes.sums[i] or node.size < LONG or len(inputs) < 2:
+            return None
+        kept = sum(self.nodes[x].size for x in inputs if not self._is_given(x))
+        return node.shape.index(max(node.shape)) if kept <= HEAVY * node.size else None
 
     def _in_order(self, x: int) -> bool:
         """Whether node x lies in memory in row-major order: it is no view, or a reshape of one that does."""

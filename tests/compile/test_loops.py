@@ -14,8 +14,10 @@ import tinymeta as tm
 from tests.compile import program_faults
 from tests.compile.loop_programs import loops, same
 from tests.compile.planted import plant
+from tinymeta.compile.place.schedule import Schedule
 from tinymeta.compile.program import loop
 from tinymeta.compile.program.loop import Loop
+from tinymeta.compile.program.operations import Contract
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.run.machine import Machine
 
@@ -84,6 +86,20 @@ def test_the_gradient_of_a_shared_weight_is_one_product_of_all_turns() -> None:
     assert len(products) == 1
     assert outer.work(products[0]) == 2 * 20 * 3 * 3  # summed over the turns
     assert not any(y.shape == (20, 3, 3) for y in outer.nodes)
+
+
+def test_what_stands_around_a_loop_is_cut_along_its_turns() -> None:
+    def error(w: Any, v: Any, xs: Any) -> Any:
+        said = tm.scan(lambda h, x: (h := tm.tanh(h @ w + x), h), tm.zeros((5, 3)), tm.tanh(xs @ v))[1]
+        return tm.sum((said @ v) ** 2)
+
+    rng = np.random.default_rng(3)
+    compiled = tm.compile(tm.grad(error, argnums=(0, 1)))
+    compiled(rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), rng.normal(size=(7, 5, 3)))
+    program = Schedule(compiled.programs()[0][1])
+    assert program.axes.tasks == 7
+    products = [i for i, node in enumerate(program.nodes) if isinstance(node.op, Contract)]
+    assert len(products) == 6 and {program.loops[program.home[i]].kind for i in products} == {"tasks"}
 
 
 def bytes_of(machine: Machine) -> int:

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple, TypeAlias
 
-from tinymeta.compile.program.calls import Call
+from tinymeta.compile.program.calls import Call, Part
+from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.operations import Contract, Elementwise, Input, Operation, Reduce
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather, Scatter, Windows
@@ -180,6 +181,9 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[Ax
         return list(found.values())
     if not node.inputs:
         return []
+    if isinstance(op, (Loop, Part)):
+        _join_turns(classes, nodes, i, op)
+        return []
     x = node.inputs[0]
     same = op.same_axes(nodes[x].shape, node.shape)
     for k, j in same:
@@ -189,3 +193,15 @@ def _joined(classes: _Classes, nodes: list[Node], i: int, node: Node) -> list[Ax
     if isinstance(op, Reduce):
         return [(x, j) for j, n in enumerate(nodes[x].shape) if n != 1 and (j not in op.axes or op.adds)]
     return []
+
+
+def _join_turns(classes: _Classes, nodes: list[Node], i: int, op: Operation) -> None:
+    """The turns of a loop are one axis of all that it takes and gives slice by slice."""
+    of = nodes[i].inputs[0] if isinstance(op, Part) else i
+    loop = nodes[of].op
+    if isinstance(loop, Loop):
+        stacks = nodes[of].inputs[loop.carries : loop.carries + loop.slices]
+        stacks += (i,) * (isinstance(op, Part) and op.index >= loop.carries)
+        for x in stacks[1:]:
+            if loop.turns != 1:
+                classes.join((stacks[0], 0), (x, 0))

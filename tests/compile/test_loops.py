@@ -27,6 +27,14 @@ def test_random_loops_are_their_turns_on_the_machine_and_rewritten(seed: int) ->
     same(loops(np.random.default_rng(seed)))
 
 
+@given(st.integers(0, 10_000))
+def test_random_loops_are_their_turns_where_each_turn_is_a_call_of_its_own(seed: int) -> None:
+    """As those with an operation of Python's are, and those of large products."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Machine, "joined", lambda *_: None)
+        same(loops(np.random.default_rng(seed)))
+
+
 def steps(f: Any, *arguments: Any) -> tuple[Any, list[Loop]]:
     """A function compiled, and the loops of its program."""
     compiled = tm.compile(f)

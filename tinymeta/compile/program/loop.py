@@ -84,7 +84,7 @@ class Loop(Untyped):
         replay = Replay(self.body)
         carried, said = list(xs[: self.carries]), list[Array]()
         for t in self.order():
-            given = [*carried, *(x[t] for x in xs[self.carries : last]), *xs[last:]]
+            given = [*carried, *(x[t, ...] for x in xs[self.carries : last]), *xs[last:]]
             made = run(t, given) if run else replay(given)
             carried = made[: self.carries]
             said = said or [np.empty((self.turns, *y.shape), y.dtype) for y in made[self.carries :]]

@@ -127,9 +127,9 @@ class Machine:
     def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
         """An operation that the machine leaves to Python."""
         node = self._program.nodes[i]
-        y = self._turns.get(i, node.op)(*(self._value(x, values, space) for x in node.inputs))
+        y: Any = self._turns.get(i, node.op)(*(self._value(x, values, space) for x in node.inputs))
         if node.dtype is not None:
-            y = _packed(np.asarray(y))  # NumPy gives a scalar in place of an array of rank 0: it has no lasting address
+            y = _packed(y)
             if y.shape != node.shape or y.dtype != node.dtype:
                 raise TypeError(
                     f"{_name(node.op)} gave {y.dtype}{y.shape} where it gave {node.dtype}{node.shape} when tm.compile "
@@ -232,5 +232,6 @@ def _name(op: Operation) -> str:
 
 
 def _packed(x: Array) -> Array:
-    """The array itself if it is C-contiguous, else a copy that is."""
-    return x if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")
+    """The array itself if it is C-contiguous, else a copy that is. In place of an array of rank 0 NumPy often gives a
+    scalar, which has no lasting address."""
+    return x if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")

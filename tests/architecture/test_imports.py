@@ -17,7 +17,7 @@ BELOW = {
     "io": ("engine",),
     "watch": ("ops",),
     "compile": ("ops", "io"),
-    "nn": ("ops",),
+    "nn": ("ops", "io"),  # io, for models come from files of PyTorch
     "optim": ("ops",),
     "tasks": ("ops", "io"),
     "meta": ("nn", "optim", "compile", "tasks", "watch"),  # tasks, for a learner is given episodes

@@ -161,7 +161,7 @@ def _filled(structure: Structure, parts: Iterator[Structure]) -> Structure:
 
 def _remembered(tree: Tree, structure: Structure, at: Place = ()) -> Iterator[tuple[Place, Ties]]:
     """Where each model in `tree` stands, the outermost one last, and what it remembers."""
-    for name, child, part in zip(_names(structure), (children_of(tree) or ((), ()))[1], structure.children):
+    for name, child, part in zip(names(structure), (children_of(tree) or ((), ()))[1], structure.children):
         yield from _remembered(child, part, (*at, name))
     if hasattr(tree, "tree_ties"):
         yield at, tree.tree_ties()
@@ -199,7 +199,7 @@ def _distinct(leaves: Sequence[object]) -> bool:
 def _at(structure: Structure) -> list[Place]:
     if not structure.children:
         return [()] * (structure.kind in (None, Tie))
-    return [(name, *rest) for name, part in zip(_names(structure), structure.children) for rest in _at(part)]
+    return [(name, *rest) for name, part in zip(names(structure), structure.children) for rest in _at(part)]
 
 
 class _Model:
@@ -263,7 +263,8 @@ def _count(structure: Structure) -> int:
     return 1 if structure.kind is None else sum(_count(child) for child in structure.children)
 
 
-def _names(structure: Structure) -> Sequence[Any]:
+def names(structure: Structure) -> Sequence[Any]:
+    """What the children of a container are called: keys, fields, attributes, places."""
     given = getattr(structure.kind, "tree_names", None)
     names = given(structure.meta) if given else structure.meta
     named = isinstance(names, tuple) and len(names) == len(structure.children)
@@ -274,7 +275,7 @@ def _paths(structure: Structure, prefix: str) -> list[str]:
     if structure.kind is None:
         return [prefix]
     dotted = f"{prefix}." if prefix else ""
-    return [p for name, part in zip(_names(structure), structure.children) for p in _paths(part, f"{dotted}{name}")]
+    return [p for name, part in zip(names(structure), structure.children) for p in _paths(part, f"{dotted}{name}")]
 
 
 def _difference(a: Structure, b: Structure, path: str = "") -> str:
@@ -282,7 +283,7 @@ def _difference(a: Structure, b: Structure, path: str = "") -> str:
     if a.kind is not b.kind or len(a.children) != len(b.children):
         what = [getattr(s.kind, "__name__", "a leaf") + f" of {len(s.children)}" * bool(s.kind) for s in (a, b)]
         return f"'{path or 'the top'}': {what[0]} against {what[1]}"
-    for name, left, right in zip(_names(a), a.children, b.children):
+    for name, left, right in zip(names(a), a.children, b.children):
         if left != right and (found := _difference(left, right, f"{path}.{name}".strip("."))):
             return found
     return ""

@@ -60,7 +60,7 @@ def save(path: str | os.PathLike[str], tree: Tree, metadata: Mapping[str, str] |
     for name, leaf in zip(trees.paths(tree), trees.leaves(tree)):
         if name in arrays or name == METADATA:
             raise UserError(f"two things in the tree would be called '{name}' in {path.name}: rename one of them")
-        arrays[name] = _array(name, leaf)
+        arrays[name] = as_array(name, leaf)
     texts = {**(metadata or {}), _FORMAT: str(FORMAT)}
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise UserError(f"metadata holds strings by name, not {texts!r}: convert its values with str() or json.dumps()")
@@ -104,8 +104,8 @@ def load(path: str | os.PathLike[str], like: X, within: str = "") -> X:
                     f"load into ({len(held)} leaves in the file, {len(names)} wanted)"
                 )
         for name, leaf in zip(names, leaves):
-            _check_kind(path, name, stored.kinds[name], _array(name, leaf))
-        return trees.unflatten(structure, [_leaf(stored.read(name), x) for name, x in zip(names, leaves)])  # type: ignore[no-any-return]
+            _check_kind(path, name, stored.kinds[name], as_array(name, leaf))
+        return trees.unflatten(structure, [as_leaf(stored.read(name), x) for name, x in zip(names, leaves)])  # type: ignore[no-any-return]
 
 
 def metadata(path: str | os.PathLike[str]) -> Texts:
@@ -114,7 +114,8 @@ def metadata(path: str | os.PathLike[str]) -> Texts:
         return stored.texts
 
 
-def _array(name: str, leaf: object) -> Array:
+def as_array(name: str, leaf: object) -> Array:
+    """The numbers of a leaf; UserError, which names it, if it has none."""
     array = bind(stop_gradient, leaf).numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
     if array.dtype.kind not in "fciub":
         raise UserError(f"the leaf '{name}' is {leaf!r:.60}, and a model file holds numbers: leave it out of the tree")
@@ -132,8 +133,8 @@ def _check_kind(path: Path, name: str, kind: Kind, wanted: Array) -> None:
             raise UserError(f"the leaf '{name}' of {path} has {what} {found} and {expected} is wanted: another model?")
 
 
-def _leaf(array: Array, like: Tree) -> Tree:
-    """`array` as the kind of leaf that `like` is."""
+def as_leaf(array: Array, like: Tree) -> Tree:
+    """`array` as the kind of leaf that `like` is: Tensor, array or Python number."""
     if isinstance(like, Tensor):
         return Tensor(array, tracked=like.tracked & USER)
     return array if isinstance(like, np.ndarray) else type(like)(array[()])

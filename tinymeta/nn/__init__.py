@@ -3,10 +3,11 @@
 from tinymeta.nn import init
 from tinymeta.nn.attention import MultiHeadAttention, attention
 from tinymeta.nn.convolution import Conv2d, ConvNet4, ResidualBlock
+from tinymeta.nn.exchange import load_torch, save_torch
 from tinymeta.nn.layers import MLP, Dropout, Embedding, Linear, Sequential
 from tinymeta.nn.losses import accuracy, bce_with_logits, cross_entropy, cross_entropy_each, kl_div, mse_loss
 from tinymeta.nn.module import Module, constant
-from tinymeta.nn.normalization import BatchNorm, GroupNorm, LayerNorm
+from tinymeta.nn.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, LayerNorm
 from tinymeta.nn.recurrent import GRU, LSTM, GRUCell, LSTMCell
 from tinymeta.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinymeta.ops.embedding import embedding, one_hot
@@ -34,6 +35,7 @@ __all__ = [
     "ConvNet4",
     "Dropout",
     "Embedding",
+    "FrozenBatchNorm",
     "GRUCell",
     "GroupNorm",
     "LSTMCell",
@@ -65,6 +67,7 @@ __all__ = [
     "init",
     "kl_div",
     "layer_norm",
+    "load_torch",
     "log_sigmoid",
     "log_softmax",
     "max_pool1d",
@@ -72,6 +75,7 @@ __all__ = [
     "mse_loss",
     "one_hot",
     "relu",
+    "save_torch",
     "sigmoid",
     "silu",
     "softmax",

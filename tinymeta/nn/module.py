@@ -19,7 +19,7 @@ from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import Tree
 
 
-def constant(x: ArrayLike) -> Array:
+def constant(x: ArrayLike) -> Constant:
     """An array that belongs to a model and is no weight: nothing trains it, decays it or saves it.
 
     `tm.tree` takes it for a part of the structure, wherever it stands. Integers and booleans of a Module are constants

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike
 from tinymeta.nn import init
-from tinymeta.nn.module import Module
+from tinymeta.nn.module import Module, constant
 from tinymeta.ops.norm import batch_norm, group_norm, layer_norm
+from tinymeta.ops.shape import reshape
 
 
 class BatchNorm(Module):
@@ -35,6 +39,45 @@ class BatchNorm(Module):
 
     def __call__(self, x: ArrayLike) -> Tensor:
         return batch_norm(x, self.weight, self.bias, self.eps)
+
+
+class FrozenBatchNorm(Module):
+    """`BatchNorm` with a mean and a variance that are given, as PyTorch's uses its running ones in `eval()`.
+
+    They are constants: `tm.nn.load_torch` brings them and `tm.nn.save_torch` writes them, `tm.save` does not.
+
+    Shapes: (N, C, …) → the same; `weight`, `bias`, `mean` and `var` (C,).
+    Raises: ValueError where they have not been given yet: `tm.nn.FrozenBatchNorm(1)([[1.0]])`.
+    Source: Ioffe & Szegedy 2015, algorithm 2.
+
+    >>> tm.nn.FrozenBatchNorm(1, mean=[1.0], var=[4.0], eps=0.0)([[1.0], [3.0]])
+    tensor([[0.],
+            [1.]])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        mean: ArrayLike = math.nan,
+        var: ArrayLike = math.nan,
+        eps: float = 1e-5,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.weight, self.bias = init.ones((channels,), dtype), init.zeros((channels,), dtype)
+        self.mean, self.var = (constant(np.full((channels,), given, dtype)) for given in (mean, var))
+        self.eps = eps
+
+    def __call__(self, x: ArrayLike) -> Tensor:
+        if np.isnan(self.mean).any() or np.isnan(self.var).any():
+            raise ValueError(
+                f"FrozenBatchNorm has no mean and variance yet ({user_site()}): load_torch brings those of a "
+                "state_dict, FrozenBatchNorm(channels, mean=…, var=…) takes yours, and BatchNorm uses the batch's"
+            )
+        x = as_tensor(x)
+        each = (-1, *[1] * (x.ndim - 2))  # of the channels, which are axis 1 or the last
+        scale = reshape(self.weight, each) / np.reshape(np.sqrt(self.var + self.eps), each)
+        return (x - np.reshape(self.mean, each)) * scale + reshape(self.bias, each)
 
 
 class LayerNorm(Module):

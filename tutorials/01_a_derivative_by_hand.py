@@ -64,7 +64,8 @@ def f(x):
 compare("df/dx", gx, tm.grad(f)(x0))
 
 # %% [markdown]
-# And here is the record itself. Each Tensor knows its maker, so one can follow it by hand, from y back to x:
+# And here is the record itself. `tm.tensor` makes a Tensor; each knows its maker, so one can follow it by hand, from y
+# back to x:
 
 # %%
 x = tm.tensor(x0, requires_grad=True)
@@ -120,7 +121,7 @@ print("Solved: that walk is all there is to it.")
 # - A derivative is a walk back over the record of a computation, with one small rule per operation.
 # - A value that was used twice collects two cotangents, and they add up.
 #
-# The page below lets you step through that walk: look for the three rows that belong to `tanh`, and at how
+# `page` writes a page that lets you step through that walk: look for the three rows that belong to `tanh`, and at how
 # `x` gets its cotangent in two parts. Next: what changes when the numbers become arrays.
 
 # %%

@@ -39,6 +39,9 @@ print(f"loss {loss:.4f}")
 # Each cotangent has the shape of its value. For the product, `z = x W` gives gW = xᵀ gz: check that no other
 # order of the two factors has the shape of W.
 #
+# (From here on: what is called as in NumPy, `tm.tanh`, `tm.sum`, does what it does there; `tm.nn.mse_loss` is the mean
+# of the squared errors.)
+#
 # **Predict, then run:** gz has shape (n, 2) and b has shape (2,). Which axis must go?
 
 # %%
@@ -76,7 +79,7 @@ print([step.op for step in trace.steps if step.op == "sum_to"], "appears without
 # ## Exercise: undo any broadcast
 #
 # Write `unbroadcast(g, shape)`: sum the array g to `shape`. New leading axes go; axes that were of size 1 stay,
-# with size 1.
+# with size 1. (The check asks `tm.vjp`, which gives a function's value and the walk back from it.)
 
 
 # %% exercise unbroadcast

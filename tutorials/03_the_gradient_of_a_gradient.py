@@ -39,7 +39,9 @@ assert max(trace.counts()) == 2
 #
 # Suppose the rule of tanh kept `1 − y²` aside as a plain number when going forwards, as engines with a
 # "context" like to do. First derivatives are perfect. Second ones are not: the number does not know that it
-# depends on x. Here is such a tanh, beside the honest one:
+# depends on x. Here is such a tanh, beside the honest one. `tm.primitive` makes an operation of what it needs: the
+# `kernel` that computes it, a `reference` to test it by, its `domain` and `kinks`, and its rule, `vjp`, in which
+# `tm.stop_gradient` makes a plain number of a Tensor:
 
 
 # %%

@@ -22,6 +22,10 @@ rng = np.random.default_rng(0)
 
 # %% [markdown]
 # ## A meta-step, compiled
+#
+# The meta-step of lesson 4 for a network, on waves like those of lesson 8: `tm.tasks.Sinusoids` draws them, ten points
+# to adapt to and ten to be judged by, as an `Episode`; `tm.meta.maml` makes the loss after adapting of any loss;
+# `tm.value_and_grad` gives that loss along with its gradient.
 
 # %%
 model = tm.nn.MLP([1, 40, 40, 1], rng=rng)

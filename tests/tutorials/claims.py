@@ -28,33 +28,63 @@ def below(values: ArrayLike, bound: float) -> bool:
     return found.mean + found.half < bound
 
 
+def _stopped(n: Numbers, other: str) -> Any:
+    """Training a network: by how much the network that was stopped errs more, per problem."""
+    return n["result"]["network, stopped in time"] - n["result"][other]
+
+
 def _after(n: Numbers, a: str, b: str, k: int) -> Any:
-    """Lesson 7: paired differences of the errors of two learners, in column k."""
+    """Maml on sinusoids: paired differences of the errors of two learners, in column k."""
     return n["error"][a][:, k] - n["error"][b][:, k]
 
 
 def _learned_loss(n: Numbers) -> Any:
-    """Lesson 11: the errors by the learned loss, per task."""
+    """Learning the learning rule: the errors by the learned loss, per task."""
     return next(values for name, values in n["errors"].items() if name.startswith("learned"))
 
 
 def _reweighting(n: Numbers, features: int, other: str) -> Any:
-    """Lesson 13: by how many per cent reweighting is better, per problem."""
+    """Learning the data: by how many per cent reweighting is better, per problem."""
     return n["accuracy"][features]["reweighted"] - n["accuracy"][features][other]
 
 
 def _dice(n: Numbers, other: str, after: int) -> Any:
-    """Lesson 14: how much more MAML with DiCE is paid, per goal, before (0) or after (1) one step."""
+    """A policy that learns: how much more MAML with DiCE is paid, per goal, before (0) or after (1) one step."""
     return n["pay"]["MAML, DiCE"][after] - n["pay"][other][after]
 
 
 def _extra(n: Numbers, name: str) -> float:
-    """Lesson 15: bits per character beyond those that the language itself needs."""
+    """A new language: bits per character beyond those that the language itself needs."""
     return float((n["needed"][name] - n["needed"]["the language itself"]).mean())
 
 
 CLAIMS: dict[str, list[Claim]] = {
-    "07": [
+    "training_a_network": [
+        (
+            "after 100 steps it is ahead on all three",
+            lambda n: all(below(v[5] - n["curves"]["descent"][b][5], 0) for b, v in n["curves"]["Adam"].items()),
+        ),
+        (
+            "the points trained on sinks below the noise's own, 4.00",
+            lambda n: n["noise"] ** 2 == 4.0 and below(n["curves"]["Adam"]["train"][-1], 4.0),
+        ),
+        (
+            "on the test points it rises nearly to where it began",
+            lambda n: (
+                not below(n["curves"]["Adam"]["test"][-1] - n["curves"]["Adam"]["test"][0], 0)
+                and above(n["curves"]["Adam"]["test"][-1] - n["curves"]["Adam"]["test"][5], 1)
+            ),
+        ),
+        (
+            "the network can't be told from the polynomial",
+            lambda n: (
+                not above(_stopped(n, "polynomial, best degree"), 0)
+                and not below(_stopped(n, "polynomial, best degree"), 0)
+            ),
+        ),
+        ("is far ahead of both, with two numbers", lambda n: above(_stopped(n, "a sin x + b cos x"), 0.5)),
+    ],
+    "maml_on_sinusoids": [
         ("the cosine was 1.000 at random weights", lambda n: above(n["at_start"], 0.9985)),
         (
             "at random weights the two are the same, at weights that MAML has trained they are not",
@@ -78,7 +108,7 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: all(below(_after(n, k, "joint training", 1), 0) for k in ("MAML", "first-order", "Reptile")),
         ),
     ],
-    "09": [
+    "record_once_replay": [
         ("It grows: aᵀδ costs n·in·out", lambda n: sorted(n["saving"].values()) == [*n["saving"].values()]),
         (
             "fewer than in·out/(in + out)",
@@ -99,7 +129,7 @@ CLAIMS: dict[str, list[Claim]] = {
         ),
         ("The bytes: a W′ for every task", lambda n: n["fall"][1] > 2 * n["fall"][0] > 2),
     ],
-    "10": [
+    "few_shot_characters": [
         ("the learned embedding is better than the best blur", lambda n: above(n["learned"] - n["blur"], 0)),
         (
             "Against bare pixels the gain would look more than twice as large, and most of that a blur does, too",
@@ -108,7 +138,7 @@ CLAIMS: dict[str, list[Claim]] = {
         ("the last column is made by company alone", lambda n: above(n["gap"]["trained"], 0)),
         ("Training in company widens it", lambda n: above(n["gap"]["trained"] - n["gap"]["random"], 0)),
     ],
-    "11": [
+    "learning_the_learning_rule": [
         (
             "It has come close to Newton's step, 1/curvature",
             lambda n: 0.9 < n["newton"].min() < n["newton"].max() < 1.1 and n["single"] > 0,
@@ -127,7 +157,7 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: not below(_learned_loss(n) - n["errors"]["absolute values, p = 1"], 0),
         ),
     ],
-    "12": [
+    "strategies_and_memory": [
         (
             "Each family has its rule",
             lambda n: (
@@ -152,7 +182,7 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: max(*n["ends"]["projection"], *n["ends"]["replay"]) < 1e-4,
         ),
     ],
-    "13": [
+    "learning_the_data": [
         (
             "reweighting gains less than two per cent",
             lambda n: below(_reweighting(n, 2, "the trusted ten alone"), 2),
@@ -178,7 +208,7 @@ CLAIMS: dict[str, list[Claim]] = {
             lambda n: below(n["losses"]["all sixty, 100 steps"] - n["losses"]["distilled pair, 100 steps"], 0),
         ),
     ],
-    "14": [
+    "a_policy_that_learns": [
         ("a ~ N(μ, 0.3²)", lambda n: n["sigma"] == 0.3),
         (
             "Half the gradient is gone at n = 2",
@@ -219,7 +249,7 @@ CLAIMS: dict[str, list[Claim]] = {
             ),
         ),
     ],
-    "15": [
+    "a_new_language": [
         (
             "The meta-learned table is little better than joint training with a tuned step",
             lambda n: 0 < _extra(n, "joint training, tuned step") - _extra(n, "meta-learned start and steps") < 0.05,

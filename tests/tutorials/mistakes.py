@@ -11,8 +11,8 @@ _OWN = "    one = lambda xi, yi: tm.grad(mean_loss)(model, xi[None], yi[None])\n
 _STEP = "    right = (f(x + 1e-30j) / 1e-30).imag\n"
 _WALK = "    gb = gy / x\n    ga = gb * -b\n"
 
-MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
-    ("01", "walk"): [
+MISTAKES: dict[str, list[tuple[str, ...]]] = {
+    "walk": [
         ("    gx = -gy * b / (x * x)\n", "path through a is missing"),
         ("    gb = gy / x\n    gx = -gb * b * 2 * x\n", "path through the division"),
         ("    gb = gy / x\n    ga = gb * b\n    gx = gy * b / (x * x) + ga * 2 * x\n", "sign is turned round"),
@@ -24,7 +24,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("    gx = float(tm.grad(lambda x: tm.exp(-x * x) / x)(x))\n", "done without tm"),
         ("    gx = [1.0]\n", "a plain number"),
     ],
-    ("02", "unbroadcast"): [
+    "unbroadcast": [
         ("    return g\n", "new leading axes are summed"),
         ("    return g.mean(axis=0)\n", "a mean, perhaps?"),
         ("    return g.sum(axis=0)\n", "see keepdims"),
@@ -33,7 +33,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("    lead = g.ndim - len(shape)\n    g.sum(axis=tuple(range(lead)))\n", "the function returned None"),
         ("    return np.broadcast_to(g, shape)\n", "it stops with ValueError"),
     ],
-    ("03", "newton"): [
+    "newton": [
         ("    return float(x - 0.5 * 0 * slope(x))\n", "x has not moved"),
         ("    for _ in range(steps):\n        x = x - slope(x)\n    return float(x)\n", "step of gradient descent"),
         (
@@ -60,7 +60,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         ("    for _ in range(steps):\n        x = x - slope(x) / tm.grad(slope)(x)\n    return x\n", "return a float"),
     ],
-    ("04", "checker"): [
+    "checker": [
         (
             "    right = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6\n    return abs(slope(x) - right) <= 1e-6 * abs(right)\n",
             "central differences can't see that",
@@ -84,7 +84,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         (_STEP + "    return abs(slope(x) - right) > 1e-10 * abs(right)\n", "turned round"),
         (_STEP + "    abs(slope(x) - right) <= 1e-10 * abs(right)\n", "returns nothing"),
     ],
-    ("05", "scatter"): [
+    "scatter": [
         ("    for k in range(g.shape[0]):\n        out[index[k]] = g[k]\n    return out\n", "only the last is there"),
         ("    for k in range(g.shape[0]):\n        out[index[k]] += g[k]\n", "returns nothing"),
         (
@@ -105,7 +105,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         ("    np.add.at(out, index, g)\n    return out\n", "done without np.add"),
     ],
-    ("06", "k_steps"): [
+    "k_steps": [
         ("    return 2 / len(xq) * xq.T @ (xq @ w - yq)\n", "gradient at w itself"),
         (_K_STEPS + "    return 2 / len(xq) * xq.T @ (xq @ w_k - yq)\n", "that is the first-order part"),
         (
@@ -123,7 +123,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         (_K_STEPS + "    return tm.grad(loss)(w_k, xq, yq).numpy()\n", "done without tm"),
         (_K_STEPS + "    return np.linalg.matrix_power(np.eye(2) - alpha * H, k) @ q\n", "q gets no value"),
     ],
-    ("07", "reptile"): [
+    "reptile": [
         (_REPTILE + "    return tm.tree.map(lambda p, q: q - p, model, adapted)\n", "an optimizer subtracts"),
         (
             "    return tm.tree.map(lambda p, q: p - q, model, adapt(model, support))\n",
@@ -143,7 +143,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         (_REPTILE + "    return model - adapted\n", "it stops with TypeError"),
     ],
-    ("08", "norms"): [
+    "norms": [
         (_PER_EXAMPLE + "    return (grads * grads).sum(axis=-1)\n", "a root is missing"),
         (_PER_EXAMPLE + "    return tm.sqrt((grads * grads).sum())\n", "10 norms"),
         ("    return tm.abs(2 * (tm.tensor(x) @ w - y))\n", "by the prediction"),
@@ -156,7 +156,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
             "gradient of the mean loss",
         ),
     ],
-    ("09", "factored"): [
+    "factored": [
         ("    return x @ (W - alpha * (a.mT @ delta))\n", "a matrix of W's shape was made"),
         ("    return x @ W + alpha * ((x @ a.mT) @ delta)\n", "the sign: the step goes down"),
         ("    return x @ W - (x @ a.mT) @ delta\n", "the step size is missing"),
@@ -170,7 +170,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         ("    return x @ W - alpha * ((x @ a) @ delta)\n", "it stops with ShapeError"),
     ],
-    ("10", "prototypes"): [
+    "prototypes": [
         (_MEANS + "    return ((q[:, None] - means[None]) ** 2).sum(axis=-1)\n", "a minus is missing"),
         (
             _MEANS.replace("mean", "sum").replace("sums", "means")
@@ -184,7 +184,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         (_MEANS + "    return -tm.abs(q[:, None] - means[None]).sum(axis=-1)\n", "sums of absolute values"),
         (_MEANS + "    return -((means[:, None] - q[None]) ** 2).sum(axis=-1)\n", "turned round"),
     ],
-    ("11", "hypergradient"): [
+    "hypergradient": [
         (
             "    g = curvature * theta\n    return float(g @ (curvature * (theta - alpha * g)))\n",
             "sign is turned round",
@@ -207,7 +207,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         ("    return float(tm.grad(lambda a: 1.0 * a)(alpha))\n", "done without tm"),
     ],
-    ("12", "project"): [
+    "project": [
         ("    return g\n", "nothing has changed"),
         ("    return g - (g @ m) / (m @ m) * m\n", "then g must stay as it is"),
         ("    along = g @ m\n    return g if along >= 0 else g - along * m\n", "divide by m·m"),
@@ -218,7 +218,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("    along = g @ m\n    return g if along < 0 else g - along / (m @ m) * m\n", "then g must stay as it is"),
         ("    along = g @ m\n    return max(along, 0.0)\n", "a gradient of shape (2,)"),
     ],
-    ("13", "influence"): [
+    "influence": [
         (
             _OWN + "    return (grads['w'] * clean['w']).sum(axis=(1, 2)) + (grads['b'] * clean['b']).sum(axis=1)\n",
             "sign is turned round",
@@ -241,7 +241,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         (_OWN + "    return -(grads['w'] * clean['w']).sum(axis=1)\n", "one number per example"),
     ],
-    ("14", "returns"): [
+    "returns": [
         ("    return np.cumsum(rewards, -1)\n", "not before"),
         ("    return np.cumsum(rewards[:, ::-1], -1)[:, ::-1]\n", "γ is missing"),
         ("    return (gamma ** np.arange(rewards.shape[-1]) * rewards).sum(-1)\n", "one return per reward"),
@@ -269,7 +269,7 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
             "go from the end",
         ),
     ],
-    ("15", "perplexity"): [
+    "perplexity": [
         ("    return float(-np.log(habit[text[:-1], text[1:]]).mean())\n", "its exponential"),
         ("    return float(-np.log2(habit[text[:-1], text[1:]]).mean())\n", "2 to that power"),
         ("    return float((1 / habit[text[:-1], text[1:]]).mean())\n", "a mean of 1/p"),
@@ -282,19 +282,19 @@ MISTAKES: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
 }
 
-IN_NUMPY: dict[tuple[str, str], str] = {  # right answers that are not Tensors
-    ("08", "norms"): "    return np.linalg.norm(2 * (x @ w - y)[:, None] * x, axis=1)\n",
-    ("09", "factored"): (
+IN_NUMPY: dict[str, str] = {  # right answers that are not Tensors
+    "norms": "    return np.linalg.norm(2 * (x @ w - y)[:, None] * x, axis=1)\n",
+    "factored": (
         "    x, W, a, delta = map(np.asarray, (x, W, a, delta))\n    return x @ W - alpha * ((x @ a.T) @ delta)\n"
     ),
-    ("10", "prototypes"): (
+    "prototypes": (
         "    means = np.stack([e.numpy()[labels == k].mean(axis=0) for k in range(ways)])\n"
         "    return -((q.numpy()[:, None] - means) ** 2).sum(axis=-1)\n"
     ),
-    ("11", "hypergradient"): "    g = curvature * theta\n    return -g @ (curvature * (theta - alpha * g))\n",
-    ("13", "influence"): (
+    "hypergradient": "    g = curvature * theta\n    return -g @ (curvature * (theta - alpha * g))\n",
+    "influence": (
         _OWN
         + "    return -np.asarray((grads['w'] * clean['w']).sum(axis=(1, 2)) + (grads['b'] * clean['b']).sum(axis=1))\n"
     ),
-    ("15", "perplexity"): "    return np.exp(-np.log(habit[text[:-1], text[1:]]).mean())\n",
+    "perplexity": "    return np.exp(-np.log(habit[text[:-1], text[1:]]).mean())\n",
 }

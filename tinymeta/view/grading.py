@@ -100,7 +100,7 @@ def child() -> None:
         if (cell.kind, cell.name) == ("check", name):
             check = cell
             break
-        if cell.kind == "code":
+        if cell.kind == "code" or (cell.kind == "exercise" and cell.name != name):  # an earlier one, solved
             lessons.run(cell, lesson, namespace)
     print(token + '"ready"', file=out, flush=True)
     _limit(memory)
@@ -117,7 +117,8 @@ def verdict(lesson: Path, namespace: dict[str, Any], exercise: Cell, check: Cell
     problem, changed = _problem, _changed  # by these names nobody finds them any more
     stop = _refused(exercise, solved, check) or problem(exercise, student, theirs, exercise) or changed(before)
     if stop is None:
-        wanted = [node.name for node in ast.parse(solved.text).body if isinstance(node, ast.FunctionDef)]
+        defined = (ast.FunctionDef, ast.ClassDef)
+        wanted = [node.name for node in ast.parse(solved.text).body if isinstance(node, defined)]
         absent = [each for each in wanted if each not in theirs]
         if absent:
             stop = f"it no longer defines {absent[0]}, which the check calls", exercise.line

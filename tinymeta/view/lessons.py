@@ -46,13 +46,19 @@ def lessons() -> list[Path]:
     return sorted(folder().glob("[0-9][0-9]_*.py"))
 
 
-def find(number: int) -> Path:
-    """Lesson `number`."""
-    there = lessons()
-    for path in there:
-        if int(path.name[:2]) == number:
-            return path
-    raise UserError(f"there is no lesson {number}: they go from {there[0].name[:2]} to {there[-1].name[:2]}")
+def find(wanted: str | int) -> Path:
+    """The lesson of that number or name, or the only one whose name has `wanted` in it."""
+    there, name = lessons(), re.sub(r"\W+", "_", str(wanted).lower())
+    if name.isdigit():
+        found = [path for path in there if int(path.name[:2]) == int(name)]
+    else:
+        found = [path for path in there if name in (path.stem, path.stem[3:])]
+        found = found or [path for path in there if name in path.stem]
+    if len(found) != 1:
+        several = "is one of several: " + ", ".join(path.stem[3:] for path in found)
+        none = f"is not there: they go from {there[0].name[:2]} to {there[-1].name[:2]}; `tinymeta learn` lists them"
+        raise UserError(f"the lesson {wanted} {several if found else none}")
+    return found[0]
 
 
 def title(path: Path) -> str:

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 13 · Learning the data
+# # 14 · Learning the data
 #
 # A training set is a setting of the learning algorithm too. So its gradient exists: which examples should count,
 # and by how much? Or, further: which examples *should there be*? You find mislabelled examples by their
@@ -21,7 +21,7 @@ n, trusted = 200, 10  # examples, and examples whose labels were checked; try 50
 # %% [markdown]
 # ## Noisy labels, and a few clean ones
 #
-# Two classes that differ in one feature out of twenty. Four labels of ten are wrong; ten examples are known to be right.
+# Two classes that differ in one feature out of twenty (`cross_entropy_each` is the loss of each example). Four labels of ten are wrong; ten examples are known to be right.
 
 
 # %%
@@ -238,4 +238,4 @@ print("Solved: an example is worth what its gradient shares with the goal's.")
 # %%
 with tm.trace() as trace:
     tm.grad(clean_loss)(np.zeros(n))
-page(trace, 13)
+page(trace, 14)

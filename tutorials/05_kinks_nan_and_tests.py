@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 04 · Kinks, NaN, and how to test a gradient
+# # 05 · Kinks, NaN, and how to test a gradient
 #
 # A derivative can be wrong in ways that no loss curve shows: at a corner it may be neither of the two slopes,
 # a branch that was not taken may poison it with NaN, and a test may be too kind to notice. Three short
@@ -23,7 +23,7 @@ x0 = 0.0  # where the corner is; try 0.5, then -0.5
 # a tie in halves, 0.5 and 0.5, multiplies the halves and reports a curvature of 0.5: neither side, nor their
 # mean. Here each primitive takes one side, written in its declaration, the same at all orders.
 #
-# **Predict, then run:** which of 0 and 2 will it be at x = 0, given that relu takes its left side?
+# **Predict, then run:** which of 0 and 2 will it be at x = 0, given that relu takes its left side (its `kinks` say so)?
 
 
 # %%
@@ -37,7 +37,7 @@ print("the declaration:", tm.relu.kinks[0])
 # %% [markdown]
 # ## The branch not taken
 #
-# where(x > 0, log x, 0) never uses log 0, but the rule of log divides by x. In most engines the gradient at 0
+# (`tm.hvp` below gives the product of the second derivatives with a vector.) where(x > 0, log x, 0) never uses log 0, but the rule of log divides by x. In most engines the gradient at 0
 # is 0 · ∞ = NaN. Here a cotangent of 0 stays 0 whatever it is multiplied with.
 
 # %%
@@ -135,4 +135,4 @@ print("Solved: now wrong gradients have nowhere to hide.")
 # %%
 with tm.trace() as trace, np.errstate(all="ignore"):
     tm.grad(safe_log)(points)
-page(trace, 4)
+page(trace, 5)

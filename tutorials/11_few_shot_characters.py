@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 10 · Few-shot characters
+# # 11 · Few-shot characters
 #
 # Five characters that nobody has seen, one drawing of each; then: which of the five is this? You compare
 # pixels as well as pixels can be compared, then an embedding that has learned what makes two drawings the same
@@ -23,7 +23,7 @@ iterations = 300  # try 60, then 3000
 # ## Tasks without data
 #
 # `glyphs` invents alphabets and has them drawn by several hands; `load_omniglot` reads the real ones, if you have
-# them. Test characters never occur in training.
+# them. `split` keeps test characters out of training, `FewShotImages` draws tasks.
 
 # %%
 classes = tm.tasks.glyphs(alphabets=8, characters=12, hands=12)
@@ -69,7 +69,8 @@ print(f"nearest neighbour in pixels {interval(pixels, '%')}, blurred by {width} 
 # ## Learning what "the same" means
 #
 # A prototypical network (Snell et al. 2017) averages the embeddings of each class and picks the nearest mean.
-# Its gradient is first order: nothing is adapted, only compared.
+# Its gradient is first order: nothing is adapted, only compared. `ProtoNet` has the loss, `evaluate` measures it,
+# here by its `accuracy`.
 
 
 # %%
@@ -102,8 +103,8 @@ print(f"ProtoNet after {iterations} iterations {interval(learned, '%')}: {interv
 # ## Who may look at whom
 #
 # Batch normalisation uses the mean and variance of the batch. Classify a balanced query set at once, and every
-# example tells the others something: *transductive*. One at a time is what a user with one photograph has:
-# *inductive*. (Above it made no difference: that network has no normalisation.)
+# example tells the others something: `transductive`. One at a time is what a user with one photograph has:
+# `inductive`. (Above it made no difference: that network has no normalisation.)
 
 # %%
 normed = tm.meta.ProtoNet(ways=ways, network=lambda rng: tm.nn.MLP([784, 64, 64], rng=rng, norm=True))
@@ -168,4 +169,4 @@ print("Solved: that is the whole method.")
 with tm.trace() as trace:
     tm.grad(learner.task_loss)(phi, tm.tree.map(lambda a: a[0], episodes))
 print(trace.counts())
-page(trace, 10)
+page(trace, 11)

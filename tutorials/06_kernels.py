@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 05 · Kernels: why Numba, and when not
+# # 06 · Kernels: why Numba, and when not
 #
 # NumPy runs one loop per operation, and each loop reads and writes whole arrays. Numba compiles a loop that you
 # write, so several operations can share one pass, and loops that NumPy has no name for become possible. But
@@ -30,7 +30,7 @@ def microseconds(f):
 # %% [markdown]
 # ## Fusion: one pass instead of six
 #
-# Softmax cross-entropy with NumPy: a maximum, a difference, an exponential, a sum, a logarithm, a lookup; each
+# Softmax cross-entropy (`tm.nn.cross_entropy`) with NumPy: a maximum, a difference, an exponential, a sum, a logarithm, a lookup; each
 # a pass over memory with a fresh array. The kernel walks each row once while it is in the cache:
 #
 #     for each row:  top ← max;  s ← Σ exp(x − top);  loss ← log s − (x[label] − top)
@@ -139,4 +139,4 @@ print("Solved: that is a kernel; @jit in kernels/tinymeta_kernels/_jit.py would 
 # %%
 with tm.trace() as trace:
     tm.grad(lambda z: tm.nn.cross_entropy(z, labels[:4]))(logits[:4])
-page(trace, 5)
+page(trace, 6)

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 14 · A policy that learns to navigate
+# # 15 · A policy that learns to navigate
 #
 # In reinforcement learning there are no labels: an agent acts, is paid, and must find out from the pay where it
 # should have gone. Adapting to a new goal after one round of trying is few-shot learning with a twist: the
@@ -73,7 +73,7 @@ for n in (2, 20):
 #
 # ## A right gradient, a wrong Hessian
 #
-# The expected loss is k(‖μ − goal‖² + 2σ²), so its Hessian is 2k times the identity. What is the surrogate's?
+# The expected loss is k(‖μ − goal‖² + 2σ²), so its Hessian (`tm.hessian`) is 2k times the identity. What is the surrogate's?
 #
 # The actions are constants in it, yet their distribution moves with μ. DiCE (Foerster et al. 2018, eq. 5) says so by a
 # factor that is always 1 and has the derivative of log p: exp(log p − stop_gradient(log p)).
@@ -238,4 +238,4 @@ print("Solved: credit flows backwards, like a cotangent.")
 # %%
 with tm.trace() as trace:
     tm.grad(learners["MAML, DiCE"])(mu, *tm.tree.map(lambda a: a[:2], batch))
-page(trace, 14)
+page(trace, 15)

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 15 · A language model meets a new language
+# # 16 · A language model meets a new language
 #
 # A model that has read many languages meets one that it has never seen, with a few hundred characters to learn
 # from. The measure is honest and old: how many bits per character does it need? You build the smallest such
@@ -228,4 +228,4 @@ print("Solved: bits, nats and dice say the same thing.")
 # %%
 with tm.trace() as trace:
     tm.grad(lambda phi: over_languages(from_the_table, phi, early[:2, :10], late[:2, :10]).mean())(phi)
-page(trace, 15)
+page(trace, 16)

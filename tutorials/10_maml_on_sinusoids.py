@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 07 · MAML on sinusoids; first-order, Reptile, and what is lost
+# # 10 · MAML on sinusoids; first-order, Reptile, and what is lost
 #
 # A network that has seen a thousand sine waves still can't guess the next one from its average. It can learn
 # to *become* any of them in a few steps. You train four learners for a few seconds each, and find out when
@@ -21,7 +21,7 @@ inner_lr, outer_lr = 0.01, 0.002
 # %% [markdown]
 # ## Tasks, a network, a loss
 #
-# A task is a sine wave: ten points to learn from (support), ten to be judged by (query). The weights start small.
+# A task is a sine wave: ten points to learn from (support), ten to be judged by (query). The weights start small: `truncated_normal`.
 
 # %%
 family = tm.tasks.Sinusoids(shots=10, query=10)
@@ -37,7 +37,7 @@ def loss(model, batch):
 # ## The inner step, written out
 #
 # A model is a tree of Tensors, and the gradient of a loss is a tree of the same form: the step is one line.
-# `tm.vmap` runs it for all tasks at once; lesson 8 opens it up.
+# `tm.vmap` runs it for all tasks at once (lesson 7).
 
 
 # %%
@@ -56,7 +56,7 @@ def objective(differentiate):
 # %% [markdown]
 # ## Do the two gradients point the same way?
 #
-# The gradient of MAML is (I − αH) q, and first-order MAML keeps q (lesson 6). The cosine of the angle between them,
+# The gradient of MAML is (I − αH) q, and first-order MAML keeps q (lesson 4). The cosine of the angle between them,
 # over eight batches of tasks; and αλ, the most that αH shortens any direction, λ being H's largest eigenvalue.
 
 
@@ -93,7 +93,7 @@ print(f"at small random weights: cosine {interval(at_start)}, αλ {shortening(s
 # ## Three learners and a baseline
 #
 # Joint training is plain training on all tasks together: its loss is that *before* adapting. `tm.meta.fit` is the
-# outer loop: tasks, gradient, Adam, repeat (`compiled=True` makes it quick; lesson 9 says how).
+# outer loop: tasks, gradient, Adam, repeat (`compiled=True`: lesson 9).
 
 
 # %%
@@ -174,6 +174,7 @@ learners["Reptile"] = reptile
 # ## What each can do with ten new points
 #
 # Each gets the step size that suits it best, found on other tasks: a baseline that wasn't tuned proves nothing.
+# `adaptation_curve` has the error after each number of steps, `on_query` makes it the one on the query set.
 
 
 # %%
@@ -228,4 +229,4 @@ one_task = tm.tree.map(lambda a: a[0], test)
 with tm.trace() as trace:
     tm.grad(lambda model: loss(adapt(model, one_task.support), one_task.query))(start)
 print(trace.counts())
-page(trace, 7)
+page(trace, 10)

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 08 · Batching tasks: vmap
+# # 07 · Batching tasks: vmap
 #
 # Meta-learning runs the same small program for many tasks. A Python loop pays Python's price for each of
 # them; `vmap` runs them all at once, and you still write the program for one. Its trick fits into one
@@ -126,4 +126,4 @@ print("Solved: one program for one example is enough.")
 with tm.trace() as trace:
     tm.grad(batched)(w)
 print(trace.counts())
-page(trace, 8)
+page(trace, 7)

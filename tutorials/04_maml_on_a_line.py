@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 06 · MAML on a line, by hand
+# # 04 · MAML on a line, by hand
 #
 # MAML looks for weights from which one gradient step does well. Its gradient goes through that step, and so
 # meets the Hessian. On linear regression everything can be written down with a pencil: here you do it, and
@@ -158,4 +158,4 @@ print("Solved: you have differentiated through learning, with a pencil.")
 # %%
 with tm.trace() as trace:
     tm.grad(meta_loss)(tm.tensor(w))
-page(trace, 6)
+page(trace, 4)

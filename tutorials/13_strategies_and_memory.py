@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 12 · A strategy network and a memory of gradients
+# # 13 · A strategy network and a memory of gradients
 #
 # No single update rule is best for all tasks. A *strategy network* looks at a task's first gradients and
 # mixes rules to suit it; a *gradient memory* asks what past tasks want now, so that a new one doesn't undo them.
@@ -192,4 +192,4 @@ for name, use in uses.items():
 # %%
 with tm.trace() as trace:
     tm.grad(task_loss)(phi, curvature[0], theta[0])
-page(trace, 12)
+page(trace, 13)

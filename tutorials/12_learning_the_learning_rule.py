@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 11 · Learned step sizes, losses, optimizers
+# # 12 · Learned step sizes, losses, optimizers
 #
 # A learning algorithm is a function f(θ; φ) with settings φ: step sizes, a loss, an update rule. If the
 # algorithm can be differentiated, its settings can be learned by gradient descent, like weights. Three kinds
@@ -60,7 +60,7 @@ print(f"learned step size · curvature, direction by direction: {newton.min():.2
 # ## φ = an update rule
 #
 # A rule is two functions, `init` and `update`. With weights inside, it is a learned optimizer: here the smallest
-# one, momentum whose two numbers are learned. `tinymeta run learned-optimizer` trains an LSTM in this place.
+# one, momentum whose two numbers are learned (`tm.sigmoid` keeps one between 0 and 1). `tinymeta run learned-optimizer` trains an LSTM in this place.
 #
 # **Predict, then run:** momentum starts at one half. Judged by the loss after the last step, will it be kept?
 
@@ -190,4 +190,4 @@ print("Solved: learning the learning rate is one inner product.")
 # %%
 with tm.trace() as trace:
     tm.grad(after_three_steps)(log_lr)
-page(trace, 11)
+page(trace, 12)

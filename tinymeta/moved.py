@@ -30,6 +30,7 @@ _MOVES = {
     ("engine", "ops"): "checkpoint custom",
     ("engine", "watch"): "checked trace>recorder",
     ("testing", "testing"): "batching>transforms compiling>transforms",
+    ("recipes", "io"): "journal",
     ("meta", "meta.control"): "policy policy_search trpo",
     ("meta", "meta.core"): "adapt conjugate evaluate explain fit learner objective",
     ("meta", "recipes"): "trials>comparison",

@@ -20,10 +20,11 @@ BELOW = {
     "nn": ("ops", "io"),  # io, for models come from files of PyTorch
     "optim": ("ops",),
     "tasks": ("ops", "io"),
-    "meta": ("nn", "optim", "compile", "tasks", "watch"),  # tasks, for a learner is given episodes
-    "testing": ("compile", "watch"),
     "view": ("watch", "io"),  # io, for a page is written whole or not at all
-    "recipes": ("meta", "testing", "view"),
+    # tasks, for a learner is given episodes; view, for a training shows how far it is
+    "meta": ("nn", "optim", "compile", "tasks", "watch", "view"),
+    "testing": ("compile", "watch"),
+    "recipes": ("meta", "testing"),
     "bench": ("recipes",),
     "cli": ("bench",),
 }

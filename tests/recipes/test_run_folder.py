@@ -16,7 +16,7 @@ from tests.recipes.toy_console import Command
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import whole, write_text
-from tinymeta.recipes.journal import Journal, plain
+from tinymeta.io.journal import Journal, plain
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Interval, Result
 from tinymeta.recipes.run import Run, claim

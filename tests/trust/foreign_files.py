@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymeta.engine.errors import UserError
+from tinymeta.io.journal import Journal
 from tinymeta.io.save import contents, save
-from tinymeta.recipes.journal import Journal
 from tinymeta.recipes.run import recorded
 from tinymeta.tasks import load_languages
 from tinymeta.tasks.folder import picture

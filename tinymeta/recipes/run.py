@@ -12,11 +12,9 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
-from copy import copy
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ParamSpec, SupportsFloat
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 
@@ -25,9 +23,9 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Options
 from tinymeta.io.files import FORMAT, check_format, read_json, told, write_text
 from tinymeta.io.folder import check_plain
+from tinymeta.io.journal import plain
 from tinymeta.io.visible import visible
-from tinymeta.recipes.journal import Journal, plain
-from tinymeta.view.progress import Progress, progress
+from tinymeta.meta.core.folder import Folder
 from tinymeta.view.style import MissingMatplotlib, save
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ _RECORDED: dict[str, tuple[type, ...]] = {
 }
 
 
-class Run:
+class Run(Folder):
     """One run of a recipe, as the recipe sees it.
 
     Attributes
@@ -93,45 +91,17 @@ class Run:
         keeps: bool = True,
         purpose: str = "",
     ) -> None:
-        self.folder, self.recipe, self.seed, self.data, self.executor = folder, recipe, seed, data, executor
-        self.resume, self.quiet, self.keeps, self.purpose, self.name = resume, quiet, keeps, purpose, ""
-        self.skip_bad_tasks = skip_bad_tasks
+        super().__init__(folder, recipe, resume=resume, quiet=quiet)
+        self.recipe, self.seed, self.data, self.executor = recipe, seed, data, executor
+        self.keeps, self.purpose, self.skip_bad_tasks = keeps, purpose, skip_bad_tasks
         self.split: Path | None = None
-        self.journal = Journal(folder / "metrics.jsonl")
         self.plots: list[str] = []
         self._said: set[str] = set()
-
-    def stage(self, name: str) -> Run:
-        """The same run for one of several trainings: its own lines, its own `checkpoint-NAME.npz`."""
-        part = copy(self)
-        part.name = name
-        return part
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file that the outer loop saves its state to and resumes from."""
-        return self.folder / f"checkpoint{'-' if self.name else ''}{self.name}.npz"
 
     def rng(self, name: str) -> np.random.Generator:
         """A stream of random numbers for one purpose (`"tasks"`), independent of all other names and seeds."""
         words = f"{self.purpose}/{self.name}/{name}".encode()
         return np.random.default_rng([self.seed, zlib.crc32(words)])
-
-    def progress(self, total: int, title: str = "", done: int = 0) -> AbstractContextManager[Progress]:
-        """Show the progress of `total` iterations, `done` of which an earlier session finished."""
-        return progress(total, title or self.name or self.recipe, self.quiet, done)
-
-    def log(self, iteration: int, **metrics: SupportsFloat) -> None:
-        """Append one line to `metrics.jsonl`; after a resume, the stage's later lines give way to it."""
-        self.journal.log(self.name, iteration, metrics)
-
-    def settle(self) -> None:
-        """Make what was logged survive a power cut: a checkpoint is never ahead of the journal."""
-        self.journal.settle()
-
-    def lines(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl` so far, as mappings with `iteration`, `seconds`, `stage` and metrics."""
-        return self.journal.lines()
 
     def say(self, text: str) -> None:
         """A sentence for the user, on stderr; not with `--quiet`."""

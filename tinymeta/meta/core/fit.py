@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from concurrent.futures import Executor
 from functools import partial
 
@@ -14,6 +15,7 @@ from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
+from tinymeta.meta.core.folder import record_of
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.mistakes import check_batch, check_declared, check_family, check_reached, of_named_sets
 from tinymeta.meta.core.objective import Objective
@@ -34,6 +36,7 @@ def fit(
     meta_batch: int,
     seed: int = 0,
     run: Record | None = None,
+    folder: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     chunks: int | None = None,
     compiled: bool = False,
@@ -44,7 +47,7 @@ def fit(
 
     Shapes: phi any tree → the same.
     Raises: UserError where loss, gradient or parameters are no longer finite (the message names iteration, task and
-    operation); the checkpoint does not fit, or holds steps that other learning rates were for; a batch has no axis of
+    operation); the checkpoint does not fit, or holds steps that other settings were for; a batch has no axis of
     `meta_batch` tasks; the loss depends on nothing of φ (it warns where all gradients of the first step are 0); or no
     worker answers:
     `tm.meta.fit(lambda x, _: x / 0, 1.0, tm.tasks.Sinusoids(), optimizer=tm.optim.SGD(1), iterations=1, meta_batch=1)`.
@@ -65,8 +68,11 @@ def fit(
     seed
         Decides all tasks that are drawn.
     run
-        Receives progress and metrics and names the checkpoint; None keeps silent and saves nothing. It may have
-        `skip_bad_tasks`, too.
+        A record of your own, which receives progress and metrics and names the checkpoint; it may have
+        `skip_bad_tasks`, too. None keeps silent and saves nothing, unless there is a `folder`.
+    folder
+        Show progress, and keep a journal and a checkpoint there. The same call goes on where one was stopped or
+        killed, to the same bits, and gives at once what one came to that is over; `iterations` may grow.
     executor, chunks
         Split each batch of tasks into `chunks` parts (8 if there is an executor) and have their gradients computed by
         its workers: `tm.meta.Workers`, `tm.meta.Dask`, any executor of `concurrent.futures`; None: here, one after
@@ -126,9 +132,10 @@ def fit(
         why = partial(blame, objective, eager, phi, state, *batch)
         return Stepped(after[0], after[1], loss, {"loss": loss, **metrics}, why, zero)
 
-    settings = partial(told_before, objective, optimizer, iterations)
-    how: Options = {"iterations": iterations, "seed": seed, "run": run, "save_every": save_every}
-    return loop(on_fresh_tasks, phi, optimizer.init(phi), settings=settings, **how)
+    settings = partial(told_before, objective, optimizer, {"iterations": iterations, "meta_batch": meta_batch})
+    how: Options = {"iterations": iterations, "seed": seed, "save_every": save_every, "settings": settings}
+    with record_of(folder, run) as record:
+        return loop(on_fresh_tasks, phi, optimizer.init(phi), run=record, **how)
 
 
 def _step(objective: Objective, optimizer: Optimizer, phi: Tree, state: Tree, *batch: Tree) -> Moved:

@@ -87,13 +87,18 @@ def loop(
     phi, state
         Where to start. Both are in the checkpoint.
     settings
-        What decided the first so many steps, by name, the number of `iterations` among it. A checkpoint holds it, and
-        goes on to more of them if all else is the same.
+        What decided the first so many steps, by name, beside the seed. A checkpoint holds it, and goes on to more
+        `iterations` if all else is the same.
     """
-    now = Reached(0, phi, state)
+    now, told = Reached(0, phi, state), lambda done: {"seed": seed, **settings(done)}
     from_the_start = not_finite(phi, state)  # a mask of −inf, say
     if run is not None and run.resume and run.checkpoint.exists():
-        now = _read(run.checkpoint, now, settings)
+        now = _read(run.checkpoint, now, told)
+        if now.done > iterations:
+            raise UserError(
+                f"{run.checkpoint} holds {now.done} iterations, and {iterations} are asked for: ask for as many, or "
+                "begin anew in another folder"
+            )
     good, careful = now, False
     every = max(1, iterations // 500)
     saved = time.monotonic()
@@ -101,7 +106,7 @@ def loop(
     def keep() -> None:
         if run is not None:
             getattr(run, "settle", lambda: None)()
-            _write(run.checkpoint, now if sound(now) else good, settings)
+            _write(run.checkpoint, now if sound(now) else good, told)
 
     def sound(at: Reached | Stepped) -> bool:
         return not_finite(at.phi, at.state) <= from_the_start
@@ -178,17 +183,24 @@ def _read(checkpoint: Path, start: Reached, settings: Settings) -> Reached:
         if done < 0 or not not_finite(found["phi"], found["state"]) <= not_finite(start.phi, start.state):
             raise ValueError("its numbers are none of a training")
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise UserError(f"{checkpoint} is damaged ({error}): train again with another --out") from error
+        raise UserError(f"{checkpoint} is damaged ({error}): train again in another folder") from error
     now = settings(done)
-    changed = [n for n in before.keys() & now.keys() if not math.isclose(before[n], now[n], rel_tol=1e-6)]
-    if "iterations" in changed and len(changed) > 1:  # else whoever goes on means what is changed, if something is
-        name = min(set(changed) - {"iterations"})
+    same = {n for n in before.keys() & now.keys() if _same(before[n], now[n])}
+    if changed := sorted((before.keys() & now.keys()) - same - {"iterations"}):
+        name = changed[0]
+        longer = "" if "iterations" in same or "iterations" not in before else f" for {now['iterations']:g} iterations"
         raise UserError(
-            f"{checkpoint} was trained for {before['iterations']:g} iterations with {name} {before[name]:g}, which for "
-            f"{now['iterations']:g} is {now[name]:g}: what is trained can't be changed, so begin anew, or go on to "
-            f"{before['iterations']:g}"
+            f"{checkpoint} was trained with {name} {before[name]:.9g}, which{longer} is {now[name]:.9g}: ask for "
+            "what it was begun with, or begin anew in another folder (from tm.meta.trained(checkpoint, phi) if "
+            "you mean to go on from these weights)"
         )
     return Reached(done, found["phi"], found["state"], window)
+
+
+def _same(a: float, b: float) -> bool:
+    """Equal, or but for the rounding of a schedule on another machine."""
+    exact = float(a).is_integer() and float(b).is_integer()
+    return a == b if exact else math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12)
 
 
 def _diverged(after: Stepped, iteration: int, kept: bool) -> str:

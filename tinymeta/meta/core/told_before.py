@@ -6,6 +6,7 @@ it was begun with then would have taken other steps all along.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 import numpy as np
@@ -16,11 +17,11 @@ from tinymeta.optim.optimizer import Optimizer
 from tinymeta.optim.schedules import Schedule
 
 
-def told_before(objective: Objective, optimizer: Optimizer, iterations: int, done: int) -> dict[str, float]:
-    """By name, how many `iterations` there are in all, the learning rate at some of the `done` first steps, and the
-    numbers that a learner is made with."""
-    told = {"iterations": float(iterations)}
+def told_before(objective: Objective, optimizer: Optimizer, asked: Mapping[str, float], done: int) -> dict[str, float]:
+    """By name, what was asked of `fit`, the learning rate at some of the `done` first steps, and the numbers that the
+    optimizer and the learner are made with."""
     within = getattr(optimizer, "optimizer", optimizer)  # a clipped one has another within
+    told = {**asked, **_numbers(getattr(within, "__dict__", {}))}
     lr: Schedule | float | None = getattr(within, "lr", None)
     if callable(lr) and not isinstance(lr, Tensor):
         for taken in sorted({done * part // 4 for part in range(5)}):
@@ -28,6 +29,9 @@ def told_before(objective: Objective, optimizer: Optimizer, iterations: int, don
             if np.ndim(rate) == 0:
                 told[f"a learning rate at step {taken} of"] = float(rate)
     if is_dataclass(objective):
-        numbers = {entry.name: getattr(objective, entry.name) for entry in fields(objective)}
-        told |= {name: float(value) for name, value in numbers.items() if isinstance(value, int | float)}
+        told |= _numbers({entry.name: getattr(objective, entry.name) for entry in fields(objective)})
     return told
+
+
+def _numbers(named: Mapping[str, object]) -> dict[str, float]:
+    return {name: float(value) for name, value in named.items() if isinstance(value, int | float)}

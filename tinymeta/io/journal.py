@@ -68,7 +68,7 @@ class Journal:
                 if not _is_line(line):
                     raise ValueError(f"line {number} is none of a journal")
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{self.path} is damaged ({error}): move it away, or choose another --out") from error
+            raise UserError(f"{self.path} is damaged ({error}): move it away, or choose another folder") from error
         return lines
 
     def _take_back(self, stage: str, iteration: int) -> None:

@@ -17,6 +17,7 @@ from tinymeta.tasks import (
     markov_languages,
     split_languages,
 )
+from tinymeta.tasks.languages import near_copies
 
 # Text i consists of characters of its own, each at one place only.
 UNIQUE = {f"language{i}": "".join(chr(1000 * (i + 1) + k) for k in range(60 + 17 * i)) for i in range(4)}
@@ -70,6 +71,24 @@ def test_a_split_deals_every_language_once(seed):
     train, validation, test = split_languages(UNIQUE, np.random.default_rng(seed), 1, 2)
     assert [len(train), len(validation), len(test)] == [1, 1, 2]
     assert {**train, **validation, **test} == UNIQUE
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32))
+def test_no_near_copy_of_a_language_that_is_held_out_is_trained_on(seed):
+    texts = markov_languages(6, seed=seed % 100)
+    texts |= {f"{name}, spelled anew": text[:2000] + text[2000:].replace("a", "ä") for name, text in texts.items()}
+    train, validation, test = split_languages(texts, np.random.default_rng(seed), 3, 3)
+    assert len(test) == 3 and len(train) + len(validation) < 9  # of three, one at least has its copy elsewhere
+    for ours, others in ((train, [*validation, *test]), (validation, test)):
+        assert not {name.split(",")[0] for name in ours} & {name.split(",")[0] for name in others}
+
+
+def test_languages_that_share_a_few_pieces_are_no_copies():
+    a, b = markov_languages(2).values()
+    few, half = b[:400] + a[400:], b[:2000] + a[2000:]  # of 250 pieces that are looked at, 24 and 124 are of b
+    near = near_copies({"a": a, "b": b, "few": few, "half": half})
+    assert near == {"a": {"few", "half"}, "b": {"half"}, "few": {"a", "half"}, "half": {"a", "b", "few"}}
 
 
 def test_splitting_away_all_training_is_an_error(rng):

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from pathlib import PurePosixPath
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -197,9 +199,10 @@ def split_languages(
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Deal languages into training (what remains), validation and test.
 
-    The same `rng` state gives the same split.
+    The same `rng` state gives the same split. Training has no near-copy of a language that is held out, as of the same
+    text in two spellings (`near_copies`), and validation none of one that is tested on: they are left out.
 
-    Shapes: n texts → n − validation − test, validation, and test of them.
+    Shapes: n texts → n − validation − test, validation, and test of them, or fewer of the first two.
     Raises: ValueError when none remains for training:
     `tm.tasks.split_languages({"en": "text"}, np.random.default_rng(0), validation=0, test=1)`.
 
@@ -211,12 +214,40 @@ def split_languages(
         raise ValueError(
             f"split_languages was asked for {validation} + {test} of {len(texts)} languages, and training needs some."
         )
-    names = sorted(texts)
+    names, near = sorted(texts), near_copies(texts)
     order = [names[i] for i in rng.permutation(len(names))]
     held_out = validation + test
-    parts = (order[held_out:], order[:validation], order[validation:held_out])
-    train, validation_texts, test_texts = ({name: texts[name] for name in sorted(part)} for part in parts)
+    for_test = {*order[validation:held_out]}
+    for_validation = {name for name in order[:validation] if not near[name] & for_test}
+    training = {name for name in order[held_out:] if not near[name] & (for_test | for_validation)}
+    train, validation_texts, test_texts = (
+        {name: texts[name] for name in sorted(part)} for part in (training, for_validation, for_test)
+    )
     return train, validation_texts, test_texts
+
+
+def near_copies(texts: Texts) -> dict[str, set[str]]:
+    """Of each text those others that share a fifth of the shorter one's pieces of 12 characters with it.
+
+    Which pieces are looked at, one in 16, depends on themselves alone, so two texts keep the same ones.
+    """
+    kept = {name: {piece for piece in _pieces(text) if crc32(piece.encode()) % 16 == 0} for name, text in texts.items()}
+    where: dict[str, list[str]] = {}
+    for name, pieces in kept.items():
+        for piece in pieces:
+            where.setdefault(piece, []).append(name)
+    shared = Counter(pair for names in where.values() for pair in combinations(names, 2))
+    near: dict[str, set[str]] = {name: set() for name in texts}
+    for (a, b), count in shared.items():
+        if 5 * count >= min(len(kept[a]), len(kept[b])):
+            near[a].add(b)
+            near[b].add(a)
+    return near
+
+
+def _pieces(text: str, length: int = 12, most: int = 20_000) -> Iterator[str]:
+    """Its pieces from every character on, of a long text of its beginning."""
+    return (text[start : start + length] for start in range(min(len(text), most) - length + 1))
 
 
 def markov_languages(count: int, seed: int = 0, letters: int = 12, length: int = 4000) -> dict[str, str]:

@@ -42,7 +42,7 @@ RECIPES = {
     "learned-optimizer": Entry(
         "tinymeta.recipes.learned_optimizer", "an update rule that is a small network, learned on other problems"
     ),
-    "games": Entry("tinymeta.recipes.games", "a player who has met many rules learns new ones in a few episodes"),
+    "games": Entry("tinymeta.recipes.games", "a player who has met the rules finds in a few episodes which one holds"),
     "teacher": Entry("tinymeta.recipes.teacher", "a teacher that learns from what its student makes of its lessons"),
     "unsupervised": Entry("tinymeta.recipes.unsupervised", "few-shot learning prepared by images without labels"),
     "learned-loss": Entry(

@@ -1,8 +1,9 @@
-"""Games whose rules change: a player that has met many rules against one that practises from scratch.
+"""Games whose rules change: a player that has met the rules there are against one that practises from scratch.
 
 Two games: a grid game, in which one colour wins and the other loses and nobody says which, and bandits, where the arm
-that pays depends on a lamp in a way that nobody tells. MAML (Finn et al. 2017, algorithm 3) trains a policy in games
-with ever new rules until one step of policy gradient, on a few episodes, fits it to the rules at hand. The rival
+that pays depends on a lamp in a way that nobody tells. There are two rules of the one and five of the other. MAML (Finn
+et al. 2017, algorithm 3) trains a policy in games with rules drawn from these until one step of policy gradient, on a
+few episodes, fits it to the rule at hand: it finds out which one holds, and is tested on no other. The rival
 begins with random weights and practises ten times as many episodes of the test game itself, by the rule, with the
 step size, and in as many steps, as serve it best in validation games.
 

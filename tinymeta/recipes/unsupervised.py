@@ -1,9 +1,9 @@
 """Meta-learning without a label: pseudo-tasks made of unlabelled images prepare for real few-shot tasks.
 
 UMTRA takes single images and their distortions for classes, CACTUs the clusters of an embedding, here of the one
-that UMTRA learned. A prototypical network is trained on such tasks alone; the test is on real classes that no
-training image shows, against the same network trained from scratch on the support set, and against nearest
-neighbours in pixels.
+that UMTRA learned. A prototypical network is trained on such tasks alone (the published figures are of MAML); the
+test is on real classes that no training image shows, against the same network trained from scratch on the support
+set, and against nearest neighbours in pixels.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tinymeta.recipes.recipe import (
     curves,
     interval,
     key,
+    published,
     user_mistakes,
 )
 from tinymeta.view import plots
@@ -152,6 +153,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     accuracies["nearest neighbour in pixels"] = fewshot.nearest_neighbour(test)
     found_out = {name: interval(100 * accuracy, "%") for name, accuracy in accuracies.items()}
     where, task = fewshot.source(config, run), f"{config.ways}-way 1-shot"
+    figures = {name: published("unsupervised", name) for name in found if where == "omniglot"}
     run.draw("accuracy.png", plots.bars, found_out, {"chance": 100 / config.ways}, title=f"{task}, {where}")
     return Result(
         protocol={
@@ -165,6 +167,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
             "test tasks": config.tasks,
         },
         metrics={name: {task: accuracy} for name, accuracy in found_out.items()},
+        published={name: {task: there[task]} for name, there in figures.items() if task in there},
     )
 
 

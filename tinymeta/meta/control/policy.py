@@ -1,4 +1,4 @@
-"""Policies whose parameters are meta-learned, and the numbers their gradients need (Williams 1992; Duan et al. 2016).
+"""Policies whose parameters are meta-learned, and the numbers their gradients need (Williams 1992).
 
 A policy is a module that maps observations to a distribution over actions: a pytree with `log_prob(actions)` and
 `kl(other)`, a number per observation, and `draw(rng)`, an action for each. A task's experience is a batch of
@@ -136,7 +136,8 @@ class Steps(NamedTuple):
 def steps(seen: Trajectories, discount: float, watching: bool = True) -> Steps:
     """Trajectories as steps with advantages: returns minus a baseline that is fitted to each task.
 
-    The baseline is linear in the observation, its square, and t, t², t³ (Duan et al. 2016, § 4), by ridge
+    The baseline is linear in the observation, its square, and t, t², t³ (Duan, Chen, Houthooft, Schulman &
+    Abbeel 2016, *Benchmarking deep reinforcement learning*, as MAML's authors have it), by ridge
     regression on the task's own returns; without `watching` in t, t², t³ alone.
     """
     tasks, trajectories, horizon = seen.rewards.shape

@@ -27,6 +27,7 @@ from typing import NamedTuple, NoReturn
 
 from tinymeta import __version__
 from tinymeta.engine.errors import UserError
+from tinymeta.io.files import named
 from tinymeta.io.visible import visible
 from tinymeta.view.terminal import nobody_listens, streams_are_there, warnings_in_a_line
 
@@ -43,6 +44,7 @@ VERBS = {
     "run": Verb("tinymeta.cli:run_recipe", "train a recipe, measure it, write a folder"),
     "eval": Verb("tinymeta.cli:evaluate_run", "measure a trained run on fresh tasks"),
     "classify": Verb("tinymeta.recipes.classify:classify", "label new images of new classes by a run of images"),
+    "runs": Verb("tinymeta.recipes.runs:runs", "list runs with their size on disk, compare two, remove some"),
     "step": Verb("tinymeta.cli:step_through", "step through a program's derivatives, or write the page"),
     "learn": Verb("tinymeta.view.classroom:learn", "the lessons, cell by cell"),
     "data": Verb("tinymeta.cli:fetch_data", "fetch data from its public home"),
@@ -172,7 +174,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     parser.add_argument(
         "--skip-bad-tasks", action="store_true", help="leave out tasks whose loss or gradient is not finite, and go on"
     )
-    parser.add_argument("--split", type=_path, metavar="FILE", help="division of the classes, for images")
+    parser.add_argument("--split", type=named, metavar="FILE", help="division of the classes, for images")
     others = parser.add_mutually_exclusive_group()
     others.add_argument("--workers", type=_positive, metavar="N", help="share the work between N processes of one core")
     others.add_argument("--dask", metavar="ADDRESS", help="share it between the workers of a Dask scheduler")
@@ -192,7 +194,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
 def step_through(parser: Parser, arguments: list[str]) -> None:
     """`tinymeta step RECIPE|file.py`."""
     parser.add_argument("target", metavar="RECIPE|file.py", help="sine, sine-first-order, or a script of yours")
-    parser.add_argument("--html", type=_path, metavar="FILE", help="write the page instead of stepping in the terminal")
+    parser.add_argument("--html", type=named, metavar="FILE", help="write the page instead of stepping in the terminal")
     options = parser.parse_args(arguments)
     from tinymeta.view.step_command import main as step
 
@@ -214,14 +216,14 @@ def evaluate_run(parser: Parser, arguments: list[str]) -> None:
 
     changes = assignments(options.set) | ({} if options.tasks is None else {"tasks": str(options.tasks)})
     shipped_one = options.run.startswith(pretrained.PREFIX)
-    folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else _path(options.run)
+    folder = pretrained.unpacked(options.run.removeprefix(pretrained.PREFIX)) if shipped_one else named(options.run)
     evaluate(folder, changes, options.data, options.quiet)
 
 
 def fetch_data(parser: Parser, arguments: list[str]) -> None:
     """`tinymeta data NAME`."""
     parser.add_argument("name", choices=["omniglot"], metavar="NAME", help="omniglot: 1,623 characters (15 MB, MIT)")
-    parser.add_argument("--data", type=_path, metavar="DIR", help="where to (default: TINYMETA_DATA, else data)")
+    parser.add_argument("--data", type=named, metavar="DIR", help="where to (default: TINYMETA_DATA, else data)")
     parser.add_argument("--minimal", action="store_true", help="also the challenge's two sets of five alphabets (3 MB)")
     options = parser.parse_args(arguments)
     from tinymeta.io.files import told
@@ -246,7 +248,7 @@ def warm_up(parser: Parser, arguments: list[str]) -> None:
 def _add_run_options(parser: Parser) -> None:
     parser.add_argument("--iterations", type=_count, metavar="N", help="meta-iterations")
     parser.add_argument("--seed", type=_count, metavar="N", help="seed of everything random (default 0)")
-    parser.add_argument("--out", type=_path, metavar="DIR", help="folder to write (default: runs/RECIPE-N)")
+    parser.add_argument("--out", type=named, metavar="DIR", help="folder to write (default: runs/RECIPE-N)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, or the latest one")
     parser.add_argument("--quiet", action="store_true", help="no progress; only the table")
 
@@ -255,7 +257,7 @@ def _add_task_options(parser: Parser) -> None:
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change keys of the recipe"
     )
-    parser.add_argument("--data", type=_path, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
+    parser.add_argument("--data", type=named, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
 
 
 def _explain_keys(parser: Parser, arguments: list[str]) -> None:
@@ -268,14 +270,6 @@ def _explain_keys(parser: Parser, arguments: list[str]) -> None:
         recipe = recipes.find(arguments[0])
         parser.description = f"{recipe.name}: {recipe.idea}"
         parser.epilog = f"keys, with their defaults (change them by --set):\n{describe(recipe.config)}"
-
-
-def _path(text: str) -> Path:
-    """A path, with the user's home for a ~ that the shell has left, as in --out=~/runs."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise argparse.ArgumentTypeError(f"names a home that there is none of: {text}") from error
 
 
 def _count(text: str) -> int:

@@ -114,14 +114,19 @@ def tried(folder: Path, names: list[str], commands: Commands, work: Path) -> Ite
             possible[name](copy)
             wrong = answered(copy, commands(copy)[k])
             yield f"{name}: {' '.join(commands(copy)[k][:2])}: {wrong}" if wrong else ""
-            for path in (copy, *copy.iterdir()):
+            for path in (copy, *copy.iterdir()) if copy.exists() else ():
                 if not path.is_symlink():
                     path.chmod(0o700)
-            shutil.rmtree(copy)
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def of_sine(run: Path) -> list[tuple[str, ...]]:
-    return [("eval", str(run), "--quiet"), ("run", "sine", "--out", str(run), "--resume", "--quiet")]
+    return [
+        ("eval", str(run), "--quiet"),
+        ("run", "sine", "--out", str(run), "--resume", "--quiet"),
+        ("runs", "--compare", str(run), str(run)),
+        ("runs", "--clean", "--yes", str(run)),
+    ]
 
 
 def of_images(support: Path, query: Path, run: Path) -> list[tuple[str, ...]]:

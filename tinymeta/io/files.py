@@ -48,6 +48,14 @@ def check_format(path: Path, number: object) -> None:
         )
 
 
+def named(text: str) -> Path:
+    """A path that the user wrote, with the home for a ~ that the shell has left, as in --out=~/runs."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{text} names a home that there is none of: write the path out") from error
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A binary stream whose content becomes the file `path` when the block ends without an exception.

@@ -64,6 +64,21 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 path.unlink()
 
 
+def writer(folder: Path) -> str | None:
+    """Who writes to a folder now, in words; None if nobody does."""
+    path = folder / LOCK
+    if not path.exists():
+        return None
+    with opened(path) as stream:
+        try:
+            _lock(stream.fileno())
+        except (BlockingIOError, PermissionError):
+            return _owner(path)
+        except OSError:  # a file system without locks
+            return None
+    return None
+
+
 def _locked(path: Path) -> int:
     """A handle of the file at `path`, with a lock that no other process has."""
     while True:

@@ -169,7 +169,7 @@ def save_torch(path: str | os.PathLike[str], model: Tree) -> None:
     path
         Where to: a `.safetensors` file.
     model
-        Any tree of modules.
+        A module, or a tree of them.
 
     Examples
     --------

@@ -19,7 +19,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
-from tinymeta.io.files import write_text
+from tinymeta.io.files import named, write_text
 from tinymeta.io.visible import visible
 from tinymeta.recipes import calibrate, divisions, images
 from tinymeta.recipes.calibrate import Calibration
@@ -64,15 +64,15 @@ class Answers:
 
 def classify(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """`tinymeta classify`."""
-    parser.add_argument("run", metavar="RUN", type=_path, help="the folder of a run of images")
+    parser.add_argument("run", metavar="RUN", type=named, help="the folder of a run of images")
     parser.add_argument(
-        "--support", type=_path, required=True, metavar="FOLDER", help="one folder of example images per new class"
+        "--support", type=named, required=True, metavar="FOLDER", help="one folder of example images per new class"
     )
     parser.add_argument(
-        "--query", type=_path, required=True, nargs="+", metavar="FILE", help="images to classify, or folders of them"
+        "--query", type=named, required=True, nargs="+", metavar="FILE", help="images to classify, or folders of them"
     )
-    parser.add_argument("--json", type=_path, metavar="FILE", help="write all probabilities there, too")
-    parser.add_argument("--csv", type=_path, metavar="FILE", help="likewise, as a table")
+    parser.add_argument("--json", type=named, metavar="FILE", help="write all probabilities there, too")
+    parser.add_argument("--csv", type=named, metavar="FILE", help="likewise, as a table")
     parser.add_argument("--quiet", action="store_true", help="no notes; only the table")
     options = parser.parse_args(arguments)
     answers = answered(options.run, options.support, options.query, options.quiet)
@@ -83,10 +83,6 @@ def classify(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     show(ranking(answers))
     print()
     print(visible(told(answers.calibration)))
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
 
 
 def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[str], Any]:

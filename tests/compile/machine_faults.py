@@ -36,7 +36,7 @@ from tinymeta.compile.run.machine import Machine
 
 FAULTS = {
     "kind 3: the address of a temporary": Fault(
-        Machine, "_call", "_packed(np.asarray(y))", "_packed(y)", lone_numbers_that_python_makes
+        machine_of, "_packed", "type(x) is np.ndarray and x.flags", "x.flags", lone_numbers_that_python_makes
     ),
     "kind 4: a loop with strides that it was not tried with": Fault(
         instructions, "_loop", "contract.holds(name, tuple(dtypes), choice[-1].strides, in_place)", "True",
@@ -83,7 +83,7 @@ FAULTS = {
         Schedule, "_kind", '("rows", node.shape[rows])', '("rows", 1)', large_sums_over_the_tasks
     ),
     "schedule: tiles of what doesn't lie in row-major order": Fault(
-        Schedule, "__init__", "self.row_major.update(self.roots[x] for", "_ = list(self.roots[x] for",
+        Schedule, "__init__", "self.row_major.update(self.roots[x] for i in", "_ = list(self.roots[x] for i in",
         tiles_of_a_copy_that_lies_otherwise,
     ),
     "schedule: a sum over tasks is read before it is whole": Fault(

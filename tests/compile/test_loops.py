@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -246,3 +249,21 @@ def test_a_loop_of_inner_steps_is_maml() -> None:
     assert len(found) == 2
     for a, b in zip(tm.tree.leaves(compiled(*arguments)), tm.tree.leaves(meta(*arguments))):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-11, atol=1e-13)
+
+
+WITHOUT_NUMBA = """
+import sys, warnings
+sys.modules["numba"] = None
+warnings.simplefilter("ignore")
+import numpy as np
+import tinymeta as tm
+f = lambda w: tm.sum(tm.scan(lambda h, x: (h := tm.tanh(h * w + x), h), w, np.ones(5))[1])
+compiled = tm.compile(tm.grad(f))
+assert float(compiled(tm.tensor(0.5))) == float(compiled(tm.tensor(0.5)))
+print(abs(float(compiled(tm.tensor(0.5))) - float(tm.grad(f)(0.5))) < 1e-12, "no Numba" in compiled.report())
+"""
+
+
+def test_without_numba_a_loop_is_plain_numpy() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_NUMBA], capture_output=True, text=True, env=os.environ)
+    assert ran.stdout.split() == ["True", "True"], ran.stderr

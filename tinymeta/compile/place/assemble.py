@@ -15,7 +15,7 @@ from tinymeta.compile.place.layout import ARENA, FIRST, Layout
 from tinymeta.compile.place.loop_body import LoopBody, LoopCode
 from tinymeta.compile.place.schedule import Schedule
 from tinymeta.compile.place.scratch import Scratch
-from tinymeta.compile.program.operations import Constant, Copy, Input
+from tinymeta.compile.program.operations import Constant, Input
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.program.views import packed
 
@@ -80,7 +80,7 @@ def _layout(schedule: Schedule, i: int, slot: int, offset: int) -> Layout:
     node = schedule.nodes[i]
     if node.dtype is None:
         return Layout(slot, offset, 0, ())
-    free = isinstance(node.op, Copy) and slot == ARENA and i not in schedule.row_major  # what others see is row-major
+    free = slot == ARENA and i not in schedule.row_major  # what others see is row-major
     order = schedule.axes.in_memory(i) if free else None
     return Layout(slot, offset, 0, packed(node.shape, node.dtype.itemsize, order))
 

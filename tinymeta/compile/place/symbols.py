@@ -11,9 +11,8 @@ import zlib
 from typing import Any
 
 import numpy as np
-from tinymeta_kernels import contract, machine
+from tinymeta_kernels import addresses, opcodes
 
-from tinymeta.compile.place.instructions import COPY, bits
 from tinymeta.compile.program.operations import Cast, Copy, Operation, Scale, Special, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
 from tinymeta.compile.program.views import Gather
@@ -48,6 +47,10 @@ class Loops:
     def __init__(self, program: Program) -> None:
         self.sizes: dict[Loop, list[int]] = {}
         self.names: dict[Loop, str] = {}
+        if not addresses.callable_from_loops():
+            return  # there is no Numba: nothing is called by its address
+        from tinymeta.compile.place.instructions import COPY, bits
+
         for dtype in {n.dtype for n in program.nodes if n.dtype is not None}:
             if dtype.kind in "fiub":
                 for f, dtypes in ((COPY.ufunc, (bits(dtype),) * 2), (np.add, (dtype,) * 3), (np.maximum, (dtype,) * 3)):
@@ -58,6 +61,10 @@ class Loops:
 
     def name(self, name: str, dtypes: tuple[DType, ...]) -> str:
         """A ufunc's name, or that of another that is the same loop."""
+        if not addresses.callable_from_loops():
+            return name
+        from tinymeta_kernels import contract
+
         found = contract.loop(name, dtypes)
         if found is None:
             return name
@@ -81,13 +88,13 @@ def value(program: Program, node: Node, given: list[Array], loops: Loops) -> Arr
 
 def done(opcode: int, name: str, given: list[Array]) -> Array:
     """What an instruction makes of symbols; `name` is that of its ufunc, if it calls one."""
-    if opcode == machine.GEMM:
+    if opcode == opcodes.GEMM:
         return np.asarray(np.matmul(*given))
-    if opcode == machine.WHERE:
+    if opcode == opcodes.WHERE:
         return np.where(given[0] < 0, *given[1:])
-    if opcode in (machine.SUM, machine.CAST):
+    if opcode in (opcodes.SUM, opcodes.CAST):
         return given[0]
-    return applied({machine.SCALE: "multiply"}.get(opcode, name), *given)
+    return applied({opcodes.SCALE: "multiply"}.get(opcode, name), *given)
 
 
-_DONE: dict[type[Operation], int] = {Scale: machine.SCALE, Where: machine.WHERE, Cast: machine.CAST}
+_DONE: dict[type[Operation], int] = {Scale: opcodes.SCALE, Where: opcodes.WHERE, Cast: opcodes.CAST}

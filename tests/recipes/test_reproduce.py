@@ -71,6 +71,24 @@ def test_what_is_over_is_read_and_what_was_stopped_goes_on(tinymeta: Command, st
     assert finished == {file: file.stat().st_mtime_ns for file in finished}
 
 
+def test_a_claim_begins_as_a_file_without_runs(tinymeta: Command, stored: Path) -> None:
+    content = json.loads(stored.read_text(encoding="utf-8"))
+    stored.write_text(json.dumps(content | {"runs": []}))
+    status, _, err = tinymeta("reproduce", "toy", "--write", "--quiet")
+    assert status == 2 and "name them by --seeds" in err
+    assert tinymeta("reproduce", "toy", "--seeds", "0", "1", "--write", "--quiet").status == 0
+    assert claims.read(stored).shown("seeds") == "0, 1"
+
+
+def test_data_that_a_claim_needs_are_asked_for(tinymeta: Command, stored: Path, tmp_path: Path) -> None:
+    content = json.loads(stored.read_text(encoding="utf-8"))
+    stored.write_text(json.dumps(content | {"keys": {"iterations": "60", "end": "DATA"}}))
+    status, _, err = tinymeta("reproduce", "toy", "--quiet")
+    assert status == 2 and "needs data: name their folder by --data" in err
+    status, _, err = tinymeta("reproduce", "toy", "--quiet", "--data", str(tmp_path))
+    assert status == 2 and f"not '{tmp_path}'" in err, "the key has the folder that was named"
+
+
 def test_mistakes_are_told_in_one_sentence(tinymeta: Command, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for words, sentence in (
         (["tou"], "there is no claim 'tou' (did you mean 'toy'?)"),

@@ -90,8 +90,8 @@ class Claim:
         if name == "seeds":
             seeds = [run.seed for run in self.runs]
             row = len(seeds) > 2 and seeds == [*range(len(seeds))]
-            told = f"0 to {seeds[-1]}" if row else ", ".join(map(str, seeds))
-            return told + f" ({self.of(self.ours).n} trainings)" * self.trainings
+            told = f"0 to {seeds[-1]}" if row else ", ".join(map(str, seeds)) or "none"
+            return f"{told} ({self.of(self.ours).n} trainings)" if self.trainings else told
         if name in ("seconds", "memory"):
             known = [value for run in self.runs if (value := getattr(run, name)) is not None]
             largest = max(known) if known else math.nan

@@ -87,16 +87,16 @@ def _title(claim: Claim) -> str:
 def again(name: str, claim: Claim, options: Namespace) -> bool:
     """Run a claim again, say whether it holds, and write what was found beside it, or in its place."""
     seeds = options.seeds or [run.seed for run in claim.runs]
-    if not all(isinstance(seed, int) for seed in seeds):
-        raise UserError(f"{name} was measured over the seeds {claim.shown('seeds')}: name those to run by --seeds")
+    if not seeds or not all(isinstance(seed, int) for seed in seeds):
+        raise UserError(f"{name} has no seeds to run again ('{claim.shown('seeds')}'): name them by --seeds")
     try:
         runs = [_run(claim, seed, options) for seed in seeds[: 1 if options.quick else None]]
     except KeyboardInterrupt as stop:
         stop.__notes__ = [f"stopped; what is done stays: the same `tinymeta reproduce {name}` goes on"]
         raise
     new = replace(claim, runs=runs)
-    doubts = claim.doubts(new)
-    show(table({"claimed": claim, "again": new}))
+    doubts = claim.doubts(new) if claim.runs else []
+    show(table({"claimed": claim, "again": new} if claim.runs else {"new": new}))
     print(visible(f"{name}: {'; '.join(doubts) or 'holds'}"))
     file = claims.folder() / f"{name}.json" if options.write else options.out / f"{name}.json"
     claims.write(file, new)
@@ -106,7 +106,9 @@ def again(name: str, claim: Claim, options: Namespace) -> bool:
 
 def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     """One seed of a claim: read where it is over, gone on with where it was stopped."""
-    keys, commit = claim.keys or {}, _commit()
+    keys, commit, data = claim.keys or {}, _commit(), options.data or os.environ.get("TINYMETA_DATA")
+    if "DATA" in "".join(keys.values()) and data is None:
+        raise UserError(f"`{claim.command}` needs data: name their folder by --data")
     digest = f"{zlib.crc32(repr(sorted(keys.items())).encode()):08x}"
     folder = options.out / f"{claim.recipe}-{digest}-{commit}-{seed}"
     with told(options.out):
@@ -116,7 +118,8 @@ def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
             begun = (folder / "config.json").exists()
             wishes = Wishes(folder, seed, options.data, resume=begun, quiet=options.quiet)
             verb = () if claim.recipe == "main" else ("run", claim.recipe)
-            launch(recipes.find(claim.recipe), keys, wishes, verb)
+            there = {key: value.replace("DATA", str(data)) for key, value in keys.items()}
+            launch(recipes.find(claim.recipe), there, wishes, verb)
         if claim.then:
             evaluate(folder, claim.then, options.data, options.quiet)
     result = read_json(folder / "result.json")

@@ -77,6 +77,11 @@ def test_fewer_seeds_are_allowed_more() -> None:
         assert (not stored.doubts(again)) is held
 
 
+def test_an_interval_over_tasks_is_held_against_the_new_one() -> None:
+    stored = claim({"ours": [1.0, 0.3, 100]})
+    assert not stored.doubts(claim({"ours": [1.49, 0.4, 100]})) and stored.doubts(claim({"ours": [1.51, 0.4, 100]}))
+
+
 def test_a_verdict_that_changes_is_a_doubt() -> None:
     stored = claim({"ours": [1.0, 9.0, 9], "rival": [2.0, 9.0, 9], "d": [-1.0, 0.5, 9]}, difference="d")
     again = claim({"ours": [1.0, 9.0, 9], "rival": [2.0, 9.0, 9], "d": [-1.0, 1.5, 9]}, difference="d")

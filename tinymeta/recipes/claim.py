@@ -134,14 +134,16 @@ class Claim:
     def doubts(self, again: Claim) -> list[str]:
         """What of this claim new runs of it don't confirm, in a sentence each; nothing where it holds.
 
-        With k runs here and m there, a mean over m seeds is expected within h·√(1 + k/m) of this one's, where h is the
-        half-width here: that is t·s·√(1/k + 1/m), so fewer seeds are allowed more. Where one run has its interval over
-        tasks, k = 1. With as many runs as here the verdict has to be the same, with fewer not the contrary.
+        With k seeds here and m there, a mean over m is expected within h·√(1 + k/m) of this one's, where h is the
+        half-width here, t·s·√(1/k + 1/m): so fewer seeds are allowed more. An interval over one run's tasks says
+        nothing of other seeds: there the two are held against each other, √(h₁² + h₂²). With as many runs as here the
+        verdict has to be the same, with fewer not the contrary.
         """
         found = []
         for name in () if self.at_most is not None else filter(None, (self.ours, self.rival)):
             old, new = self.of(name), again.of(name)
-            allowed = old.half * math.sqrt(1 + len(self.runs) / len(again.runs))
+            k, m = (old.n, new.n) if self.trainings else (len(self.runs), len(again.runs))
+            allowed = old.half * math.sqrt(1 + k / m) if k > 1 else math.hypot(old.half, new.half)
             if math.isnan(allowed):
                 found.append(f"{name} was claimed without an interval, {self.shown(name)}, and is {again.shown(name)}")
             elif not abs(new.mean - old.mean) <= allowed:

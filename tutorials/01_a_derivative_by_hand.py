@@ -11,6 +11,7 @@
 
 # %%
 import math
+import random
 
 import tinymeta as tm
 from tinymeta.testing.compare import compare
@@ -114,6 +115,160 @@ for point in (0.7, 1.3, -2.0):
         assert abs(slope - wrong) > 1e-9, hint
     assert abs(slope - right) < 1e-9 * abs(right), f"at x = {point} the slope is {right:.6f} and you have {slope:.6f}"
 print("Solved: that walk is all there is to it.")
+
+# %% [markdown]
+# ## An engine of your own
+#
+# In this lesson and the next three you build one: about sixty lines that differentiate twice, and MAML on top. It
+# begins with a number that remembers how it was made: its `rule` takes its cotangent, and returns one for each input,
+# as the table above has it.
+
+
+# %% exercise operations
+class Node:
+    """A number, the Nodes that it was made of, and the rule that hands its cotangent on to them."""
+
+    def __init__(self, value, inputs=(), rule=None):
+        self.value, self.inputs, self.rule = value, inputs, rule
+
+
+def add(a, b):
+    """a + b for Nodes a and b: a Node whose rule returns two plain numbers."""
+    # BEGIN SOLUTION
+    return Node(a.value + b.value, (a, b), lambda g: (g, g))
+    # END SOLUTION
+
+
+def mul(a, b):
+    """a·b."""
+    # BEGIN SOLUTION
+    return Node(a.value * b.value, (a, b), lambda g: (g * b.value, g * a.value))
+    # END SOLUTION
+
+
+def div(a, b):
+    """a/b."""
+    # BEGIN SOLUTION
+    y = a.value / b.value
+    return Node(y, (a, b), lambda g: (g / b.value, -g * y / b.value))
+    # END SOLUTION
+
+
+def tanh(a):
+    """tanh a, by `math.tanh`; its rule returns a tuple of one."""
+    # BEGIN SOLUTION
+    y = math.tanh(a.value)
+    return Node(y, (a,), lambda g: (g * (1 - y * y),))
+    # END SOLUTION
+
+
+# %% check operations
+# without: tm
+p, q, g = 0.7, -1.6, 2.0
+for operation, theirs in ((add, tm.add), (mul, tm.multiply), (div, tm.divide), (tanh, tm.tanh)):
+    name, numbers = operation.__name__, (p,) if operation is tanh else (p, q)
+    made = operation(*map(Node, numbers))
+    assert isinstance(made, Node), f"{name} should return a Node, and returned {made!r}"
+    value, back = tm.vjp(theirs, *numbers)
+    assert isinstance(made.value, float), f"the value of {name} should be a number: that of a Node is a.value"
+    assert math.isclose(made.value, float(value)), f"{name} of {numbers} is {float(value):.4f}, not {made.value:.4f}"
+    assert [node.value for node in made.inputs] == [*numbers], f"{name} should keep its inputs, in their order"
+    given = made.rule(g)
+    assert isinstance(given, tuple | list) and len(given) == len(numbers), (
+        f"the rule of {name} returns a cotangent for each of {len(numbers)} inputs"
+    )
+    right, at_one = [float(x) for x in back(g)], [float(x) for x in back(1.0)]
+    assert all(isinstance(x, float) for x in given), f"the cotangents in the rule of {name} should be plain numbers"
+    near = lambda a, b: all(math.isclose(x, y, rel_tol=1e-9) for x, y in zip(a, b))
+    assert near(given, right) or not near(given, at_one), f"the rule of {name} forgets g: its cotangents scale with it"
+    assert near(given, right) or not near(given, right[::-1]), f"the cotangents of {name} are in the wrong order"
+    for x, y, place in zip(given, right, ("first", "second")):
+        assert not math.isclose(x, -y, rel_tol=1e-9), f"the {place} cotangent of {name} has the wrong sign"
+        assert math.isclose(x, y, rel_tol=1e-9), f"the {place} cotangent of {name} should be {y:.4f}, and is {x:.4f}"
+print("Solved: four rules, and no operation knows of any other.")
+
+# %% [markdown]
+# ## Exercise: the walk, for any program
+#
+# Two functions. `ordered` lists y and all that it was made of, each once, inputs before what they are used in.
+# `gradient` walks that list from the back: by the time a node is asked, all that used it have been.
+
+
+# %% exercise sweep
+def ordered(y):
+    """y and all Nodes that it was made of, each once, inputs first."""
+    # BEGIN SOLUTION
+    order, seen = [], set()
+
+    def visit(node):
+        if node not in seen:
+            seen.add(node)
+            for each in node.inputs:
+                visit(each)
+            order.append(node)
+
+    visit(y)
+    return order
+    # END SOLUTION
+
+
+def gradient(y, xs):
+    """dy/dx for each x of the list xs: plain numbers; 0.0 where y doesn't depend on x."""
+    # BEGIN SOLUTION
+    cotangents = {y: 1.0}
+    for node in reversed(ordered(y)):
+        if node.rule is not None:
+            for each, g in zip(node.inputs, node.rule(cotangents[node])):
+                cotangents[each] = cotangents.get(each, 0.0) + g
+    return [cotangents.get(x, 0.0) for x in xs]
+    # END SOLUTION
+
+
+# %% check sweep
+# without: tm
+def program(random, inputs, add, mul, div, tanh):
+    """A random program of twelve operations, in whosever operations it is written."""
+    made = [*inputs]
+    for _ in range(12):
+        a, b = random.choices(made, k=2)
+        kinds = (add(a, b), mul(a, tanh(b)), tanh(a), div(tanh(a), add(inputs[-1], mul(tanh(b), tanh(b)))))
+        made.append(random.choice(kinds))
+    return made[-1]
+
+
+x, z = Node(0.5), Node(2.0)
+a = mul(x, x)
+y = mul(a, tanh(a))
+order = ordered(y)
+assert order is not None, "ordered returns nothing: return the list"
+assert set(order) == {x, a, y.inputs[1], y}, "ordered should list y and all that it was made of, inputs included"
+assert len(order) == 4, f"each Node stands in the list once: {len(order)} stand there, and 4 are different"
+places = {node: k for k, node in enumerate(order)}
+assert all(places[i] < places[n] for n in order for i in n.inputs), "inputs come before what they are used in"
+found = gradient(x, [x, z])
+assert found is not None, "gradient returns nothing: return the list of cotangents"
+assert found[0] == 1.0, "dx/dx is 1: the walk begins with the cotangent 1 of y"
+assert found[1] == 0.0, "y doesn't depend on z, so its cotangent is 0.0"
+assert gradient(add(x, x), [x]) != [1.0], "x is used twice: its cotangents add up, the second doesn't replace the first"
+asked = []
+counted = lambda a: Node(a.value, (a,), lambda g: (asked.append(g) or g,))
+gradient(mul(counted(x), x), [x])
+assert asked, "the rule of each Node on the way is asked"
+asked.clear()
+shared = counted(x)
+gradient(add(mul(shared, shared), shared), [x])
+assert len(asked) == 1, (
+    f"a Node that is used three times is asked once, when its cotangent is whole; not {len(asked)} times"
+)
+for seed in range(60):
+    numbers = [random.Random(seed).uniform(-1, 1) for _ in range(3)] + [1.5]
+    inputs = [Node(n) for n in numbers]
+    mine = gradient(program(random.Random(seed), inputs, add, mul, div, tanh), inputs)
+    theirs = lambda *xs, seed=seed: program(random.Random(seed), xs, tm.add, tm.multiply, tm.divide, tm.tanh)
+    right = [float(g) for g in tm.vjp(theirs, *numbers)[1](1.0)]
+    for m, r in zip(mine, right):
+        assert math.isclose(m, r, rel_tol=1e-9, abs_tol=1e-12), f"random program {seed}: {r:.6f}, and yours is {m:.6f}"
+print("Solved: sixty random programs agree with tinymeta.")
 
 # %% [markdown]
 # ## What to take along

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.testing.compare import compare
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import built, page
 
 rng = np.random.default_rng(0)
 n = 4  # examples; try 1, then 0
@@ -112,6 +112,130 @@ for shape, big in [
     right = tm.vjp(lambda v, big=big: tm.broadcast_to(v, big), np.zeros(shape))[1](g)[0]
     assert np.allclose(found, right.numpy()), f"from {big} to {shape}: the entries are not the sums (a mean, perhaps?)"
 print("Solved: the adjoint of stretching is summing.")
+
+# %% [markdown]
+# ## Your engine, with arrays
+#
+# A Node of lesson 1 can hold an array as it stands, and `gradient` needs no change; `built` brings what an earlier
+# lesson's exercises make. What changes are the rules: each cotangent must come back in its input's shape.
+
+# %%
+Node, gradient = built("a_derivative_by_hand", "Node", "gradient")
+
+
+# %% exercise arrays
+def add(a, b):
+    """a + b for Nodes that hold arrays of any shapes that fit each other."""
+    # BEGIN SOLUTION
+    shapes = a.value.shape, b.value.shape
+    return Node(a.value + b.value, (a, b), lambda g: tuple(unbroadcast(g, shape) for shape in shapes))
+    # END SOLUTION
+
+
+def mul(a, b):
+    """a·b, entry by entry."""
+
+    # BEGIN SOLUTION
+    def rule(g):
+        return unbroadcast(g * b.value, a.value.shape), unbroadcast(g * a.value, b.value.shape)
+
+    return Node(a.value * b.value, (a, b), rule)
+    # END SOLUTION
+
+
+def matmul(a, b):
+    """The product of two matrices."""
+    # BEGIN SOLUTION
+    return Node(a.value @ b.value, (a, b), lambda g: (g @ b.value.T, a.value.T @ g))
+    # END SOLUTION
+
+
+def tanh(a):
+    """tanh, entry by entry."""
+    # BEGIN SOLUTION
+    y = np.tanh(a.value)
+    return Node(y, (a,), lambda g: (g * (1 - y * y),))
+    # END SOLUTION
+
+
+def mean(a):
+    """The mean of all entries, a Node that holds one number; every entry gets the same cotangent."""
+    # BEGIN SOLUTION
+    return Node(a.value.mean(), (a,), lambda g: (np.full(a.value.shape, g / a.value.size),))
+    # END SOLUTION
+
+
+# %% check arrays
+# without: tm
+row, column, tall, wide = (rng.normal(size=shape) for shape in ((3,), (2, 1), (3, 2), (2, 3)))
+for operation, theirs, arrays in (
+    (add, tm.add, (wide, wide)),
+    (add, tm.add, (column, row)),
+    (mul, tm.multiply, (wide, wide)),
+    (mul, tm.multiply, (row, column)),
+    (matmul, tm.matmul, (wide, tall)),
+    (tanh, tm.tanh, (wide,)),
+    (mean, tm.mean, (wide,)),
+):
+    name, made = operation.__name__, operation(*map(Node, arrays))
+    assert isinstance(made, Node), f"{name} should return a Node, and returned {made!r}"
+    value, back = tm.vjp(theirs, *arrays)
+    assert np.allclose(made.value, value.numpy()), f"the value of {name} is not that of NumPy's {name}"
+    g = np.asarray(rng.normal(size=np.shape(made.value)))
+    given, right = made.rule(g), [x.numpy() for x in back(g)]
+    assert isinstance(given, tuple | list) and len(given) == len(arrays), (
+        f"the rule of {name} returns a cotangent for each of {len(arrays)} inputs"
+    )
+    for k, (x, y, a) in enumerate(zip(given, right, arrays)):
+        said = f"cotangent {k} of {name} for shapes {[a.shape for a in arrays]}"
+        assert np.shape(x) == a.shape, f"{said} has shape {np.shape(x)}, and its input {a.shape}: see unbroadcast"
+        assert np.allclose(x, y) or not np.allclose(x, y * wide.size), (
+            f"{said}: a mean divides by the number of entries"
+        )
+        assert np.allclose(x, y) or not np.allclose(x, right[k - 1]), f"{said} is that of the other input"
+        assert np.allclose(x, y), f"{said} has other entries than {y.round(3).tolist()}"
+print("Solved: a layer's worth of rules.")
+
+# %% [markdown]
+# ## Exercise: train a network by it
+#
+# The open one. The four points of XOR can't be separated by a line: the best linear model has a mean squared error of
+# 1 on labels of ±1. Train y = tanh(x W + b) V, or what you like, by gradient descent with your engine.
+
+# %%
+corners = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+signs = np.array([[1.0], [-1.0], [-1.0], [1.0]])
+
+
+# %% exercise xor
+def xor_error(rng):
+    """Trains from random weights; the mean squared error at the end, and a Node of it whose Nodes are yours."""
+    # BEGIN SOLUTION
+    weights = [rng.normal(size=(2, 8)), rng.normal(size=8), rng.normal(size=(8, 1))]
+    for _ in range(300):
+        W, b, V = nodes = [Node(w) for w in weights]
+        y = matmul(tanh(add(matmul(Node(corners), W), b)), V)
+        e = add(y, Node(-signs))
+        error = mean(mul(e, e))
+        weights = [w - 0.1 * g for w, g in zip(weights, gradient(error, nodes))]
+    return float(error.value), error
+    # END SOLUTION
+
+
+# %% check xor
+# without: tm
+for seed in (1, 2, 3):
+    answer = xor_error(np.random.default_rng(seed))
+    assert isinstance(answer, tuple) and len(answer) == 2, "return two things: the error, and the Node that holds it"
+    error, made = answer
+    assert isinstance(made, Node), f"the second thing returned should be a Node, and is {made!r}"
+    assert error == float(made.value), "the error returned is not that of the Node"
+    assert np.isfinite(error), "the error is not finite: the step is too large"
+    assert made.inputs, "the Node holds a number that nothing was made of: return the one that was differentiated"
+    assert error < 0.99 or error > 1.01, "the error is 1: that of a linear model, or of weights that stay 0"
+    assert error < 1.0, f"the error is {error:.3f}, worse than a line's 1: do the steps go down, and are they kept?"
+    assert error < 0.05, f"the error is {error:.3f}, and should come below 0.05: more steps, or more hidden units?"
+print("Solved: your engine trains networks.")
 
 # %% [markdown]
 # ## What to take along

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.testing.compare import compare
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import built, page
 
 alpha = 0.1  # the inner step size; try 0.0, then 0.5
 rng = np.random.default_rng(1)
@@ -147,8 +147,144 @@ for k in (1, 3, 0):
 print("Solved: you have differentiated through learning, with a pencil.")
 
 # %% [markdown]
+# ## Exercise: MAML on your engine
+#
+# Sixty lines differentiate twice, so the same gradient comes out of them. In your engine the weights are a Node of
+# shape (2, 1). First-order MAML differs by one thing: it takes the inner gradient's number, and forgets how it was made.
+
+# %%
+Node, gradient, sum_to = built("the_gradient_of_a_gradient", "Node", "gradient", "sum_to")
+
+
+# %% exercise engine
+def by_engine(w, steps, first_order):
+    """∇_w of the query loss after `steps` inner steps of size alpha, by your engine; w and result of shape (2,)."""
+
+    # BEGIN SOLUTION
+    def loss(w, x, y):
+        e = Node(x) @ w - y[:, None]
+        return sum_to(e * e, ()) * (1 / len(y))
+
+    start = adapted = Node(w[:, None])
+    for _ in range(steps):
+        [g] = gradient(loss(adapted, xs, ys), [adapted])
+        adapted = adapted - (Node(g.value) if first_order else g) * alpha
+    [g] = gradient(loss(adapted, xq, yq), [start])
+    return g.value[:, 0]
+    # END SOLUTION
+
+
+# %% check engine
+# without: tm
+def after(w, k, keep):
+    for _ in range(k):
+        w = w - alpha * keep(tm.grad(loss)(w, xs, ys))
+    return loss(w, xq, yq)
+
+
+for k in (0, 1, 3):
+    at, slope = np.array([0.3, 0.1]), tm.grad(after)
+    right = [slope(at, k, keep).numpy() for keep in (lambda g: g, tm.stop_gradient)]
+    for first in (False, True):
+        found, said = by_engine(at, k, first), f"{k} steps, first_order={first}: "
+        assert isinstance(found, np.ndarray), (
+            f"{said}the result should be an array, the value of a Node; it is {found!r}"
+        )
+        assert found.shape == (2,), f"{said}the gradient has shape (2,), and yours {found.shape}"
+        if k:
+            other = (
+                "the inner gradient's Node is kept"
+                if first
+                else "the inner gradient is cut off, or y is not traced to w"
+            )
+            assert not np.allclose(found, right[not first]), f"{said}that is the other of the two: {other}"
+        assert not np.allclose(found, -right[first]), f"{said}the sign is turned round"
+        assert not np.allclose(found, right[first] * len(yq)), (
+            f"{said}the loss is a mean: divide by the number of points"
+        )
+        assert np.allclose(found, right[first]), f"{said}it should be {right[first].round(4)}, and is {found.round(4)}"
+print("Solved: second-order MAML, on an engine that you can read in ten minutes.")
+
+# %% [markdown]
+# ## Is this MAML really second order?
+#
+# People have asked that of every implementation. The answer needs no look at the code: only what it adapts, what it
+# loses, and what it calls its gradient. Move w a little along some v, and see what the loss after adapting does: once
+# with everything following (`adapt` again at the moved w), and once with the adapted weights moved by the same amount,
+# as if the inner step were a constant. A gradient g claims that it does g·v. Which of the two does g·v agree with?
+#
+# The trap: where αH is tiny, both agree with anything. Then the honest verdict is that one can't tell, and one has to
+# ask again at other weights, or with a larger step. **Predict, then run:** at α = 0, what is the verdict?
+
+
+# %% exercise order
+def order_of(meta_gradient, adapt, query_loss, w, v):
+    """ "second", "first", "can't tell" or "wrong": what `meta_gradient(w)` is, by central differences along v.
+
+    w and v are arrays of one shape, adapt(w) is such an array, query_loss(w) a number. Agree means to 1e-6 of the larger.
+    """
+    # BEGIN SOLUTION
+    h, adapted, found = 1e-5, adapt(w), (meta_gradient(w) * v).sum()
+    followed = (query_loss(adapt(w + h * v)) - query_loss(adapt(w - h * v))) / (2 * h)
+    constant = (query_loss(adapted + h * v) - query_loss(adapted - h * v)) / (2 * h)
+    second, first = (abs(found - x) <= 1e-6 * max(abs(found), abs(x)) for x in (followed, constant))
+    if second and first:
+        return "can't tell"
+    return "second" if second else "first" if first else "wrong"
+    # END SOLUTION
+
+
+# %% check order
+# without: tm
+A, B = (np.random.default_rng(seed).normal(size=(4, 3)) for seed in (1, 2))
+bent = lambda w, data: float((np.tanh(data @ w) - np.arange(4) / 4) @ (np.tanh(data @ w) - np.arange(4) / 4))
+slope = lambda w, data: 2 * data.T @ ((np.tanh(data @ w) - np.arange(4) / 4) * (1 - np.tanh(data @ w) ** 2))
+curve = lambda w, data: np.stack([(slope(w + 1e-6 * e, data) - slope(w - 1e-6 * e, data)) / 2e-6 for e in np.eye(3)])
+at, along = np.array([0.3, -0.2, 0.5]), np.array([1.0, 0.5, -0.7])
+move = lambda w: w - 0.2 * slope(w, A)
+cut = lambda w: slope(move(w), B)
+whole = lambda w: cut(w) - 0.2 * curve(w, A) @ cut(w)
+judge = lambda code, move=move, size=1.0: order_of(
+    lambda w: size * code(w), move, lambda w: size * bent(w, B), at, along
+)
+words = judge(whole), judge(cut)
+assert set(words) <= {"second", "first", "can't tell", "wrong"}, f"the answer is one of four words, not {words[0]!r}"
+assert words != ("first", "second"), "the two are turned round: exact means that adapt follows"
+assert words[0] == "second", f"an exact meta-gradient was called {words[0]!r}: is `adapt` called at w ± hv?"
+assert words[1] == "first", f"a first-order one was called {words[1]!r}: the adapted weights are moved by ± hv"
+told = judge(lambda w: slope(w, B), lambda w: w)
+assert told == "can't tell", (
+    f"where adapt changes nothing, exact and first-order MAML are one: nobody can tell, not {told!r}"
+)
+for name, code in (("half", lambda w: whole(w) / 2), ("minus", lambda w: -whole(w)), ("plain", lambda w: slope(w, B))):
+    assert judge(code) == "wrong", f"a gradient that is wrong ({name}) was called {judge(code)!r}"
+nearly = judge(lambda w: whole(w) * (1 + 1e-4))
+assert nearly == "wrong", "a gradient that is off by 1e-4 of itself passed: agree means to 1e-6"
+assert (judge(whole, size=1e-7), judge(cut, size=1e-7)) == ("second", "first"), (
+    "a loss a millionth the size got another verdict: compare relative to the larger number"
+)
+print("Solved: ask it of any code that calls itself MAML.")
+
+# %% [markdown]
+# The same question, asked of three: tinymeta's exact gradient, its first-order one, and your engine.
+
+# %%
+direction, asked = np.array([0.6, 0.8]), np.array([0.3, 0.1])
+verdicts = {}
+for name, code in (
+    ("tinymeta, exact", lambda w: tm.grad(meta_loss)(w).numpy()),
+    ("tinymeta, first order", lambda w: tm.grad(first_order_loss)(w).numpy()),
+    ("your engine", lambda w: by_engine(w, 1, first_order=False)),
+):
+    verdicts[name] = order_of(
+        code, lambda w: adapted(tm.tensor(w)).numpy(), lambda w: float(loss(tm.tensor(w), xq, yq)), asked, direction
+    )
+    print(f"{name:22} {verdicts[name]}")
+
+# %% [markdown]
 # ## What to take along
 #
+# - Whether a MAML is second order can be measured from outside, where the step is large enough to matter.
 # - MAML's gradient is (I − αH) q; first-order MAML keeps q.
 # - H shrinks what the inner step will mend anyway: directions of high curvature matter less to where we start.
 #

@@ -46,7 +46,7 @@ def last(name: str) -> str:
 
 
 def code(path: Path) -> str:
-    return "\n".join(cell.text for cell in lessons.cells(path) if cell.kind != "prose")
+    return "\n".join(cell.text for cell in lessons.cells(path) if cell.kind in ("code", "exercise"))
 
 
 def introduced_by(read: list[Path]) -> set[str]:

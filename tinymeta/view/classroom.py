@@ -28,23 +28,23 @@ Show = Callable[[Tree], None]
 
 def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """`tinymeta learn [LESSON]`."""
-    parser.add_argument("lesson", nargs="?", metavar="LESSON", help="number or name; without it, all are listed")
+    parser.add_argument("number", nargs="?", metavar="LESSON", help="number or name; without it, all are listed")
     job = parser.add_mutually_exclusive_group()
     job.add_argument("--blank", type=Path, metavar="FILE", help="write the student's copy, solutions cut out")
     job.add_argument("--notebook", type=Path, metavar="FILE", help="the same as a Jupyter notebook")
     job.add_argument("--check", type=Path, metavar="FILE", help="grade a copy; the exit status is 0 if all is solved")
     parser.add_argument("--no-input", action="store_true", help="run through without waiting for Enter")
     options = parser.parse_args(arguments)
-    if options.lesson is None:
+    if options.number is None:
         if options.blank or options.check or options.notebook:
             raise UserError("say which lesson, as in `tinymeta learn 3 --blank mine.py`")
         for path in lessons.lessons():
             print(lessons.title(path))
         return
-    path = lessons.find(options.lesson)
+    path = lessons.find(options.number)
     if out := options.blank or options.notebook:
         (lessons.blank if options.blank else lessons.notebook)(path, out)
-        print(f"wrote {out}: fill it in, then `tinymeta learn {options.lesson} --check {out}`")
+        print(f"wrote {out}: fill it in, then `tinymeta learn {options.number} --check {out}`")
     elif options.check:
         report(grade(path, options.check), options.check)
     else:

@@ -25,7 +25,7 @@ from tinymeta.compile.record.products import product
 
 Pair = tuple[int, int]
 
-LARGEST = 1 << 24  # numbers in the patches of one task; the kernels, which cut images in boxes, need less memory
+LARGEST = 1 << 26  # numbers in the patches of one task; the kernels, which cut images in boxes, need less memory
 
 
 def images(b: Builder, x: int, w: int, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> int | None:

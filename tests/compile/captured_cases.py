@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextvars
 import functools
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -212,12 +213,11 @@ def a_context_variable(compile: Compile) -> Step:
     return step
 
 
-def a_global_by_its_name(compile: Compile) -> Step:
-    f = compile(lambda x: x * globals()["scale"])
+def by_name(read: Callable[[], float], compile: Compile) -> Step:
+    f = compile(lambda x: x * read())
 
     def step(k: int) -> Any:
-        global scale
-        scale = k + 1.0
+        os.environ["SCALE"] = globals()["scale"] = str(k + 1)
         return f(x)
 
     return step
@@ -284,7 +284,9 @@ CASES: dict[str, Callable[[Compile], Step]] = {
     "vars": settings_of(lambda: Box(q=1.0), lambda h: h.by_name("q"), lambda h, v: setattr(h, "q", v)),
     "keyword default": a_keyword_default_in_place,
     "context variable": a_context_variable,
-    "globals()": a_global_by_its_name,
+    "globals()": functools.partial(by_name, lambda: float(globals()["scale"])),
+    "eval": functools.partial(by_name, lambda: eval("float(scale) + 1")),
+    "environment": functools.partial(by_name, lambda: float(os.environ.get("SCALE", 0))),
     "bound of a deque": the_bound_of_a_deque,
     "weak reference": _weak,
     "range": settings_of(lambda: [1], lambda h: h[0].stop, lambda h, v: h.__setitem__(0, range(0, 3 + int(v) % 2, 2))),

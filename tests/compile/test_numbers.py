@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import functools
 import warnings
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -110,15 +112,33 @@ def matched(x: Any, n: Any) -> Any:
     return x
 
 
+@functools.singledispatch
+def dispatched(n: Any) -> float:
+    return 1.0
+
+
+dispatched.register(int, lambda n: 2.0)
+dispatched.register(float, lambda n: 3.0)
+
+
 ASKED: dict[str, tuple[Callable[[Any, Any], Any], list[Any]]] = {
     "key of a dict": (lambda x, n: x * {1: 2.0, 3: 5.0}.get(n, 1.0), [2, 4]),
     "a member of an enumeration": (lambda x, m: x * 5 if m is Mode.DOUBLE else x, [*Mode]),
     "a float of one's own": (lambda x, m: x * m if m.unit == "m" else x, [Metres(2), Metres(3)]),
     "class": (lambda x, n: x * 5 if isinstance(n, int) else x, [1, 2, 2.0]),
     "not a Tensor, says its class": (lambda x, n: x * 5 if n.__class__ is float else x, [1, 2.0]),
+    "class of NumPy's": (lambda x, n: x * 5 if isinstance(n, int) else x, [np.int64(1), np.bool_(True)]),
+    "a class of NumPy's": (
+        lambda x, n: x * 5 if isinstance(n, np.floating) else x,
+        [1.0, np.float32(1), np.float64(1)],
+    ),
+    "abstract class": (lambda x, n: x * 5 if isinstance(n, Integral) else x, [2, np.int8(2), 2.0]),
+    "dispatch": (lambda x, n: x * dispatched(n), [2, 2.0, np.float64(2)]),
     "match": (matched, [1, 2.0]),
     "text": (lambda x, n: x * {"w3": 5.0}.get(f"w{n}", 1.0), [3, 4, 3]),
     "text of a result": (lambda x, n: x * {"6": 5.0}.get(str(2 * n), 1.0), [3, 4]),
+    "text of NumPy's": (lambda x, n: x * len(str(n)), [np.float32(0.1), np.float64(0.1), np.float16(0.1), 0.1]),
+    "repr of NumPy's": (lambda x, n: x * len(repr(n)), [np.float32(0.1), np.float64(0.1), 0.1]),
     "format": (lambda x, n: x * len(f"{n:.2f}"), [3.0, 44.0]),
     "filled": (lambda x, n: x + tm.full(2, n) + tm.full_like(x, n), [3.0, 4.0]),
 }

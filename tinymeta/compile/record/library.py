@@ -18,9 +18,14 @@ def of_library(module: object) -> bool:
     return _installed((module or "").partition(".")[0])
 
 
+def is_own(module: str | None) -> bool:
+    """Whether a module is of this package, or of NumPy."""
+    return (module or "").partition(".")[0] in ("tinymeta", "tinymeta_kernels", "numpy")
+
+
 @functools.cache
 def _installed(name: str) -> bool:
-    if name in ("tinymeta", "tinymeta_kernels", "numpy"):
+    if is_own(name):
         return True
     file = "" if name == "__main__" else getattr(sys.modules.get(name), "__file__", None) or ""
     if name in sys.stdlib_module_names and name:  # unless it is a file of the user's with such a name
@@ -35,8 +40,7 @@ def is_library(x: object) -> bool:
 def is_strange(module: str | None) -> bool:
     """Whether a module belongs to an installed package that isn't NumPy."""
     name = (module or "").partition(".")[0]
-    known = name in ("tinymeta", "tinymeta_kernels", "numpy") or name in sys.stdlib_module_names
-    return _installed(name) and not known
+    return _installed(name) and not is_own(name) and name not in sys.stdlib_module_names
 
 
 def home(x: object) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.compile.record.library import of_library
+from tinymeta.compile.record.library import is_own
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.primitive import bind
@@ -43,16 +43,23 @@ class Number(Tensor):
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What `isinstance` asks for, besides the type: the user's code sees a number."""
-        return type(self.array.item()) if _asked_by_user() else Number
+        return type(self._itself(self.array)) if _asked_by_user() else Number
+
+    def _itself(self, array: Array) -> Any:
+        """The number in an array of shape (), of the kind that was handed in."""
+        return array.item() if type(self) is Number else array[()]
 
     def __hash__(self) -> int:
-        return hash(self._show().item()) if _asked_by_user() else id(self)
+        return hash(self._itself(self._show())) if _asked_by_user() else id(self)
 
     def __repr__(self) -> str:
-        return repr(self._show().item())
+        return repr(self._itself(self._show()))
+
+    def __str__(self) -> str:
+        return str(self._itself(self._show()))
 
     def __format__(self, spec: str) -> str:
-        return format(self._show().item(), spec)
+        return format(self._itself(self._show()), spec)
 
 
 class Double(Number):
@@ -72,7 +79,8 @@ class Scalar(Number):
 
 
 def _asked_by_user() -> bool:
-    return not of_library(sys._getframe(2).f_globals.get("__name__"))
+    """Also on the user's behalf: by an abstract class, a function that dispatches, or another of Python's."""
+    return not is_own(sys._getframe(2).f_globals.get("__name__"))
 
 
 def _within(n: Array, dtype: DType) -> None:

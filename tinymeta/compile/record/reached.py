@@ -12,7 +12,9 @@ import builtins
 import dataclasses
 import functools
 import inspect
+import os
 import random
+import re
 import sys
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -37,6 +39,8 @@ _VALUES = (str, bytes, int, float, complex, bool, type(None), type(...), range, 
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)
 _BEFORE = {"__init__", "__new__", "__post_init__", "__init_subclass__", "__repr__", "__str__", "__del__"}
 _WHOLE = {"__dict__", "vars", "asdict", "astuple", "replace", "fields", "dir"}  # names of what reads every attribute
+_NAMING = {"globals", "eval", "exec"}  # whose texts name what is read
+_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "expandvars"}
 _STATES = {"state", "__getstate__", "getstate", "get_state", "deepcopy", "copy", "jumped", "dumps"}  # of a generator
 _HOLDERS = {
     "collections",
@@ -136,10 +140,12 @@ class Reached:
         used = {name for code in codes for name in code.co_names}
         for x in _shared(f, used):
             self._generator(type(x).__name__, x)
-        texts = {text for code in codes for text in texts_of(code.co_consts)}
-        texts = {part for text in texts for part in text.split(".") if part.isidentifier()}
-        if "globals" in used:
-            used |= texts
+        written = {text for code in codes for text in texts_of(code.co_consts)}
+        texts = {part for text in written for part in text.split(".") if part.isidentifier()}
+        if used & _NAMING:
+            used |= {word for text in written for word in re.findall(r"[^\W\d]\w*", text)}
+        if used & _ENVIRONMENT:
+            self._follow([("os.environ", os.environ)])
         self.words |= used | texts
         found = sorted(used & f.__globals__.keys())
         self.strangers |= any(is_strange(home(f.__globals__[n])) for n in found)

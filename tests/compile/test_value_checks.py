@@ -81,6 +81,47 @@ def test_a_first_call_with_bad_values_fails_and_records_nothing() -> None:
     assert compiled(INSIDE).shape == ()
 
 
+def caught(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def instead(a: Any) -> Any:
+        try:
+            return f(a)
+        except Exception:
+            return tm.zeros(())
+
+    return instead
+
+
+@pytest.mark.parametrize(("f", "good", "bad"), CASES.values(), ids=CASES)
+def test_a_function_that_catches_a_refusal_of_its_first_values_is_refused(
+    f: Callable[[Any], Any], good: Any, bad: list[Any]
+) -> None:
+    compiled = tm.compile(caught(f))
+    with pytest.raises(tm.UserError, match="catches an error that depends on the values"):
+        compiled(bad[0])
+    np.testing.assert_allclose(np.asarray(compiled(good)), np.asarray(f(good)), rtol=1e-13)
+
+
+def test_so_is_one_that_catches_it_in_or_around_a_turn_of_a_loop() -> None:
+    turn = lambda i: lambda c, k: (c + tm.take(x, i[k], axis=0)[0], None)
+    looped = lambda turn: lambda i: tm.scan(turn(i), 0.0, np.arange(3))[0]
+    for f in (caught(looped(turn)), looped(lambda i: lambda c, k: (c + caught(lambda i: turn(i)(0.0, k)[0])(i), None))):
+        for bad in ([9, 1, 1], [1, 9, 1]):
+            with pytest.raises((tm.UserError, IndexError)):
+                tm.compile(f)(np.array(bad))
+        right = f(np.array([1, 2, 0]))
+        np.testing.assert_allclose(tm.compile(f)(np.array([1, 2, 0])), right, rtol=1e-13)
+
+
+def test_an_error_of_shapes_or_of_constants_may_be_caught() -> None:
+    labels = OUTSIDE[0]
+    shapes = caught(lambda a: tm.reshape(a, (5, 5)))
+    constants = lambda a: caught(lambda labels: tm.nn.cross_entropy(x, labels))(labels) + tm.sum(a)
+    for f in (shapes, constants):
+        compiled = tm.compile(f)
+        for a in (x, 2 * x):
+            np.testing.assert_allclose(compiled(a), f(a))
+
+
 def test_values_that_a_recording_did_not_see_are_refused_by_its_first_run() -> None:
     def f(a: Any) -> Any:  # of a large result a recording keeps the first number, and 0 + 0 is a label
         labels = (a + 0)[:4]

@@ -27,7 +27,12 @@ def demand(check: Callable[..., None], *inputs: Tensor, **static: Any) -> None:
 
     The arrays come as they are, `vmap`'s hidden axes in front.
     """
-    check(*[x.array for x in inputs], **static)
+    try:
+        check(*[x.array for x in inputs], **static)
+    except Exception as error:
+        for watcher in state.watchers:
+            watcher.refused(inputs, error, raises=True)
+        raise
     for watcher in state.watchers:
         watcher.demanded(check, inputs, static)
 

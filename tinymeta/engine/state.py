@@ -33,6 +33,9 @@ class Watcher:
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: Static) -> None:
         """Values have been checked (`demand` in `refusals.py`)."""
 
+    def refused(self, inputs: tuple[Tensor, ...], error: Exception, raises: bool) -> None:
+        """An operation has raised an error; with `raises` it is one that refuses values."""
+
     def sweeping(self, nodes: dict[int, Tensor]) -> None:
         """A sweep over `nodes` (by id; it visits the latest first) begins."""
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinymeta.compile.key import frozen
 from tinymeta.compile.program import well_formed
-from tinymeta.compile.program.calls import Check
+from tinymeta.compile.program.calls import Check, is_by_value
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.record.body import Body, Unrolled, recorded
 from tinymeta.compile.record.number import Number, number, scalar
@@ -64,6 +64,7 @@ class Transcriber(Watcher):
         self.nodes: dict[int, Any] = {}  # a Tensor's id → the node that makes it; of several results, the nodes
         self.followed = False
         self.undecided: UserError | None = None  # Python asked for a value that a program doesn't have
+        self.refusal: UserError | None = None  # an operation refused the values of this run
         self.has_shown = False  # whether a value that the program computes became text
         self.asked = False  # whether Python asked what a number among the arguments is
 
@@ -151,15 +152,30 @@ class Transcriber(Watcher):
     def demanded(self, check: Callable[..., None], inputs: tuple[Tensor, ...], static: Static) -> None:
         self.builder.add(Check(check, frozen(static), static), *[self.node(x) for x in inputs], shape=())
 
+    def refused(self, inputs: tuple[Tensor, ...], error: Exception, raises: bool) -> None:
+        whole = self
+        while whole.outer is not None:
+            whole = whole.outer
+        if (raises or is_by_value(error)) and any(map(self.depends, inputs)):
+            whole.refusal = UserError(
+                f"the function catches an error that depends on the values of its arguments ({error}), and tm.compile "
+                "records one way alone: look at the values before the call, or choose with tm.where(condition, a, b)"
+            )
+
+    def depends(self, x: Tensor) -> bool:
+        """Whether a Tensor's value depends on the arguments."""
+        if x.id not in self.nodes:
+            return self.outer is not None and self.outer.depends(x)
+        return self.builder.nodes[self.nodes[x.id]].value is None
+
     def shown(self, tensor: Tensor) -> None:
         self.asked |= isinstance(tensor, Number)
         self.has_shown |= not isinstance(tensor, Number) and tensor.id in self.nodes
 
     def read(self, tensor: Tensor, how: str) -> None:
-        node = self.nodes.get(tensor.id)
-        if node is None and self.outer is not None:
+        if tensor.id not in self.nodes and self.outer is not None:
             self.outer.read(tensor, how)
-        if node is None or self.builder.nodes[node].value is not None:
+        if not self.depends(tensor):
             return
         self.undecided = UserError(
             f"{user_site()} takes the value of a Tensor as a Python {how} while tm.compile records, and that value "
@@ -212,8 +228,8 @@ def _recorded(
         transcriber.take(x)
     with setting(watchers=(*state.watchers, transcriber)):
         results, structure = tree.flatten(f(given))
-    if transcriber.undecided is not None:  # the function has caught the refusal, and gone the other way
-        raise transcriber.undecided
+    if caught := transcriber.undecided or transcriber.refusal:  # the function has gone the other way
+        raise caught
     arrays = [isinstance(y, (np.ndarray, np.generic)) and y.dtype.kind in NUMERIC for y in results]
     tensors = [Tensor(y) if array else y for y, array in zip(results, arrays)]
     found = [transcriber.node(y) for y in tensors if isinstance(y, Tensor)]

@@ -30,6 +30,9 @@ RECIPES = {
     "omniglot": Entry("tinymeta.recipes.omniglot", "a classifier that learns new characters from one drawing each"),
     "challenge": Entry("tinymeta.recipes.challenge", "twenty characters of a new alphabet, each seen once"),
     "images": Entry("tinymeta.recipes.images", "your own classes of images, told apart by a few examples"),
+    "table": Entry(
+        "tinymeta.recipes.table", "your own table: a column names the task, and a few rows of each are known"
+    ),
     "navigation": Entry("tinymeta.recipes.navigation", "a policy that finds a hidden goal after one gradient step"),
     "strategy": Entry("tinymeta.recipes.strategy", "a network that picks the update rule from a task's features"),
     "hypergradient": Entry("tinymeta.recipes.hypergradient", "step sizes and decays tuned by their own gradient"),

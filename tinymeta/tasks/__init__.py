@@ -27,6 +27,7 @@ from tinymeta.tasks.signals import SignalBandits
 from tinymeta.tasks.sinusoid import Sinusoids
 from tinymeta.tasks.splits import Split, split
 from tinymeta.tasks.stream import DriftingSinusoids
+from tinymeta.tasks.table import TableTasks, load_table
 
 __all__ = [
     "Augment",
@@ -48,6 +49,7 @@ __all__ = [
     "SignalBandits",
     "Sinusoids",
     "Split",
+    "TableTasks",
     "TaskFamily",
     "Trajectories",
     "Vocabulary",
@@ -61,6 +63,7 @@ __all__ = [
     "load_languages",
     "load_omniglot",
     "load_runs",
+    "load_table",
     "markov_languages",
     "regret",
     "rollout",

@@ -84,6 +84,20 @@ CLAIMS: dict[str, list[Claim]] = {
         ),
         ("is far ahead of both, with two numbers", lambda n: above(_stopped(n, "a sin x + b cos x"), 0.5)),
     ],
+    "a_meta_learner_of_your_own": [
+        (
+            "Learned features need less than 0.6 of the baseline's error",
+            lambda n: below(n["result"]["learned features"] - 0.6 * n["result"]["kernel ridge, tuned"], 0),
+        ),
+        (
+            "an error of less than 0.6 of the baseline's",
+            lambda n: below(n["baseline"] - (n["test"][3] ** 2).mean(1), 0),
+        ),
+        (
+            "are still far from what somebody does who knows the family",
+            lambda n: above(n["result"]["learned features"] - 3 * n["result"]["knows the family"], 0),
+        ),
+    ],
     "maml_on_sinusoids": [
         ("the cosine was 1.000 at random weights", lambda n: above(n["at_start"], 0.9985)),
         (

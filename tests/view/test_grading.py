@@ -112,6 +112,14 @@ def test_memory_without_bounds_is_refused(lesson: Path) -> None:
     assert (found.problem, found.line) == ("it asks for more memory than there is", 8)
 
 
+def test_a_check_may_give_more_time(lesson: Path) -> None:
+    lesson.write_text(lesson.read_text(encoding="utf-8").replace("# without", "# seconds: 100\n# without"), "utf-8")
+    slow = (
+        "    import time\n    began = time.process_time()\n    while time.process_time() < began + 0.5:\n        pass\n"
+    )
+    assert not graded(lesson, slow + RIGHT, 0.2).problem
+
+
 def test_what_else_the_student_changed_does_not_count(lesson: Path) -> None:
     mine = lesson.parent / "mine.py"
     mine.write_text(

@@ -28,7 +28,7 @@ from tinymeta.io.visible import visible
 from tinymeta.view import lessons
 from tinymeta.view.lessons import Cell
 
-SECONDS = 60.0  # that an exercise and its check may take
+SECONDS = 60.0  # that an exercise and its check may take, unless the check says `# seconds: 300`
 MEMORY = 4 << 30  # bytes that they may ask for, beyond what the lesson has taken
 LESSON_SECONDS = 900.0  # for the lesson's own cells, on a machine that is busy
 WATCHED = frozenset({"builtins", "json", "numpy", "tinymeta", "tinymeta_kernels"})  # packages that stay as they are
@@ -47,12 +47,14 @@ def grade(path: Path, student: Path, seconds: float = SECONDS, memory: int = MEM
 
     Raises: UserError where the copy has no such exercise, can't be read, or the lesson's own cells fail.
     """
-    asked = [cell.name for cell in lessons.cells(path) if cell.kind == "check"]
+    asked = {cell.name: cell for cell in lessons.cells(path) if cell.kind == "check"}
     theirs = {cell.name: cell for cell in lessons.cells(student) if cell.kind == "exercise"}
     missing = sorted(set(asked) - set(theirs))
     if missing:
         raise UserError(f"{student} has no cell '# %% exercise {missing[0]}': is it a copy of {path.name}?")
-    return [_graded(path, student, theirs[name], seconds, memory) for name in asked]
+    own = {name: re.search(r"^# seconds: (\d+)$", check.text, re.M) for name, check in asked.items()}
+    limit = {name: float(found[1]) if found else seconds for name, found in own.items()}
+    return [_graded(path, student, theirs[name], limit[name], memory) for name in asked]
 
 
 def _graded(path: Path, student: Path, exercise: Cell, seconds: float, memory: int) -> Grade:

@@ -1,0 +1,214 @@
+# %% [markdown]
+# # 17 · A meta-learner of your own
+#
+# The last lesson is yours. Here is a family of tasks that no lesson has used, and a baseline that knows nothing of it
+# but is tuned. Write whatever learns to learn it: you decide what φ is, how it adapts, and how it is trained. The
+# checker trains your learner, hands it tasks that it has not seen, and measures.
+#
+# 最后一课由你来写。这里有一族任何课程都没有用过的任务，以及一个对它一无所知、但已经调好的基线。请写出能够学会学习它的方法：
+# φ 是什么、怎样适应、怎样训练，全由你决定。批改程序会训练你的学习者，给它从未见过的任务，然后测量结果。
+
+# %%
+import numpy as np
+
+import tinymeta as tm
+from tinymeta.recipes.report import interval
+from tinymeta.view.lessons import page
+
+points = 5  # that a task shows; try 3, then 20
+iterations = 800  # of the reference solution; try 100, then 3000
+
+# %% [markdown]
+# ## The family
+#
+# Each task is a ringing that fades away from the middle, seen at five noisy points. Two numbers tell one task from
+# another. `sample` draws tasks; the grader draws its own.
+
+
+# %%
+def sample(rng, tasks):
+    """Support x and y (tasks, points) with noise, query x and y (tasks, 40) without."""
+    mixture = rng.normal(size=(2, tasks, 1))
+    x = rng.uniform(-4, 4, (tasks, points + 40))
+    y = np.exp(-(x**2) / 8) * (mixture[0] * np.sin(3 * x) + mixture[1] * np.cos(3 * x))
+    noise = 0.1 * rng.normal(size=(tasks, points))
+    return x[:, :points], y[:, :points] + noise, x[:, points:], y[:, points:]
+
+
+def errors(predict, batch):
+    """The mean squared error of predict(xs, ys, xq) on each task: (tasks,)."""
+    xs, ys, xq, yq = batch
+    return ((predict(xs, ys, xq) - yq) ** 2).mean(axis=1)
+
+
+tuning, test = (sample(np.random.default_rng(seed), 300) for seed in (1, 2))
+
+# %% [markdown]
+# ## Exercise: the baseline
+#
+# The warm-up: kernel ridge regression, one task at a time and with nothing learned. With k(a, b) = exp(−(a − b)²/2w²)
+# it predicts k(q, s) (k(s, s) + λ·1)⁻¹ y, for support points s and query points q.
+
+
+# %% exercise kernel
+def kernel_ridge(xs, ys, xq, width, ridge):
+    """Predictions (tasks, m) for xs, ys (tasks, n) and xq (tasks, m), each task by itself; NumPy."""
+
+    # BEGIN SOLUTION
+    def near(a, b):
+        return np.exp(-((a[:, :, None] - b[:, None, :]) ** 2) / (2 * width**2))
+
+    within = near(xs, xs) + ridge * np.eye(xs.shape[1])
+    weights = np.linalg.solve(within, ys[..., None])
+    return (near(xq, xs) @ weights)[..., 0]
+    # END SOLUTION
+
+
+# %% check kernel
+# without: tm
+xs, ys, xq, _ = sample(np.random.default_rng(3), 4)
+found = kernel_ridge(xs, ys, xq, 0.7, 0.2)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.shape(found) == (4, 40), f"a prediction for each query point: shape (4, 40), and yours is {np.shape(found)}"
+
+
+def plainly(s, y, q, width, ridge):
+    k = lambda a, b: np.exp(-((a[:, None] - b[None]) ** 2) / (2 * width**2))
+    return k(q, s) @ np.linalg.inv(k(s, s) + ridge * np.eye(len(s))) @ y
+
+
+by_width = lambda width, ridge: np.stack([plainly(*task, width, ridge) for task in zip(xs, ys, xq)])
+for wrong, hint in (
+    (by_width(0.7, 0.0), "λ is missing: it stands on the diagonal of k(s, s)"),
+    (by_width(0.7 / np.sqrt(2), 0.2), "the exponent is −(a − b)²/2w²: a 2 is missing"),
+    (by_width(np.sqrt(0.7), 0.2), "w is squared in the exponent"),
+    (by_width(0.2, 0.7), "width and ridge are exchanged"),
+):
+    assert not np.allclose(found, wrong), hint
+assert np.allclose(found, by_width(0.7, 0.2)), (
+    f"task 0 begins with {by_width(0.7, 0.2)[0, :2]}, yours with {found[0, :2]}"
+)
+print("Solved: a baseline worth beating, once it is tuned.")
+
+# %% [markdown]
+# It is tuned on other tasks of the family, as is right for a baseline.
+
+# %%
+width, ridge = min(
+    ((w, r) for w in (0.1, 0.2, 0.3, 0.5, 0.8, 1.2) for r in (0.01, 0.1, 0.3, 1.0)),
+    key=lambda pair: errors(lambda *task: kernel_ridge(*task, *pair), tuning).mean(),
+)
+baseline = errors(lambda *task: kernel_ridge(*task, width, ridge), test)
+print(
+    f"kernel ridge with width {width}, ridge {ridge}: {interval(baseline)}; always 0: {interval((test[3] ** 2).mean(1))}"
+)
+
+# %% [markdown]
+# ## Exercise: your meta-learner
+#
+# The open one. Any way will do: an initialization, features with a fitted head (`tm.solve` solves linear systems, and
+# can be differentiated), a network that reads the support set. Asked for: an error of less than 0.6 of the baseline's,
+# with its confidence interval, on tasks that the checker draws, within five minutes.
+#
+# **Predict, then run:** somebody who knows the two functions fits two numbers. How near will yours come?
+
+
+# %% exercise learner
+def meta_learner(sample, rng):
+    """Trains on tasks of `sample(rng, tasks)`; returns predict(xs, ys, xq) for arrays (tasks, points) → (tasks, m)."""
+    # BEGIN SOLUTION
+    features = 8
+    network = tm.nn.MLP([1, 32, 32, features], rng=rng, activation=tm.tanh, dtype=np.float64)
+    phi = {"features": network, "log_ridge": tm.tensor(np.log(0.1))}
+
+    def predict(phi, xs, ys, xq):
+        seen, asked = phi["features"](xs[:, None]), phi["features"](xq[:, None])
+        within = seen.mT @ seen + tm.exp(phi["log_ridge"]) * np.eye(features)
+        return (asked @ tm.solve(within, seen.mT @ ys[:, None]))[:, 0]
+
+    each = tm.vmap(predict, in_axes=(None, 0, 0, 0))
+
+    def loss(phi, xs, ys, xq, yq):
+        return tm.square(each(phi, xs, ys, xq) - yq).mean()
+
+    outer, slope = tm.optim.Adam(5e-3), tm.compile(tm.grad(loss))
+    state = outer.init(phi)
+    for _ in range(iterations):
+        phi, state = outer.update(slope(phi, *sample(rng, 32)), state, phi)
+    return lambda xs, ys, xq: each(phi, xs, ys, xq).numpy()
+    # END SOLUTION
+
+
+# %% check learner
+# seconds: 300
+predict = meta_learner(sample, np.random.default_rng(0))
+assert callable(predict), f"meta_learner should return a function, predict(xs, ys, xq), and returned {predict!r}"
+fresh = xs, ys, xq, yq = sample(np.random.default_rng(123), 300)
+found = predict(xs, ys, xq)
+assert isinstance(found, np.ndarray | tm.Tensor), f"predict should return an array, and returned {found!r}"
+found = np.asarray(found)
+assert found.shape == yq.shape, f"a prediction for each query point: shape {yq.shape}, and yours is {found.shape}"
+assert np.isfinite(found).all(), "some predictions are not finite: is the step size too large, or a matrix singular?"
+again = np.asarray(predict(xs, ys[::-1], xq))
+assert not np.allclose(found, again), (
+    "with the labels of other tasks it predicts the same: it does not learn from the support set"
+)
+alone = np.asarray(predict(xs[:1], ys[:1], xq[:1]))
+assert np.allclose(alone, found[:1], atol=1e-6), (
+    "a task alone gets other predictions: tasks must not look at each other"
+)
+mine = ((found - yq) ** 2).mean(axis=1)
+theirs = errors(lambda *task: kernel_ridge(*task, width, ridge), fresh)
+said = f"your error is {interval(mine)}, the baseline's {interval(theirs)}: "
+assert mine.mean() < (yq**2).mean(), said + "worse than always saying 0"
+assert mine.mean() < 0.9 * theirs.mean(), said + "has anything been learned from other tasks?"
+gap = interval(mine - 0.6 * theirs)
+assert gap.mean + gap.half < 0, said + "on the way; 0.6 of the baseline is asked for: longer, or another φ?"
+print(f"Solved: {said}it learned what its family is like.")
+
+# %% [markdown]
+# ## Where it stands
+#
+# The reference solution learns features, and fits a ridge regression on them to each task: it adapts in closed form,
+# and the gradient goes through the solution of the linear system.
+
+# %%
+ours = meta_learner(sample, np.random.default_rng(0))
+
+
+def knows_the_family(xs, ys, xq):
+    """Least squares on the two functions, with the ridge that the noise asks for."""
+    f = lambda x: np.exp(-(x[..., None] ** 2) / 8) * np.stack([np.sin(3 * x), np.cos(3 * x)], axis=-1)
+    within = np.swapaxes(f(xs), 1, 2) @ f(xs) + 0.01 * np.eye(2)
+    return (f(xq) @ np.linalg.solve(within, np.swapaxes(f(xs), 1, 2) @ ys[..., None]))[..., 0]
+
+
+result = {"kernel ridge, tuned": baseline, "learned features": errors(ours, test)}
+result["knows the family"] = errors(knows_the_family, test)
+for name, values in result.items():
+    print(f"{name:20} error {interval(values)}")
+
+# %% [markdown]
+# Learned features need less than 0.6 of the baseline's error, and are still far from what somebody does who knows the
+# family. There is room between the two for a better learner than this one.
+#
+# ## What to take along
+#
+# - Three numbers make a result: a tuned baseline, your learner, and somebody who knows.
+# - Judge by tasks that took no part in any choice.
+#
+# On the trace page: the adaptation is a linear system, `solve`, and its rule is another one.
+
+# %%
+network = tm.nn.MLP([1, 8, 2], rng=np.random.default_rng(0), activation=tm.tanh, dtype=np.float64)
+
+
+def one_task(network, xs, ys):
+    seen = network(xs[:, None])
+    return tm.square(seen @ tm.solve(seen.mT @ seen + 0.1 * np.eye(2), seen.mT @ ys[:, None])).mean()
+
+
+with tm.trace() as trace:
+    tm.grad(one_task)(network, test[0][0], test[1][0])
+print(trace.counts())
+page(trace, 17)

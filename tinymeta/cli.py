@@ -175,6 +175,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
         "--skip-bad-tasks", action="store_true", help="leave out tasks whose loss or gradient is not finite, and go on"
     )
     parser.add_argument("--split", type=named, metavar="FILE", help="division of the classes, for images")
+    parser.add_argument("--features", type=named, metavar="FILE", help="arrays X and y, an .npz")
     others = parser.add_mutually_exclusive_group()
     others.add_argument("--workers", type=_positive, metavar="N", help="share the work between N processes of one core")
     others.add_argument("--dask", metavar="ADDRESS", help="share it between the workers of a Dask scheduler")
@@ -185,8 +186,17 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     from tinymeta.recipes.launch import Wishes, launch
 
     recipe = recipes.find(options.recipe)
+    if (file := options.features) and (recipe.name != "images" or options.data or file.suffix != ".npz"):
+        raise UserError("--features names an .npz file that takes the place of --data, in the recipe images")
     changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
-    wishes = Wishes(options.out, options.seed, options.data, options.resume, options.quiet, options.skip_bad_tasks)
+    wishes = Wishes(
+        options.out,
+        options.seed,
+        options.features or options.data,
+        options.resume,
+        options.quiet,
+        options.skip_bad_tasks,
+    )
     wishes = replace(wishes, workers=options.workers, dask=options.dask, split=options.split)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
 

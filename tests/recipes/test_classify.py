@@ -11,7 +11,8 @@ import pytest
 
 from tests.recipes.pictures import write, write_folder
 from tinymeta.cli import main
-from tinymeta.recipes import calibrate
+from tinymeta.recipes import calibrate, heads
+from tinymeta.recipes.answering import Answering
 from tinymeta.recipes.calibrate import calibration, strangeness
 from tinymeta.recipes.classify import answered, probabilities
 
@@ -97,7 +98,7 @@ def test_pictures_are_embedded_in_blocks(trained: Path, tmp_path: Path, monkeypa
     support = write_folder(tmp_path / "new", range(8, 12))
     query = [support / f"class{c}" / f"{k}.png" for c in range(8, 12) for k in range(4)]
     _, whole = probabilities(trained, support, query)
-    monkeypatch.setattr(calibrate, "BLOCK", 3)
+    monkeypatch.setattr(heads, "BLOCK", 3)
     _, blocks = probabilities(trained, support, query)
     np.testing.assert_allclose(blocks, whole, atol=1e-4)  # float32, in blocks of another size
 
@@ -112,6 +113,9 @@ def test_a_run_without_what_it_held_out_says_so(
     (trained / calibrate.FILE).write_bytes(held)
     assert "not calibrated" in capsys.readouterr().out
     assert not answered(trained, support, [support]).none.any()  # two held-out classes tell no distance
+
+
+BY_MEANS = Answering(None)
 
 
 def blobs(classes: int, spread: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -129,10 +133,10 @@ def test_probabilities_come_true_whatever_the_scale_of_an_embedding(tmp_path: Pa
     rng = np.random.default_rng(0)
     features, labels = blobs(60, 2.0, rng)
     calibrate.keep(tmp_path, (scale * features).astype(np.float32), labels)
-    found = calibration(tmp_path, 5, shots)
+    found = calibration(tmp_path, BY_MEANS, 5, shots)
     fresh, kinds = blobs(200, 2.0, rng)
-    groups = [scale * fresh[kinds == k] for k in range(200)]
-    d, y, away = calibrate._distances(rng, groups, 5, shots)
+    rows = [np.flatnonzero(kinds == k) for k in range(200)]
+    _, d, y, away = calibrate._asked(BY_MEANS, scale * fresh, rng, rows, 5, shots)
     p = np.exp(-(d - d.min(1, keepdims=True)) / found.temperature)
     p /= p.sum(1, keepdims=True)
     sure, right = p.max(1), p.argmax(1) == y
@@ -147,11 +151,11 @@ def test_probabilities_come_true_whatever_the_scale_of_an_embedding(tmp_path: Pa
 def test_an_uncalibrated_temperature_would_be_noticed(tmp_path: Path) -> None:
     features, labels = blobs(60, 2.0, np.random.default_rng(0))
     calibrate.keep(tmp_path, (5 * features).astype(np.float32), labels)
-    assert calibration(tmp_path, 5, 1).temperature > 25  # distances² of twice the variance, times 25
+    assert calibration(tmp_path, BY_MEANS, 5, 1).temperature > 25  # distances² of twice the variance, times 25
 
 
 def test_few_held_out_classes_give_a_temperature_and_no_threshold(tmp_path: Path) -> None:
     features, labels = blobs(4, 1.0, np.random.default_rng(0))
     calibrate.keep(tmp_path, features.astype(np.float32), labels)
-    found = calibration(tmp_path, 10, 50)
+    found = calibration(tmp_path, BY_MEANS, 10, 50)
     assert (found.ways, found.shots, found.classes) == (4, 19, 4) and np.isinf(found.strangest)

@@ -17,7 +17,7 @@ from tinymeta.tasks import FewShotImages, glyphs, split
 
 def test_a_folder_is_learned_from_and_evaluated_on_classes_kept_out(trained: Path) -> None:
     result = json.loads((trained / "result.json").read_text(encoding="utf-8"))
-    assert result["protocol"]["classes"] == "6 to learn from, 2 others to test on"
+    assert result["protocol"]["classes"] == "4 to learn from, 2 to choose by, 2 others to test on"
     assert result["protocol"]["task"] == "2-way 2-shot, 2 query images per class"
     assert main(["eval", str(trained), "--tasks", "5", "--quiet"]) == 0
     fresh = json.loads((trained / "eval.json").read_text(encoding="utf-8"))["metrics"]
@@ -27,7 +27,7 @@ def test_a_folder_is_learned_from_and_evaluated_on_classes_kept_out(trained: Pat
 def test_colour_images_are_learned_from_and_classified_in_colour(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "data", range(4), colour=True)
     out = tmp_path / "run"
-    keys = [*BRIEFLY, "colour=rgb", "augment=yes", "--data", str(data), "--out", str(out), "--quiet"]
+    keys = [*BRIEFLY, "colour=rgb", "augment=drawings", "--data", str(data), "--out", str(out), "--quiet"]
     assert main(["run", "images", *keys]) == 0
     _, chances = probabilities(out, data, [data / "class0" / "0.png"])
     assert chances.shape == (1, 4)
@@ -58,7 +58,7 @@ def test_a_run_keeps_its_classes_by_name_whatever_is_added(
 ) -> None:
     data, run = begun
     first = division(run)
-    assert sorted(first["train"] + first["test"]) == [f"class{c}" for c in range(8)]
+    assert sorted(name for part in first.values() for name in part) == [f"class{c}" for c in range(8)]
     write_folder(data, range(8, 9))
     assert main(["eval", str(run)]) == 0
     assert division(run) == first and "without a part in it: class8" in capsys.readouterr().err
@@ -96,7 +96,7 @@ def test_other_pictures_than_a_run_began_with_are_refused(
 
 def test_a_division_is_given_by_a_file_or_by_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_folder(tmp_path / "data", range(6))
-    chosen = {"train": ["class1", "class3"], "test": ["class0", "class5"]}
+    chosen = {"train": ["class1", "class3"], "test": ["class0", "class5"], "validation": []}
     file = tmp_path / "split.json"
     file.write_text(json.dumps(chosen))
     command = ["run", "images", *BRIEFLY, "--quiet", "--data"]
@@ -148,7 +148,9 @@ def test_few_classes_are_measured_over_divisions_that_test_each_class_once(tmp_p
     assert result["metrics"]["accuracy on new classes"]["n"] == len(splits) == 3
     assert result["metrics"]["of these, the first, over tasks"]["n"] == 4
     assert result["protocol"]["intervals"].startswith("over 3 divisions of the classes")
-    assert len(list(run.glob("checkpoint*.npz"))) == 3
+    assert sorted(file.name for file in run.glob("checkpoint*.npz")) == [
+        *("checkpoint-all.npz", "checkpoint-split-2.npz", "checkpoint-split-3.npz", "checkpoint.npz")
+    ]
 
 
 @pytest.mark.parametrize("key", ["iterations=50000", "outer_lr=7", "size=32", "colour=rgb", "split_seed=1"])

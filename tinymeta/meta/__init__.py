@@ -14,6 +14,7 @@ from tinymeta.meta.core.fit import fit
 from tinymeta.meta.core.learner import GradientLearner, Learner, classification, regression
 from tinymeta.meta.core.loop import trained
 from tinymeta.meta.core.objective import joint, maml, over_tasks, query_loss
+from tinymeta.meta.core.validation import Validation
 from tinymeta.meta.learners.cavia import CAVIA
 from tinymeta.meta.learners.implicit import Implicit
 from tinymeta.meta.learners.implicit_error import meta_gradient_errors
@@ -81,6 +82,7 @@ __all__ = [
     "Trial",
     "Trials",
     "Umtra",
+    "Validation",
     "WeightNet",
     "Workers",
     "adapt",

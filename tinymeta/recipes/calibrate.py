@@ -8,19 +8,20 @@ than those that it was chosen on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.engine.typing import Tree
 from tinymeta.io.save import contents, save
+from tinymeta.recipes.answering import Answering
+from tinymeta.recipes.heads import Tasks
 
 FILE = "held_out.npz"
-BLOCK = 64  # pictures that are embedded at once
 EPISODES = 400  # tasks that a temperature and a threshold come from
 HALVES = 20  # times that the classes are halved, to choose a threshold on the one half and measure it on the other
 REFUSED = 0.05  # share of pictures of the classes at hand that the threshold may call none of them
@@ -32,7 +33,7 @@ class Calibration(NamedTuple):
     Attributes
     ----------
     temperature : float
-        The probabilities are softmax(−distance² / temperature).
+        The probabilities are softmax(logits / temperature).
     strangest : float
         The `strangeness` beyond which a picture is none of the classes; inf where nothing is known.
     refused, accepted : float
@@ -50,47 +51,44 @@ class Calibration(NamedTuple):
     classes: int = 0
 
 
-def embedded(phi: Tree, pictures: Array) -> Array:
-    """The embeddings of pictures (n, channels, height, width), some at a time: (n, features)."""
-    return np.concatenate([phi(tm.tensor(pictures[k : k + BLOCK])).numpy() for k in range(0, len(pictures), BLOCK)])
-
-
-def keep(folder: Path, features: Array, labels: Array) -> None:
-    """Keep the embeddings of held-out classes beside the checkpoint."""
+def keep(folder: Path, features: Tree, labels: Array) -> None:
+    """Keep the features of held-out classes beside the checkpoint."""
     save(folder / FILE, {"features": features, "labels": labels})
 
 
-def calibration(folder: Path, ways: int, shots: int) -> Calibration:
+def calibration(folder: Path, answering: Answering, ways: int, shots: int) -> Calibration:
     """From what a run kept, for tasks of so many ways and shots; without it, nothing is calibrated."""
     if not (folder / FILE).is_file():
         return Calibration()
     held, _ = contents(folder / FILE)
-    features, labels = held["features"].astype(np.float64), held["labels"]
-    groups = [features[labels == label] for label in np.unique(labels)]
-    shots = max(1, min(shots, min(map(len, groups)) - 1))
+    labels = held.pop("labels")
+    features: Tree = tuple(held[name] for name in sorted(held))  # of places, directions and weights
+    features = features[0] if len(features) == 1 else features
+    rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    shots = max(1, min(shots, min(map(len, rows)) - 1))
     rng = np.random.default_rng(0)
-    d, y, _ = _distances(rng, groups, max(2, min(ways, len(groups))), shots)
-    temperature = _least(lambda t: _log_loss(d / t, y))
-    near = min(ways, len(groups) // 2 - 1)
+    asked = partial(_asked, answering, features, rng, shots=shots)
+    own = asked(rows, ways=max(2, min(ways, len(rows))))
+    temperature = _least(lambda t: _log_loss(-own.logits / t, own.labels))
+    near = min(ways, len(rows) // 2 - 1)
     if near < 2:  # too few classes to leave one out of a task, in each half of them
-        return Calibration(temperature, ways=d.shape[1], shots=shots, classes=len(groups))
-    refused, accepted, own = [], [], []
+        return Calibration(temperature, ways=own.logits.shape[1], shots=shots, classes=len(rows))
+    refused, accepted, strange = [], [], []
     for _ in range(HALVES):
-        order = rng.permutation(len(groups))
+        order = rng.permutation(len(rows))
         known, fresh = (
-            _distances(rng, [groups[i] for i in part], near, shots, EPISODES // HALVES)
-            for part in np.array_split(order, 2)
+            asked([rows[i] for i in part], ways=near, episodes=EPISODES // HALVES) for part in np.array_split(order, 2)
         )
-        limit = np.quantile(strangeness(known[0]), 1 - REFUSED)
-        refused.append((strangeness(fresh[0]) > limit).mean())
-        accepted.append((strangeness(fresh[2]) <= limit).mean())
-        own.append(strangeness(known[0]))
-    limit = float(np.quantile(np.concatenate(own), 1 - REFUSED))
-    return Calibration(temperature, limit, float(np.mean(refused)), float(np.mean(accepted)), near, shots, len(groups))
+        limit = np.quantile(strangeness(known.distances), 1 - REFUSED)
+        refused.append((strangeness(fresh.distances) > limit).mean())
+        accepted.append((strangeness(fresh.away) <= limit).mean())
+        strange.append(strangeness(known.distances))
+    limit = float(np.quantile(np.concatenate(strange), 1 - REFUSED))
+    return Calibration(temperature, limit, float(np.mean(refused)), float(np.mean(accepted)), near, shots, len(rows))
 
 
 def strangeness(d: Array) -> Array:
-    """How far pictures are from all classes, of squared distances (n, ways): that to the nearest one, times its ratio
+    """How far pictures are from all classes, of distances (n, ways): that to the nearest one, times its ratio
     to the mean of the others. Where all classes lie close together, the least distance alone says little."""
     near = d.min(1)
     others = (d.sum(1) - near) / (d.shape[1] - 1)
@@ -98,21 +96,35 @@ def strangeness(d: Array) -> Array:
     return strange
 
 
-def _distances(
-    rng: np.random.Generator, groups: list[Array], ways: int, shots: int, episodes: int = EPISODES
-) -> tuple[Array, Array, Array]:
-    """Squared distances to the class means of random tasks: of a picture of each class, (n, ways), with its class, and
-    of one of another class, if there is one."""
-    own, labels, away = [], [], []
+class Asked(NamedTuple):
+    """What queries of random tasks got, one of each class, (n, ways), with their classes, and one of another class."""
+
+    logits: Array
+    distances: Array
+    labels: Array
+    away: Array
+
+
+def _asked(
+    answering: Answering,
+    features: Tree,
+    rng: np.random.Generator,
+    rows: Sequence[Array],
+    ways: int,
+    shots: int,
+    episodes: int = EPISODES,
+) -> Asked:
+    """Random tasks of classes, each the rows of its pictures; nobody is `away` where all classes are in a task."""
+    support, query = [], []
     for _ in range(episodes):
-        chosen = rng.permutation(len(groups))
-        drawn = [groups[i][rng.permutation(len(groups[i]))] for i in chosen[: ways + 1]]
-        means = np.stack([group[:shots].mean(0) for group in drawn[:ways]])
-        queries = np.stack([group[shots] for group in drawn[:ways]])
-        own.append(((queries[:, None] - means) ** 2).sum(-1))
-        labels.append(np.arange(ways))
-        away += [((group[shots] - means) ** 2).sum(-1)[None] for group in drawn[ways:]]
-    return np.concatenate(own), np.concatenate(labels), np.concatenate(away) if away else np.zeros((0, ways))
+        drawn = [rng.permutation(rows[i])[: shots + 1] for i in rng.permutation(len(rows))[: ways + 1]]
+        support.append(np.concatenate([each[:shots] for each in drawn[:ways]]))
+        query.append([each[shots] for each in drawn])
+    labels = np.tile(np.arange(ways), (episodes, 1))
+    tasks = Tasks(np.array(support), np.repeat(labels, shots, axis=1), np.array(query), labels)
+    logits, distances = answering.scores(features, tasks), answering.distances(features, tasks)
+    near, far = (x[:, :ways].reshape(-1, ways) for x in (logits, distances))
+    return Asked(near, far, labels.reshape(-1), distances[:, ways:].reshape(-1, ways))
 
 
 def _log_loss(d: Array, labels: Array) -> float:

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.io.files import named, write_text
 from tinymeta.io.visible import visible
-from tinymeta.recipes import calibrate, divisions, images
+from tinymeta.recipes import answering, calibrate, divisions, features, heads, images
+from tinymeta.recipes.answering import Answering
 from tinymeta.recipes.calibrate import Calibration
 from tinymeta.recipes.config import as_written, configure, user_mistakes
 from tinymeta.recipes.run import Run, recorded
+from tinymeta.recipes.sheet import NONE, Confusion, contact_sheet, truth_of
 from tinymeta.tasks.data import within
 from tinymeta.tasks.picture import SUFFIXES, picture
 from tinymeta.view.table import Row, Table, show
@@ -49,6 +52,8 @@ class Answers:
         Whether it is far from all classes.
     calibration : Calibration
         What both come from.
+    truth : list of str or None
+        The class of each picture, where its folder or its file of features says so.
     """
 
     query: list[Path]
@@ -56,33 +61,59 @@ class Answers:
     chances: Array
     none: Array
     calibration: Calibration
+    truth: list[str | None]
 
     def answer(self, k: int) -> str | None:
         """The likeliest class of a picture; None for none of them."""
         return None if self.none[k] else self.names[int(self.chances[k].argmax())]
+
+    @property
+    def confusion(self) -> Confusion | None:
+        """What was taken for what, where that is known."""
+        return Confusion.of(self.names, self.truth, [self.answer(k) for k in range(len(self.query))])
+
+
+Read = tuple[list[Path], list[str | None], tm.tasks.ImageClasses, Array]  # queries' names and truths, classes, queries
 
 
 def classify(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """`tinymeta classify`."""
     parser.add_argument("run", metavar="RUN", type=named, help="the folder of a run of images")
     parser.add_argument(
-        "--support", type=named, required=True, metavar="FOLDER", help="one folder of example images per new class"
+        "--support", type=named, required=True, metavar="FOLDER", help="a folder of images per new class, or features"
     )
     parser.add_argument(
-        "--query", type=named, required=True, nargs="+", metavar="FILE", help="images to classify, or folders of them"
+        "--query", type=named, required=True, nargs="+", metavar="FILE", help="images to classify, folders, or features"
     )
     parser.add_argument("--json", type=named, metavar="FILE", help="write all probabilities there, too")
     parser.add_argument("--csv", type=named, metavar="FILE", help="likewise, as a table")
+    parser.add_argument("--sheet", type=named, metavar="FILE", help="a PNG of the pictures under their classes")
     parser.add_argument("--quiet", action="store_true", help="no notes; only the table")
     options = parser.parse_args(arguments)
+    if options.sheet and options.sheet.suffix.lower() != ".png":
+        raise UserError(f"--sheet {options.sheet} is a PNG: let its name end in .png")
     answers = answered(options.run, options.support, options.query, options.quiet)
     for file, written in ((options.json, as_json), (options.csv, as_csv)):
         if file is not None:
             write_text(file, written(answers))
+    if options.sheet:
+        write_sheet(options.sheet, answers)
     print()
     show(ranking(answers))
+    if found := answers.confusion:
+        print()
+        show(found.table())
+        print("right: {:,} of {:,}".format(*found.right))
     print()
     print(visible(told(answers.calibration)))
+
+
+def write_sheet(file: Path, answers: Answers) -> None:
+    """The contact sheet of answers. Raises: UserError where what was asked about are no pictures."""
+    if any(not path.is_file() for path in answers.query):
+        raise UserError("--sheet shows pictures, and the queries are features: leave it out")
+    said = [answers.answer(k) or NONE for k in range(len(answers.query))]
+    contact_sheet(file, {n: [p for p, s in zip(answers.query, said) if s == n] for n in (*answers.names, NONE)})
 
 
 def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[str], Any]:
@@ -101,23 +132,57 @@ def answered(folder: Path, support: Path, query: list[Path], quiet: bool = False
     """
     config, run = trained_run(folder)
     run.quiet = quiet
+    known = divisions.shape(run)
+    read = _features if known and known[-2] == 1 else partial(_pictures_of, config, run)
+    files, truth, classes, asked = read(support, query)
+    answers = answering_of(config, run)
+    x = np.concatenate([classes.pictures, asked])
+    labels, n = np.repeat(np.arange(len(classes)), classes.counts), int(classes.counts.sum())
+    seen = answers.features(x)
+    parts = []
+    for start in range(n, len(x), heads.BLOCK):
+        rows = np.arange(start, min(start + heads.BLOCK, len(x)))[None]
+        tasks = heads.Tasks(np.arange(n)[None], labels[None], rows, rows)
+        parts.append((answers.scores(seen, tasks)[0], answers.distances(seen, tasks)[0]))
+    logits, distances = map(np.concatenate, zip(*parts))
+    found = calibrate.calibration(folder, answers, len(classes), int(np.median(classes.counts)))
+    chances = tm.nn.softmax(tm.tensor(logits / found.temperature), -1).numpy()
+    none = calibrate.strangeness(distances) > found.strangest
+    return Answers(files, [str(n) for n in classes.names], chances, none, found, truth)
+
+
+def _pictures_of(config: images.Config, run: Run, support: Path, query: list[Path]) -> Read:
     files = [file for path in query for file in _pictures(path)]
-    colour: Any = config.colour if images.channels(config, run) == 3 else "grey"
-    known: Any = {"size": config.size, "colour": colour, "invert": config.invert, "levels": divisions.levels(run)}
+    colour: Any = ("grey", "rgb")[len(images.shape(config, run)) == 3]
+    how: Any = {"size": config.size, "colour": colour, "invert": config.invert, "levels": divisions.levels(run)}
     with user_mistakes():
-        classes = tm.tasks.load_folder(support, **known, tell=run.say_once, progress=run.progress)
-        known["levels"] = classes.found and classes.found.levels
-        asked = np.stack([picture(path, **known) for path in files])
-    phi = tm.meta.trained(run.checkpoint, images.start(config, run))
-    x = np.concatenate([rows[:count] for rows, count in zip(classes.images, classes.counts)])
-    labels = np.repeat(np.arange(len(classes)), classes.counts)
-    features, queries = (calibrate.embedded(phi, images.shaped(part)) for part in (x, asked))
-    learner = images.learner(config, len(classes), images.channels(config, run))
-    logits = learner.learn(lambda x: x, (tm.tensor(features), labels))(tm.tensor(queries))
-    found = calibrate.calibration(folder, len(classes), int(np.median(classes.counts)))
-    chances = tm.nn.softmax(logits / found.temperature, -1).numpy()
-    none = calibrate.strangeness(np.maximum(-logits.numpy(), 0)) > found.strangest
-    return Answers(files, [str(n) for n in classes.names], chances, none, found)
+        classes = tm.tasks.load_folder(support, **how, tell=run.say_once, progress=run.progress)
+        how["levels"] = classes.found and classes.found.levels
+        truth = [truth_of(path, list(classes.names)) for path in files]
+        return files, truth, classes, np.stack([picture(path, **how) for path in files])
+
+
+def _features(support: Path, query: list[Path]) -> Read:
+    """Of a run that learned from features: its files hold features, too. An example is called FILE[number]."""
+    classes = features.load(support)
+    width = classes.images.shape[-1]
+    if len(classes) < 2:
+        raise UserError(f"{support} holds one class only, {classes.names[0]!r}: a task needs at least two")
+    found = [(path, *features.arrays(path)) for path in query]
+    for path, x, _ in found:
+        if x.shape[1] != width:
+            raise UserError(f"{path} has {x.shape[1]} features and {support} has {width}: ask one network for both")
+    files = [Path(f"{path}[{k}]") for path, x, _ in found for k in range(len(x))]
+    truth = [label for _, x, y in found for label in ([None] * len(x) if y is None else map(str, y))]
+    return files, truth, classes, np.concatenate([x[:, None] for _, x, _ in found])
+
+
+def answering_of(config: images.Config, run: Run) -> Answering:
+    """The network of a run that learned from all classes, or else the first, with the head that the run chose."""
+    phi = images.start(config, run)
+    first = run.stage(images.ALL if run.stage(images.ALL).checkpoint.exists() else "").checkpoint
+    phi = tm.meta.trained(first, phi)
+    return answering.kept(run, "", phi) or Answering(phi, images.allowed(config)[0])
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -183,7 +248,10 @@ def as_json(answers: Answers) -> str:
         }
         for k, path in enumerate(answers.query)
     ]
-    whole = {"calibration": {n: x if np.isfinite(x) else None for n, x in found.items()}, "answers": rows}
+    whole: dict[str, Any] = {"calibration": {n: x if np.isfinite(x) else None for n, x in found.items()}}
+    if table := answers.confusion:
+        whole["confusion"] = {**table._asdict(), "counts": table.counts.tolist()}
+    whole["answers"] = rows
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

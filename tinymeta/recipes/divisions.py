@@ -23,22 +23,26 @@ from tinymeta.tasks.found import Found, counted, some
 
 FILE = "data.json"
 KEPT = 0.3  # share of the classes that training never sees, with one division
+VALIDATED = 0.2  # share of the others that are chosen by
 FEW = 50  # classes below which the accuracy depends on the division more than on the tasks
 FOLDS = 5
 
 
 class Division(NamedTuple):
-    """Names of classes; those of neither take no part."""
+    """Names of classes: to learn from, to test on, and to choose by and to stop by; others take no part."""
 
     train: list[str]
     test: list[str]
+    validation: list[str] = []
 
 
 Drawn = Callable[[list[str]], list[Division]]
 
 
-def drawn(names: list[str], seed: int, splits: int, enough: int) -> list[Division]:
+def drawn(names: list[str], seed: int, splits: int, enough: int, validated: bool = False) -> list[Division]:
     """Divisions of the classes, each of which is tested on once if there are several.
+
+    Where there are four or more to learn from and it is `validated`, a fifth of these, and two at least, are set apart.
 
     There are `splits` of them, as far as `enough` classes are tested on at a time, or for 0 as many as is sensible.
     A class's place depends on its name and the seed, so that one more moves few others.
@@ -49,7 +53,12 @@ def drawn(names: list[str], seed: int, splits: int, enough: int) -> list[Divisio
         tested = [order[: max(2, round(KEPT * len(order)))]]
     else:
         tested = [list(part) for part in np.array_split(np.array(order, object), count)]
-    return [Division(sorted(set(names) - set(test)), sorted(test)) for test in tested]
+    divisions = []
+    for test in tested:
+        rest = [name for name in order if name not in set(test)]
+        apart = max(2, round(VALIDATED * len(rest))) if validated and len(rest) >= 4 else 0
+        divisions.append(Division(sorted(rest[apart:]), sorted(test), sorted(rest[:apart])))
+    return divisions
 
 
 def by_number(names: list[str]) -> Division:
@@ -77,13 +86,16 @@ def divided(run: Run, classes: tm.tasks.ImageClasses, draw: Drawn) -> list[Divis
     if run.split is not None:
         divisions = [_given(run.split, names)]
     elif found.parts:
-        tested = "test" if "test" in found.parts.values() else "validation"
-        divisions = [Division(*([n for n in names if found.parts[n] == part] for part in ("train", tested)))]
+        of = {part: [n for n in names if found.parts[n] == part] for part in ("train", "test", "validation")}
+        if not of["test"]:
+            of = {"train": of["train"], "test": of["validation"], "validation": []}
+        divisions = [Division(**of)]
         _check(Path(str(run.data)), divisions[0], names)
     else:
         divisions = draw(names)
     if not run.purpose:
-        run.write(FILE, {"summary": str(found), **asdict(found), "splits": [d._asdict() for d in divisions]})
+        said = {"summary": str(found), **asdict(found), "shape": classes.images.shape[2:]}
+        run.write(FILE, {**said, "splits": [d._asdict() for d in divisions]})
     return divisions
 
 
@@ -92,6 +104,17 @@ def summary(run: Run) -> str:
     file = run.folder / FILE
     said = read_json(file).get("summary") if file.is_file() else None
     return said if isinstance(said, str) else "of a folder that an earlier version didn't look at"
+
+
+def shape(run: Run) -> tuple[int, ...] | None:
+    """Of the pictures that the run began with, ([channels,] height, width), or (1, features)."""
+    file = run.folder / FILE
+    said = read_json(file).get("shape") if file.is_file() else None
+    if said is None:
+        return None
+    if not (isinstance(said, list) and len(said) in (2, 3) and all(type(n) is int and 0 < n < 1 << 20 for n in said)):
+        raise UserError(f"{file} is damaged (shape): train again with another --out")
+    return tuple(said)
 
 
 def levels(run: Run) -> tuple[float, float] | None:
@@ -107,7 +130,7 @@ def levels(run: Run) -> tuple[float, float] | None:
 
 def _compare(run: Run, divisions: list[Division], prints: dict[str, str], found: Found) -> None:
     """Refuse other pictures than the run began with, of the classes that it needs."""
-    needed = {name for d in divisions for name in (d.test if run.purpose else d.train + d.test)}
+    needed = {name for d in divisions for name in (d.test if run.purpose else d.train + d.test + d.validation)}
     if missing := sorted(needed - found.prints.keys()):
         raise UserError(
             f"{run.folder} was begun with classes that {run.data} doesn't hold: {some(missing)}: name its own folder "
@@ -123,7 +146,8 @@ def _compare(run: Run, divisions: list[Division], prints: dict[str, str], found:
 
 
 def _given(file: Path, names: list[str]) -> Division:
-    """The division that a file gives: {"train": [names], "test": [names]}, or a run's `data.json`."""
+    """The division that a file gives: {"train": [names], "test": [names]}, with or without "validation", or a run's
+    `data.json`."""
     said = read_json(file)
     if isinstance(said, dict) and isinstance(said.get("splits"), list) and len(said["splits"]) == 1:
         said = said["splits"][0]
@@ -135,10 +159,11 @@ def _given(file: Path, names: list[str]) -> Division:
 def _check(file: Path, division: Division, names: list[str]) -> None:
     if unknown := sorted(set(division.train + division.test) - set(names)):
         raise UserError(f"{file} names classes that the data don't hold: {some(unknown)}")
-    if both := sorted(set(division.train) & set(division.test)):
-        raise UserError(f"{file} has classes in train and test alike: {some(both)}")
+    for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
+        if both := sorted(set(getattr(division, one)) & set(getattr(division, other))):
+            raise UserError(f"{file} has classes in {one} and {other} alike: {some(both)}")
     for part, held in division._asdict().items():
-        if len(held) < 2:
+        if len(held) < 2 and (held or part != "validation"):
             raise UserError(f"{file} gives {counted(len(held), 'class', 'classes')} to {part}, and two are needed")
 
 
@@ -150,7 +175,11 @@ def _divisions(file: Path, said: object) -> list[Division]:
 
 
 def _division(file: Path, said: object) -> Division:
-    lists = [said.get(part) for part in Division._fields] if isinstance(said, dict) else [None]
+    lists = (
+        [said.get(part, Division._field_defaults.get(part)) for part in Division._fields]
+        if isinstance(said, dict)
+        else [None]
+    )
     if not all(isinstance(held, list) and all(isinstance(name, str) for name in held) for held in lists):
         raise UserError(f'{file} is no division of classes: it needs {{"train": [names], "test": [names]}}')
     return Division(*lists)

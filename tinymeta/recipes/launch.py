@@ -241,9 +241,8 @@ def _show(result: Result, run: Run, proposal: str) -> None:
     width = max(map(len, result.protocol), default=0)
     for place, (name, value) in enumerate(result.protocol.items()):
         print(visible(f"{'' if place else 'protocol:':<9} {name:<{width}}  {_told(value)}"))
-    there = [
-        name for name in ("result.json", "eval.json", "data.json", "metrics.jsonl") if (run.folder / name).exists()
-    ]
+    names = ("result.json", "eval.json", "data.json", "heads.json", "metrics.jsonl")
+    there = [name for name in names if (run.folder / name).exists()]
     checkpoints = sorted(entry.name for entry in run.folder.glob("checkpoint*.npz"))
     print(visible(f"files:    {run.folder}{os.sep} {', '.join([*there, *checkpoints, *run.plots])}"))
     print(visible(f"next:     {result.next or proposal}"))
@@ -282,5 +281,5 @@ def _path(text: str | None) -> Path | None:
 def _named(data: Path | None) -> Path | None:
     """The folder that `--data` names, if it does, as it is found from anywhere."""
     if data is not None and not data.exists():
-        raise UserError(f"there is no folder {data}: --data names the one that holds the data")
+        raise UserError(f"there is no folder or file {data}: name the one that holds the data")
     return data.absolute() if data is not None else None

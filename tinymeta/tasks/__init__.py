@@ -5,7 +5,7 @@ through `rollout`. NumPy is all they need, and Pillow where images are read from
 `episode.py` and `sinusoid.py`.
 """
 
-from tinymeta.tasks.augment import Augment
+from tinymeta.tasks.augment import Augment, AugmentPhotos
 from tinymeta.tasks.autoencode import Autoencoding
 from tinymeta.tasks.bandits import Bandits, regret
 from tinymeta.tasks.challenge import challenge_tasks, load_runs
@@ -31,6 +31,7 @@ from tinymeta.tasks.table import TableTasks, load_table
 
 __all__ = [
     "Augment",
+    "AugmentPhotos",
     "Autoencoding",
     "Bandits",
     "DataError",

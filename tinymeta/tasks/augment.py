@@ -60,13 +60,7 @@ class Augment:
 
     def __call__(self, rng: np.random.Generator, images: Array) -> Array:
         """Change a batch (..., height, width) of floating point images, and keep its shape and dtype."""
-        lead = images.shape[:-2]
-        if self.shared > len(lead):
-            raise ValueError(
-                f"Augment(shared={self.shared}) needs at least {self.shared} axes before height and width, "
-                f"and got images of shape {images.shape}."
-            )
-        draws = lead[: len(lead) - self.shared] + (1,) * self.shared
+        draws = shared_draws(images.shape[:-2], self.shared, "Augment")
         rows, columns = self.places(rng, draws, *images.shape[-2:])
         moved = resample(images, rows, columns)
         moved *= CONTRAST
@@ -102,6 +96,72 @@ class Augment:
             return place
 
         return moved(0), moved(1)
+
+
+@dataclass(frozen=True)
+class AugmentPhotos:
+    """Random crops, mirrorings and light, as of a scene that is photographed again.
+
+    What a crop lacks at an edge is what mirrors there.
+
+    Shapes: images (…, height, width) → the same, and their dtype.
+    Raises: ValueError for more shared axes than there are: `tm.tasks.AugmentPhotos(shared=1)(None, np.zeros((8, 8)))`.
+
+    Parameters
+    ----------
+    shift : float
+        The most that a picture is moved by, in sides.
+    light, contrast : float
+        Standard deviations of what is added, and of the logarithm of the factor of what differs from the mean.
+    tint : float
+        Standard deviation of what is added to each channel alone.
+    shared : int
+        How many of the last leading axes share one draw of all but the tint: 1 for channels.
+
+    Examples
+    --------
+    >>> photos = np.zeros((2, 5, 3, 32, 32), np.float32)
+    >>> tm.tasks.AugmentPhotos(shared=1)(np.random.default_rng(0), photos).shape
+    (2, 5, 3, 32, 32)
+    """
+
+    shift: float = 0.12
+    light: float = 0.1
+    contrast: float = 0.2
+    tint: float = 0.03
+    shared: int = 0
+
+    def __call__(self, rng: np.random.Generator, images: Array) -> Array:
+        """Change a batch (..., height, width) of floating point images in [0, 1], and keep its shape and dtype."""
+        lead, (height, width) = images.shape[:-2], images.shape[-2:]
+        draws = shared_draws(lead, self.shared, "AugmentPhotos")
+
+        def normal(amount: float, *shape: int) -> Array:
+            return np.float32(amount) * rng.standard_normal((*shape, 1, 1), dtype=np.float32)
+
+        def moved(length: int) -> Array:
+            most = round(self.shift * length)
+            at = np.abs(np.arange(length) + rng.integers(-most, most + 1, draws)[..., None])
+            mirrored: Array = length - 1 - np.abs(length - 1 - at)
+            return mirrored
+
+        rows, columns = moved(height), moved(width)
+        columns = np.where(rng.random((*draws, 1)) < 0.5, columns, width - 1 - columns)
+        seen = np.take_along_axis(np.take_along_axis(images, rows[..., None], -2), columns[..., None, :], -1)
+        middle = seen.mean(tuple(range(-2 - self.shared, 0)), keepdims=True)
+        seen = middle + (seen - middle) * np.exp(normal(self.contrast, *draws))
+        seen += normal(self.light, *draws) + normal(self.tint, *lead)
+        changed: Array = np.clip(seen, 0, 1).astype(images.dtype)
+        return changed
+
+
+def shared_draws(lead: tuple[int, ...], shared: int, what: str) -> tuple[int, ...]:
+    """The shape of draws for images with the leading axes `lead`, of which the last ones share a draw."""
+    if shared > len(lead):
+        raise ValueError(
+            f"{what}(shared={shared}) needs at least {shared} axes before height and width, and got {lead}."
+        )
+    return lead[: len(lead) - shared] + (1,) * shared
 
 
 def cosines(length: int) -> Array:

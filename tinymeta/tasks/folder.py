@@ -38,6 +38,7 @@ PARTS = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # how light red, green and blue are (ITU-R BT.601)
 JUNK = ("__macosx", "@eadir", "thumbs.db", "desktop.ini")
 
 Files = dict[str, list[Path]]  # by class
@@ -55,7 +56,7 @@ Progress = Callable[[int, str], AbstractContextManager[Bar]]
 def load_folder(
     folder: str | os.PathLike[str],
     size: int = 28,
-    colour: Literal["grey", "rgb"] = "grey",
+    colour: Literal["grey", "rgb", "auto"] = "grey",
     invert: bool = False,
     *,
     tell: Callable[[str], None] = warnings.warn,
@@ -76,8 +77,9 @@ def load_folder(
         The folder around the classes. Links within it are followed.
     size : int
         Images are resampled (Lanczos) to `size` x `size`.
-    colour : {"grey", "rgb"}
-        One channel, (classes, instances, size, size), or three, (classes, instances, 3, size, size).
+    colour : {"grey", "rgb", "auto"}
+        One channel, (classes, instances, size, size), or three, (classes, instances, 3, size, size), or three if the
+        pictures have colour.
     invert : bool
         Swap black and white: for dark ink on light paper, so that ink is 1 as in all drawings here.
     tell : callable
@@ -181,6 +183,7 @@ def _check(root: Path, files: Mapping[str, object], passed: Mapping[str, int]) -
 
 def _read(files: Files, size: int, colour: str, levels: Levels | None, progress: Progress | None) -> dict[str, Array]:
     """All pictures, decoded and put into one array, and what was found."""
+    channels = "grey" if colour == "grey" else "rgb"
     pictures: dict[str, list[Array | Deep]] = {name: [] for name in files}
     digests: dict[str, dict[str, str]] = {name: {} for name in files}
     passed: Counter[str] = Counter()
@@ -191,7 +194,7 @@ def _read(files: Files, size: int, colour: str, levels: Levels | None, progress:
             for path in paths:
                 try:
                     content = read(path, LARGEST)
-                    pictures[name].append(decoded(io.BytesIO(content), size, colour))
+                    pictures[name].append(decoded(io.BytesIO(content), size, channels))
                     digests[name][str(path)] = hashlib.sha256(content).hexdigest()
                 except (UserError, ValueError) as fault:
                     kind = "too large" if isinstance(fault, TooLarge) else "damaged"
@@ -202,11 +205,13 @@ def _read(files: Files, size: int, colour: str, levels: Levels | None, progress:
     pictures = {name: found for name, found in pictures.items() if found}
     levels = levels_of((p for found in pictures.values() for p in found if isinstance(p, Deep)), levels)
     counts = {name: len(found) for name, found in pictures.items()}
-    shape = (3, size, size) if colour == "rgb" else (size, size)
+    shape = (size, size) if channels == "grey" else (3, size, size)
     images = np.zeros((len(counts), max(counts.values(), default=0), *shape), np.uint8)
     for row, found in zip(images, pictures.values()):
         for place, one in zip(row, found):
-            place[:] = scaled(one, levels, colour) if isinstance(one, Deep) else one
+            place[:] = scaled(one, levels, channels) if isinstance(one, Deep) else one
+    if colour == "auto" and not coloured(images):
+        images = np.rint(np.tensordot(images, LUMA, (2, 0))).astype(np.uint8)
     notes = [f"not read: {some(bad)}"] if bad else []
     notes += (
         [f"without a picture that can be read: {some(files.keys() - counts.keys())}"]
@@ -219,6 +224,11 @@ def _read(files: Files, size: int, colour: str, levels: Levels | None, progress:
         "images": images,
         "found": np.array(Found(counts, dict(passed), tuple(notes), prints, {}, levels).written()),
     }
+
+
+def coloured(images: Array) -> bool:
+    """Whether pictures (…, 3, height, width) have colour: one place in 200, beyond what a camera makes of grey."""
+    return bool((np.ptp(images, axis=-3) > 24).mean() > 0.005)
 
 
 def _print(digests: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ what they mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -83,6 +83,11 @@ class ImageClasses:
         classes, instances = self.images.shape[:2]
         return np.full(classes, instances) if self.sizes is None else np.asarray(self.sizes, np.int64)
 
+    @property
+    def pictures(self) -> Array:
+        """All images, class by class and without padding: (images, [channels,] height, width)."""
+        return np.concatenate([rows[:count] for rows, count in zip(self.images, self.counts)])
+
     @cached_property
     def group_ids(self) -> Array:
         """The groups as integers 0, 1, ... in the order of their sorted names: (classes,)."""
@@ -95,6 +100,12 @@ class ImageClasses:
         if index.size == 0:
             index = index.astype(np.int64)
         return ImageClasses(self.images[index], self.groups[index], self.names[index], self.counts[index])
+
+    def turned(self) -> ImageClasses:
+        """These classes, and as further ones the same turned by 90, 180 and 270 degrees."""
+        turns = [replace(self, images=np.rot90(self.images, k, (-2, -1)), found=None) for k in range(4)]
+        names = np.concatenate([[f"{name} turned by {90 * k}" for name in self.names] for k in range(4)])
+        return replace(ImageClasses.join(turns), names=names)
 
     @staticmethod
     def join(collections: Sequence[ImageClasses]) -> ImageClasses:

@@ -21,6 +21,7 @@ from tinymeta.meta.core.mistakes import check_batch, check_declared, check_famil
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.core.parts import Moved, in_parts, moved
 from tinymeta.meta.core.told_before import told_before
+from tinymeta.meta.core.validation import Validation
 from tinymeta.optim.optimizer import Optimizer, check_rule
 
 Family = Tree  # has sample(rng, tasks), see tm.tasks.TaskFamily
@@ -42,6 +43,7 @@ def fit(
     compiled: bool = False,
     save_every: float = 30.0,
     skip_bad_tasks: bool = False,
+    validation: Validation | None = None,
 ) -> Tree:
     """Minimise `objective(phi, episodes)` over `phi`, on fresh tasks in every iteration.
 
@@ -87,11 +89,13 @@ def fit(
     skip_bad_tasks
         Leave out of a batch the tasks whose loss or gradient is not finite, and log how many they were, instead of
         stopping at them. The mean is over the others.
+    validation
+        Look at tasks held out now and then, and stop where they are no longer done better: see `tm.meta.Validation`.
 
     Returns
     -------
     Tree
-        The meta-parameters after the last iteration.
+        The meta-parameters after the last iteration, or with `validation`, those that did best on it.
 
     Examples
     --------
@@ -134,8 +138,12 @@ def fit(
 
     settings = partial(told_before, objective, optimizer, {"iterations": iterations, "meta_batch": meta_batch})
     how: Options = {"iterations": iterations, "seed": seed, "save_every": save_every, "settings": settings}
+    step, state = on_fresh_tasks, optimizer.init(phi)
+    if validation is not None:
+        step, state = validation.watched(step, iterations), validation.begun(phi, state)
+        how["over"] = validation.over
     with record_of(folder, run) as record:
-        return loop(on_fresh_tasks, phi, optimizer.init(phi), run=record, **how)
+        return loop(step, phi, state, run=record, **how)
 
 
 def _step(objective: Objective, optimizer: Optimizer, phi: Tree, state: Tree, *batch: Tree) -> Moved:

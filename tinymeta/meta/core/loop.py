@@ -75,6 +75,7 @@ def loop(
     run: Record | None = None,
     save_every: float = 30.0,
     settings: Settings = lambda done: {},
+    over: Callable[[Tree], bool] = lambda state: False,
 ) -> Tree:
     """The `phi` that `iterations` calls of `step` end with; see `tm.meta.fit` for `seed`, `run` and `save_every`.
 
@@ -89,6 +90,8 @@ def loop(
     settings
         What decided the first so many steps, by name, beside the seed. A checkpoint holds it, and goes on to more
         `iterations` if all else is the same.
+    over
+        Whether a state is one to stop at, before so many iterations.
     """
     now, told = Reached(0, phi, state), lambda done: {"seed": seed, **settings(done)}
     from_the_start = not_finite(phi, state)  # a mask of −inf, say
@@ -115,7 +118,7 @@ def loop(
     # A diverging loss is told below, in words; NumPy's warnings on the way there would drown them.
     with shown as bar, np.errstate(all="ignore"):
         try:
-            while now.done < iterations:
+            while now.done < iterations and not over(now.state):
                 i = now.done
                 after = step(i, np.random.default_rng((seed, i)), now.phi, now.state)
                 due = (i + 1) % every == 0 or i + 1 == iterations

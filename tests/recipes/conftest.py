@@ -24,7 +24,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on a folder of eight classes; the other four are new to it."""
     folder = tmp_path_factory.mktemp("images")
     data = write_folder(folder / "data", range(8))
-    assert main(["run", "images", *BRIEFLY, "--data", str(data), "--out", str(folder / "run"), "--quiet"]) == 0
+    assert (
+        main(["run", "images", *BRIEFLY, "final=yes", "--data", str(data), "--out", str(folder / "run"), "--quiet"])
+        == 0
+    )
     return folder / "run"
 
 

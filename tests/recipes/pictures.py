@@ -8,7 +8,7 @@ from PIL import Image
 
 from tinymeta.tasks import glyphs
 
-BRIEFLY = ["--iterations", "2", "--set", "tasks=4", "meta_batch=2", "size=16", "splits=1"]
+BRIEFLY = ["--iterations", "2", "--set", "tasks=4", "meta_batch=2", "size=16", "splits=1", "final=no"]
 CLASSES = glyphs(alphabets=2, characters=6, hands=5, size=20)
 
 

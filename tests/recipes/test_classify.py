@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from tests.recipes.pictures import write, write_folder
 from tinymeta.cli import main
+from tinymeta.engine.errors import UserError
 from tinymeta.recipes import calibrate, heads
 from tinymeta.recipes.answering import Answering
 from tinymeta.recipes.calibrate import calibration, strangeness
@@ -29,6 +31,17 @@ def test_images_of_new_classes_get_probabilities(
     assert names == ["class10", "class11", "class8", "class9"]
     assert chances.shape == (4, 4)
     np.testing.assert_allclose(chances.sum(1), 1, atol=1e-5)
+
+
+def test_the_network_that_learned_from_all_classes_answers(trained: Path, tmp_path: Path) -> None:
+    support = write_folder(tmp_path / "new", range(8, 12))
+    query = [write(tmp_path / f"query{c}.png", c, 4) for c in range(8, 12)]
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "checkpoint-all.npz").write_bytes(b"")
+    with pytest.raises(UserError, match="checkpoint-all.npz is empty"):
+        probabilities(run, support, query)
+    (run / "checkpoint-all.npz").unlink()  # of before there was one, the first answers
+    assert probabilities(run, support, query)[0] == ["class10", "class11", "class8", "class9"]
 
 
 def test_an_example_of_the_support_set_is_given_its_own_class(trained: Path, tmp_path: Path) -> None:

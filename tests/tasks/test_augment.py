@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinymeta.tasks import Augment
+from tinymeta.tasks import Augment, AugmentPhotos
 from tinymeta.tasks.augment import cosines, repen, resample
 
 STILL = {"rotate": 0.0, "shear": 0.0, "scale": 0.0, "translate": 0.0, "bend": 0.0, "pen": 0.0}
@@ -114,3 +114,29 @@ def test_the_cosines_are_orthonormal():
 def test_more_shared_axes_than_there_are_is_an_error(rng):
     with pytest.raises(ValueError, match="at least 2 axes before height and width"):
         Augment(shared=2)(rng, np.zeros((3, 28, 28)))
+
+
+def test_a_photograph_is_moved_and_mirrored_whole(rng):
+    photos = rng.random((6, 3, 20, 16)).astype(np.float32)
+    still = AugmentPhotos(light=0, contrast=0, tint=0, shared=1)
+    middle = lambda x: x[:, 4:-4, 4:-4]
+    for before, after in zip(photos, still(rng, photos)):
+        # Every place of the middle, which no mirrored edge reaches, is one of the original, the same for all channels,
+        # to the two roundings of mean + (x − mean).
+        offsets = [
+            (down, right, flip)
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+            for flip in (1, -1)
+            if np.allclose(
+                middle(after), middle(np.roll(before[:, :, ::flip], (down, right), (1, 2))), rtol=0, atol=3e-7
+            )
+        ]
+        assert len(offsets) == 1
+
+
+def test_light_stays_within_what_a_picture_holds(rng):
+    photos = rng.random((50, 3, 8, 8)).astype(np.float32)
+    seen = AugmentPhotos(light=0.5, shared=1)(rng, photos)
+    assert seen.dtype == np.float32 and seen.min() == 0 and seen.max() == 1
+    assert np.ptp(seen.mean((1, 2, 3))) > 0.3  # four deviations of 0.5, clipped

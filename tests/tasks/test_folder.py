@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tinymeta.tasks import DataError, FewShotImages, load_folder
 from tinymeta.tasks import folder as loader
@@ -218,3 +219,20 @@ def test_progress_is_shown_for_every_picture(pets, monkeypatch):
 
     load(pets, size=8, progress=lambda total, title: shown.append([total, title]) or Bar())
     assert shown == [[0, "reading pictures"]]
+
+
+def test_colour_is_seen_where_there_is_any(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "grey" / name).mkdir(parents=True)
+        grey = rng.integers(0, 256, (30, 30, 1)) + rng.integers(-3, 4, (30, 30, 3))  # a camera's noise
+        Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / "grey" / name / "1.png")
+    silent = {"tell": lambda _: None}  # of classes of one picture
+    found = load_folder(tmp_path / "grey", 16, "auto", **silent).images
+    assert found.shape == (2, 1, 16, 16)
+    grey = load_folder(tmp_path / "grey", 16, "grey", **silent).images
+    np.testing.assert_allclose(found, grey, atol=2)  # rounded twice
+    red = np.zeros((30, 30, 3), np.uint8)
+    red[:3, :10, 0] = 255  # of one picture one place in thirty
+    Image.fromarray(red).save(tmp_path / "grey" / "b" / "1.png")
+    assert load_folder(tmp_path / "grey", 16, "auto", **silent).images.shape == (2, 1, 3, 16, 16)

@@ -33,6 +33,7 @@ class Watched(NamedTuple):
 class Validation:
     """When to look at tasks held out, and when to stop.
 
+    Shapes: φ is any tree.
     Raises: ValueError for no steps or looks: `tm.meta.Validation(lambda phi: 0.0, every=0)`.
 
     Parameters

@@ -16,7 +16,7 @@ from tinymeta.engine.transforms import value_and_grad
 from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.folder import record_of
-from tinymeta.meta.core.loop import Record, Stepped, loop
+from tinymeta.meta.core.loop import Record, Step, Stepped, loop
 from tinymeta.meta.core.mistakes import check_batch, check_declared, check_family, check_reached, of_named_sets
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.core.parts import Moved, in_parts, moved
@@ -138,12 +138,13 @@ def fit(
 
     settings = partial(told_before, objective, optimizer, {"iterations": iterations, "meta_batch": meta_batch})
     how: Options = {"iterations": iterations, "seed": seed, "save_every": save_every, "settings": settings}
-    step, state = on_fresh_tasks, optimizer.init(phi)
+    outer: Step = on_fresh_tasks
+    state = optimizer.init(phi)
     if validation is not None:
-        step, state = validation.watched(step, iterations), validation.begun(phi, state)
+        outer, state = validation.watched(outer, iterations), validation.begun(phi, state)
         how["over"] = validation.over
     with record_of(folder, run) as record:
-        return loop(step, phi, state, run=record, **how)
+        return loop(outer, phi, state, run=record, **how)
 
 
 def _step(objective: Objective, optimizer: Optimizer, phi: Tree, state: Tree, *batch: Tree) -> Moved:

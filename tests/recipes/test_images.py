@@ -168,7 +168,7 @@ def test_eval_of_an_interrupted_run_says_how_far_it_came(
 
     def until_the_third(step: object, *args: object) -> object:
         taken.append(step)
-        if len(taken) > 2:
+        if len(taken) > 3:  # the first are tasks to validate on
             raise KeyboardInterrupt
         return sample(step, *args)
 

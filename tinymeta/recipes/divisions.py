@@ -101,30 +101,36 @@ def divided(run: Run, classes: tm.tasks.ImageClasses, draw: Drawn) -> list[Divis
 
 def summary(run: Run) -> str:
     """What was found in the folder of pictures, as it was told when the run began."""
-    file = run.folder / FILE
-    said = read_json(file).get("summary") if file.is_file() else None
+    said = _account(run).get("summary")
     return said if isinstance(said, str) else "of a folder that an earlier version didn't look at"
+
+
+def _account(run: Run) -> dict[str, object]:
+    """What a run's file says; empty where an earlier version wrote none."""
+    file = run.folder / FILE
+    said = read_json(file) if file.is_file() else {}
+    if not isinstance(said, dict):
+        raise UserError(f"{file} is damaged (it is no mapping): train again with another --out")
+    return said
 
 
 def shape(run: Run) -> tuple[int, ...] | None:
     """Of the pictures that the run began with, ([channels,] height, width), or (1, features)."""
-    file = run.folder / FILE
-    said = read_json(file).get("shape") if file.is_file() else None
+    said = _account(run).get("shape")
     if said is None:
         return None
     if not (isinstance(said, list) and len(said) in (2, 3) and all(type(n) is int and 0 < n < 1 << 20 for n in said)):
-        raise UserError(f"{file} is damaged (shape): train again with another --out")
+        raise UserError(f"{run.folder / FILE} is damaged (shape): train again with another --out")
     return tuple(said)
 
 
 def levels(run: Run) -> tuple[float, float] | None:
     """Black and white of the deep greys that the run was trained on, if there were any."""
-    file = run.folder / FILE
-    found = read_json(file).get("levels") if file.is_file() else None
+    found = _account(run).get("levels")
     if found is None:
         return None
     if not (isinstance(found, list) and len(found) == 2 and all(type(x) in (int, float) for x in found)):
-        raise UserError(f"{file} is damaged (levels): train again with another --out")
+        raise UserError(f"{run.folder / FILE} is damaged (levels): train again with another --out")
     return float(found[0]), float(found[1])
 
 

@@ -187,6 +187,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         metrics={
             LEARNED: _over(right.pop(LEARNED)),
             **alone,
+            **({"nearest neighbour in pixels": _over(right["pixels, nearest neighbour"])} if seen[-2] > 1 else {}),
             "chance": 100 / testing.ways,
             **{
                 name: {"accuracy": _over(its), "the learner minus it": _over(ahead[name])}

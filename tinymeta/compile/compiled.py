@@ -42,6 +42,7 @@ class Variant:
     captured: Captured
     recording: Recording
     made: First
+    why: str = ""  # there is another one, and this is still needed
 
     def is_for(self, arrays: list[Array], leaves: list[Any]) -> bool:
         """Whether the numbers that Python asked for while recording are these, and objects those that it returns."""
@@ -135,6 +136,28 @@ class Compiled(Generic[Y]):
                 lines.append(f"recording {k}: its scans are written out turn after turn, for {why}")
         return "\n".join(lines)
 
+    def explain(self, *args: Tree, **kwargs: Tree) -> str:
+        """The report in words: why each recording was made, and of the latest which loops it is, what was put together
+        in each and on how many cores it runs, and the memory that it needs; with arguments, it is called with them, and
+        the time of each loop is told, too.
+
+        >>> step = tm.compile(lambda x: tm.sum(tm.tanh(x) ** 2))
+        >>> print(step.explain(np.ones(3)).splitlines()[-1].partition(":")[0])
+        1. once, 3 × elementwise, 1 × sum
+        """
+        from tinymeta.compile.run.words import told
+
+        if args or kwargs:
+            self(*args, **kwargs)
+        if not (known := self._variants.all()):
+            return "nothing recorded yet: call the function once, or explain(*arguments)"
+        lines = [f"recorded again: {variant.why}" for variant in known if variant.why]
+        run: Any = known[0].made.run
+        lines.append(f"runs on the {known[0].made.runs}; its first call {known[0].made.checked}")
+        if hasattr(run, "loops"):
+            lines += told(run, functools.partial(self, *args, **kwargs) if args or kwargs else None)
+        return "\n".join(lines)
+
     def _taken_apart(self, given: Tree) -> tuple[list[Any], tree.Structure, Any]:
         """The leaves of the arguments, their structure and its key: mostly, those of the call before."""
         latest = self._latest
@@ -190,6 +213,7 @@ class Compiled(Generic[Y]):
                 results, made.results = made.results, None
                 variant = Variant(captured, recording._replace(results=None), made)
             state = earlier[0].captured.differs(variant.captured) if earlier else ""
+            variant.why = variant.why or self._variants.why(form, names, state)
             self._variants.keep(form, variant, names, state)
         warned, told = _warned if variant.made.everywhere else self._warned, variant.made.warning
         if told and told not in warned:

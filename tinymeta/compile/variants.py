@@ -60,6 +60,21 @@ class Variants(Generic[T]):
             else:
                 self._kept[oldest] = found[:-1]
 
+    def why(self, form: Form, names: list[str], state: str) -> str:
+        """Why arguments of this form need a recording although there is one; "" for the first."""
+        if not self._kept:
+            return ""
+        latest = next(reversed(self._kept))
+        for name, was, now in zip(self._statics, latest.statics, form.statics):
+            if was != now:
+                return f"static argument {name!r} is another"
+        if latest.structure != form.structure:
+            return "the arguments' structure is another"
+        for name, was, now in zip(names, latest.leaves, form.leaves):
+            if was != now:
+                return f"argument {name} was {_brief(was)} and is {_brief(now)}"
+        return f"{state or 'what the function reaches'} is another"
+
     def all(self) -> list[T]:
         """The recordings, the latest used first."""
         return [variant for found in reversed(self._kept.values()) for variant in found]
@@ -79,3 +94,12 @@ class Variants(Generic[T]):
             f"(shapes, dtypes or values), and keeps the latest {BOUND}: pad it to a few sizes, or pass what changes as "
             "an argument, an array or a number that is not static"
         )
+
+
+def _brief(kind: Any) -> str:
+    """A leaf's shape and dtype, or what stands for them."""
+    try:
+        shape, dtype = kind
+        return f"{dtype}{list(shape)}"
+    except (TypeError, ValueError):
+        return str(kind)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class Machine:
         self._layouts, self._slots, self._sizes = assembly.layouts, assembly.slots, assembly.sizes
         self.loops = [Ready(code) for code in assembly.loops]
         self.idle: list[Workspace] = []
+        self.clock: Callable[[int], object] | None = None  # called with each loop's number when it is over
         self._constants: dict[int, Array] = {}
         arguments = {}
         for i, node in enumerate(program.nodes):
@@ -71,13 +73,16 @@ class Machine:
         given += self._recycled.take()
         locate(given, self.columns, space.base)
         values: dict[int, Any] = dict(zip(self.bound, given))
-        for loop in self.loops:
+        clock = self.clock
+        for k, loop in enumerate(self.loops):
             if loop.kind == "python":
                 with np.errstate(all="ignore"):
                     for i in loop.nodes:
                         self._call(i, values, space)
             else:
                 self.run(loop, space)
+            if clock is not None:
+                clock(k)
         results = [
             values[i] if direct else np.array(self._value(i, values, space))
             for i, direct in zip(self._program.results, self._direct)
@@ -87,7 +92,7 @@ class Machine:
 
     def run(self, loop: Ready, space: Workspace) -> None:
         """A loop, on one core or on all."""
-        cores = min(self._cores, threads.cores(), loop.count, loop.work // max(1, WORTH_SHARING))
+        cores = self.cores(loop)
         if cores > 1:
             patience = loop.work // PATIENCE
             base, work = space.base[:cores], space.work[:cores]
@@ -100,13 +105,30 @@ class Machine:
                 machine.run(loop.before, _NUMBERS, space.base[0], 0, 1, 1, space.work[0])
             machine.run(loop.body, _NUMBERS, space.base[0], 0, loop.count, loop.block, space.work[0])
         if loop.sums:
-            for k in range(max(1, cores)):
+            for k in range(cores):
                 code = loop.rest if k else loop.first
                 machine.run(code, _NUMBERS, space.base[k], 0, 1, 1, space.work[k])
 
     def recycled(self, kinds: list[Kind]) -> Recycled:
         """Arrays of these kinds for each run."""
         return Recycled(kinds)
+
+    @property
+    def program(self) -> Program:
+        """As it was placed."""
+        return self._program
+
+    def cores(self, loop: Ready) -> int:
+        """How many cores run a loop."""
+        if loop.kind == "python":
+            return 1
+        return max(1, min(self._cores, threads.cores(), loop.count, loop.work // max(1, WORTH_SHARING)))
+
+    def memory(self) -> int:
+        """Bytes of one run: what lies between loops, each core's own, and the results."""
+        arena, scratch, partial = self._sizes
+        results = (self._program.nodes[i] for i in self._program.results)
+        return arena + self._cores * (scratch + partial) + sum(x.size * x.dtype.itemsize for x in results)
 
     def joined(self, limit: int) -> Ready | None:
         """All loops as one: the only one there is, or small ones in a row, on one core. None where Python is in it, or

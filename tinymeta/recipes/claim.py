@@ -37,7 +37,7 @@ class Claim:
     system, claim, unit, less : what was measured of what, in which unit, and whether less is better
     recipe, keys, then : `tinymeta run RECIPE --set KEYS`, and, after it, `tinymeta eval RUN --set THEN`
     numbers : the row and column of each number
-    ours, rival, difference : names of numbers; `difference` is ours less the rival's, where the recipe pairs them
+    ours, rival, difference : names of numbers; `difference` is ours less the rival's, where the runs have it, paired
     published : another's figure in the same unit, for systems without a rival of ours
     at_most : a bound that holds for each run, where the claim is one
     runs : one for each seed
@@ -106,7 +106,7 @@ class Claim:
         """How much better ours is than its rival, seed by seed or task by task where they met the same; else than what
         was published, as if independent (an interval of two: √(h₁² + h₂²)). None where there is neither."""
         sign = -1.0 if self.less else 1.0
-        if self.difference:
+        if self.difference and all(self.difference in run.found for run in self.runs):
             paired = self.of(self.difference)
             return Interval(sign * paired.mean, paired.half, paired.n, self.unit)
         other = self.rival or self.published

@@ -22,11 +22,24 @@ from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.comparison import Comparison, best
-from tinymeta.recipes.recipe import Found, Interval, Recipe, Result, Run, Stage, curves, interval, key, user_mistakes
+from tinymeta.recipes.recipe import (
+    Found,
+    Interval,
+    Recipe,
+    Result,
+    Run,
+    Stage,
+    ahead,
+    curves,
+    interval,
+    key,
+    user_mistakes,
+)
 from tinymeta.view import plots
 
 CLASSES = 10
 LABELS = np.arange(CLASSES)
+OURS = "one synthetic image per class"
 RATES = (0.02, 0.05, 0.1, 0.2)  # step sizes that training on real images chooses from,
 LONGER = 5  # with as many steps as the synthetic ones have, or so many times as many; that
 TRIED = 1  # network per set is tried for
@@ -133,9 +146,9 @@ def accuracies(config: Config, run: Run, comparison: Comparison, images: Images,
         "mean image of each class": [images.train.mean(2)],
         f"{MANY} real images per class": [np.concatenate([random_images(config, images, rng) for _ in range(MANY)], 1)],
     }
-    found = {"one synthetic image per class": score(config, run, images, phi)}
+    found = {OURS: score(config, run, images, phi)}
     found |= {name: tuned(config, run, comparison, name, images, examples) for name, examples in real.items()}
-    return {name: interval(accuracy, "%") for name, accuracy in found.items()}
+    return {name: interval(accuracy, "%") for name, accuracy in found.items()} | ahead(found, OURS, "%")
 
 
 def tuned(config: Config, run: Run, comparison: Comparison, name: str, images: Images, examples: list[Array]) -> Array:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinymeta.recipes import find, sine
 from tinymeta.recipes.launch import Wishes, launch
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, key
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, ahead, curves, key
 
 METHODS = ("maml", "first-order", "joint")
 
@@ -44,10 +44,10 @@ def draw(config: Config, run: Run, found: Found) -> None:
 
 
 def measure(config: Config, run: Run, found: Found) -> Result:
-    metrics = {}
-    for algorithm, phi in found.items():
-        errors = sine.errors(settings(config, algorithm), run, phi)
-        metrics[sine.ALGORITHMS[algorithm].title] = sine.row(errors)
+    errors = {sine.ALGORITHMS[name].title: sine.errors(settings(config, name), run, phi) for name, phi in found.items()}
+    metrics = {name: sine.row(each) for name, each in errors.items()}
+    more = ahead({name: each[:, 1] for name, each in errors.items()}, "MAML")
+    metrics |= {name: {"1 step": difference} for name, difference in more.items()}
     return Result(sine.protocol(settings(config)), metrics, next="tinymeta run omniglot --iterations 500")
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.tensor import Array
 from tinymeta.meta.stream.memory import GradientMemory, flat, unflat
-from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, interval, key
+from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, ahead, interval, key
 from tinymeta.view import plots
 from tinymeta.view.style import COLOURS
 
@@ -150,6 +150,10 @@ def train(config: Config, run: Run) -> Result:
     draw_forgetting(run, {name: each for name, each in accuracy.items() if name != MIXED})
     draw_similarities(run, plain.likeness.mean(0))
     metrics = {name: columns(each, plain.accuracy) for name, each in accuracy.items()}
+    final = {name: 100 * each[:, -1].mean(1) for name, each in accuracy.items()}
+    metrics |= {
+        name: {"average accuracy": more} for name, more in ahead(final, "PCGrad against every gradient", "%").items()
+    }
     chosen = {name: outcome.setting[1] for name, outcome in outcomes.items()}
     return Result(protocol=protocol(config, chosen), metrics=metrics | remembered(config, plain))
 

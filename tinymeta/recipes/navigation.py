@@ -20,7 +20,7 @@ import tinymeta as tm
 from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.learners.metasgd import WeightsAndSteps
 from tinymeta.recipes.comparison import Comparison, best
-from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, ahead, curves, interval, key, published
 from tinymeta.view.style import COLOURS, INK, panels, styled
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     baselines = {"pre-trained": found["pre-trained"], "random weights": start(run, pretrainer(config))}
     rates = tuned(config, run, one_step, baselines)
     methods = {title: trained} | {name: with_rate(theta, rates[name]) for name, theta in baselines.items()}
-    metrics = {}
-    for name, phi in methods.items():
-        returns = one_step.returns(run.rng("test"), phi, config.tasks)
-        metrics[name] = {"before": interval(returns[:, 0]), "after 1 step": interval(returns[:, 1])}
+    returns = {name: one_step.returns(run.rng("test"), phi, config.tasks) for name, phi in methods.items()}
+    metrics = {name: {"before": interval(r[:, 0]), "after 1 step": interval(r[:, 1])} for name, r in returns.items()}
+    more = ahead({name: r[:, 1] for name, r in returns.items()}, title)
+    metrics |= {name: {"after 1 step": difference} for name, difference in more.items()}
     metrics["straight to the goal, told where it is"] = {"before": interval(straight(config, run, one_step))}
     draw_paths(run, one_step, methods)
     return Result(

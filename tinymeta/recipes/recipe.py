@@ -93,6 +93,7 @@ from tinymeta.recipes.report import Interval as Interval
 from tinymeta.recipes.report import Published as Published
 from tinymeta.recipes.report import Result as Result
 from tinymeta.recipes.report import after as after
+from tinymeta.recipes.report import ahead as ahead
 from tinymeta.recipes.report import by_steps as by_steps
 from tinymeta.recipes.report import interval as interval
 from tinymeta.recipes.report import published as published

@@ -104,6 +104,19 @@ def interval(values: ArrayLike, unit: str = "") -> Interval:
     return Interval(float(sample.mean()), float(half), n, unit)
 
 
+def ahead(values: Mapping[str, ArrayLike], ours: str, unit: str = "") -> dict[str, Interval]:
+    """What one method has more than each other on the same tasks, a row `ours − other` each: paired differences.
+
+    >>> print(ahead({"a": [1.0, 5.0, 9.0], "b": [0.0, 4.5, 8.0]}, "a")["a − b"])
+    0.83 ± 0.72
+    """
+    return {
+        f"{ours} − {other}": interval(np.subtract(values[ours], sample), unit)
+        for other, sample in values.items()
+        if other != ours
+    }
+
+
 @cache
 def student(freedom: int) -> float:
     """t with P(|T| < t) = 0.95 for Student's T of `freedom` ≥ 1 degrees of freedom ν, by bisection.

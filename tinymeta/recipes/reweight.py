@@ -22,7 +22,7 @@ from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_loss
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
-from tinymeta.recipes.recipe import Comparison, Interval, Recipe, Result, Run, interval, key
+from tinymeta.recipes.recipe import Comparison, Interval, Recipe, Result, Run, ahead, interval, key
 from tinymeta.view import plots
 
 RATES = (0.01, 0.03)  # step sizes that every method chooses from
@@ -177,6 +177,11 @@ def train(config: Config, run: Run) -> Result:
             line[f"AUC, flipped to {how.flips}"] = interval(areas)
             shown[title] = found.weights, wrong
         chosen[f"chosen for {title}"] = f"rate {how.rate}{how.label}, {flipped.stop(stage, config.iterations)} steps"
+    for flips in flipped.FLIPS:
+        end = f", flipped to {flips}"
+        right = {title.removesuffix(end): o.found.accuracy[o.stage] for title, o in outcomes.items() if end in title}
+        for name, more in ahead(right, "Ren et al.", "%").items():
+            metrics.setdefault(name, {})[f"accuracy{end}"] = more
     draw_weights(run, shown)
     return Result(
         protocol={

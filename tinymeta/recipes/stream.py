@@ -19,7 +19,7 @@ import numpy as np
 import tinymeta as tm
 from tinymeta.engine.typing import Options, Tree
 from tinymeta.meta.stream.online import StartAndPace
-from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, curves, interval, key
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, ahead, best, curves, interval, key
 from tinymeta.view import plots
 from tinymeta.view.style import COLOURS
 
@@ -111,6 +111,8 @@ def measure(config: Config, run: Run, found: Found) -> Result:
         }
         for name, each in losses.items()
     }
+    sums = {name: each.sum(1) for name, each in losses.items()}
+    metrics |= {name: {f"sum over {config.test_times} times": more} for name, more in ahead(sums, OURS).items()}
     draw_cumulative(run, losses, trained_for)
     draw_one_stream(config, run, methods)
     return Result(

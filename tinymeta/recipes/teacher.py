@@ -22,7 +22,7 @@ from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.tuning.teacher import Distillation
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT
-from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, interval, key
+from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, ahead, interval, key
 from tinymeta.view import plots
 
 RATE, TUNING_RATE, MOMENTUM = 0.03, 0.01, 0.9  # of SGD for teachers, at first and on the quiz
@@ -171,6 +171,7 @@ def train(config: Config, run: Run) -> Result:
             line["teacher in the end"] = interval(outcomes[name].found.teachers, "%")
         if name not in ("no teacher", "fixed teacher"):
             line["student, over the fixed teacher's"] = interval(final[name] - final["fixed teacher"], "%")
+    metrics |= {name: {"student": more} for name, more in ahead(final, "MetaDistil", "%").items()}
     steps = [flipped.stop(stage, config.iterations) for stage in range(flipped.STOPS)]
     curves = {
         name: dict(zip(steps, [interval(right, "%") for right in outcome.found.students]))

@@ -43,6 +43,13 @@ def before_exercises(path: Path) -> dict[str, dict[str, Any]]:
     return {**found, "": namespace}
 
 
+def test_a_student_writes_lines_in_every_lesson_and_readme_says_how_many() -> None:
+    written = [sum(lessons.written(path).values()) for path in LESSONS]
+    assert min(written) > 0
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    assert f"{len(LESSON_OF)} exercises, {sum(written)} lines that you write" in readme
+
+
 LESSON_OF = {exercise: path for path in LESSONS for exercise in exercises(path)}
 
 

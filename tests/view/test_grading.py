@@ -148,7 +148,10 @@ def dots(copy: Path) -> int:
     return next(k for k, line in enumerate(lines, 1) if "# your turn" in line)
 
 
-def test_the_exit_status_says_whether_all_is_solved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_status_says_whether_all_is_solved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     solved, mine, book = lessons.find(1), tmp_path / "mine.py", tmp_path / "mine.ipynb"
     assert main(["learn", "1", "--check", str(solved)]) == 0
     assert "All solved" in capsys.readouterr().out

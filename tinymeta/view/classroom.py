@@ -19,7 +19,8 @@ from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Static, Tree
-from tinymeta.view import lessons
+from tinymeta.view import lessons, record
+from tinymeta.view.course_kit import kit
 from tinymeta.view.grading import Grade, grade
 from tinymeta.view.lessons import Cell
 
@@ -32,21 +33,34 @@ def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     job = parser.add_mutually_exclusive_group()
     job.add_argument("--blank", type=Path, metavar="FILE", help="write the student's copy, solutions cut out")
     job.add_argument("--notebook", type=Path, metavar="FILE", help="the same as a Jupyter notebook")
+    job.add_argument("--teacher", type=Path, metavar="DIR", help="write a course kit: blanks, checks, syllabus, slides")
     job.add_argument("--check", type=Path, metavar="FILE", help="grade a copy; the exit status is 0 if all is solved")
     parser.add_argument("--no-input", action="store_true", help="run through without waiting for Enter")
     options = parser.parse_args(arguments)
+    if options.teacher:
+        if options.number is not None:
+            raise UserError("--teacher takes the whole course: leave the lesson out")
+        kit(options.teacher)
+        print(f"wrote {options.teacher}: begin with syllabus.md; checks/ holds the answers")
+        return
     if options.number is None:
         if options.blank or options.check or options.notebook:
             raise UserError("say which lesson, as in `tinymeta learn 3 --blank mine.py`")
+        done = record.known()
         for path in lessons.lessons():
-            print(lessons.title(path))
+            left = record.to_do(path, done)
+            print("✓" if not left else "·" if set(left) < set(lessons.exercises(path)) else " ", lessons.title(path))
+        lead_on(done)
         return
     path = lessons.find(options.number)
     if out := options.blank or options.notebook:
         (lessons.blank if options.blank else lessons.notebook)(path, out)
         print(f"wrote {out}: fill it in, then `tinymeta learn {options.number} --check {out}`")
     elif options.check:
-        report(grade(path, options.check), options.check)
+        grades = grade(path, options.check)
+        record.add(found.exercise for found in grades if not found.problem)
+        report(grades, options.check)
+        lead_on(record.known())
     else:
         attend(path, ask=None if options.no_input else input)
 
@@ -66,6 +80,12 @@ def report(grades: list[Grade], student: Path) -> None:
     print("All solved. Well done!")
 
 
+def lead_on(done: set[str]) -> None:
+    """Name the first lesson with something to do."""
+    path = record.following(done)
+    print(f"Next: `tinymeta learn {int(path.name[:2])}`, {lessons.title(path)}" if path else "The course is done.")
+
+
 def attend(path: Path, ask: Callable[[str], str] | None) -> None:
     """Go through a lesson; `ask` waits for Enter before each cell of code (None: don't wait).
 
@@ -80,7 +100,7 @@ def attend(path: Path, ask: Callable[[str], str] | None) -> None:
             asked = "Your prediction, then Enter runs it" if "**Predict" in cell.text else "Enter runs it"
             continue
         if cell.kind == "check":
-            say(f"solve it in a copy of your own: `tinymeta learn {int(path.name[:2])} --blank mine.py`")
+            say(f"solve it in a copy of your own: `tinymeta learn {path.name[:2]} --blank mine.py`")
             continue
         code(cell._replace(text=lessons.unsolved(cell.text)))
         prediction = ""

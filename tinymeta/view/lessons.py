@@ -47,7 +47,9 @@ def lessons() -> list[Path]:
 
 
 def find(wanted: str | int) -> Path:
-    """The lesson of that number or name, or the only one whose name has `wanted` in it."""
+    """The lesson of that number or name, the only one whose name has `wanted` in it, or a file of one's own, `x.py`."""
+    if str(wanted).endswith(".py"):
+        return Path(wanted)  # type: ignore[arg-type]
     there, name = lessons(), re.sub(r"\W+", "_", str(wanted).lower())
     if name.isdigit():
         found = [path for path in there if int(path.name[:2]) == int(name)]
@@ -65,6 +67,21 @@ def title(path: Path) -> str:
     """The lesson's first heading."""
     heading = re.search(r"^# # (.+)$", path.read_text(encoding="utf-8"), re.M)
     return heading[1] if heading else path.stem
+
+
+def exercises(path: Path) -> list[str]:
+    """The names of a lesson's exercises, in order."""
+    return [cell.name for cell in cells(path) if cell.kind == "exercise"]
+
+
+def written(path: Path) -> dict[str, int]:
+    """How many lines a student writes in each exercise: those of the solution, without blank ones and comments."""
+    found = {}
+    for cell in cells(path):
+        if cell.kind == "exercise":
+            lines = "".join(match[0] for match in _SOLUTION.finditer(cell.text)).splitlines()
+            found[cell.name] = sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in lines)
+    return found
 
 
 def cells(path: Path) -> list[Cell]:
@@ -137,7 +154,7 @@ def blank(path: Path, out: Path) -> None:
 
 
 def _copy(path: Path, out: Path) -> str:
-    return unsolved(path.read_text(encoding="utf-8"), f"`tinymeta learn {int(path.name[:2])} --check {out.name}`")
+    return unsolved(path.read_text(encoding="utf-8"), f"`tinymeta learn {path.name[:2]} --check {out.name}`")
 
 
 def _free(out: Path) -> Path:

@@ -1,0 +1,117 @@
+"""`tinymeta learn --teacher DIR`: what a course needs, as files that can be changed.
+
+blanks/      the students' copies, as scripts and as notebooks
+checks/      the lessons with solutions and checks, for the teacher and the grader alone
+grade.yml    a job for continuous integration: grades what stands in `work/` by `checks/`
+syllabus.md  the lessons in order: what they ask, their exercises, how many lines a student writes
+slides.html  a slide per lesson, with the derivative table of the program that it ends with, from pictures/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tinymeta.engine.errors import UserError
+from tinymeta.io.files import told, write_text
+from tinymeta.view import lessons
+
+JOB = """\
+# Grades each copy in work/ by the lesson of its name in checks/; copies keep the names that they have in blanks/.
+# Keep checks/ where students can't read it: a repository of its own, checked out here by a deploy key.
+name: grade
+on: [push]
+permissions:
+  contents: read
+jobs:
+  grade:
+    runs-on: ubuntu-latest
+    timeout-minutes: 60
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.12"
+      - run: python -m pip install tinymeta # the version that you teach with, or a wheel of it
+      - run: |
+          status=0
+          for copy in work/*.py work/*.ipynb; do
+            [ -e "$copy" ] || continue
+            name=$(basename "$copy")
+            echo "$copy"
+            tinymeta learn "checks/${name%.*}.py" --check "$copy" || status=1
+          done
+          exit $status
+"""
+PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>tinymeta, lesson by lesson</title>
+<style>
+:root {{ color-scheme: light dark; font: 1.25rem/1.5 system-ui, sans-serif }}
+body {{ margin: 0; scroll-snap-type: y proximity }}
+section {{ box-sizing: border-box; min-height: 100vh; padding: 4vh 6vw; scroll-snap-align: start; break-after: page }}
+img {{ max-width: 100%; max-height: 60vh; background: white }}
+</style></head><body>
+{slides}
+</body></html>
+"""
+
+
+def kit(out: Path, say: Callable[[str], None] = print) -> None:
+    """Write the kit to a folder that isn't there yet; every lesson runs once, for its picture.
+
+    Raises: UserError where something stands there, or it can't be written.
+    """
+    if out.exists():
+        raise UserError(f"{out} is there already: name a folder that isn't")
+    with told(out):
+        for name in ("blanks", "checks", "pictures"):
+            (out / name).mkdir(parents=True)
+    slides, rows, total = [], [], 0
+    for path in lessons.lessons():
+        say(f"{path.stem} runs once, for its picture")
+        lessons.blank(path, out / "blanks" / path.name)
+        lessons.notebook(path, out / "blanks" / f"{path.stem}.ipynb")
+        write_text(out / "checks" / path.name, path.read_text(encoding="utf-8"))
+        picture = out / "pictures" / f"{path.stem}.svg"
+        _trace(path).svg(picture)
+        slides.append(_slide(path, picture.relative_to(out)))
+        exercises = lessons.exercises(path)
+        written = sum(lessons.written(path).values())
+        total += written
+        rows.append(f"| {lessons.title(path)} | {', '.join(exercises)} | {written} |")
+    table = "\n".join(["| lesson | exercises | lines to write |", "|---|---|---|", *rows])
+    write_text(out / "syllabus.md", f"# Syllabus\n\n{table}\n\nA student writes {total} lines in all.\n")
+    write_text(out / "slides.html", PAGE.format(slides="\n".join(slides)))
+    write_text(out / "grade.yml", JOB)
+
+
+def _trace(path: Path) -> Any:
+    """The trace that a lesson ends with; what it prints and writes on the way is let go."""
+    namespace: dict[str, Any] = {"__name__": "lesson"}
+    kept = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        tempfile.tempdir = folder  # the lesson's page goes there
+        try:
+            for cell in lessons.cells(path):
+                if cell.kind in ("code", "exercise"):
+                    lessons.run(cell, path, namespace)
+        finally:
+            tempfile.tempdir = kept
+    return namespace["trace"]
+
+
+def _slide(path: Path, picture: Path) -> str:
+    first, *_ = (cell.text for cell in lessons.cells(path) if cell.kind == "prose")
+    _, words, *_ = first.split("\n\n")
+    plain = html.escape(re.sub(r"[*`]", "", " ".join(words.split())))
+    name = html.escape(lessons.title(path))
+    alt = f"The operations of the program that lesson {name} ends with, by derivative order"
+    return f'<section>\n<h1>{name}</h1>\n<p>{plain}</p>\n<img src="{picture.as_posix()}" alt="{alt}">\n</section>'

@@ -123,6 +123,9 @@ def test_a_head_with_edges_says_what_it_lacks_without_scikit_image(monkeypatch: 
     asked = Answering(lambda x: tm.zeros((len(x), 3)), "joint", (1.0, 1.0, 1.0))
     with pytest.raises(UserError, match="needs scikit-image"):
         asked.features(np.zeros((2, 16, 16), np.uint8))
+    family = tm.tasks.FewShotImages(CLASSES, ways=4, shots=2, query=2, flatten=False)
+    with pytest.raises(UserError, match="needs scikit-image"):
+        answering.chosen(asked.phi, ["edges"], family, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("said", ['{"heads": {}}', '{"heads": {"": {"head": "joint", "scales": [-1.0]}}}', "[]"])

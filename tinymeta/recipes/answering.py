@@ -24,7 +24,7 @@ from tinymeta.recipes.heads import Tasks
 from tinymeta.recipes.run import Run
 
 FILE = "heads.json"
-CHOICES = ("prototypes", "logistic", "joint")
+CHOICES = ("prototypes", "logistic", "edges", "joint")
 PLACES = "places"
 TASKS = 200  # validation tasks that a head is chosen on
 
@@ -51,10 +51,10 @@ class Answering:
         """Of pictures (n, [channels,] height, width): (n, features), or directions and weights of their places."""
         if self.head == PLACES:
             return heads.embedded(self.phi.places, pictures)
-        if self.head != "joint":
+        if self.head not in BESIDE:
             return heads.embedded(self.phi, pictures)
-        seen = blocks(self.phi, pictures, len(self.scales) > 2)
-        return heads.beside(seen, self.scales)
+        edges = self.head == "edges" or len(self.scales) > 2
+        return heads.beside(blocks(self.phi, pictures, self.head, edges), self.scales)
 
     def scores(self, features: Tree, tasks: Tasks) -> Array:
         """The logits of every task's queries: (tasks, m, ways)."""
@@ -76,15 +76,16 @@ class Answering:
         return heads.right(self.scores(features, tasks), tasks)
 
 
-HEAD = {"prototypes": heads.means, "logistic": heads.logistic, "joint": heads.logistic}
+BESIDE = ("edges", "joint")
+HEAD = {name: heads.means if name == "prototypes" else heads.logistic for name in CHOICES}
 
 
-def blocks(phi: Tree, pictures: Array, edges: bool) -> list[Array]:
-    """What `joint` puts beside one another: the embedding, the pixels, and `edges` and colours."""
-    found = [heads.embedded(phi, pictures), handmade.pixels(pictures)]
+def blocks(phi: Tree, pictures: Array, head: str, edges: bool) -> list[Array]:
+    """What a head puts beside one another: the embedding, for `joint` the pixels, and with `edges` these and colours."""
+    found = [heads.embedded(phi, pictures), *([handmade.pixels(pictures)] if head == "joint" else [])]
     if edges:
         if not handmade.can_see_edges():
-            raise UserError(f"the head that this run chose sees edges, and {handmade.MISSING.partition(', for ')[2]}")
+            raise UserError(f"the head of this run sees edges, and {handmade.MISSING.partition(', for ')[2]}")
         found += [handmade.edges(pictures), *([handmade.colours(pictures)] if pictures.ndim == 4 else [])]
     return found
 
@@ -97,12 +98,15 @@ def sees_edges(pictures: Array) -> bool:
 def chosen(phi: Tree, allowed: Iterable[str], family: tm.tasks.FewShotImages, rng: np.random.Generator) -> Answering:
     """The head that is right most often on the tasks of a family, which are not of the test."""
     pictures, tasks = heads.drawn(family, rng, TASKS)
-    scales: tuple[float, ...] = ()
+    sees, names = sees_edges(pictures), tuple(allowed)
     candidates = []
-    for head in allowed:
-        if head == "joint":
-            scales = tuple(map(heads.spread, blocks(phi, pictures, sees_edges(pictures))))
-        candidates.append(Answering(phi, head, scales if head == "joint" else ()))
+    for head in names:
+        scales: tuple[float, ...] = ()
+        if head in BESIDE:
+            if head == "edges" and not sees and len(names) > 1:
+                continue
+            scales = tuple(map(heads.spread, blocks(phi, pictures, head, sees or head == "edges")))
+        candidates.append(Answering(phi, head, scales))
     if len(candidates) == 1:
         return candidates[0]
     return max(candidates, key=lambda each: each.right(each.features(pictures), tasks).mean())

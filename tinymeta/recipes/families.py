@@ -75,10 +75,10 @@ def families(config: Any, run: Run) -> list[Families]:
     divided = divisions.divided(run, classes, draw)
     parts = [[classes.select([place[name] for name in part]) for part in division] for division in divided]
 
-    turnable = classes.images.shape[-2] > 1
+    turnable = config.patience > 0 and kind(config, classes) == "drawings"  # colours stay what they are in a turn
 
     def more(few: tm.tasks.ImageClasses, than: int) -> tm.tasks.ImageClasses:
-        return few.turned() if config.patience and len(few) < than and turnable else few
+        return few.turned() if turnable and len(few) < than else few
 
     fewest = int(min(part.counts.min() for division in parts for part in division if len(part)))
     ways = config.ways or min(MANY, *(n for train, test, _ in parts for n in (len(more(train, FEW)), len(test))))
@@ -99,14 +99,18 @@ def families(config: Any, run: Run) -> list[Families]:
         return [of(division, *part) for division, part in zip(divided, parts)]
 
 
+def kind(config: Any, classes: tm.tasks.ImageClasses) -> str:
+    """What the pictures are, for what may be done to them: drawings, photographs, or none."""
+    if classes.images.shape[-2] == 1:
+        return "none"
+    named = {"true": "drawings", "false": "none", "auto": "photographs" if classes.images.ndim == 5 else "drawings"}
+    return named.get(config.augment, str(config.augment))
+
+
 def augmented(config: Any, classes: tm.tasks.ImageClasses) -> Any:
     """How pictures are varied in training; the channels of one are changed as one."""
-    if classes.images.shape[-2] == 1:
+    what = kind(config, classes)
+    if what == "none":
         return None
-    rgb = int(classes.images.ndim == 5)
-    named = {"true": "drawings", "false": "none", "auto": "photographs" if rgb else "drawings"}
-    kind = named.get(config.augment, config.augment)
-    if kind == "none":
-        return None
-    change = AUGMENTED[kind](shared=rgb)
-    return OnPaper(change) if kind == "drawings" else change
+    change = AUGMENTED[what](shared=int(classes.images.ndim == 5))
+    return OnPaper(change) if what == "drawings" else change

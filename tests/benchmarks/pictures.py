@@ -40,6 +40,7 @@ SETTINGS: dict[str, list[str]] = {  # what differs from the recipe's keys
     "photos": ["iterations=150"],
     FROZEN: ["iterations=150"],
 }
+PAGE = Path(__file__).with_suffix(".md")
 COMMON = ["splits=1", "final=no", "meta_batch=2", "tasks=300", "ways=5", "shots=5", "query=5"]
 
 
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("runs/pictures"), help="where data and runs go")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     parser.add_argument("--within", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.within:
@@ -115,9 +117,13 @@ def main() -> None:
     table = []
     for name in options.only:
         table += rows(name, [result(name, seed, options.root) for seed in range(options.seeds)])
-    print("\n| data | learner, or baseline | accuracy | the learner minus it |\n|---|---|---|---|")
-    print("\n".join(table))
-    print(f"\n5-way 5-shot, {options.seeds} seeds, each a division of the classes; commit {commit()}.")
+    head = ["| data | learner, or baseline | accuracy | the learner minus it |", "|---|---|---|---|"]
+    end = f"5-way 5-shot, {options.seeds} seeds, each with a division of the classes of its own; commit {commit()}."
+    text = "\n".join([*head, *table, "", end, ""])
+    print(text)
+    if options.write:
+        before = PAGE.read_text(encoding="utf-8").partition(head[0])[0]
+        PAGE.write_text(before + text, encoding="utf-8")
 
 
 if __name__ == "__main__":

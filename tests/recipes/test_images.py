@@ -12,6 +12,9 @@ from tests.recipes.pictures import BRIEFLY, write, write_folder
 from tinymeta.cli import main
 from tinymeta.recipes.classify import probabilities
 from tinymeta.recipes.divisions import by_number, drawn
+from tinymeta.recipes.families import families
+from tinymeta.recipes.images import Config
+from tinymeta.recipes.run import Run
 from tinymeta.tasks import FewShotImages, glyphs, split
 
 
@@ -31,6 +34,17 @@ def test_colour_images_are_learned_from_and_classified_in_colour(tmp_path: Path)
     assert main(["run", "images", *keys]) == 0
     _, chances = probabilities(out, data, [data / "class0" / "0.png"])
     assert chances.shape == (1, 4)
+
+
+def test_drawings_turned_are_further_classes_and_photographs_are_not(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "data", range(8), colour=True)
+    for what, times in (("photographs", 1), ("auto", 1), ("none", 1), ("drawings", 4)):
+        config = Config(size=16, colour="rgb", splits=1, augment=what)
+        (found,) = families(config, Run(tmp_path, "images", data=data, keeps=False))
+        assert len(found.training.classes) == 4 * times
+        assert found.validation is not None and found.validation.ways == 2
+        assert len(found.whole.classes) == 8 * times
+        assert not set(found.training.classes.names) & {*found.testing.classes.names, *found.validation.classes.names}
 
 
 def test_too_few_classes_are_told_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

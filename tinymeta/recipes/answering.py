@@ -2,7 +2,8 @@
 
 prototypes   the network's embedding, the nearest class mean
 logistic     the network's embedding, logistic regression
-joint        the embedding beside the pixels, and where scikit-image is, edges and colours; logistic regression
+edges        the embedding beside what scikit-image sees, edges, and colours; logistic regression
+joint        the same beside the pixels, too; where there is no scikit-image, embedding and pixels
 places       pictures compared place by place, where the network was trained so (`score=local`)
 """
 
@@ -81,7 +82,7 @@ HEAD = {name: heads.means if name == "prototypes" else heads.logistic for name i
 
 
 def blocks(phi: Tree, pictures: Array, head: str, edges: bool) -> list[Array]:
-    """What a head puts beside one another: the embedding, for `joint` the pixels, and with `edges` these and colours."""
+    """What a head puts beside one another: the embedding, for `joint` the pixels, and if asked edges and colours."""
     found = [heads.embedded(phi, pictures), *([handmade.pixels(pictures)] if head == "joint" else [])]
     if edges:
         if not handmade.can_see_edges():

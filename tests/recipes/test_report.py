@@ -164,6 +164,7 @@ def test_every_published_figure_belongs_to_a_recipe_and_a_case_that_it_asks_for(
         "sine": rf"(maml|meta-sgd) curves, ({'|'.join(map(re.escape, ALGORITHMS))}), (5|10|20) points",
         "navigation": r"(fixed|random) start",
         "challenge": r"(30|5) alphabets",
+        "unsupervised": r"UMTRA|CACTUs",
     }
     there = tomllib.loads(files("tinymeta.recipes").joinpath("published.toml").read_text(encoding="utf-8"))
     assert set(there) == set(cases)

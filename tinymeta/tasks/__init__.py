@@ -15,6 +15,7 @@ from tinymeta.tasks.episode import Episode, TaskFamily, stack, unstack
 from tinymeta.tasks.folder import load_folder
 from tinymeta.tasks.glyphs import glyphs
 from tinymeta.tasks.gridgame import GridGame
+from tinymeta.tasks.gymnasium import Gymnasium
 from tinymeta.tasks.images import FewShotImages, ImageClasses
 from tinymeta.tasks.labels import NoisySupport, flip_background, flip_uniform, imbalanced
 from tinymeta.tasks.languages import Languages, Vocabulary, load_languages, markov_languages, split_languages
@@ -40,6 +41,7 @@ __all__ = [
     "Episode",
     "FewShotImages",
     "GridGame",
+    "Gymnasium",
     "ImageClasses",
     "Languages",
     "LinearRegressions",

@@ -117,3 +117,11 @@ def test_of_no_times_a_layer_gives_the_state_that_came(kind: Any) -> None:
     outputs, state = layer(np.zeros((4, 0, 3), np.float32))
     assert outputs.shape == (4, 0, 2)
     assert all(not leaf.numpy().any() for leaf in tm.tree.leaves(state))
+
+
+@pytest.mark.parametrize("kind", [tm.nn.GRU, tm.nn.LSTM])
+def test_a_sequence_of_doubles_is_read_in_doubles_whatever_the_weights_are(kind: Any) -> None:
+    layer, xs = kind(3, 4, rng=np.random.default_rng(0)), np.random.default_rng(1).normal(size=(2, 5, 3))
+    wide = tm.tree.map(lambda w: w.astype(np.float64), layer)
+    assert layer(xs)[0].dtype == np.float64
+    assert (layer(xs)[0] == wide(xs)[0]).all()

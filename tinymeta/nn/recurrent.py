@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinymeta.engine import tree
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import wholes
@@ -135,7 +136,9 @@ class Sequence(Module):
             raise ShapeError(
                 f"{type(self).__name__} reads sequences (…, time, inputs), not shape {xs.shape} ({user_site()})"
             )
-        state = self.start(*xs.shape[:-2]) if state is None else state
+        if state is None:
+            wide = np.result_type(xs.dtype, cell.from_input.dtype)  # as Linear's outputs are
+            state = tree.map(lambda start: start.astype(wide), self.start(*xs.shape[:-2]))
         _checked(cell, Tensor(np.empty((*xs.shape[:-2], xs.shape[-1]))), _output(state))
 
         def turn(state: Tree, drive: Tensor) -> tuple[Tree, Tensor]:

@@ -42,7 +42,7 @@ class Gymnasium:
 
     Shapes: tasks (tasks, …) as `draw_rules` gives them; observations (tasks, trajectories, features), flat rows.
     Raises: UserError where an environment answers in another way, or shows anything but numbers:
-    `tm.tasks.rollout(tm.tasks.Gymnasium(dict, lambda rng, n: [{}] * n, 1), None, [{}], None, 1)`.
+    `tm.tasks.Gymnasium(dict, lambda rng, n: [{}] * n, 1).start(np.random.default_rng(0), [{}], 1)`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Gymnasium:
     ...         return np.array([self.at]), {}
     ...     def step(self, action):
     ...         self.at += float(action[0])
-    ...         return np.array([self.at]), -abs(self.end - self.at), self.at == self.end, False, {}
+    ...         return np.array([self.at]), 0 - abs(self.end - self.at), self.at == self.end, False, {}
     >>> line = tm.tasks.Gymnasium(Line, lambda rng, tasks: rng.choice([-3.0, 3.0], tasks), horizon=5)
     >>> walked = tm.tasks.rollout(line, np.random.default_rng(0), [3.0], np.ones_like, trajectories=1)
     >>> walked.rewards.tolist(), int(walked.alive.sum())

@@ -142,8 +142,8 @@ class Compiled(Generic[Y]):
         the time of each loop is told, too.
 
         >>> step = tm.compile(lambda x: tm.sum(tm.tanh(x) ** 2))
-        >>> print(step.explain(np.ones(3)).splitlines()[-1].partition(":")[0])
-        1. once, 3 × elementwise, 1 × sum
+        >>> print(step.explain(tm.ones(3)).splitlines()[-1].partition(":")[0])
+        1. for each of 3 tasks, 3 at a time, 2 × elementwise, 1 × sum
         """
         from tinymeta.compile.run.words import told
 

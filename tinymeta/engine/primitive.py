@@ -116,8 +116,6 @@ def bind(primitive: type[Primitive], /, *inputs: Tensor, **static: Any) -> Tenso
     try:
         data: Array = primitive.kernel(*arrays, **static)
     except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
-        for watcher in state.watchers:
-            watcher.refused(inputs, error, primitive.raises)
         raise explained(primitive, inputs, static, error) from error
     several = type(data) is tuple  # type: ignore[comparison-overlap]
     if type(data) is not ndarray and not several:

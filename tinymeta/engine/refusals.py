@@ -103,7 +103,9 @@ def check_followed(x: object) -> None:
 
 
 def explained(primitive: type[Primitive], inputs: Sequence[Tensor], static: Static, error: Exception) -> Exception:
-    """The kernel's error, retold with the operation, its arguments and the user's line."""
+    """The kernel's error, retold with the operation, its arguments and the user's line; recorders write it down."""
+    for watcher in state.watchers:
+        watcher.refused(tuple(inputs), error, primitive.raises)
     if isinstance(error, (ShapeError, DtypeError)):
         return error
     given = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)

@@ -135,6 +135,9 @@ ASKED: dict[str, tuple[Callable[[Any, Any], Any], list[Any]]] = {
     "abstract class": (lambda x, n: x * 5 if isinstance(n, Integral) else x, [2, np.int8(2), 2.0]),
     "dispatch": (lambda x, n: x * dispatched(n), [2, 2.0, np.float64(2)]),
     "match": (matched, [1, 2.0]),
+    "type": (lambda x, n: x * {int: 2.0, float: 3.0}.get(type(n), 4.0), [0, 1, 0.0, np.float32(0)]),
+    "a Tensor": (lambda x, n: x * n if isinstance(n, tm.Tensor) else x * n * 2, [0, 3, 0.0, 2.5]),
+    "hasattr": (lambda x, n: x * n + hasattr(n, "shape"), [0, 3, np.float32(1)]),
     "text": (lambda x, n: x * {"w3": 5.0}.get(f"w{n}", 1.0), [3, 4, 3]),
     "text of a result": (lambda x, n: x * {"6": 5.0}.get(str(2 * n), 1.0), [3, 4]),
     "text of NumPy's": (lambda x, n: x * len(str(n)), [np.float32(0.1), np.float64(0.1), np.float16(0.1), 0.1]),
@@ -162,6 +165,14 @@ def test_numbers_that_nobody_asks_need_one_recording() -> None:
     step = tm.compile(lambda x, n, m: x * n + m / 2)
     for n in range(1, 5):
         step(x, n, np.int64(n))
+    assert len(step.programs()) == 1
+
+
+def test_nor_do_those_of_a_function_that_asks_what_something_else_is() -> None:
+    f = lambda p, n: (type(p)([p[0] * n, p[1] / (n + 1)]), n + 1)
+    step = tm.compile(f)
+    for n in range(4):
+        np.testing.assert_allclose(step([x, x], n)[0], f([x, x], n)[0])
     assert len(step.programs()) == 1
 
 

@@ -191,16 +191,18 @@ def record(
     leaves: Sequence[Any],
     captured: Sequence[Tensor],
     reached: Callable[[object], bool] = lambda x: False,
+    as_given: bool = False,
 ) -> Recording:
     """Run `f` once on `leaves` (arrays and Python numbers; all else is passed on as it is) and write down its program.
 
     `captured` are Tensors that `f` reaches by itself and that are arguments of the program all the same, the last ones;
-    `reached` tells whether it reaches an object.
+    `reached` tells whether it reaches an object. With `as_given` no Tensor stands in for a number: for these alone.
     """
     lean, unrolled = True, ""
     with np.errstate(all="ignore"):
         while True:
             transcriber = Transcriber(lean, rolls=not unrolled)
+            transcriber.asked = as_given
             try:
                 return _recorded(f, leaves, captured, reached, transcriber)._replace(unrolled=unrolled)
             except Unrolled as why:
@@ -222,8 +224,9 @@ def _recorded(
     taken: list[Tensor] = []
     for x in leaves:
         fresh = dynamic(x)
-        given.append(x if fresh is None else transcriber.take(fresh))
-        taken += [fresh] if fresh is not None else []
+        if fresh is not None:
+            taken.append(transcriber.take(fresh))
+        given.append(x if fresh is None or (transcriber.asked and isinstance(fresh, Number)) else fresh)
     for x in captured:
         transcriber.take(x)
     with setting(watchers=(*state.watchers, transcriber)):

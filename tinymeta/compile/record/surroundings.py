@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from tinymeta.compile.key import frozen
 from tinymeta.compile.program.loop import written_out
 from tinymeta.compile.record.captured import Captured, Roots
 from tinymeta.compile.record.clocks import may_move, put_on
+from tinymeta.compile.record.number import Number
 from tinymeta.compile.record.random_draws import DRAWING, watching
-from tinymeta.compile.record.recording import Recording, record
+from tinymeta.compile.record.recording import Recording, dynamic, record
+from tinymeta.compile.record.results import returned
 from tinymeta.compile.record.written import only_written
 from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError
@@ -28,6 +32,7 @@ _ONCE = (
     ", and tm.compile records it once, so every call would see the same ones: draw outside of the function, and pass "
     "the numbers in, as in f(x, rng.normal(size=3))"
 )
+_CLASSES = {"type", "Tensor", "hasattr"}  # what may ask whether a number is a Tensor, and in words that we don't hear
 TRIES = 8  # to record while no other thread draws from what the function can reach
 
 
@@ -94,7 +99,29 @@ class Surroundings:
                     "something that changes by itself (a clock, an iterator, random numbers): read it outside of the "
                     "function, and pass the numbers in"
                 )
+        if captured.words & _CLASSES and not _stands(call, leaves, captured):
+            return record(call, leaves, captured.inputs, captured.holds, as_given=True)
         return recording
+
+
+def _stands(call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured) -> bool:
+    """Whether Tensors may stand in for the numbers among the leaves: for other numbers than these, which may be as
+    special as 0, the results are the same to the bit."""
+    if not any(isinstance(dynamic(x), Number) for x in leaves):
+        return True
+    with np.errstate(all="ignore"):
+        others = [type(x)(x + 1) if isinstance(dynamic(x), Number) else x for x in leaves]
+    found = []
+    for as_given in (False, True):
+        try:
+            recording = record(call, others, captured.inputs, captured.holds, as_given)
+        except Exception:  # such numbers won't do
+            return False
+        if recording.results is None:
+            return False
+        results = [np.asarray(y) for y in returned(recording.others, iter(recording.results), others)]
+        found.append((recording.structure, [(y.dtype, y.shape, y.tobytes()) for y in results]))
+    return found[0] == found[1]
 
 
 def _only_written(path: str, captured: Captured) -> bool:

@@ -9,6 +9,7 @@
 # 也能写出 NumPy 没有的循环。但 NumPy 已有精调例程的地方，自己写的循环只会更慢。本课把两者都测量一遍。
 
 # %%
+import math
 import timeit
 
 import numpy as np
@@ -127,6 +128,60 @@ assert not np.allclose(found[1], right[1] - kept[4]), "the last row of g is left
 assert not np.allclose(found[:, 2], 0), "the last column is left out: j runs over the columns of g"
 assert np.allclose(found, right), f"row 1 should be {right[1].round(3)} and is {found[1].round(3)}"
 print("Solved: that is a kernel; @jit in kernels/tinymeta_kernels/_jit.py would compile it as it stands.")
+
+# %% [markdown]
+# ## Exercise: a fused kernel
+#
+# Cross-entropy and its gradient in one walk over each row. The gradient by the logits is softmax − 1 at the label. A
+# kernel knows numbers alone: loops and `math`, and what is asked for goes into `loss` and `slope`.
+
+
+# %% exercise fused
+def cross_entropy_rows(logits, labels, loss, slope):
+    """loss[i] = log Σⱼ exp(logits[i, j]) − logits[i, labels[i]], and its gradient in slope[i, :]; for logits of any size."""
+    # BEGIN SOLUTION
+    for i in range(logits.shape[0]):
+        top = logits[i, 0]
+        for j in range(logits.shape[1]):
+            top = max(top, logits[i, j])
+        total = 0.0
+        for j in range(logits.shape[1]):
+            slope[i, j] = math.exp(logits[i, j] - top)
+            total += slope[i, j]
+        loss[i] = math.log(total) - (logits[i, labels[i]] - top)
+        for j in range(logits.shape[1]):
+            slope[i, j] /= total
+        slope[i, labels[i]] -= 1.0
+    # END SOLUTION
+
+
+# %% check fused
+# without: kernels, np, tm
+table, of = rng.normal(size=(6, 4)), np.array([0, 3, 1, 1, 2, 0])
+for shift, why in (
+    (0.0, ""),
+    (900.0, "for large logits: subtract the row's largest one first; "),
+    (-900.0, "for small ones; "),
+):
+    given, loss, slope = table + shift, np.full(6, 7.0), np.full((6, 4), 7.0)
+    try:
+        cross_entropy_rows(given, of, loss, slope)
+    except OverflowError:
+        raise AssertionError(why + "the exponential overflows") from None
+    assert np.array_equal(given, table + shift), (
+        "the kernel wrote into logits: a kernel writes only where it is asked to"
+    )
+    right = np.log(np.exp(table).sum(axis=1)) - table[np.arange(6), of]
+    share = np.exp(table) / np.exp(table).sum(axis=1, keepdims=True)
+    assert np.isfinite(loss).all() and np.isfinite(slope).all(), why + "the loss is not finite"
+    assert not np.allclose(loss, 7.0), "loss[i] is not written"
+    assert not np.allclose(loss, -right), "the sign of the loss is turned round: log Σ exp minus the label's logit"
+    assert np.allclose(loss, right), why + f"row 0 loses {right[0]:.4f}, and yours {loss[0]:.4f}"
+    assert not np.allclose(slope, share), "that is softmax: 1 is to be taken off at the label"
+    assert not np.allclose(slope, 7.0), "slope is not written"
+    share[np.arange(6), of] -= 1
+    assert np.allclose(slope, share), f"row 0 of the gradient is {share[0].round(3)}, and yours {slope[0].round(3)}"
+print("Solved: six passes in one, and the gradient for nothing.")
 
 # %% [markdown]
 # ## What to take along

@@ -115,6 +115,48 @@ assert np.allclose(found, right), f"the first norm is {right[0]:.4f}, and yours 
 print("Solved: one program for one example is enough.")
 
 # %% [markdown]
+# ## Exercise: vmap by hand
+#
+# What must come out can be had by a loop: take each argument's i-th part along its axis, or all of it where the axis is
+# None, and stack the results. It is slow, and it is the definition.
+
+
+# %% exercise mapped
+def looped_vmap(f, in_axes):
+    """A function like tm.vmap(f, in_axes), for NumPy arrays; its results are stacked along a new first axis."""
+
+    # BEGIN SOLUTION
+    def mapped(*arguments):
+        pairs = list(zip(arguments, in_axes))
+        count = next(argument.shape[axis] for argument, axis in pairs if axis is not None)
+        results = []
+        for i in range(count):
+            parts = [argument if axis is None else np.take(argument, i, axis=axis) for argument, axis in pairs]
+            results.append(np.asarray(f(*parts)))
+        return np.stack(results)
+
+    return mapped
+    # END SOLUTION
+
+
+# %% check mapped
+# without: tm
+f = lambda a, b, c: a @ b + c
+a, b, c = rng.normal(size=(4, 2, 3)), rng.normal(size=(3, 5)), rng.normal(size=(5, 4))
+mapped = looped_vmap(f, (0, None, 1))
+assert callable(mapped), f"looped_vmap should return a function, and returned {mapped!r}"
+found, right = mapped(a, b, c), tm.vmap(f, in_axes=(0, None, 1))(a, b, c).numpy()
+assert found is not None, "the function that you return returns nothing"
+assert isinstance(found, np.ndarray), f"the results are stacked to one array, and yours is a {type(found).__name__}"
+assert found.shape != right[0].shape, "one result is there: stack those of all i"
+assert found.shape != (2, 4, 5), "the new axis comes first"
+assert found.shape == right.shape, f"four results of shape (2, 5) are stacked to (4, 2, 5), and yours has {found.shape}"
+assert np.allclose(found, right), "the numbers differ: is the right axis taken of each argument?"
+shared = looped_vmap(lambda a, b: a * b, (None, 0))(np.ones(3), np.arange(4.0))
+assert shared.shape == (4, 3), "None says that all share the argument: the count comes from one that is mapped"
+print("Solved: vmap is this, without the loop.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Write for one task; `vmap` runs all. `in_axes` says which arguments they share.

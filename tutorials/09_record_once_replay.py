@@ -195,7 +195,84 @@ print(f"the operations fall by a factor of {fall[0]:.1f}, the bytes by {fall[1]:
 
 # %% [markdown]
 # The bytes: a W′ for every task is what the machine would have to write and read again.
+
+# %% [markdown]
+# ## Exercise: tidy a recording
 #
+# A recording is a list of (operation, inputs); inputs are places in the list. Make two of the compiler's rewritings:
+# what is computed twice is computed once (and what was made of the second now reads the first), and what the result,
+# the last entry, doesn't need is dropped.
+
+
+# %% exercise tidy
+def tidied(recording):
+    """The recording, a list of (name, tuple of places), without repetitions and without what the last entry needs not."""
+    # BEGIN SOLUTION
+    places, first, once = {}, {}, []
+    for k, (name, inputs) in enumerate(recording):
+        entry = (name, tuple(places[i] for i in inputs))
+        if entry not in first:
+            first[entry] = len(once)
+            once.append(entry)
+        places[k] = first[entry]
+    last = places[len(recording) - 1]
+    needed = {last}
+    for k in range(last, -1, -1):
+        if k in needed:
+            needed |= set(once[k][1])
+    kept = sorted(needed)
+    return [(name, tuple(kept.index(i) for i in inputs)) for name, inputs in (once[k] for k in kept)]
+    # END SOLUTION
+
+
+# %% check tidy
+# without: tm
+def tree(recording):
+    """The result as an expression, whatever the places are."""
+    made = []
+    for name, inputs in recording:
+        assert all(0 <= i < len(made) for i in inputs), (
+            f"{name} reads place {inputs}, which is not before it: places move"
+        )
+        made.append((name, *(made[i] for i in inputs)))
+    return made[-1]
+
+
+plain = [("x", ()), ("y", ()), ("mul", (0, 1)), ("exp", (0,)), ("mul", (0, 1)), ("add", (2, 4))]
+kept = list(plain)
+found = tidied(plain)
+assert found is not None, "the function returns nothing: return the new recording"
+assert plain == kept, "the recording was changed: make a list of your own"
+assert tree(found) == tree(plain), f"the result is another one: {tree(found)} for {tree(plain)}"
+names = [name for name, _ in found]
+assert "exp" not in names, "nobody reads exp, and it is still there"
+assert names.count("mul") == 1, "mul of the same two is there twice"
+assert len(found) == 4, f"four entries are needed, and yours has {len(found)}"
+early = [("x", ()), ("exp", (0,)), ("y", ()), ("mul", (0, 2)), ("sin", (3,))]
+assert tree(tidied(early)) == tree(early), "where an early entry is dropped, the places of the later ones move"
+chain = [
+    ("x", ()),
+    ("sin", (0,)),
+    ("sin", (0,)),
+    ("cos", (1,)),
+    ("cos", (2,)),
+    ("exp", (3,)),
+    ("tan", (5,)),
+    ("sub", (3, 4)),
+]
+found = tidied(chain)
+assert tree(found) == tree(chain), f"the result is another one: {tree(found)} for {tree(chain)}"
+assert [name for name, _ in found].count("cos") == 1, "cos of two sines that were the same is the same, too"
+assert len(found) == 4, f"exp is read by tan alone, which nobody reads: four entries, and yours has {len(found)}"
+assert tidied([("x", ()), ("sub", (0, 0))]) == [("x", ()), ("sub", (0, 0))], (
+    "nothing was to be done, and something changed"
+)
+assert tree(tidied([("x", ()), ("y", ()), ("sub", (1, 0))])) == ("sub", ("y",), ("x",)), (
+    "y − x is not x − y: keep the order"
+)
+print("Solved: two of the compiler's passes.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Shapes may decide in Python; values may not: the recording holds for all numbers of these shapes.

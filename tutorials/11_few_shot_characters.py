@@ -157,6 +157,53 @@ assert np.allclose(found, -squares), f"query 0 should have {-squares[0].round(3)
 print("Solved: that is the whole method.")
 
 # %% [markdown]
+# ## Exercise: drawing an episode
+#
+# Everything above rests on how tasks are drawn. From the classes of a data set, with any number of examples each, draw
+# a task: `ways` classes, named anew 0, 1, …, and from each `shots` examples for support and `queries` others to ask.
+
+
+# %% exercise episode
+def draw_episode(labels, ways, shots, queries, rng):
+    """Places and new labels, ((ways·shots,), the same) and ((ways·queries,), the same); class 0 first, and so on."""
+    # BEGIN SOLUTION
+    support, query = [], []
+    chosen = rng.choice(np.unique(labels), ways, replace=False)
+    for kind in chosen:
+        places = rng.permutation(np.flatnonzero(labels == kind))
+        support.append(places[:shots])
+        query.append(places[shots : shots + queries])
+    names = np.arange(ways)
+    asked = np.concatenate(query), np.repeat(names, queries)
+    return (np.concatenate(support), np.repeat(names, shots)), asked
+    # END SOLUTION
+
+
+# %% check episode
+# without: tm
+labels = np.repeat([3, 5, 7, 11, 20, 21, 40], [6, 7, 8, 6, 9, 6, 7])
+shown = set()
+for seed in range(60):
+    drawn = draw_episode(labels, 4, 2, 3, np.random.default_rng(seed))
+    assert drawn is not None, "the function returns nothing: put your lines in the dots' place"
+    (sx, sy), (qx, qy) = drawn
+    assert np.shape(sx) == np.shape(sy) == (8,), f"4 ways and 2 shots are 8 examples, and yours are {np.shape(sx)}"
+    assert np.shape(qx) == np.shape(qy) == (12,), f"4 ways and 3 queries are 12 examples, and yours are {np.shape(qx)}"
+    assert len(set(labels[sx])) == 4, "one class stands in the task under two names: draw classes without replacement"
+    assert not set(sx) & set(qx), "an example is asked that was shown as support: they must differ"
+    assert len(set(sx)) == 8 and len(set(qx)) == 12, "an example was drawn twice: draw without replacement"
+    assert sorted(set(sy)) == sorted(set(qy)) == [0, 1, 2, 3], "the classes of a task are named anew: 0, 1, 2, 3"
+    for k in range(4):
+        own = {*labels[sx[sy == k]], *labels[qx[qy == k]]}
+        assert len(own) == 1, f"class {k} of the task has examples of the classes {sorted(own)}"
+    shown |= {(k, int(kind)) for k, kind in zip(sy, labels[sx])} | {("place", int(place)) for place in sx}
+assert len([1 for k, _ in shown if k == 0]) == 7, (
+    "a class always gets the same name, or never comes: draw them at random"
+)
+assert len([1 for k, _ in shown if k == "place"]) == len(labels), "some examples never come as support: draw at random"
+print("Solved: few-shot learning is a way to draw.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Say how a number was made: ways, shots, which characters, transductive or not, how many test tasks.

@@ -97,7 +97,7 @@ def again(name: str, claim: Claim, options: Namespace) -> bool:
     new = replace(claim, runs=runs)
     doubts = claim.doubts(new) if claim.runs else []
     show(table({"claimed": claim, "again": new} if claim.runs else {"new": new}))
-    print(visible(f"{name}: {'; '.join(doubts) or 'holds'}"))
+    print(visible(f"{name}: {'; '.join(doubts) or ('holds' if claim.runs else 'measured')}"))
     file = claims.folder() / f"{name}.json" if options.write else options.out / f"{name}.json"
     claims.write(file, new)
     print(visible(f"written:  {file}"))

@@ -220,3 +220,15 @@ def test_a_damaged_account_of_the_data_is_told_in_a_sentence(
         assert main([*command, "--quiet"]) == 2
         told = capsys.readouterr().err
         assert "data.json" in told and told.count("\n") == 1
+
+
+def test_pictures_may_be_compared_place_by_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, run = write_folder(tmp_path / "data", range(8)), tmp_path / "run"
+    command = ["run", "images", *BRIEFLY, "score=local", "--data", str(data), "--quiet"]
+    assert main([*command, "--set", "head=joint", "--out", str(tmp_path / "none")]) == 2
+    assert "score=local compares places" in capsys.readouterr().err
+    assert main([*command, "--out", str(run)]) == 0
+    assert json.loads((run / "heads.json").read_text(encoding="utf-8"))["heads"][""]["head"] == "places"
+    names, chances = probabilities(run, data, [data / "class3" / "0.png"])
+    assert names[int(chances.argmax())] == "class3"
+    np.testing.assert_allclose(chances.sum(), 1, rtol=1e-6)

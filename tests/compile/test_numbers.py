@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from numbers import Integral
 from typing import Any
 
@@ -133,6 +133,7 @@ ASKED: dict[str, tuple[Callable[[Any, Any], Any], list[Any]]] = {
         [1.0, np.float32(1), np.float64(1)],
     ),
     "abstract class": (lambda x, n: x * 5 if isinstance(n, Integral) else x, [2, np.int8(2), 2.0]),
+    "protocol": (lambda x, n: x * 5 if isinstance(n, Sized) else x, [0, 2.0, np.float32(2)]),
     "dispatch": (lambda x, n: x * dispatched(n), [2, 2.0, np.float64(2)]),
     "match": (matched, [1, 2.0]),
     "type": (lambda x, n: x * {int: 2.0, float: 3.0}.get(type(n), 4.0), [0, 1, 0.0, np.float32(0)]),

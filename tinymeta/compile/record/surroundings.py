@@ -32,7 +32,7 @@ _ONCE = (
     ", and tm.compile records it once, so every call would see the same ones: draw outside of the function, and pass "
     "the numbers in, as in f(x, rng.normal(size=3))"
 )
-_CLASSES = {"type", "Tensor", "hasattr"}  # what may ask whether a number is a Tensor, and in words that we don't hear
+_CLASSES = {"type", "isinstance", "hasattr", "Tensor"}  # may ask what a number is and its stand-in can't hear it
 TRIES = 8  # to record while no other thread draws from what the function can reach
 
 

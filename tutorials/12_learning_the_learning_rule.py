@@ -179,6 +179,57 @@ assert abs(found - right) < 1e-9, f"the derivative is {right:.4f}, and yours {fo
 print("Solved: learning the learning rate is one inner product.")
 
 # %% [markdown]
+# ## Exercise: a step size that learns as it goes
+#
+# Hypergradient descent (Baydin et al. 2018, algorithm 1) needs no outer loop: the gradient of this step and that of the
+# last one say whether the last step was too long. Before each step, α ← α + β g·g_before; before the first, g_before
+# is 0.
+
+
+# %% exercise online
+def hypergradient_descent(gradient, theta, alpha, beta, steps):
+    """θ after `steps` steps of θ ← θ − α gradient(θ), and the last α; NumPy arrays, a float."""
+    # BEGIN SOLUTION
+    before = np.zeros_like(theta)
+    for _ in range(steps):
+        g = gradient(theta)
+        alpha = alpha + beta * float(g @ before)
+        theta = theta - alpha * g
+        before = g
+    return theta, alpha
+    # END SOLUTION
+
+
+# %% check online
+# without: tm
+steep = np.array([1.0, 4.0])
+pull = lambda theta: steep * theta
+begin = np.array([1.0, -0.5])
+answer = hypergradient_descent(pull, begin.copy(), 0.01, 0.002, 2)
+assert isinstance(answer, tuple) and len(answer) == 2, "return two things: θ and α"
+theta, alpha = answer
+first, one = pull(begin), begin - 0.01 * pull(begin)
+second = pull(one)
+right, early = 0.01 + 0.002 * first @ second, 0.01 + 0.002 * first @ first
+for wrong, hint in {
+    0.01: "α has not changed after two steps: is g_before kept from step to step?",
+    0.01 - 0.002 * first @ second: "the sign is turned round: gradients that agree ask for longer steps",
+    early + 0.002 * pull(begin - early * first) @ pull(begin - early * first): "that is g·g: keep the step before's",
+    early + 0.002 * first @ pull(begin - early * first): "before the first step g_before is 0",
+    0.01 + first @ second: "β is missing",
+}.items():
+    assert abs(alpha - wrong) > 1e-12, hint
+assert abs(alpha - right) < 1e-12, f"after two steps α is {right:.6f}, and yours is {alpha:.6f}"
+assert not np.allclose(theta, one - 0.01 * second), "the step is taken with the new α"
+assert np.allclose(theta, one - right * second), f"after two steps θ is {one - right * second}, and yours {theta}"
+far, rate = hypergradient_descent(pull, begin.copy(), 0.01, 0.002, 60)
+plain = begin * (1 - 0.01 * steep) ** 60
+assert rate > 0.02 and np.abs(far).max() < np.abs(plain).max(), (
+    "sixty steps should make α grow and end nearer the bottom"
+)
+print("Solved: it learns its step size on the way.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Whatever an algorithm does by arithmetic can be learned through it: rates, losses, rules.

@@ -181,7 +181,49 @@ for name, use in uses.items():
 # %% [markdown]
 # Both uses of the memory keep task 1. Here, where one solution suits both tasks, plain replay does as well as the
 # projection. `tinymeta run memory` measures the forgetting over many tasks.
+
+# %% [markdown]
+# ## Exercise: what to keep
 #
+# A memory of `size` examples, and a stream of unknown length: how does each example come to have the same chance of
+# being kept? Reservoir sampling (Vitter 1985): the first `size` are kept; the k-th after that, counted from 1 for the
+# stream's first, is kept with the chance size/k, in the place of one that is drawn at random.
+
+
+# %% exercise reservoir
+def kept_of(stream, size, rng):
+    """A list of `size` examples of an iterable, each kept with the same chance; fewer where it is shorter."""
+    # BEGIN SOLUTION
+    kept = []
+    for k, example in enumerate(stream, start=1):
+        if len(kept) < size:
+            kept.append(example)
+        else:
+            place = rng.integers(k)
+            if place < size:
+                kept[place] = example
+    return kept
+    # END SOLUTION
+
+
+# %% check reservoir
+# without: rng.choice, rng.permutation, rng.shuffle
+short = kept_of(iter(range(3)), 5, np.random.default_rng(0))
+assert short is not None, "the function returns nothing: return the list"
+assert list(short) == [0, 1, 2], f"a stream shorter than the memory is kept whole, and of [0, 1, 2] you keep {short}"
+runs = [kept_of(iter(range(20)), 5, np.random.default_rng(seed)) for seed in range(2000)]
+assert all(len(run) == 5 for run in runs), "the memory holds `size` examples, no more and no fewer"
+assert all(len(set(run)) == 5 for run in runs), "an example is kept twice"
+often = np.bincount(np.concatenate(runs), minlength=20) / 2000
+# each is kept with the chance p = 1/4: five standard deviations of 2,000 draws are 5 √(p (1 − p) / 2000) = 0.048
+assert often[19] > 0, "the last example never comes in: the first five are kept forever"
+assert often[0] > 0, "the first example never stays: the last ones always replace it"
+assert often[-5:].mean() < 0.3, f"late ones are kept too often, {often[-5:].mean():.2f} for 0.25: the chance is size/k"
+assert often[-5:].mean() > 0.2, f"late ones are kept too seldom, {often[-5:].mean():.2f} for 0.25: the chance is size/k"
+assert np.abs(often - 0.25).max() < 0.048, f"not all have the chance 1/4: {often.round(2)}"
+print("Solved: a fair memory, whatever comes.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Choosing a rule can be learned as soon as the choice is soft. `tinymeta run strategy` has six rules, per layer.

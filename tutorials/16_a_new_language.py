@@ -217,6 +217,52 @@ assert abs(found - right) < 1e-6 * right, f"this language has {right:.4f} on thi
 print("Solved: bits, nats and dice say the same thing.")
 
 # %% [markdown]
+# ## Exercise: counting, backed off
+#
+# The oldest language model: p(next | this) mixes what followed this letter, as often as it was seen, with how common
+# the next letter is at all (Jelinek & Mercer 1980): λ · n(this, next)/n(this) + (1 − λ) · n(next)/n. Where `this` was
+# never seen, the second part alone.
+
+
+# %% exercise backoff
+def backed_off(text, size, weight):
+    """p[this, next] (size, size) from a text of letters 0 … size − 1; `weight` is λ; n(next) counts text[1:]. NumPy."""
+    # BEGIN SOLUTION
+    pairs = np.zeros((size, size))
+    for this, following in zip(text[:-1], text[1:]):
+        pairs[this, following] += 1
+    common = pairs.sum(axis=0) / pairs.sum()
+    habits = np.tile(common, (size, 1))
+    for this in range(size):
+        if pairs[this].sum() > 0:
+            habits[this] = weight * pairs[this] / pairs[this].sum() + (1 - weight) * common
+    return habits
+    # END SOLUTION
+
+
+# %% check backoff
+# without: tm
+short = np.array([0, 1, 0, 2, 0, 1, 1])
+with np.errstate(all="ignore"):
+    found = backed_off(short, 4, 0.75)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.shape(found) == (4, 4), f"p has a row for each letter, (4, 4), and yours is {np.shape(found)}"
+assert np.isfinite(found).all(), "letter 3 was never seen, and its row divides by 0: take how common letters are"
+common = np.array([2, 3, 1, 0]) / 6
+seen = np.array([[0, 2, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]) / np.array([[3], [2], [1]])
+right = np.concatenate([0.75 * seen + 0.25 * common, common[None]])
+assert not np.allclose(found, right.T), "p[this, next]: rows are what a letter is followed by"
+assert not np.allclose(found[:3], 0.25 * seen + 0.75 * common), (
+    "λ goes with what followed the letter, 1 − λ with the rest"
+)
+assert not np.allclose(found[:3], seen), "that is counting alone: the second part is missing"
+assert not np.allclose(found[3], np.array([3, 2, 1, 0]) / 6), "n(next) counts text[1:]: is an axis turned round?"
+assert np.allclose(found.sum(axis=1), 1), f"each row adds up to 1, and yours to {found.sum(axis=1).round(3)}"
+assert np.allclose(found[3], common), "for a letter never seen, how common the letters of text[1:] are is all there is"
+assert np.allclose(found, right), f"row 0 should be {right[0].round(3)}, and is {found[0].round(3)}"
+print("Solved: the model that neural ones had to beat.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Adapting a language model is few-shot learning: early text is the support set, later text the query set.

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.tutorials import mistakes, mistakes_in_building, mistakes_in_training
+from tests.tutorials import mistakes, mistakes_in_algorithms, mistakes_in_building, mistakes_in_training
 from tests.tutorials.claims import CLAIMS
 from tests.tutorials.mistakes import IN_NUMPY
 from tinymeta.cli import main
 from tinymeta.view import classroom, grading, lessons
 
 LESSONS = lessons.lessons()
-MISTAKES = mistakes.MISTAKES | mistakes_in_building.MISTAKES | mistakes_in_training.MISTAKES
+MISTAKES = mistakes.MISTAKES | mistakes_in_building.MISTAKES
+MISTAKES |= mistakes_in_training.MISTAKES | mistakes_in_algorithms.MISTAKES
 SOLUTION = re.compile(r"^ *# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)
 
 

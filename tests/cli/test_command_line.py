@@ -105,7 +105,7 @@ MISTAKES = {
     "no workers": (("run", "toy", "--workers", "0"), "--workers: must be 1 or more"),
     "an output folder that is a file": (("run", "toy", "--out", "file"), "--out file is a file"),
     "an output folder below a file": (("run", "toy", "--out", "file/run"), "a file stands where a folder is needed"),
-    "a missing data folder": (("run", "toy", "--data", "nowhere"), "no folder nowhere"),
+    "a missing data folder": (("run", "toy", "--data", "nowhere"), "no folder or file nowhere"),
     "more shots than examples": (("run", "toy", "--set", "images=yes", "shots=4"), "lower shots or query"),
     "a data folder without data": (
         ("run", "toy", "--set", "images=yes", "--data", "empty"),

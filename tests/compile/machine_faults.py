@@ -22,6 +22,7 @@ from tests.compile.machine_witnesses import (
     sums_with_steps,
     the_largest_of_negative_numbers,
     tiles_of_a_copy_that_lies_otherwise,
+    tiles_that_others_read,
     values_between_loops,
 )
 from tests.compile.planted import Fault
@@ -85,6 +86,10 @@ FAULTS = {
     "schedule: tiles of what doesn't lie in row-major order": Fault(
         Schedule, "__init__", "self.row_major.update(self.roots[x] for i in", "_ = list(self.roots[x] for i in",
         tiles_of_a_copy_that_lies_otherwise,
+    ),
+    "schedule: tiles that don't write in row-major order": Fault(
+        Schedule, "__init__", "for x in (i, *self.nodes[i].inputs)", "for x in self.nodes[i].inputs",
+        tiles_that_others_read,
     ),
     "schedule: a sum over tasks is read before it is whole": Fault(
         Schedule, "_loop", "and not self.axes.sums[self.roots[x]]", "", a_sum_over_the_tasks

@@ -20,7 +20,7 @@ from tests.compile.machine_programs import argument, programs
 from tests.compile.test_instructions import KINDS as INSTRUCTIONS
 from tests.compile.test_instructions import Memory
 from tests.kernels.wrong_loop import Wrong
-from tinymeta.compile.place import instructions, layout
+from tinymeta.compile.place import axes, instructions, layout, schedule
 from tinymeta.compile.program.operations import Constant, Contract, Copy, Input, Operation, Reduce, Ufunc
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.program.views import Broadcast, Gather, Permute, Reshape, Scatter, Slice, Windows
@@ -242,6 +242,15 @@ def tiles_of_a_copy_that_lies_otherwise() -> None:
     y = b.add(Ufunc(np.absolute), b.add(Copy(), x))  # a copy may lie as its input does
     product = b.add(Contract("abc", "bad", "cd"), x, x)  # each class of axes twice in one array: no tasks to cut along
     agrees_on(b, [product, y], numbers((8, 32, 32)))
+
+
+def tiles_that_others_read() -> None:
+    """Small ones: what they write lies in rows, in whichever order others would have it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "LONG", 2)
+        patch.setattr(axes, "_most_work", lambda *asked: None)
+        patch.setattr(axes.Axes, "in_memory", lambda self, i: tuple(reversed(range(len(self.rank[i])))))
+        drawn(Machine, Contract)
 
 
 def large_sums_over_the_tasks() -> None:

@@ -64,8 +64,8 @@ class Schedule:
             if not self._is_given(i):
                 self.home[i] = self._loop(i)
                 insort(self.loops[self.home[i]].nodes, i)  # in the program's order, which tells the last reader
-        others = (i for loop in self.loops if loop.kind in ("tiles", "python") for i in loop.nodes)
-        self.row_major.update(self.roots[x] for i in others for x in self.nodes[i].inputs)  # a tile is cut from a row
+        others = [i for loop in self.loops if loop.kind in ("tiles", "python") for i in loop.nodes]
+        self.row_major.update(self.roots[x] for i in others for x in (i, *self.nodes[i].inputs))  # tiles are of rows
         self.row_major.update(self.roots[x] for x in self.program.results)
 
     def by_python(self, i: int) -> bool:

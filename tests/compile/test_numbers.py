@@ -177,6 +177,16 @@ def test_nor_do_those_of_a_function_that_asks_what_something_else_is() -> None:
     assert len(step.programs()) == 1
 
 
+def test_nobody_sees_the_numbers_with_which_stand_ins_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    def f(x: Any, n: Any) -> Any:
+        print(x * n if isinstance(n, float) else x)
+        return x * n
+
+    for n in (0.0, 2.0):
+        np.testing.assert_array_equal(tm.compile(f)(x, n), n * x)
+        assert set(capsys.readouterr().out.splitlines()) == {repr(tm.tensor(n * x))}
+
+
 def test_a_constant_that_holds_a_zero_is_no_plain_factor() -> None:
     mask = np.array([1.0, 0.0])
     f = lambda x: tm.grad(lambda x: tm.sqrt(tm.sum(x * mask)))(x)

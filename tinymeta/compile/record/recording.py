@@ -45,6 +45,7 @@ class Recording(NamedTuple):
     results: list[Array] | None  # those of this run; None if what it computed with was let go of
     numbers: tuple[tuple[int, bytes], ...] = ()  # what Python asked for: a recording is for these alone;
     holders: tuple[tuple[int, Any], ...] = ()  # and for these leaves, where an object that is reached is returned
+    shown: bool = False  # whether a value became text
     unrolled: str = ""  # why its scans are written out turn after turn, if they are
 
 
@@ -244,7 +245,8 @@ def _recorded(
     asked = [(k, x.array.tobytes()) for k, x in enumerate(taken) if transcriber.asked and isinstance(x, Number)]
     keeps = any(type(y) is Kept for y in rest)
     holders = [(k, x) for k, x in enumerate(leaves) if keeps and not isinstance(x, (Tensor, np.ndarray))]
-    return Recording(program, structure, rest, transcriber.followed, kept, tuple(asked), tuple(holders))
+    shown = transcriber.has_shown or transcriber.asked
+    return Recording(program, structure, rest, transcriber.followed, kept, tuple(asked), tuple(holders), shown)
 
 
 def _light(data: Array) -> Array:

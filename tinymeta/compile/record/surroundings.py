@@ -99,28 +99,30 @@ class Surroundings:
                     "something that changes by itself (a clock, an iterator, random numbers): read it outside of the "
                     "function, and pass the numbers in"
                 )
-        if captured.words & _CLASSES and not _stands(call, leaves, captured):
+        if captured.words & _CLASSES and not _stands(call, leaves, captured, recording):
             return record(call, leaves, captured.inputs, captured.holds, as_given=True)
         return recording
 
 
-def _stands(call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured) -> bool:
+def _stands(call: Callable[[list[Any]], Any], leaves: list[Any], captured: Captured, recording: Recording) -> bool:
     """Whether Tensors may stand in for the numbers among the leaves: for other numbers than these, which may be as
     special as 0, the results are the same to the bit."""
     if not any(isinstance(dynamic(x), Number) for x in leaves):
         return True
+    if recording.shown:  # nobody wants to read the other numbers
+        return False
     with np.errstate(all="ignore"):
         others = [type(x)(x + 1) if isinstance(dynamic(x), Number) else x for x in leaves]
     found = []
     for as_given in (False, True):
         try:
-            recording = record(call, others, captured.inputs, captured.holds, as_given)
+            other = record(call, others, captured.inputs, captured.holds, as_given)
         except Exception:  # such numbers won't do
             return False
-        if recording.results is None:
+        if other.results is None:
             return False
-        results = [np.asarray(y) for y in returned(recording.others, iter(recording.results), others)]
-        found.append((recording.structure, [(y.dtype, y.shape, y.tobytes()) for y in results]))
+        results = [np.asarray(y) for y in returned(other.others, iter(other.results), others)]
+        found.append((other.structure, [(y.dtype, y.shape, y.tobytes()) for y in results]))
     return found[0] == found[1]
 
 

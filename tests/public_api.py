@@ -20,7 +20,7 @@ from tinymeta import cli, recipes
 
 ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).with_name("api.txt")
-PACKAGES = ["meta", "nn", "ops", "ops.tree", "optim", "tasks", "testing"]
+PACKAGES = ["fewshot", "meta", "nn", "ops", "ops.tree", "optim", "tasks", "testing"]
 Names = dict[str, set[str]]
 
 

@@ -50,7 +50,7 @@ if _TYPE_CHECKING:  # what `__getattr__` imports when it is first asked for
 __version__ = "0.2.0"
 
 _keep_old_paths()
-_ROOMS = ("meta", "nn", "optim", "tasks", "testing")
+_ROOMS = ("fewshot", "meta", "nn", "optim", "tasks", "testing")
 _NAMES = {
     **{"load": "io.save", "save": "io.save", "explain": "meta.core.explain"},
     **{"trace": "view.trace", "checked": "watch.checked", "orders": "watch.orders"},

@@ -25,6 +25,7 @@ BELOW = {
     "meta": ("nn", "optim", "compile", "tasks", "watch", "view"),
     "testing": ("compile", "watch"),
     "recipes": ("meta", "testing"),
+    "fewshot": ("recipes",),  # what a run has learned, and how it is calibrated
     "bench": ("recipes",),
     "cli": ("bench",),
 }

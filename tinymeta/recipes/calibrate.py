@@ -69,7 +69,8 @@ def calibration(folder: Path, answering: Answering, ways: int, shots: int) -> Ca
     rng = np.random.default_rng(0)
     asked = partial(_asked, answering, features, rng, shots=shots)
     own = asked(rows, ways=max(2, min(ways, len(rows))))
-    temperature = _least(lambda t: _log_loss(-own.logits / t, own.labels))
+    truth = np.eye(own.logits.shape[1])[own.labels]
+    temperature = least(lambda t: log_loss(own.logits / t, truth))
     near = min(ways, len(rows) // 2 - 1)
     if near < 2:  # too few classes to leave one out of a task, in each half of them
         return Calibration(temperature, ways=own.logits.shape[1], shots=shots, classes=len(rows))
@@ -127,13 +128,13 @@ def _asked(
     return Asked(near, far, labels.reshape(-1), distances[:, ways:].reshape(-1, ways))
 
 
-def _log_loss(d: Array, labels: Array) -> float:
-    """The mean of −log softmax(−d)[label]."""
-    least = d.min(1)
-    return float((np.log(np.exp(least[:, None] - d).sum(1)) - least + d[np.arange(len(d)), labels]).mean())
+def log_loss(logits: Array, truth: Array) -> float:
+    """The mean of −truth · log softmax(logits), truth (n, classes) adding up to 1."""
+    above = logits - logits.max(1, keepdims=True)
+    return float((np.log(np.exp(above).sum(1)) - (truth * above).sum(1)).mean())
 
 
-def _least(loss: Callable[[float], float]) -> float:
+def least(loss: Callable[[float], float]) -> float:
     """The temperature of the least loss, by golden section over its logarithm: the loss is convex in its inverse."""
     low, high = -12.0, 12.0
     shrink = (np.sqrt(5) - 1) / 2

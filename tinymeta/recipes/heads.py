@@ -78,25 +78,26 @@ def nearest(xs: Array, ys: Array, xq: Array, ways: int) -> Array:
     return closest
 
 
-def logistic(xs: Array, ys: Array, xq: Array, ways: int, strength: float = STRENGTH) -> Array:
+def logistic(xs: Array, ys: Array, xq: Array, ways: int, strength: float = STRENGTH, intercept: float = 0.0) -> Array:
     """The logits of multinomial logistic regression W that minimises mean cross-entropy + λ/2 ‖W‖².
 
     Features are first centred and scaled so that the examples' mean square length is 1. W = Xᵀ A lies in their span,
     and with the Gram matrix K = X Xᵀ the gradient with respect to W is Xᵀ G, G = (softmax(K A) − Y)/n + λ A. As the
     curvature lies between λ and ½ tr K/n + λ = ½ + λ, Nesterov's method shrinks the distance by 1 − 1/√κ a step.
+    With an `intercept` one more feature has its root for every example.
     """
     xs, xq = xs.astype(np.float64), xq.astype(np.float64)
     middle, n = xs.mean(1, keepdims=True), xs.shape[1]
     xs, xq = xs - middle, xq - middle
     square = np.maximum((xs**2).sum((1, 2), keepdims=True) / n, np.finfo(float).tiny)
-    gram, wanted = xs @ np.swapaxes(xs, -1, -2) / square, _members(ys, ways)
-    steep = 0.5 + strength
+    gram, wanted = xs @ np.swapaxes(xs, -1, -2) / square + intercept, _members(ys, ways)
+    steep = 0.5 * (1 + intercept) + strength
     rate = np.sqrt(strength / steep)
     ahead = a = np.zeros(wanted.shape)
     for _ in range(int(np.ceil(np.log(1 / EXACT) / rate))):
         before, a = a, ahead - ((_softmax(gram @ ahead) - wanted) / n + strength * ahead) / steep
         ahead = a + (1 - rate) / (1 + rate) * (a - before)
-    logits: Array = xq @ (np.swapaxes(xs, -1, -2) @ a) / square
+    logits: Array = xq @ (np.swapaxes(xs, -1, -2) @ a) / square + intercept * a.sum(1, keepdims=True)
     return logits
 
 

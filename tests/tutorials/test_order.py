@@ -91,3 +91,27 @@ def test_a_name_that_is_used_too_early_is_seen(tmp_path: Path) -> None:
     lesson = tmp_path / "01_x.py"
     lesson.write_text("# %% [markdown]\n# Here is `tm.grad`.\n\n# %%\ntm.vmap(tm.grad(f))\ntm.exp(1.0)\n", "utf-8")
     assert {name for name in used(code(lesson)) if needs_words(name)} - introduced_by([lesson]) == {"tm.vmap"}
+
+
+def test_the_engine_that_a_student_builds_is_sixty_lines() -> None:
+    kept = {"a_derivative_by_hand": ["sweep"], "tensors_and_broadcasting": ["unbroadcast"]}
+    kept["the_gradient_of_a_gradient"] = ["recorded", "twice"]
+    lines = 0
+    for name, wanted in kept.items():
+        for cell in lessons.cells(lessons.find(name)):
+            if cell.name in wanted and cell.kind == "exercise":
+                tree = ast.parse(cell.text)
+                nodes = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+                words = {n.body[0].lineno for n in nodes if ast.get_docstring(n)}
+                body = [
+                    k
+                    for n in tree.body
+                    if getattr(n, "name", "") != "gradient" or wanted[-1] == "twice"
+                    for k in range(n.lineno, (n.end_lineno or 0) + 1)
+                ]
+                source = cell.text.splitlines()
+                lines += sum(
+                    bool(source[k - 1].strip()) and not source[k - 1].strip().startswith("#") and k not in words
+                    for k in body
+                )
+    assert 50 <= lines <= 70, f"the lessons say sixty lines, and the engine has {lines}"

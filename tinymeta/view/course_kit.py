@@ -16,11 +16,11 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import told, write_text
 from tinymeta.view import lessons
+from tinymeta.view.trace import Trace
 
 JOB = """\
 # Grades each copy in work/ by the lesson of its name in checks/; copies keep the names that they have in blanks/.
@@ -93,9 +93,9 @@ def kit(out: Path, say: Callable[[str], None] = print) -> None:
     write_text(out / "grade.yml", JOB)
 
 
-def _trace(path: Path) -> Any:
+def _trace(path: Path) -> Trace:
     """The trace that a lesson ends with; what it prints and writes on the way is let go."""
-    namespace: dict[str, Any] = {"__name__": "lesson"}
+    namespace: dict[str, object] = {"__name__": "lesson"}
     kept = tempfile.tempdir
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         tempfile.tempdir = folder  # the lesson's page goes there
@@ -105,7 +105,9 @@ def _trace(path: Path) -> Any:
                     lessons.run(cell, path, namespace)
         finally:
             tempfile.tempdir = kept
-    return namespace["trace"]
+    found = namespace["trace"]
+    assert isinstance(found, Trace)
+    return found
 
 
 def _slide(path: Path, picture: Path) -> str:

@@ -49,7 +49,7 @@ def lessons() -> list[Path]:
 def find(wanted: str | int) -> Path:
     """The lesson of that number or name, the only one whose name has `wanted` in it, or a file of one's own, `x.py`."""
     if str(wanted).endswith(".py"):
-        return Path(wanted)  # type: ignore[arg-type]
+        return Path(str(wanted))
     there, name = lessons(), re.sub(r"\W+", "_", str(wanted).lower())
     if name.isdigit():
         found = [path for path in there if int(path.name[:2]) == int(name)]
@@ -127,7 +127,7 @@ def _code(title: str, text: str, line: int) -> Cell:
     return Cell(kind if known else "code", name.strip() if known else "", text, line)
 
 
-def built(lesson: str, *names: str) -> list[Any]:
+def built(lesson: str, *names: str) -> list[object]:
     """What exercises define, solved: `Node, gradient = built("a_derivative_by_hand", "Node", "gradient")`."""
     path, namespace, imports = find(lesson), {"__name__": "lesson"}, True
     for cell in cells(path):

@@ -85,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         nobody_listens()
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # asking whether it is there is refused, too
+            print(f"tinymeta: no file has a name as long as {visible(str(error.filename))[:40]}…", file=sys.stderr)
+            return 2
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EBADF, errno.EIO):
             raise  # a file's, which should have been told by who opened it
         nobody_listens()

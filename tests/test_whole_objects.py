@@ -40,6 +40,10 @@ def policy_search() -> Any:
     return tm.meta.PolicySearch(tm.tasks.Navigation(), tm.meta.MAML(tm.meta.policy_gradient, rule=STEP))
 
 
+def rules(rng: np.random.Generator, n: int) -> list[dict[str, float]]:
+    return [{"to": 1.0}] * n
+
+
 def squares(params: Any, batch: Any) -> Any:
     return tm.sum(params * params), tm.sum(params)
 
@@ -63,7 +67,11 @@ GIVEN |= {"observations": np.ones(2), "actions": np.ones(2), "rewards": np.ones(
 GIVEN |= {"train": CLASSES, "validation": CLASSES, "test": CLASSES, "x": np.ones((2, 3)), "labels": np.ones(2, int)}
 GIVEN |= {"batch": 2, "objective": squares, "augment": tm.tasks.Augment(), "partitions": np.zeros((1, 6), int)}
 GIVEN |= {"texts": {"one": "abab" * 999}, "vocabulary": tm.tasks.Vocabulary("ab"), "array": np.ones(2)}
+TABLE = {"town": ["a"] * 4 + ["b"] * 4, "size": range(8), "rent": range(8)}
 SPECIAL: dict[str, Callable[[], Any]] = {
+    "Gymnasium": lambda: tm.tasks.Gymnasium(dict, rules, 3),
+    "TableTasks": lambda: tm.tasks.load_table(TABLE, task="town", target="rent", shots=1, query=1),
+    "Validation": lambda: tm.meta.Validation(squares),
     "Tensor": lambda: tm.tensor([1.0, -0.0, np.nan]),
     "UserError": lambda: tm.UserError("what, where, and how to put it right"),
     "CompileWarning": lambda: tm.CompileWarning("slower"),

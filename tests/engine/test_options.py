@@ -89,6 +89,7 @@ CALLS: list[tuple[list[Any], tuple[Any, ...] | Callable[[Any], Callable[..., Any
     ([nn.Linear], _built, {"inputs": 200, "outputs": 100}),
     ([nn.Embedding], _built, {"entries": 3, "width": 2}),
     ([nn.BatchNorm], _built, {"channels": 3}),
+    ([nn.FrozenBatchNorm], _built, {"channels": 3}),
     ([nn.LayerNorm], _built, {"width": 3}),
     ([nn.GroupNorm], _built, {"groups": 2, "channels": 4}),
     ([nn.LSTMCell, nn.GRUCell, nn.LSTM, nn.GRU], _built, {"inputs": 3, "width": 100}),

@@ -80,6 +80,13 @@ def _batch_norm(r: Any, flow: Flow, dtype: Any) -> Any:
     return nn.BatchNorm(flow.shape[0] if len(flow.shape) > 1 else flow.shape[-1], dtype=dtype)
 
 
+def _frozen_batch_norm(r: Any, flow: Flow, dtype: Any) -> Any:
+    if not flow.shape or flow.ids:
+        return None
+    n = flow.shape[0] if len(flow.shape) > 1 else flow.shape[-1]
+    return nn.FrozenBatchNorm(n, mean=r.normal(size=n), var=r.uniform(0.5, 2, n), dtype=dtype)
+
+
 def _group_norm(r: Any, flow: Flow, dtype: Any) -> Any:
     if not flow.shape or flow.ids:
         return None
@@ -246,6 +253,7 @@ def centred(x: Any) -> Any:
 LAYERS: dict[str, Callable[..., Any]] = {
     "MLP": _mlp,
     "BatchNorm": _batch_norm,
+    "FrozenBatchNorm": _frozen_batch_norm,
     "Conv2d": images.convolution,
     "ConvNet4": images.convnet,
     "Dropout": _dropout,
@@ -278,6 +286,8 @@ LAYERS: dict[str, Callable[..., Any]] = {
 }
 OTHERS = {
     "Module": "the base class of all",
+    "load_torch": "a file's",
+    "save_torch": "a file's",
     "constant": "declares what a model holds and nobody trains",
     "init": "drawn with Linear",
     "accuracy": "a score, drawn by `losses.py`",

@@ -196,6 +196,7 @@ OTHERS = {
     "Workers": "an executor",
     "Dask": "an executor",
     "fit": "a loop around an objective",
+    "Validation": "a loop's look at tasks held out",
     "trained": "a loop around an objective",
     "evaluate": "a loop around on_query",
     "adaptation_curve": "a loop around on_query",

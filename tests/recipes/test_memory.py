@@ -159,7 +159,9 @@ def test_a_replay_forgets_less() -> None:
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """Two runs, of two methods with two step sizes."""
     monkeypatch.setattr(memory, "RATES", memory.RATES[:2])
-    monkeypatch.setattr(memory, "TURNS", {name: memory.TURNS[name] for name in (memory.PLAIN, "PCGrad")})
+    monkeypatch.setattr(
+        memory, "TURNS", {name: memory.TURNS[name] for name in (memory.PLAIN, "PCGrad against every gradient")}
+    )
     return two_runs(tmp_path, "memory", monkeypatch)
 
 

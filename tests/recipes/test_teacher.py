@@ -103,7 +103,7 @@ def test_a_stopped_run_goes_on_with_the_training_that_was_not_over(
         teacher_width=4,
         teacher_steps=3,
     )
-    methods = ("no teacher", "fixed teacher", "MetaDistil, fine-tuned")
+    methods = ("no teacher", "fixed teacher", "MetaDistil")
     monkeypatch.setattr(teacher, "METHODS", {name: teacher.METHODS[name][:2] for name in methods})
     draws = Counted(flipped.shifted)
     monkeypatch.setattr(flipped, "shifted", draws)

@@ -185,7 +185,7 @@ class _Simulation:
         for place in given:
             self.memory.apart(place, out, elementwise=not instruction.multiplies)
         read = [self.memory.read(core, *place, name) for place in given]
-        made = read[0] if folds else symbols.done(opcode, name, read)
+        made = read[0] if folds else symbols.done(OPCODES[opcode], name, read)
         self.memory.write(core, *out, made, name if folds else "add" if instruction.accumulates else None)
 
 

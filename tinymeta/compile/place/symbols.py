@@ -11,7 +11,7 @@ import zlib
 from typing import Any
 
 import numpy as np
-from tinymeta_kernels import addresses, opcodes
+from tinymeta_kernels import addresses
 
 from tinymeta.compile.program.operations import Cast, Copy, Operation, Scale, Special, Ufunc, Where
 from tinymeta.compile.program.program import Node, Program
@@ -86,15 +86,15 @@ def value(program: Program, node: Node, given: list[Array], loops: Loops) -> Arr
     return found.copy() if isinstance(op, Gather) else found
 
 
-def done(opcode: int, name: str, given: list[Array]) -> Array:
-    """What an instruction makes of symbols; `name` is that of its ufunc, if it calls one."""
-    if opcode == opcodes.GEMM:
+def done(kind: str, name: str, given: list[Array]) -> Array:
+    """What an instruction of this kind makes of symbols; `name` is that of its ufunc, if it calls one."""
+    if kind == "GEMM":
         return np.asarray(np.matmul(*given))
-    if opcode == opcodes.WHERE:
+    if kind == "WHERE":
         return np.where(given[0] < 0, *given[1:])
-    if opcode in (opcodes.SUM, opcodes.CAST):
+    if kind in ("SUM", "CAST"):
         return given[0]
-    return applied({opcodes.SCALE: "multiply"}.get(opcode, name), *given)
+    return applied("multiply" if kind == "SCALE" else name, *given)
 
 
-_DONE: dict[type[Operation], int] = {Scale: opcodes.SCALE, Where: opcodes.WHERE, Cast: opcodes.CAST}
+_DONE: dict[type[Operation], str] = {Scale: "SCALE", Where: "WHERE", Cast: "CAST"}

@@ -96,8 +96,8 @@ class Case(NamedTuple):
 
     def _is_noise(self, k: int, found: list[Any], right: list[Any], tolerance: float) -> bool:
         """Sums in another order differ by the rounding of their terms, which may be larger than they."""
-        near = [errors(self.values(k, moved)[0], right) for moved in (1, 2)]
-        return bool(np.all(errors(found, right) <= tolerance + ROOM * np.maximum(*near)))
+        near = [errors(self.values(k, moved)[0], right) for moved in (1, 2, 3, 4)]
+        return bool(np.all(errors(found, right) <= tolerance + ROOM * np.max(near, axis=0)))
 
     def arrays(self, k: int) -> list[Any]:
         return [
@@ -113,8 +113,9 @@ class Case(NamedTuple):
         try:
             for step in self.steps:
                 y = operation(step.op)(*(values[i] for i in step.inputs))
-                exact = not moved or type(y) is tuple or not isinstance(step.op, ROUND)
-                values.append(y if type(y) is tuple else np.array(y) if exact else _moved(np.array(y), 1, r))
+                rounds = moved and isinstance(step.op, ROUND)
+                parts = [_moved(np.array(x), 1, r) if rounds else np.array(x) for x in (y if type(y) is tuple else [y])]
+                values.append(tuple(parts) if type(y) is tuple else parts[0])
         except Exception as error:
             raise Refused(str(error)) from error
         if any(type(values[i]) is tuple for i in self.results):

@@ -77,7 +77,23 @@ def test_it_says_why_it_recorded_again() -> None:
         assert change in first and first.startswith("recorded again: " if change else "runs on")
     lr[0] = 0.2
     step(np.ones(3))
-    assert "is another" in step.explain()
+    assert "recorded again: lr[0] is another" in step.explain()
+
+
+def test_it_says_so_where_each_number_needs_a_recording() -> None:
+    step = tm.compile(lambda x, n: x * n if not isinstance(n, tm.Tensor) else x)
+    step(np.ones(3), 2.0)
+    assert "a number among the arguments" in step.explain(np.ones(3), 3.0)
+    step(np.ones(3), True)
+    assert "argument 1 was float and is bool True" in step.explain()
+
+
+@given(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=12))
+def test_the_latest_recording_is_the_one_that_ran_last(lengths: list[int]) -> None:
+    step = tm.compile(tm.tanh)
+    for n in lengths:
+        step(np.ones(n))
+    assert step.programs()[0][0].nodes[0].shape == (lengths[-1],)
 
 
 def test_what_does_not_run_on_the_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,8 @@ class Compiled(Generic[Y]):
                 results, made.results = made.results, None
                 variant = Variant(captured, recording._replace(results=None), made)
             state = earlier[0].captured.differs(variant.captured) if earlier else ""
+            if not state and earlier and earlier[0].recording.numbers:
+                state = "a number among the arguments, of which the function asks what it is,"
             variant.why = variant.why or self._variants.why(form, names, state)
             self._variants.keep(form, variant, names, state)
         warned, told = _warned if variant.made.everywhere else self._warned, variant.made.warning

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 T = TypeVar("T")
 BOUND = 64  # recordings that are kept of one function
 
@@ -48,7 +50,7 @@ class Variants(Generic[T]):
     def keep(self, form: Form, variant: T, names: list[str], state: str) -> None:
         """Add a recording; `names` are those of the leaves, `state` what changed around the function, if it did."""
         others = [x for x in self._kept.get(form, []) if x is not variant]
-        self._kept[form] = [variant, *others]
+        self._latest = self._kept[form] = [variant, *others]
         self._kept.move_to_end(form)
         if sum(map(len, self._kept.values())) > BOUND:
             if not self._warned:
@@ -97,9 +99,8 @@ class Variants(Generic[T]):
 
 
 def _brief(kind: Any) -> str:
-    """A leaf's shape and dtype, or what stands for them."""
-    try:
-        shape, dtype = kind
-        return f"{dtype}{list(shape)}"
-    except (TypeError, ValueError):
-        return str(kind)
+    """A leaf's dtype and shape; of what is no array its class, and its value where the recording is for that alone."""
+    what, of = kind if isinstance(kind, tuple) and len(kind) == 2 else (type(kind), kind)
+    if isinstance(what, type):
+        return what.__name__ if isinstance(of, np.dtype) else f"{what.__name__} {of!r}"
+    return f"{of}{list(what)}"

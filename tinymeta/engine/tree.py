@@ -266,9 +266,9 @@ def _count(structure: Structure) -> int:
 def names(structure: Structure) -> Sequence[Any]:
     """What the children of a container are called: keys, fields, attributes, places."""
     given = getattr(structure.kind, "tree_names", None)
-    names = given(structure.meta) if given else structure.meta
-    named = isinstance(names, tuple) and len(names) == len(structure.children)
-    return names if named else range(len(structure.children))
+    found = given(structure.meta) if given else structure.meta
+    named = isinstance(found, tuple) and len(found) == len(structure.children)
+    return found if named else range(len(structure.children))
 
 
 def _paths(structure: Structure, prefix: str) -> list[str]:

@@ -199,9 +199,9 @@ def _join_turns(classes: _Classes, nodes: list[Node], i: int, op: Operation) -> 
     """The turns of a loop are one axis of all that it takes and gives slice by slice."""
     of = nodes[i].inputs[0] if isinstance(op, Part) else i
     loop = nodes[of].op
-    if isinstance(loop, Loop):
-        stacks = nodes[of].inputs[loop.carries : loop.carries + loop.slices]
-        stacks += (i,) * (isinstance(op, Part) and op.index >= loop.carries)
-        for x in stacks[1:]:
-            if loop.turns != 1:
-                classes.join((stacks[0], 0), (x, 0))
+    if not isinstance(loop, Loop) or loop.turns == 1:
+        return
+    stacks = nodes[of].inputs[loop.carries : loop.carries + loop.slices]
+    stacks += (i,) * (isinstance(op, Part) and op.index >= loop.carries)
+    for x in stacks[1:]:
+        classes.join((stacks[0], 0), (x, 0))

@@ -24,9 +24,9 @@ from tinymeta.compile.program.operations import Constant, Contract, Copy, Elemen
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.program.views import Reshape, Scatter
 
-HEAVY = (
-    2  # a sum is read and written some five times, in blocks and by cores; what it is of, twice if it has to be kept
-)
+# A sum over tasks is read and written some five times, in blocks and by cores; in rows once, but what it multiplies has
+# to be kept, written and read. So rows move less up to this many times the numbers of the sum.
+HEAVY = 2
 LONG = 1 << 13  # elementwise operations on as many elements are cut in tiles
 
 

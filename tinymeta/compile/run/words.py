@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,7 @@ RUNS = 5  # of which the quickest is told
 
 def told(machine: Machine, run: Callable[[], object] | None = None) -> list[str]:
     """A line for the memory of a program, and one for each of its loops; with `run`, which calls it, their times."""
-    seconds = _timed(machine, run) if run else None
+    seconds = _timed(machine, run) if run else []
     lines = [f"needs {machine.memory() / 1e6:.3g} MB besides its arguments"]
     for k, loop in enumerate(machine.loops):
         where = f" on {machine.cores(loop)} cores" if machine.cores(loop) > 1 else ""
@@ -58,8 +59,8 @@ def _name(op: Operation) -> str:
 
 
 def _timed(machine: Machine, run: Callable[[], object]) -> list[float]:
-    """The seconds of each loop, the least of several runs."""
-    least, last = [float("inf")] * len(machine.loops), 0.0
+    """The seconds of each loop, the least of several runs; none where other recordings ran, as each call needs one."""
+    least, last = [math.inf] * len(machine.loops), 0.0
 
     def over(k: int) -> None:
         nonlocal last
@@ -73,4 +74,4 @@ def _timed(machine: Machine, run: Callable[[], object]) -> list[float]:
             run()
     finally:
         machine.clock = None
-    return least
+    return least if 0 < sum(least) < math.inf else []

@@ -43,7 +43,7 @@ What runs, for a MAML step:
             for each instruction:                          x W, relu, xᵀ g, …, the sweeps of both levels
                 NumPy's inner loop, or BLAS, by address    the same arithmetic as in eager code, without Python
             sums over tasks += the block's part            xᵀ g with the tasks folded into the product
-    add up the cores' sums
+    add up the cores' sums                                 large ones (a layer's gradient) are made here, in rows
     the outer optimizer, in tiles of a few thousand elements
 
 Compiling costs a few hundred Python calls per operation and never calls a compiler: the one loop that reads

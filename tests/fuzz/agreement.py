@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from tinymeta_kernels import threads
 
 import tinymeta as tm
+from tests.compile.in_turn import InTurn
 from tests.fuzz.layouts import laid_out
 from tests.fuzz.noise import with_other_bits
-from tinymeta.compile.place import schedule
+from tinymeta.compile.place import assemble, schedule
 from tinymeta.compile.run import machine
 
 TIGHT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4, np.dtype(np.float16): 2e-2}
@@ -43,7 +45,7 @@ class Setting(NamedTuple):
     """How it is compiled and called."""
 
     factor: bool = True
-    cores: int = 1
+    cores: str = "one"  # a key of `CORES`
     layouts: int = 0  # seed of how the arguments lie in memory; 0: in row-major order
     check: bool = False  # whether it checks itself, which puts numbers right: then a warning is what is wrong
 
@@ -77,7 +79,7 @@ def disagreement(build: Callable[[Any], Program], dtype: Any, setting: Setting) 
     """
     dtype = np.dtype(dtype)
     program = build(dtype)
-    with np.errstate(all="ignore"), many_cores(setting.cores), warnings.catch_warnings(record=True) as said:
+    with np.errstate(all="ignore"), cores_as(setting.cores), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         compiled = compiled_as(program.f, setting)
         trouble = _compared(build, program, compiled, dtype, setting)
@@ -246,12 +248,20 @@ def widened(arguments: Any) -> Any:
 
 
 @contextmanager
-def many_cores(count: int) -> Iterator[None]:
-    """Run on so many cores; on several, share even the smallest loop, and cut in tiles even the smallest array."""
-    before, worth, long = threads.count, machine.WORTH_SHARING, schedule.LONG
-    threads.count = count
-    machine.WORTH_SHARING, schedule.LONG = (worth, long) if count == 1 else (0, 2)
-    try:
+def cores_as(name: str) -> Iterator[None]:
+    """Run on these cores (`CORES`); on several, share even the smallest loop, and cut in tiles even the smallest
+    array."""
+    with pytest.MonkeyPatch.context() as patch:
+        for (where, what), value in CORES[name].items():
+            patch.setattr(where, what, value)
         yield
-    finally:
-        threads.count, machine.WORTH_SHARING, schedule.LONG = before, worth, long
+
+
+_TWO: dict[tuple[Any, str], Any] = {(threads, "count"): 2, (machine, "WORTH_SHARING"): 0, (schedule, "LONG"): 2}
+CORES: dict[str, dict[tuple[Any, str], Any]] = {
+    "one": {(threads, "count"): 1},
+    "two": _TWO,
+    "the first before the last": {**_TWO, (machine, "crew"): InTurn(False)},  # what one reads of another is wrong
+    "the last before the first": {**_TWO, (machine, "crew"): InTurn(True)},  # every time, and not now and then
+    "a task at a time": {(threads, "count"): 1, (assemble, "CACHE"): 1},
+}

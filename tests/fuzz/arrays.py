@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tests.fuzz.agreement import Program, Refused, Setting, disagreement
+from tests.fuzz.agreement import CORES, Program, Refused, Setting, disagreement
 from tests.fuzz.operations import OPERATIONS
 from tests.fuzz.references import Ref, refs, renamed, resolved, wide
 from tests.fuzz.values import Misfit, Values
@@ -234,7 +234,7 @@ def draw(seed: int) -> Case:
     loose = [i for i in range(len(inputs), len(inputs) + len(steps)) if i not in read] or [0]
     ask = str(r.choice(ASKS)) if any(given.differentiable for given in inputs) else "values"
     layouts = int(r.choice([0, r.integers(1, 1 << 20)]))
-    setting = Setting(bool(r.random() < 0.75), int(r.choice([1, 1, 2])), layouts, bool(r.random() < 0.2))
+    setting = Setting(bool(r.random() < 0.75), str(r.choice(list(CORES))), layouts, bool(r.random() < 0.2))
     return Case(seed, tuple(inputs), tuple(steps), tuple(loose), ask, setting)
 
 

@@ -147,7 +147,7 @@ _BINARY = (
     *("logical_and", "logical_or", "logical_xor"),
 )
 
-OTHERS = {"scan": "takes a function: the layers GRU and LSTM lead their cells by it"}
+OTHERS = {"scan": "takes a function: `turns.py` draws it"}
 FUNCTIONS: dict[str, Strategy] = {
     **{name: unary(guard) for name, guard in _UNARY.items()},
     **{name: binary() for name in _BINARY},

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinymeta as tm
 from tests.fuzz import optimizers
-from tests.fuzz.agreement import Program, Refused, Setting, disagreement
+from tests.fuzz.agreement import CORES, Program, Refused, Setting, disagreement
 from tests.fuzz.flow import Flow
 from tests.fuzz.layers import LAYERS, flattened
 from tests.fuzz.learners import LEARNERS, Task
@@ -208,7 +208,7 @@ def draw(seed: int) -> Case:
         shots=int(r.choice([1, 2, 3, 5, 4 * size])),
         setting=Setting(
             factor=bool(r.random() < 0.75),
-            cores=int(r.choice([1, 1, 2])),
+            cores=str(r.choice(list(CORES))),
             layouts=int(r.choice([0, r.integers(1, 1 << 20)])),
             check=bool(r.random() < 0.2),
         ),

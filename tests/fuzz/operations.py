@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
+from tests.fuzz import turns
 from tests.fuzz.functions import FUNCTIONS, Arguments, Strategy
 from tests.fuzz.values import Values
 
@@ -114,4 +115,5 @@ OPERATIONS: dict[str, tuple[Strategy, Callable[..., Any]]] = {
     "hvp": (_smooth, _product),
     "jvp": (_smooth, _tangent),
     "checkpoint": (_smooth, _again),
+    "scan": (turns.drawn, turns.scanned),
 }

@@ -26,7 +26,7 @@ from tinymeta.ops.logistic import logistic_density, sigmoid, softplus, tanh_slop
 from tinymeta.ops.reduce import sum_axes
 from tinymeta.ops.softmax import log_softmax_axis, softmax_axis
 
-ENOUGH = 8  # programs that hold a function
+ENOUGH = 12  # programs that hold a function
 
 
 class Asked:

@@ -14,5 +14,6 @@ makes. `in_bounds.check` looks at addresses, and at the values of symbols. In re
     scratch.py         places, taken and given back
     loop_body.py       one loop's instructions
     assemble.py        all of them, and what outlives its loop
+    own_parts.py       whether tasks may go through the turns of a loop on their own
     decoded.py, symbols.py, memory.py, in_bounds.py    the check
 """

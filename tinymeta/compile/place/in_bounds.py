@@ -52,6 +52,13 @@ def check(assembly: Assembly, cores: int) -> None:
             simulation.run(count)
 
 
+def check_joined(assembly: Assembly, code: list[int], count: int) -> None:
+    """Raise `Broken` where an address lies outside, if all loops run as one, whose tasks are one block."""
+    simulation = _Simulation(assembly)
+    for instruction in decoded(code):
+        simulation.inside(instruction, Span(0, 0, count, count))
+
+
 def _codes(code: LoopCode, cores: int) -> Iterator[tuple[list[int], Span]]:
     """What a loop runs on so many cores, in an order in which it might."""
     loop = code.loop

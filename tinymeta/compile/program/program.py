@@ -16,7 +16,7 @@ import numpy as np
 
 from tinymeta.compile.program import writing
 from tinymeta.compile.program.calls import Part
-from tinymeta.compile.program.operations import Constant, Input, Operation, Shape
+from tinymeta.compile.program.operations import Constant, Copy, Input, Operation, Shape
 from tinymeta.compile.program.views import Broadcast, Permute, Reshape, Slice
 from tinymeta.compile.verify import checking
 from tinymeta.engine.tensor import Array
@@ -133,6 +133,11 @@ class Builder:
         if isinstance(node.op, Input):
             return self._new(node)
         return self.add(node.op, *inputs, shape=node.shape, dtype=node.dtype)
+
+    def again(self, x: int) -> int:
+        """A copy of x in a node of its own, also if x is a constant, or if there is such a copy."""
+        self.nodes.append(Node(Copy(), (x,), self.nodes[x].shape, self.nodes[x].dtype))
+        return len(self.nodes) - 1
 
     def reshape(self, x: int, shape: Shape) -> int:
         return self.add(Reshape(shape), x)

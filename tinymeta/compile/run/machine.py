@@ -22,6 +22,7 @@ from tinymeta.compile.place import in_bounds
 from tinymeta.compile.place.assemble import assembled
 from tinymeta.compile.place.layout import ARENA, FIRST, ONES, PARTIAL, ROW, SCRATCH, ZERO
 from tinymeta.compile.place.loop_body import LoopCode
+from tinymeta.compile.place.own_parts import Carry, on_their_own
 from tinymeta.compile.program.calls import Call
 from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.operations import Constant, Input, Kind, Operation
@@ -48,6 +49,7 @@ class Machine:
             in_bounds.check(assembly, threads.count)
         self._program = program = assembly.program
         self._cores = threads.count
+        self._assembly = assembly
         self._layouts, self._slots, self._sizes = assembly.layouts, assembly.slots, assembly.sizes
         self.loops = [Ready(code) for code in assembly.loops]
         self.idle: list[Workspace] = []
@@ -130,21 +132,37 @@ class Machine:
         results = (self._program.nodes[i] for i in self._program.results)
         return arena + self._cores * (scratch + partial) + sum(x.size * x.dtype.itemsize for x in results)
 
-    def joined(self, limit: int) -> Ready | None:
-        """All loops as one: the only one there is, or small ones in a row, on one core. None where Python is in it, or
-        where a result is no memory of the program's own."""
+    def joined(self, limit: int, carries: int) -> Ready | None:
+        """All loops as one, to be run turn after turn with so many carries. None where Python is in it, or where a
+        result is no memory of the program's own.
+
+        Tasks go through the turns on their own if there is one loop, and none reads what another writes. Else there is
+        one block of them, on one core, up to `limit` operations.
+        """
         own = len(self.bound) - len(self._direct) == sum(isinstance(n.op, Input) for n in self._program.nodes)
         if not self.loops or not own or any(loop.kind == "python" for loop in self.loops):
             return None
         ready = copy.copy(self.loops[0])
-        if len(self.loops) > 1 or ready.sums:
-            small = sum(loop.work for loop in self.loops) <= limit
-            if not small or any(loop.kind == "tiles" or loop.count not in (1, loop.block) for loop in self.loops):
-                return None
-            ready.body = np.concatenate([code for x in self.loops for code in (x.before, x.body, x.first)])
-            ready.count = ready.block = max(loop.count for loop in self.loops)
-            ready.sums, ready.work = False, 0
+        alone = len(self.loops) == 1 and not ready.sums
+        if alone and on_their_own(ready.body.tolist(), ready.count, self._carries(carries)):
+            return ready
+        counts = {loop.count for loop in self.loops if loop.kind != "whole"}  # tasks, and rows of large sums
+        one_block = len(counts) <= 1 and all(loop.count <= loop.block for loop in self.loops)
+        if not one_block or sum(loop.work for loop in self.loops) > limit or "tiles" in {x.kind for x in self.loops}:
+            return None
+        ready.body = np.concatenate([code for x in self.loops for code in (x.before, x.body, x.first)])
+        ready.count = ready.block = max(counts, default=1)
+        ready.sums, ready.work = False, 0
+        if checking():
+            in_bounds.check_joined(self._assembly, ready.body.tolist(), ready.count)
         return ready
+
+    def _carries(self, number: int) -> list[Carry]:
+        """The first arguments, and the results that take their places in the next turn."""
+        slots = self.columns.tolist()
+        kinds = [self._program.nodes[i] for i in self.bound[:number]]
+        written = slots[len(slots) - len(self._direct) :]
+        return [Carry(a, b, x.size, x.dtype.itemsize) for a, b, x in zip(slots, written, kinds)]
 
     def _call(self, i: int, values: dict[int, Any], space: Workspace) -> None:
         """An operation that the machine leaves to Python."""

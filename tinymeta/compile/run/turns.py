@@ -9,8 +9,9 @@ tasks goes through all turns while it lies in a core's cache, and no core waits 
     address      there and    + slice      stays
                  back         (− slice, from the last to the first)
 
-Bodies that are several loops of the machine run on one core, one loop after the other within a turn; those with
-operations that are left to Python, and large ones, are called turn after turn.
+That takes tasks which read of the carries only what they have written themselves (`own_parts.py`). Bodies of other
+tasks, and those that are several loops of the machine, run on one core and in one block, one loop after the other
+within a turn; those with operations that are left to Python, and large ones, are called turn after turn.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tinymeta_kernels import machine
 from tinymeta_kernels.located import locate
 
 from tinymeta.compile.program.loop import Loop
-from tinymeta.compile.program.operations import Constant, Copy, Input
+from tinymeta.compile.program.operations import Constant, Input
 from tinymeta.compile.program.program import Builder, Program
 from tinymeta.compile.verify import Broken
 from tinymeta.engine.tensor import Array
@@ -42,9 +43,8 @@ def distinct(body: Program) -> Program:
         image.append(b.copy(node, [image[x] for x in node.inputs]))
     results: list[int] = []
     for i in (image[i] for i in body.results):
-        while i in results or b.nodes[i].op.view or isinstance(b.nodes[i].op, (Input, Constant)):
-            i = b.add(Copy(), i)
-        results.append(i)
+        own = i not in results and not b.nodes[i].op.view and not isinstance(b.nodes[i].op, (Input, Constant))
+        results.append(i if own else b.again(i))
     return b.finished(results)
 
 
@@ -53,7 +53,7 @@ class Turns:
 
     def __init__(self, op: Loop, body: Machine) -> None:
         self._op, self._body = op, body
-        self._ready = body.joined(SMALL)
+        self._ready = body.joined(SMALL, op.carries)
         if self._ready is None:
             return
         inputs, results = op.kinds()

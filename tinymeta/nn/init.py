@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinymeta.engine.errors import ShapeError, user_site
-from tinymeta.engine.options import whole, wholes
+from tinymeta.engine.options import counted, wholes
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import DTypeLike, Shape
 
@@ -29,7 +29,7 @@ def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int,
     >>> w.shape, round(float(w.std()), 2)
     ((200, 50), 0.1)
     """
-    return _gaussian(rng, shape, math.sqrt(2.0 / whole(fan_in, "fan_in")), dtype)
+    return _gaussian(rng, shape, math.sqrt(2.0 / _fan(fan_in)), dtype)
 
 
 def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
@@ -42,7 +42,7 @@ def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int
     >>> w.shape, round(float(w.std()), 2)
     ((200, 50), 0.1)
     """
-    return _uniform(rng, shape, math.sqrt(6.0 / whole(fan_in, "fan_in")), dtype)
+    return _uniform(rng, shape, math.sqrt(6.0 / _fan(fan_in)), dtype)
 
 
 def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
@@ -55,7 +55,7 @@ def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: 
     >>> w.shape, round(float(w.std()), 2)
     ((150, 50), 0.1)
     """
-    return _gaussian(rng, shape, math.sqrt(2.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
+    return _gaussian(rng, shape, math.sqrt(2.0 / _fan(fan_in, fan_out)), dtype)
 
 
 def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
@@ -68,7 +68,7 @@ def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out:
     >>> w.shape, round(float(w.std()), 2)
     ((150, 50), 0.1)
     """
-    return _uniform(rng, shape, math.sqrt(6.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
+    return _uniform(rng, shape, math.sqrt(6.0 / _fan(fan_in, fan_out)), dtype)
 
 
 def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
@@ -81,7 +81,7 @@ def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: i
     >>> w.shape, round(float(w.std()), 2)
     ((100, 100), 0.1)
     """
-    return _gaussian(rng, shape, math.sqrt(1.0 / whole(fan_in, "fan_in")), dtype)
+    return _gaussian(rng, shape, math.sqrt(1.0 / _fan(fan_in)), dtype)
 
 
 def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
@@ -165,6 +165,10 @@ def ones(shape: Shape, dtype: DTypeLike) -> Tensor:
     tensor([1., 1.], dtype=float32)
     """
     return Tensor(np.ones(wholes(shape, "a size"), dtype))
+
+
+def _fan(*fans: int) -> int:
+    return counted(sum(wholes(fans, "a fan")), "a fan, as a layer's inputs,", 1)
 
 
 def _gaussian(rng: np.random.Generator, shape: Shape, std: float, dtype: DTypeLike) -> Tensor:

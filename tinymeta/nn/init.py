@@ -23,6 +23,7 @@ def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int,
     """N(0, 2/fan_in), for ReLU.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.he_normal(np.random.default_rng(0), (0, 2), 0, 2, float)`.
     Source: He et al. 2015, eq. 10.
 
     >>> w = tm.nn.init.he_normal(np.random.default_rng(0), (200, 50), 200, 50, np.float32)
@@ -36,6 +37,7 @@ def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int
     """U(−a, a) with a² = 6/fan_in: the variance of `he_normal`.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.he_uniform(np.random.default_rng(0), (0, 2), 0, 2, float)`.
     Source: He et al. 2015, eq. 10, for its variance.
 
     >>> w = tm.nn.init.he_uniform(np.random.default_rng(0), (200, 50), 200, 50, np.float32)
@@ -49,6 +51,7 @@ def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: 
     """N(0, 2/(fan_in + fan_out)), for tanh and sigmoid.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.glorot_normal(np.random.default_rng(0), (0, 0), 0, 0, float)`.
     Source: Glorot & Bengio 2010, eq. 12.
 
     >>> w = tm.nn.init.glorot_normal(np.random.default_rng(0), (150, 50), 150, 50, np.float32)
@@ -62,6 +65,7 @@ def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out:
     """U(−a, a) with a² = 6/(fan_in + fan_out), for tanh and sigmoid.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.glorot_uniform(np.random.default_rng(0), (0, 0), 0, 0, float)`.
     Source: Glorot & Bengio 2010, eq. 16.
 
     >>> w = tm.nn.init.glorot_uniform(np.random.default_rng(0), (150, 50), 150, 50, np.float32)
@@ -75,6 +79,7 @@ def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: i
     """N(0, 1/fan_in), for linear outputs.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.lecun_normal(np.random.default_rng(0), (0, 2), 0, 2, float)`.
     Source: LeCun et al. 1998, § 4.6.
 
     >>> w = tm.nn.init.lecun_normal(np.random.default_rng(0), (100, 100), 100, 100, np.float32)

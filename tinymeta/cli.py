@@ -61,7 +61,10 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are the same kind of sentence as all others."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; `{self.prog} --help` shows the usage")
+        told = getattr(sys.exception(), "__context__", None)  # by an argument's type, such as `named`
+        raise UserError(
+            str(told) if isinstance(told, UserError) else f"{message}; `{self.prog} --help` shows the usage"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,8 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         nobody_listens()
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # asking whether it is there is refused, too
-            print(f"tinymeta: no file has a name as long as {visible(str(error.filename))[:40]}…", file=sys.stderr)
+        if error.errno in (errno.ENAMETOOLONG, errno.EACCES):  # asking whether it is there is refused, too
+            long = error.errno == errno.ENAMETOOLONG
+            why, most = ("no file has a name as long as", 40) if long else ("you may not look at", SENTENCE)
+            print("tinymeta:", why, visible(str(error.filename))[:most], file=sys.stderr)
             return 2
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EBADF, errno.EIO):
             raise  # a file's, which should have been told by who opened it
@@ -192,14 +197,8 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     if (file := options.features) and (recipe.name != "images" or options.data or file.suffix != ".npz"):
         raise UserError("--features names an .npz file that takes the place of --data, in the recipe images")
     changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
-    wishes = Wishes(
-        options.out,
-        options.seed,
-        options.features or options.data,
-        options.resume,
-        options.quiet,
-        options.skip_bad_tasks,
-    )
+    data = options.features or options.data
+    wishes = Wishes(options.out, options.seed, data, options.resume, options.quiet, options.skip_bad_tasks)
     wishes = replace(wishes, workers=options.workers, dask=options.dask, split=options.split)
     launch(recipe, changes, wishes, verb=("run", recipe.name))
 

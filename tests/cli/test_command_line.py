@@ -280,10 +280,3 @@ def test_sizes_beyond_all_sense_are_refused(tinymeta: Command) -> None:
     for recipe in ("images", "challenge"):
         status, _, err = tinymeta("run", recipe, "--set", "size=100000")
         assert status == 2 and one_sentence(err) and "size must be at most 512" in err
-
-
-@pytest.mark.parametrize("words", [("eval", "{}"), ("run", "images", "--data", "{}"), ("run", "linear", "--out", "{}")])
-def test_a_path_that_is_too_long_is_said(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([word.format("y" * 5000) for word in words]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("tinymeta: no file has a name as long as yyy") and len(said) < 100

@@ -223,10 +223,18 @@ def test_what_cant_be_carried_is_told_with_its_key(state: Any, said: str) -> Non
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("source", [3, [1], {0: 1}, tm.nn.relu])
+def test_what_is_no_state_dict_is_told(source: Any) -> None:
+    with pytest.raises(tm.UserError, match=r"a state_dict holds arrays by name, and this is .*net.state_dict\(\)"):
+        tm.nn.load_torch(source, Scaled())
+    with pytest.raises(tm.UserError, match="safetensors.torch.save_file"):
+        tm.nn.load_torch("net.pt", Scaled())
+
+
 def test_tied_weights_are_told_and_so_is_a_norm_without_statistics() -> None:
     net = Scaled()
     net.scale = net.fc.bias
     with pytest.raises(tm.UserError, match="one array in two places"):
         tm.nn.load_torch(STATE, net)
-    with pytest.raises(ValueError, match="FrozenBatchNorm has no mean and variance yet"):
+    with pytest.raises(ValueError, match="FrozenBatchNorm has no mean and variance"):
         tm.nn.FrozenBatchNorm(2)(np.ones((3, 2)))

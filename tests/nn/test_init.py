@@ -56,3 +56,11 @@ def test_an_orthogonal_matrix_keeps_lengths() -> None:
 def test_a_generator_decides_the_weights() -> None:
     first, again = (tm.nn.Linear(3, 2, rng=np.random.default_rng(7)).weight.numpy() for _ in range(2))
     np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("layer", [tm.nn.Linear, tm.nn.Conv2d])
+def test_a_layer_without_inputs_is_told(layer: Any) -> None:
+    with pytest.raises(
+        tm.UserError, match=r"a layer's inputs, must be a whole number, 1 or more, not 0 \(test_init.py"
+    ):
+        layer(0, *[3] * (layer is tm.nn.Conv2d), 3, rng=np.random.default_rng(0))

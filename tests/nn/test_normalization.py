@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.engine.errors import ShapeError
 
 X = np.random.default_rng(0).normal(2.0, 3.0, size=(5, 6, 4, 3))
 
@@ -44,3 +45,11 @@ def test_scale_and_shift_are_per_channel() -> None:
 def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="6 channels into 4"):
         tm.nn.GroupNorm(4, 6)
+
+
+@pytest.mark.parametrize("x", [np.ones((2, 1)), np.ones((2, 4)), np.ones(3), 1.0, np.ones((2, 1, 3))])
+def test_a_frozen_norm_refuses_other_channels(x: Any) -> None:
+    with pytest.raises(ShapeError, match=r"not \(N, 3, …\)"):
+        tm.nn.FrozenBatchNorm(3, mean=0.0, var=1.0)(x)
+    with pytest.raises(ValueError, match="of 0 or more"):
+        tm.nn.FrozenBatchNorm(3, mean=0.0, var=-1.0)(np.ones((2, 3)))

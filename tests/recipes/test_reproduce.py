@@ -10,6 +10,7 @@ import pytest
 from tests.recipes.toy_console import Command
 from tinymeta.recipes import claims
 from tinymeta.recipes.claim import Claim, Measured
+from tinymeta.recipes.reproduce import _sources
 
 
 @pytest.fixture
@@ -33,6 +34,8 @@ def test_without_a_name_the_table_has_a_row_for_every_claim(tinymeta: Command, s
     assert status == 0 and "a toy" in out and "0.0110 ± 0.0025" in out and "0 to 2" in out and "abc1234" in out
     status, out, _ = tinymeta("reproduce", "--list")
     assert status == 0 and out.split() == ["toy", "1", "s", "tinymeta", "run", "toy", "--set", "iterations=60"]
+    stored.write_text(stored.read_text(encoding="utf-8").replace('"seconds": 1.0', '"seconds": null'))
+    assert tinymeta("reproduce", "--list").out.split()[1] == "–"
 
 
 def test_a_claim_that_holds_says_so_and_one_that_does_not_has_status_1(
@@ -71,6 +74,19 @@ def test_what_is_over_is_read_and_what_was_stopped_goes_on(tinymeta: Command, st
     assert finished == {file: file.stat().st_mtime_ns for file in finished}
 
 
+def test_a_run_of_other_code_or_data_is_not_taken_for_this_one(
+    tinymeta: Command, stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tinymeta.recipes.reproduce._commit", lambda: "abc1234+")
+    runs = lambda: len(list(Path("runs/reproduce").glob("*/result.json")))
+    for sources, data, count in ((1, [], 1), (1, [], 1), (2, [], 2), (2, ["--data", str(tmp_path)], 3)):
+        monkeypatch.setattr("tinymeta.recipes.reproduce._sources", lambda sources=sources: sources)
+        assert tinymeta("reproduce", "toy", "--quick", "--quiet", *data).status == 0
+        assert runs() == count
+    monkeypatch.undo()
+    assert _sources() == _sources() != 0
+
+
 def test_a_claim_begins_as_a_file_without_runs(tinymeta: Command, stored: Path) -> None:
     content = json.loads(stored.read_text(encoding="utf-8"))
     stored.write_text(json.dumps(content | {"runs": []}))
@@ -93,6 +109,8 @@ def test_mistakes_are_told_in_one_sentence(tinymeta: Command, stored: Path, monk
     for words, sentence in (
         (["tou"], "there is no claim 'tou' (did you mean 'toy'?)"),
         (["toy", "--seeds", "-1"], "0 or more"),
+        (["toy", "--seeds", "1", "1"], "each of them once"),
+        (["toy", "--out", ""], "a path is empty"),
         (["toy", "--quick", "--seeds", "1"], "not allowed with"),
     ):
         status, _, err = tinymeta("reproduce", *words)

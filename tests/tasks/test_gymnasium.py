@@ -105,11 +105,32 @@ GOOD = ([0.0], {})
         ),
         (({"seen": 1}, {}), None, "an observation is {'seen': 1}, and policies see as many numbers each time"),
         (GOOD, ([0.0, 1.0], 0.0, False, False, {}), r"an observation is \[0.0, 1.0\]"),
+        *[
+            ((x, {}), None, "an observation is .*, all finite")
+            for x in (None, "1.5", [np.nan], [1j], [1e300], [[1], []])
+        ],
+        *[
+            (GOOD, ([0.0], r, False, False, {}), "a reward is .* one finite number")
+            for r in (None, "x", np.inf, [1, 2])
+        ],
+        *[(GOOD, ([0.0], 0, end, False, {}), "two booleans are wanted") for end in (None, [True, False])],
     ],
 )
 def test_an_answer_of_another_kind_is_one_sentence(reset: Any, step: Any, said: str) -> None:
     with pytest.raises(tm.UserError, match=said):
         rolled(lambda rule: Wrong(reset, step))
+
+
+def test_environments_that_show_rows_of_several_lengths_are_told() -> None:
+    lengths = iter([1, 2] * 3)
+    with pytest.raises(tm.UserError, match=r"an observation is \[0, 0\]"):
+        rolled(lambda rule: Wrong(([0] * next(lengths), {}), None))
+
+
+@pytest.mark.parametrize("wrong", [{"horizon": 0}, {"horizon": 2.5}, {"rules": ()}])
+def test_counts_of_nothing_are_told(wrong: Any) -> None:
+    with pytest.raises(tm.UserError, match="must be a whole number, 1 or more"):
+        rolled(**wrong)
 
 
 @pytest.mark.skipif(find_spec("gymnasium") is None, reason="gymnasium is not installed")

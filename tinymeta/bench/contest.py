@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from tinymeta.bench.contender import PATIENCE, Contender, apart, gradients, pres
 from tinymeta.bench.networks import Workload
 from tinymeta.bench.workloads import WORKLOADS
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import write_text
+from tinymeta.io.files import named, write_text
 from tinymeta.view.table import Row, Table
 
 ROUNDS = 5
@@ -59,12 +58,12 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
         "--patience", type=float, default=PATIENCE, metavar="S",
         help=f"seconds that a contender may take for an answer, compiling included (default {PATIENCE:.0f})",
     )  # fmt: skip
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, too, and the peak")
+    parser.add_argument("--markdown", type=named, metavar="FILE", help="write the table there, too, and the peak")
     parser.add_argument(
-        "--curves", type=Path, metavar="PNG", help="draw W1's time against tasks, inner steps and width instead"
+        "--curves", type=named, metavar="PNG", help="draw W1's time against tasks, inner steps and width instead"
     )
     parser.add_argument(
-        "--against", type=Path, metavar="CHECKOUT", help="instead, beside the version in that folder, round by round"
+        "--against", type=named, metavar="CHECKOUT", help="instead, beside the version in that folder, round by round"
     )
     options = parser.parse_args(arguments)
     if options.curves:

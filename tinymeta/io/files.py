@@ -49,7 +49,12 @@ def check_format(path: Path, number: object) -> None:
 
 
 def named(text: str) -> Path:
-    """A path that the user wrote, with the home for a ~ that the shell has left, as in --out=~/runs."""
+    """A path that the user wrote, with the home for a ~ that the shell has left, as in --out=~/runs.
+
+    Raises: UserError for nothing, which would be the folder at hand: `--out "$UNSET"`.
+    """
+    if not text:
+        raise UserError("a path is empty: write it out (. is the folder at hand)")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -145,7 +145,10 @@ def _format(path: Path) -> ModuleType:
     try:
         return {".npz": npz, ".safetensors": safetensors}[path.suffix]
     except KeyError:
-        raise UserError(f"a model file ends in .npz or .safetensors, and {path} in neither: rename it") from None
+        raise UserError(
+            f"a model file ends in .npz or .safetensors, and {path} in neither: name one that does (in PyTorch "
+            "safetensors.torch.save_file writes it)"
+        ) from None
 
 
 @contextmanager

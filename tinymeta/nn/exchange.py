@@ -139,6 +139,10 @@ def load_torch(source: str | os.PathLike[str] | Mapping[str, ArrayLike], like: X
     """
     if isinstance(source, (str, os.PathLike)):
         where, found = str(source), contents(Path(source))[0]
+    elif not isinstance(source, Mapping) or not all(isinstance(name, str) for name in source):
+        raise UserError(
+            f"a state_dict holds arrays by name, and this is {source!r:.60}: pass net.state_dict(), or its file"
+        )
     else:
         where, found = "the state_dict", {name: as_array(name, leaf) for name, leaf in source.items()}
     found = {name: a for name, a in found.items() if name.rpartition(".")[2] != NO_NUMBERS}
@@ -147,7 +151,7 @@ def load_torch(source: str | os.PathLike[str] | Mapping[str, ArrayLike], like: X
     made: dict[str, Array] = {}
     for row in plan:
         wanted = row.back(*[held[name] for name in row.ours])
-        given = [_fitting(where, name, found[name], like) for name, like in zip(row.theirs, wanted)]
+        given = [_fitting(where, name, found[name], array) for name, array in zip(row.theirs, wanted)]
         made.update(zip(row.ours, map(np.array, row.into(*given))))
     leaves, structure = trees.flatten(like)
     filled = [as_leaf(made.pop(name), leaf) for name, leaf in zip(trees.places(structure), leaves)]

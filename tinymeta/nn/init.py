@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinymeta.engine.errors import ShapeError, user_site
-from tinymeta.engine.options import whole, wholes
+from tinymeta.engine.options import counted, wholes
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import DTypeLike, Shape
 
@@ -23,65 +23,70 @@ def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int,
     """N(0, 2/fan_in), for ReLU.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.he_normal(np.random.default_rng(0), (0, 2), 0, 2, float)`.
     Source: He et al. 2015, eq. 10.
 
     >>> w = tm.nn.init.he_normal(np.random.default_rng(0), (200, 50), 200, 50, np.float32)
     >>> w.shape, round(float(w.std()), 2)
     ((200, 50), 0.1)
     """
-    return _gaussian(rng, shape, math.sqrt(2.0 / whole(fan_in, "fan_in")), dtype)
+    return _gaussian(rng, shape, math.sqrt(2.0 / _fan(fan_in)), dtype)
 
 
 def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """U(−a, a) with a² = 6/fan_in: the variance of `he_normal`.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.he_uniform(np.random.default_rng(0), (0, 2), 0, 2, float)`.
     Source: He et al. 2015, eq. 10, for its variance.
 
     >>> w = tm.nn.init.he_uniform(np.random.default_rng(0), (200, 50), 200, 50, np.float32)
     >>> w.shape, round(float(w.std()), 2)
     ((200, 50), 0.1)
     """
-    return _uniform(rng, shape, math.sqrt(6.0 / whole(fan_in, "fan_in")), dtype)
+    return _uniform(rng, shape, math.sqrt(6.0 / _fan(fan_in)), dtype)
 
 
 def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """N(0, 2/(fan_in + fan_out)), for tanh and sigmoid.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.glorot_normal(np.random.default_rng(0), (0, 0), 0, 0, float)`.
     Source: Glorot & Bengio 2010, eq. 12.
 
     >>> w = tm.nn.init.glorot_normal(np.random.default_rng(0), (150, 50), 150, 50, np.float32)
     >>> w.shape, round(float(w.std()), 2)
     ((150, 50), 0.1)
     """
-    return _gaussian(rng, shape, math.sqrt(2.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
+    return _gaussian(rng, shape, math.sqrt(2.0 / _fan(fan_in, fan_out)), dtype)
 
 
 def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """U(−a, a) with a² = 6/(fan_in + fan_out), for tanh and sigmoid.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.glorot_uniform(np.random.default_rng(0), (0, 0), 0, 0, float)`.
     Source: Glorot & Bengio 2010, eq. 16.
 
     >>> w = tm.nn.init.glorot_uniform(np.random.default_rng(0), (150, 50), 150, 50, np.float32)
     >>> w.shape, round(float(w.std()), 2)
     ((150, 50), 0.1)
     """
-    return _uniform(rng, shape, math.sqrt(6.0 / sum(wholes((fan_in, fan_out), "a fan"))), dtype)
+    return _uniform(rng, shape, math.sqrt(6.0 / _fan(fan_in, fan_out)), dtype)
 
 
 def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
     """N(0, 1/fan_in), for linear outputs.
 
     Shapes: `shape`.
+    Raises: UserError for fans below 1: `tm.nn.init.lecun_normal(np.random.default_rng(0), (0, 2), 0, 2, float)`.
     Source: LeCun et al. 1998, § 4.6.
 
     >>> w = tm.nn.init.lecun_normal(np.random.default_rng(0), (100, 100), 100, 100, np.float32)
     >>> w.shape, round(float(w.std()), 2)
     ((100, 100), 0.1)
     """
-    return _gaussian(rng, shape, math.sqrt(1.0 / whole(fan_in, "fan_in")), dtype)
+    return _gaussian(rng, shape, math.sqrt(1.0 / _fan(fan_in)), dtype)
 
 
 def orthogonal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, dtype: DTypeLike) -> Tensor:
@@ -165,6 +170,10 @@ def ones(shape: Shape, dtype: DTypeLike) -> Tensor:
     tensor([1., 1.], dtype=float32)
     """
     return Tensor(np.ones(wholes(shape, "a size"), dtype))
+
+
+def _fan(*fans: int) -> int:
+    return counted(sum(wholes(fans, "a fan")), "a fan, as a layer's inputs,", 1)
 
 
 def _gaussian(rng: np.random.Generator, shape: Shape, std: float, dtype: DTypeLike) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinymeta.engine.convert import as_tensor
-from tinymeta.engine.errors import user_site
+from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import wholes
 from tinymeta.engine.tensor import ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike
@@ -47,7 +47,8 @@ class FrozenBatchNorm(Module):
     They are constants: `tm.nn.load_torch` brings them and `tm.nn.save_torch` writes them, `tm.save` does not.
 
     Shapes: (N, C, …) → the same; `weight`, `bias`, `mean` and `var` (C,).
-    Raises: ValueError where they have not been given yet: `tm.nn.FrozenBatchNorm(1)([[1.0]])`.
+    Raises: ValueError where they have not been given yet: `tm.nn.FrozenBatchNorm(1)([[1.0]])`, or a variance is below
+        0; ShapeError for other channels.
     Source: Ioffe & Szegedy 2015, algorithm 2.
 
     >>> tm.nn.FrozenBatchNorm(1, mean=[1.0], var=[4.0], eps=0.0)([[1.0], [3.0]])
@@ -69,13 +70,15 @@ class FrozenBatchNorm(Module):
         self.eps = eps
 
     def __call__(self, x: ArrayLike) -> Tensor:
-        if np.isnan(self.mean).any() or np.isnan(self.var).any():
+        if np.isnan(self.mean).any() or not (self.var >= 0).all():
             raise ValueError(
-                f"FrozenBatchNorm has no mean and variance yet ({user_site()}): load_torch brings those of a "
-                "state_dict, FrozenBatchNorm(channels, mean=…, var=…) takes yours, and BatchNorm uses the batch's"
+                f"FrozenBatchNorm has no mean and variance (of 0 or more) yet ({user_site()}): load_torch brings those "
+                "of a state_dict, FrozenBatchNorm(channels, mean=…, var=…) takes yours, and BatchNorm uses the batch's"
             )
         x = as_tensor(x)
-        each = (-1, *[1] * (x.ndim - 2))  # of the channels, which are axis 1 or the last
+        if x.shape[1:2] != self.weight.shape:
+            raise ShapeError(f"FrozenBatchNorm: x has shape {x.shape}, not (N, {len(self.mean)}, …) ({user_site()})")
+        each = (-1, *[1] * (x.ndim - 2))  # of the channels
         scale = reshape(self.weight, each) / np.reshape(np.sqrt(self.var + self.eps), each)
         return (x - np.reshape(self.mean, each)) * scale + reshape(self.bias, each)
 

@@ -94,9 +94,9 @@ class Claim:
             return f"{told} ({self.of(self.ours).n} trainings)" if self.trainings else told
         if name in ("seconds", "memory"):
             known = [value for run in self.runs if (value := getattr(run, name)) is not None]
-            largest = max(known) if known else math.nan
-            mean = sum(known) / len(known) if known else math.nan
-            return f"{mean:.0f} s" if name == "seconds" else f"{largest:.0f} MB"
+            if not known:
+                return "–"
+            return f"{sum(known) / len(known):.0f} s" if name == "seconds" else f"{max(known):.0f} MB"
         texts = [run.found[name] for run in self.runs if name in run.found]
         if len(texts) == 1 and isinstance(texts[0], str):
             return texts[0]

@@ -22,19 +22,8 @@ from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.comparison import Comparison, best
-from tinymeta.recipes.recipe import (
-    Found,
-    Interval,
-    Recipe,
-    Result,
-    Run,
-    Stage,
-    ahead,
-    curves,
-    interval,
-    key,
-    user_mistakes,
-)
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, key, user_mistakes
+from tinymeta.recipes.report import Interval, ahead, interval
 from tinymeta.view import plots
 
 CLASSES = 10

@@ -22,7 +22,7 @@ from tinymeta_kernels import threads
 
 from tinymeta import __version__, recipes
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import read_json, told
+from tinymeta.io.files import named, read_json, told
 from tinymeta.io.visible import visible
 from tinymeta.recipes import claims
 from tinymeta.recipes.claim import Claim, Measured
@@ -39,13 +39,13 @@ def reproduce(parser: ArgumentParser, arguments: list[str]) -> None:
     seeds = parser.add_mutually_exclusive_group()
     seeds.add_argument("--quick", action="store_true", help="one seed: it is allowed to lie farther off")
     seeds.add_argument("--seeds", nargs="+", type=int, metavar="N", help="these seeds, not those of the claim")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
-    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("runs/reproduce"), help="folder of the runs")
+    parser.add_argument("--data", type=named, metavar="DIR", help="folder of data (default: TINYMETA_DATA)")
+    parser.add_argument("--out", type=named, metavar="DIR", default=Path("runs/reproduce"), help="folder of the runs")
     parser.add_argument("--write", action="store_true", help="let the new runs be the claim's (in a checkout)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(arguments)
-    if options.seeds and min(options.seeds) < 0:
-        raise UserError("seeds are whole numbers, 0 or more")
+    if options.seeds and (min(options.seeds) < 0 or len({*options.seeds}) < len(options.seeds)):
+        raise UserError("seeds are whole numbers, 0 or more, each of them once")
     stored = {name: claims.load(name) for name in options.names or claims.names()}
     if options.list:
         for name, claim in stored.items():
@@ -109,8 +109,8 @@ def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     keys, commit, data = claim.keys or {}, _commit(), options.data or os.environ.get("TINYMETA_DATA")
     if "DATA" in "".join(keys.values()) and data is None:
         raise UserError(f"`{claim.command}` needs data: name their folder by --data")
-    digest = f"{zlib.crc32(repr(sorted(keys.items())).encode()):08x}"
-    folder = options.out / f"{claim.recipe}-{digest}-{commit}-{seed}"
+    digest = zlib.crc32(repr((sorted(keys.items()), str(data))).encode(), _sources() if commit.endswith("+") else 0)
+    folder = options.out / f"{claim.recipe}-{digest:08x}-{commit}-{seed}"
     with told(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
     with redirect_stdout(io.StringIO()):  # of several runs and one verdict, the verdict is shown
@@ -148,6 +148,14 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return f"v{__version__}"
     return head + "+" * bool(changed)
+
+
+def _sources() -> int:
+    """A digest of the product's files, which a commit with a + does not name."""
+    root, digest = _checkout() or Path(), 0
+    for file in sorted(file for part in ("tinymeta", "kernels") for file in (root / part).rglob("*.py")):
+        digest = zlib.crc32(file.read_bytes(), digest)
+    return digest
 
 
 def _machine() -> str:

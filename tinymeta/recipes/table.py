@@ -23,19 +23,8 @@ from tinymeta.engine.tensor import Array
 from tinymeta.io.files import read_json
 from tinymeta.recipes import divisions
 from tinymeta.recipes.protocols import Protocol
-from tinymeta.recipes.recipe import (
-    Found,
-    Recipe,
-    Result,
-    Run,
-    Stage,
-    after,
-    best,
-    curves,
-    interval,
-    key,
-    user_mistakes,
-)  # fmt: skip
+from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, key, user_mistakes
+from tinymeta.recipes.report import after, interval
 from tinymeta.tasks.table import KINDS, TableTasks, load_table
 
 METHOD = partial(Protocol, steps=3, inner_lr=0.05, outer_lr=0.003, meta_batch=16)

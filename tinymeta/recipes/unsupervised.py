@@ -20,21 +20,8 @@ from tinymeta.engine.tensor import Array
 from tinymeta.engine.typing import Tree
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, partitions_of
 from tinymeta.recipes import fewshot
-from tinymeta.recipes.recipe import (
-    Comparison,
-    Found,
-    Recipe,
-    Result,
-    Run,
-    Stage,
-    ahead,
-    best,
-    curves,
-    interval,
-    key,
-    published,
-    user_mistakes,
-)
+from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, curves, key, user_mistakes
+from tinymeta.recipes.report import ahead, interval, published
 from tinymeta.view import plots
 
 AUGMENT = tm.tasks.Augment(rotate=12, shear=0.15, scale=0.15, translate=1.5, bend=1.0, pen=0.25)

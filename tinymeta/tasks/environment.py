@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from tinymeta.engine.options import counted
 from tinymeta.engine.typing import Tree
 from tinymeta.tasks.episode import Array
 
@@ -70,6 +71,7 @@ def rollout(
     """Let a policy act in every task, `trajectories` times.
 
     Shapes: observations (tasks, trajectories, features), actions (tasks, trajectories, …) → `Trajectories`.
+    Raises: UserError for a horizon or trajectories that are no whole number of 1 or more.
 
     Parameters
     ----------
@@ -90,10 +92,11 @@ def rollout(
     >>> tm.tasks.rollout(walk, rng, walk.draw(rng, tasks=2), lambda seen: 0.01 - seen, trajectories=5).rewards.shape
     (2, 5, 10)
     """
-    state = environment.start(rng, rules, trajectories)
+    horizon = counted(environment.horizon, "horizon", 1)
+    state = environment.start(rng, rules, counted(trajectories, "trajectories", 1))
     observations, actions, rewards, alive = [], [], [], []
     running = np.ones(environment.observe(state).shape[:2], bool)
-    for _ in range(environment.horizon):
+    for _ in range(horizon):
         seen = environment.observe(state)
         action = np.asarray(policy(seen))
         state, reward, done = environment.step(rng, rules, state, action)

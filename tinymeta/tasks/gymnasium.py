@@ -7,12 +7,14 @@ remembers stays in its trajectory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.options import counted
 from tinymeta.engine.typing import Tree
 from tinymeta.tasks.episode import Array
 
@@ -75,15 +77,17 @@ class Gymnasium:
 
     def draw(self, rng: np.random.Generator, tasks: int) -> Array:
         """Draw what differs from task to task."""
-        return self.draw_rules(rng, tasks)
+        return self.draw_rules(rng, counted(tasks, "tasks", 1))
 
     def start(self, rng: np.random.Generator, rules: Array, trajectories: int) -> Playing:
         """Make and reset an environment per trajectory."""
         games = [[self.make(rule) for _ in range(trajectories)] for rule in rules]
-        seen = [
-            [_row(self._asked(game, "reset", 2, seed=int(rng.integers(1 << 31)))[0]) for game in row] for row in games
+        shown = [
+            self._asked(game, "reset", 2, seed=int(rng.integers(1 << 31)))[0] for several in games for game in several
         ]
-        return Playing(games, np.array(seen), np.zeros((len(games), trajectories), bool))
+        shape = _row(shown[0], *OBSERVATION).shape
+        seen = np.array([_row(each, *OBSERVATION, shape) for each in shown]).reshape(len(games), trajectories, *shape)
+        return Playing(games, seen, np.zeros((len(games), trajectories), bool))
 
     def observe(self, state: Playing) -> Array:
         """What each trajectory was shown last."""
@@ -95,8 +99,10 @@ class Gymnasium:
         """Step every environment that isn't over."""
         seen, over, rewards = state.seen.copy(), state.over.copy(), np.zeros(state.over.shape)
         for at in zip(*np.nonzero(~state.over)):
-            shown, rewards[at], terminated, truncated, _ = self._asked(state.games[at[0]][at[1]], "step", 5, action[at])
-            seen[at], over[at] = _row(shown, seen[at].shape), terminated or truncated
+            shown, reward, *ended, _ = self._asked(state.games[at[0]][at[1]], "step", 5, action[at])
+            seen[at] = _row(shown, *OBSERVATION, seen[at].shape)
+            rewards[at] = _row(reward, "a reward", "one finite number is wanted", (1,))[0]
+            over[at] = _row(ended, "(terminated, truncated)", "two booleans are wanted", (2,)).any()
         return Playing(state.games, seen, over), rewards, over
 
     def _asked(self, game: Game, method: str, count: int, *args: Array, **kwargs: int) -> tuple[Tree, ...]:
@@ -110,15 +116,17 @@ class Gymnasium:
         return found
 
 
-def _row(shown: object, shape: tuple[int, ...] | None = None) -> Array:
-    """An observation as a row of numbers, of the shape of those before it."""
-    try:
-        row = np.asarray(shown, np.float32).ravel()
-    except (TypeError, ValueError):
-        row = np.array(shown, object)
-    if row.dtype == object or row.shape != (shape or row.shape):
-        raise UserError(
-            f"an observation is {shown!r:.60}, and policies see as many numbers each time: "
-            "gymnasium.wrappers.FlattenObservation makes them"
-        )
-    return row
+OBSERVATION = (
+    "an observation",
+    "policies see as many numbers each time, all finite: gymnasium.wrappers.FlattenObservation makes them",
+)
+
+
+def _row(shown: object, what: str, wanted: str, shape: tuple[int, ...] | None = None) -> Array:
+    """Finite numbers as a row, of a shape if it is known already."""
+    with np.errstate(over="ignore"), suppress(ValueError):  # of lists that are no array
+        given = np.asarray(shown)
+        row = given.astype(np.float32).ravel() if given.dtype.kind in "fiub" else np.array([np.nan])
+        if row.shape == (shape or row.shape) and np.isfinite(row).all():
+            return row
+    raise UserError(f"{what} is {shown!r:.60}, and {wanted}")

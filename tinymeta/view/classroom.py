@@ -19,6 +19,7 @@ from tinymeta.engine.primitive import Primitive
 from tinymeta.engine.state import Watcher, setting, state
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Static, Tree
+from tinymeta.io.files import named
 from tinymeta.view import lessons, record
 from tinymeta.view.course_kit import kit
 from tinymeta.view.grading import Grade, grade
@@ -31,10 +32,12 @@ def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """`tinymeta learn [LESSON]`."""
     parser.add_argument("number", nargs="?", metavar="LESSON", help="number or name; without it, all are listed")
     job = parser.add_mutually_exclusive_group()
-    job.add_argument("--blank", type=Path, metavar="FILE", help="write the student's copy, solutions cut out")
-    job.add_argument("--notebook", type=Path, metavar="FILE", help="the same as a Jupyter notebook")
-    job.add_argument("--teacher", type=Path, metavar="DIR", help="write a course kit: blanks, checks, syllabus, slides")
-    job.add_argument("--check", type=Path, metavar="FILE", help="grade a copy; the exit status is 0 if all is solved")
+    job.add_argument("--blank", type=named, metavar="FILE", help="write the student's copy, solutions cut out")
+    job.add_argument("--notebook", type=named, metavar="FILE", help="the same as a Jupyter notebook")
+    job.add_argument(
+        "--teacher", type=named, metavar="DIR", help="write a course kit: blanks, checks, syllabus, slides"
+    )
+    job.add_argument("--check", type=named, metavar="FILE", help="grade a copy; the exit status is 0 if all is solved")
     parser.add_argument("--no-input", action="store_true", help="run through without waiting for Enter")
     options = parser.parse_args(arguments)
     if options.teacher:

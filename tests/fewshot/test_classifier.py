@@ -123,10 +123,11 @@ def test_whoever_holds_the_rows_the_answers_are_the_same(holder: str) -> None:
     dtype=st.sampled_from([np.float16, np.float32, np.float64, np.int8, np.int64]),
     head=st.sampled_from(["logistic", "prototypes"]),
     scale=st.sampled_from([1e-200, 1.0, 1e200]),
+    zero=st.sampled_from([0, -1_000, 10**6]),
     seed=st.integers(0, 2**31),
 )
-def test_probabilities_are_some_and_no_unit_of_the_features_changes_them(
-    ways: int, shots: int, features: int, dtype: Any, head: str, scale: float, seed: int
+def test_probabilities_are_some_and_neither_unit_nor_zero_of_the_features_changes_them(
+    ways: int, shots: int, features: int, dtype: Any, head: str, scale: float, zero: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     x = rng.integers(-100, 100, (ways * shots, features)).astype(dtype)
@@ -137,7 +138,7 @@ def test_probabilities_are_some_and_no_unit_of_the_features_changes_them(
     np.testing.assert_allclose(chances.sum(1), 1, rtol=8 * np.finfo(float).eps)
     np.testing.assert_array_equal(fitted.predict(x), fitted.classes_[chances.argmax(1)])
     assert set(fitted.classes_) == set(y)
-    large = x.astype(np.float64) * scale
+    large = (x.astype(np.float64) + zero) * scale
     again = FewShotClassifier(head=head).fit(large, y).predict_proba(large)
     np.testing.assert_allclose(again, chances, atol=1e-6)  # the temperature is found to 1e-4 of its logarithm
 
@@ -182,6 +183,8 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "fractions": (X, X[:, 0], "continuous"),
     "no labels": (X, None, "requires y to be passed"),
     "one-hot labels": (X, np.eye(36)[:, :3], "one label per row"),
+    "words and numbers": (X, [1, *Y[1:]], "words of one type"),
+    "masked words": (X, np.ma.masked_equal(Y, "cat"), "first in row 24"),
     "pictures without a run": (np.zeros((36, 4, 4)), Y, r"tm\.fewshot\.load\(RUN\)"),
 }
 
@@ -192,6 +195,29 @@ def test_what_can_not_be_learned_from_is_one_sentence(name: str) -> None:
     with pytest.raises(tm.UserError, match=words) as told:
         FewShotClassifier().fit(x, y)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("head", ["logistic", "prototypes"])
+def test_what_overflows_is_refused(head: str) -> None:
+    fitted = FewShotClassifier(head=head).fit(X * 1e-300, Y)
+    for ask in (fitted.predict, fitted.predict_proba):
+        with pytest.raises(tm.UserError, match="squares overflow, in 36 of its 36 rows"):
+            ask(X * 1e300)
+
+
+@pytest.mark.parametrize("weights", [np.ones(5), np.zeros(36), -np.ones(36), np.full(36, np.nan), np.full(36, np.inf)])
+def test_weights_that_weigh_nothing_are_refused(weights: Any) -> None:
+    with pytest.raises(tm.UserError, match="sample_weight holds one number per row"):
+        FewShotClassifier().fit(X, Y).score(X, Y, weights)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_fit_that_was_refused_changes_nothing(name: str) -> None:
+    fitted = FewShotClassifier().fit(X, Y)
+    before = fitted.predict_proba(X)
+    with pytest.raises(tm.UserError):
+        fitted.fit(*REFUSED[name][:2])
+    np.testing.assert_array_equal(fitted.predict_proba(X), before)
 
 
 def test_a_run_refuses_what_it_can_not_see(run: Path, tmp_path: Path) -> None:

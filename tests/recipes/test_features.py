@@ -79,13 +79,16 @@ MISTAKES = {
     "no array of numbers": {"X": X.astype(object), "y": Y},
     "holds 2 classes, and four are needed": {"X": X[:4], "y": Y[:4]},
     "cannot make 7-way tasks": {"X": X, "y": Y},
+    "but of objects": {"X": X, "y": Y.astype(str).astype(object)},
+    "score=local and head=edges look at pictures": {"X": X, "y": Y},
 }
 
 
 @pytest.mark.parametrize("words", MISTAKES)
 def test_mistakes_in_features_are_one_sentence(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "x.npz", allow_pickle=True, **MISTAKES[words])
-    keys = ["ways=7"] if "7-way" in words else []
+    keys = {"cannot make 7-way tasks": "ways=7", "score=local and head=edges look at pictures": "head=edges"}
+    keys = [keys[words]] if words in keys else []
     command = ["run", "images", *BRIEFLY, *keys, "--features", str(tmp_path / "x.npz"), "--out", str(tmp_path / "run")]
     assert main(command) == 2
     told = capsys.readouterr().err

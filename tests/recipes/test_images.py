@@ -232,3 +232,14 @@ def test_pictures_may_be_compared_place_by_place(tmp_path: Path, capsys: pytest.
     names, chances = probabilities(run, data, [data / "class3" / "0.png"])
     assert names[int(chances.argmax())] == "class3"
     np.testing.assert_allclose(chances.sum(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["logistic", "joint"])
+def test_a_head_may_be_asked_for(tmp_path: Path, head: str) -> None:
+    data, run = write_folder(tmp_path / "data", range(8)), tmp_path / "run"
+    assert main(["run", "images", *BRIEFLY, f"head={head}", "--data", str(data), "--out", str(run), "--quiet"]) == 0
+    assert json.loads((run / "result.json").read_text())["protocol"]["head"].startswith(head)
+    new = write_folder(tmp_path / "new", range(8, 12))
+    assert probabilities(run, new, [new / "class8" / "0.png"])[1].argmax() == 2
+    (run / "heads.json").unlink()  # of a run that was stopped before it chose
+    assert probabilities(run, new, [new / "class8" / "0.png"])[1].shape == (1, 4)

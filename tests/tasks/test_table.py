@@ -77,6 +77,42 @@ def test_a_file_and_its_columns_are_the_same_tasks(tmp_path: Path) -> None:
         assert loaded(str(tmp_path / name)).print == loaded().print
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '\r\n\n"town;";size;rent\r\na;1;2\r\n;;\r\na;2;3\r\n  \r\nb;1;2\r\nb;2;3\r\n',
+        '"town;",size,rent\ra,1,2\ra,2,3\rb,1,2\rb,2,3',
+    ],
+)
+def test_empty_lines_are_passed_over_and_quotes_hide_what_is_between_columns(text: str, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes(text.encode())
+    tasks = loaded(tmp_path / "table.csv", task="town;", kind="regression")
+    assert [x.tolist() for x in tasks.x] == [[[1.0], [2.0]]] * 2 and tasks.columns == ("size",)
+
+
+def test_words_beside_numbers_are_labels_if_they_are_said_to_be() -> None:
+    classes = loaded({**RENTS, "rent": [1, 2, 3, "3+"] * 2}, kind="classification").classes
+    assert list(classes) == ["1", "2", "3", "3+"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("power", [-1000, -500, 500, 1000])
+def test_no_unit_changes_what_is_shown(power: int) -> None:
+    other = loaded({**RENTS, "size": np.ldexp(RENTS["size"], power), "rent": np.ldexp(RENTS["rent"], power)})
+    expected = loaded().standardised(loaded()).shown
+    for found, wanted in zip(other.standardised(other).shown, expected):
+        np.testing.assert_array_equal(found, wanted)
+    if power > 0:
+        with pytest.raises(DataError, match="shown as infinity"):
+            other.sample(np.random.default_rng(0), 2)
+
+
+def test_tasks_that_are_not_there_are_told() -> None:
+    with pytest.raises(DataError, match="no task 'c': the tasks are a, b"):
+        loaded().select(["a", "c"])
+    with pytest.raises(DataError, match="no task left"):
+        loaded().select([])
+
+
 def test_a_data_frame_is_a_table() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(RENTS)
@@ -109,6 +145,15 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an infinity": ({**RENTS, "size": [float("inf"), *range(7)]}, {}, "column 'size' holds inf in row 1"),
     "words to regress on": ({**RENTS, "rent": ["a", "b"] * 4}, {"kind": "regression"}, "holds words"),
     "another kind": (RENTS, {"kind": "ranking"}, "kind='ranking' is one of"),
+    "numbers and a word": ({**RENTS, "rent": [*range(7), "1O"]}, {}, "holds numbers, and '1O' in row 8"),
+    "digits that are no number": ({**RENTS, "size": ["1_0", *range(7)]}, {}, "holds '1_0' in row 1"),
+    "more digits than a float has": ({**RENTS, "size": [10**400, *range(7)]}, {}, "column 'size' holds 1000"),
+    "complex numbers": ({**RENTS, "size": np.arange(8) * 1j}, {}, "column 'size' holds np.complex128"),
+    "rows in a row": ({**RENTS, "size": [np.zeros(2)] * 8}, {}, "column 'size' holds array"),
+    "a column of two axes": ({**RENTS, "size": np.zeros((8, 2))}, {}, "columns of one axis"),
+    "a column of none": ({**RENTS, "size": 3.0}, {}, "columns of one axis"),
+    "a column without a name": ({"": range(8), **RENTS}, {}, "a column has no name, such as the index"),
+    "a feature twice": (RENTS, {"features": ["size", "size"]}, "each named once"),
     "one label": ({**RENTS, "rent": ["a"] * 8}, {}, "is always 'a'"),
     "more shots than rows": (RENTS, {"shots": 9}, "task 'a' has 4 rows, and 9 shots"),
     "columns of other lengths": ({**RENTS, "size": [1]}, {}, "all as long as one another"),

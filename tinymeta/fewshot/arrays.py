@@ -64,6 +64,8 @@ def labels(y: Any, count: int) -> Array:
     if y is None:
         raise UserError("requires y to be passed, but the target y is None: fit(X, y) learns classes from their names")
     found = _array(y)
+    if found.dtype.kind in "US" and isinstance(y, list | tuple):
+        found = np.array(y, object)  # of which NumPy had made words, numbers among them, too
     if found.ndim == 2 and found.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
@@ -77,7 +79,7 @@ def labels(y: Any, count: int) -> Array:
         missing = [k for k, label in enumerate(found) if label is None or label != label]
         if missing:
             raise UserError(f"Input y contains NaN (a missing label, first in row {missing[0]}): leave such rows out")
-        found = np.array(found.tolist()) if len({type(label) for label in found}) == 1 else found
+        found = np.array(found.tolist()) if len({np.asarray(label).dtype.kind for label in found}) == 1 else found
     if found.dtype.kind == "f":
         if not np.isfinite(found).all():
             raise UserError("Input y contains NaN or infinity: leave rows without a label out")
@@ -101,7 +103,8 @@ def _array(x: Any) -> Array:
     for way in ("detach", "cpu"):
         x = getattr(x, way, lambda x=x: x)()
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        return np.where(np.ma.getmaskarray(x), np.nan, x.data)
+        masked: Array = np.ma.filled(x.astype(object), np.nan)
+        return masked
     try:
         return np.asarray(x)
     except ValueError as fault:

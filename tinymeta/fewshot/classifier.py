@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tinymeta.engine.errors import UserError
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Array
 from tinymeta.fewshot import arrays
 from tinymeta.fewshot.estimator import Classifier
 from tinymeta.fewshot.sight import HEADS, AsTheyAre, OfRun, Sight
+from tinymeta.recipes.heads import softmax
 
 
 class FewShotClassifier(Classifier):
@@ -54,25 +55,22 @@ class FewShotClassifier(Classifier):
         if self.head not in (None, *HEADS):
             raise UserError(f"head={self.head!r}: it is one of {', '.join(HEADS)}, or None")
         x = arrays.examples(X)
-        classes, self._labels = np.unique(arrays.labels(y, len(x)), return_inverse=True)
+        classes, labels = np.unique(arrays.labels(y, len(x)), return_inverse=True)
         if len(classes) < 2:
             raise UserError(
                 f"y holds one class only ({classes.tolist()[0]!r}), and a classifier tells two or more apart"
             )
         how: Sight = AsTheyAre(self.head or "logistic") if self.run is None else OfRun.of(self.run, self.head)
-        self._sight = how.used_to(x)
-        self._support = self._sight.features(x)
-        self.temperature_ = self._sight.temperature(self._support, self._labels)
+        sight = how.used_to(x)
+        support = sight.features(x)
+        self.temperature_ = sight.temperature(support, labels)
+        self._sight, self._support, self._labels, self.classes_ = sight, support, labels, classes
         self._columns_are(X, x)
-        self.classes_ = classes
         return self
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, in the order of `classes_`, for every row of `X`: (n, classes)."""
-        logits = self._logits(X) / self.temperature_
-        e = np.exp(logits - logits.max(1, keepdims=True))
-        chances: Array = e / e.sum(1, keepdims=True)
-        return chances
+        return softmax(self._logits(X) / self.temperature_)
 
     def predict(self, X: Any) -> Array:
         """The likeliest class of every row of `X`: (n,)."""
@@ -82,7 +80,14 @@ class FewShotClassifier(Classifier):
 
     def _logits(self, X: Any) -> Array:
         x = self._as_before(X)
-        return self._sight.logits(self._support, self._labels, self._sight.features(x))
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self._sight.logits(self._support, self._labels, self._sight.features(x))
+        if bad := int((~np.isfinite(found)).any(1).sum()):
+            raise UserError(
+                f"X lies so far from the rows of fit that squares overflow, in {bad} of its {len(x)} rows "
+                f"({user_site()}): pass both in one unit"
+            )
+        return found
 
 
 def load(run: str | os.PathLike[str], head: str | None = None) -> FewShotClassifier:

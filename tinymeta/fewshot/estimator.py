@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
 
-from tinymeta.engine.errors import UserError
+from tinymeta.engine.errors import UserError, user_site
 from tinymeta.engine.tensor import Array
 from tinymeta.fewshot import arrays
 from tinymeta.fewshot.arrays import of_sklearn
 
 
-class Classifier:
+class Classifier(ABC):
     """Parameters by name, an accuracy, and columns that stay the same: a subclass has `fit` and `predict`."""
 
     run: Any
@@ -32,14 +33,20 @@ class Classifier:
             setattr(self, name, value)
         return self
 
+    @abstractmethod
     def predict(self, X: Any) -> Array:
         """The class of every row of `X`."""
-        raise NotImplementedError
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of right predictions, each counted by its weight."""
+        """The share of right predictions, each counted by its weight. Raises: UserError for weights that are none."""
         right = self.predict(X) == arrays.labels(y, len(X))
-        return float(np.average(right, weights=sample_weight))
+        weights = np.ones(len(right)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if weights.shape != right.shape or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+            raise UserError(
+                f"sample_weight holds one number per row of X, ({len(right)},), none below 0 and not all 0 "
+                f"({user_site()})"
+            )
+        return float(np.average(right, weights=weights))
 
     def _columns_are(self, X: Any, x: Array) -> None:
         """Keep what the columns of `X`, as an array `x`, are."""

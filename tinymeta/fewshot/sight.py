@@ -51,7 +51,9 @@ class AsTheyAre:
     """Features as they are."""
 
     head: str
-    scale: float = 1.0  # of the largest number
+    exponent: int = 0  # numbers are below 2 to it
+    origin: Array | float = 0.0  # the least of each feature, of what is left
+    scale: float = 1.0  # the widest range, likewise
 
     def used_to(self, x: Array) -> Self:
         if x.ndim != 2:
@@ -59,10 +61,15 @@ class AsTheyAre:
                 f"X has shape {x.shape}, and features are (examples, features). Reshape your data, or for pictures "
                 "load a run that has learned to see: tm.fewshot.load(RUN)"
             )
-        return replace(self, scale=float(np.abs(x).max()) or 1.0)
+        exponent = int(np.frexp(np.abs(x).max())[1])
+        small = np.ldexp(x, -exponent)
+        origin = small.min(0)
+        return replace(self, exponent=exponent, origin=origin, scale=float((small - origin).max()) or 1.0)
 
     def features(self, x: Array) -> Array:
-        return x / self.scale
+        """From 0 to 1: whatever their unit and wherever their zero, squares neither overflow nor cancel."""
+        found: Array = (np.ldexp(x, -self.exponent) - self.origin) / self.scale
+        return found
 
     def logits(self, support: Array, labels: Array, query: Array) -> Array:
         found: Array = HEADS[self.head](support[None], labels[None], query[None], int(labels.max()) + 1)[0]

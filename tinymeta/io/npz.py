@@ -53,6 +53,10 @@ def _kind(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Kind:
     with archive.open(info) as entry:
         shape, _, dtype = _HEADERS[np.lib.format.read_magic(entry)](entry)
         kind = Kind(shape, dtype)
-        if dtype.hasobject or min(shape, default=0) < 0 or entry.tell() + kind.nbytes != info.file_size:
+        if dtype.hasobject:
+            raise ValueError(
+                f"'{info.filename}' is no array of numbers but of objects: convert it, texts by astype(str)"
+            )
+        if min(shape, default=0) < 0 or entry.tell() + kind.nbytes != info.file_size:
             raise ValueError(f"'{info.filename}' is no array of numbers, or not a whole one")
     return kind

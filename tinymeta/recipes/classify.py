@@ -182,7 +182,7 @@ def answering_of(config: images.Config, run: Run) -> Answering:
     phi = images.start(config, run)
     first = run.stage(images.ALL if run.stage(images.ALL).checkpoint.exists() else "").checkpoint
     phi = tm.meta.trained(first, phi)
-    return answering.kept(run, "", phi) or Answering(phi, images.allowed(config)[0])
+    return answering.kept(run, "", phi) or Answering(phi, images.unchosen(config))
 
 
 def _pictures(path: Path) -> list[Path]:

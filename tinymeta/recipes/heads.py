@@ -83,7 +83,7 @@ def logistic(xs: Array, ys: Array, xq: Array, ways: int, strength: float = STREN
 
     Features are first centred and scaled so that the examples' mean square length is 1. W = Xᵀ A lies in their span,
     and with the Gram matrix K = X Xᵀ the gradient with respect to W is Xᵀ G, G = (softmax(K A) − Y)/n + λ A. As the
-    curvature lies between λ and ½ tr K/n + λ = ½ + λ, Nesterov's method shrinks the distance by 1 − 1/√κ a step.
+    curvature lies between λ and ½ tr K/n + λ = ½ + λ, Nesterov's method comes near (`descended`).
     With an `intercept` one more feature has its root for every example.
     """
     xs, xq = xs.astype(np.float64), xq.astype(np.float64)
@@ -92,13 +92,22 @@ def logistic(xs: Array, ys: Array, xq: Array, ways: int, strength: float = STREN
     square = np.maximum((xs**2).sum((1, 2), keepdims=True) / n, np.finfo(float).tiny)
     gram, wanted = xs @ np.swapaxes(xs, -1, -2) / square + intercept, _members(ys, ways)
     steep = 0.5 * (1 + intercept) + strength
-    rate = np.sqrt(strength / steep)
-    ahead = a = np.zeros(wanted.shape)
-    for _ in range(int(np.ceil(np.log(1 / EXACT) / rate))):
-        before, a = a, ahead - ((_softmax(gram @ ahead) - wanted) / n + strength * ahead) / steep
-        ahead = a + (1 - rate) / (1 + rate) * (a - before)
+    a = descended(lambda a: (softmax(gram @ a) - wanted) / n + strength * a, np.zeros(wanted.shape), steep, strength)
     logits: Array = xq @ (np.swapaxes(xs, -1, -2) @ a) / square + intercept * a.sum(1, keepdims=True)
     return logits
+
+
+def descended(slope: Callable[[Array], Array], w: Array, steep: Array | float, flat: Array | float) -> Array:
+    """Where a function of slope `slope`, whose curvature lies between `flat` and `steep`, is least, from `w`.
+
+    Nesterov's method shrinks the distance by 1 − √(flat/steep) a step; `EXACT` of it is left.
+    """
+    rate = np.sqrt(flat / steep)
+    ahead = w
+    for _ in range(int(np.ceil(np.log(1 / EXACT) / np.min(rate)))):
+        before, w = w, ahead - slope(ahead) / steep
+        ahead = w + (1 - rate) / (1 + rate) * (w - before)
+    return w
 
 
 HEADS: dict[str, Head] = {"nearest neighbour": nearest, "class means": means, "logistic regression": logistic}
@@ -157,7 +166,8 @@ def _distances(a: Array, b: Array) -> Array:
     return d
 
 
-def _softmax(x: Array) -> Array:
+def softmax(x: Array) -> Array:
+    """Along the last axis."""
     e = np.exp(x - x.max(-1, keepdims=True))
     p: Array = e / e.sum(-1, keepdims=True)
     return p

@@ -90,9 +90,12 @@ def start(config: Config, run: Run) -> Tree:
 def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]]:
     if run.data is None and not run.purpose:
         run.say("no --data FOLDER was named: learning from generated characters")
-    parts = families(config, run)
     if config.score == "local" and config.head not in ("auto", answering.PLACES):
         raise UserError(f"score=local compares places, and head={config.head} asks for an embedding: leave one out")
+    looks = config.score == "local" or config.head == "edges"
+    if looks and run.data is not None and run.data.suffix == features.SUFFIX:
+        raise UserError("score=local and head=edges look at pictures, and these are features: leave them out")
+    parts = families(config, run)
 
     def of(training: tm.tasks.FewShotImages, **how: Any) -> Stage:
         learned = learner(config, training.ways, shape(config, run))
@@ -116,7 +119,7 @@ def watch(config: Config, held: tm.tasks.FewShotImages) -> tm.meta.Validation:
     shown, tasks = heads.drawn(held, np.random.default_rng(0), LOOKED_AT)
 
     def score(phi: Tree) -> float:
-        asked = Answering(phi, allowed(config)[0])
+        asked = Answering(phi, unchosen(config))
         return float(asked.right(asked.features(shown), tasks).mean())
 
     return tm.meta.Validation(score, every=max(1, config.iterations // LOOKS), patience=config.patience)
@@ -127,6 +130,12 @@ def allowed(config: Config) -> tuple[str, ...]:
     if config.score == "local":
         return (answering.PLACES,)
     return answering.CHOICES if config.head == "auto" else (config.head,)
+
+
+def unchosen(config: Config) -> str:
+    """The head before one is chosen, on what learns: what may stand beside the embedding doesn't."""
+    first = allowed(config)[0]
+    return "logistic" if first in answering.BESIDE else first
 
 
 def answers(config: Config, run: Run, found: Found, parts: list[Families]) -> dict[str, Answering]:

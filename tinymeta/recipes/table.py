@@ -22,6 +22,7 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.io.files import read_json
 from tinymeta.recipes import divisions
+from tinymeta.recipes.heads import descended, softmax
 from tinymeta.recipes.protocols import Protocol
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, key, user_mistakes
 from tinymeta.recipes.report import after, interval
@@ -37,7 +38,6 @@ ALGORITHMS = {
 }
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)  # of the rivals' decay
 SLACK = 0.01  # the share of it that an intercept feels
-ENOUGH = 1e-4  # of a rival's distance to its optimum, what is left
 Rows = tuple[Array, Array]
 
 
@@ -130,13 +130,8 @@ def linear(x: Array, y: Array, strength: float, prior: Array) -> Array:
         solved: Array = prior + np.linalg.solve(square + decay * np.eye(x.shape[-1]), xt @ (y - x @ prior) / n)
         return solved
     steep = 0.5 * np.linalg.eigvalsh(square)[..., -1:, None] + strength
-    rate = np.sqrt(decay.min() / steep)
-    ahead = w = np.broadcast_to(prior, (*x.shape[:-2], *prior.shape[-2:]))
-    for _ in range(int(np.ceil(np.log(1 / ENOUGH) / rate.min()))):
-        e = np.exp(x @ ahead - (x @ ahead).max(-1, keepdims=True))
-        before, w = w, ahead - (xt @ (e / e.sum(-1, keepdims=True) - y) / n + decay * (ahead - prior)) / steep
-        ahead = w + (1 - rate) / (1 + rate) * (w - before)
-    return w
+    start = np.broadcast_to(prior, (*x.shape[:-2], *prior.shape[-2:]))
+    return descended(lambda w: xt @ (softmax(x @ w) - y) / n + decay * (w - prior), start, steep, decay.min())
 
 
 def rows(tasks: TableTasks, x: Array, y: Array) -> Rows:

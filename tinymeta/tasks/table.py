@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ import numpy as np
 from tinymeta.io.files import read
 from tinymeta.tasks.data import DataError
 from tinymeta.tasks.episode import Array, Episode, at_least
+from tinymeta.tasks.found import some
 
 KINDS = ("auto", "regression", "classification")
 
@@ -67,6 +68,8 @@ class TableTasks:
 
     def __post_init__(self) -> None:
         at_least(self, shots=1, query=1)
+        if not len(self.names):
+            raise DataError("there is no task left to draw from: select one, at least")
         for name, rows in zip(self.names, self.x):
             if len(rows) < self.shots + self.query:
                 raise DataError(
@@ -84,14 +87,18 @@ class TableTasks:
     def select(self, names: Sequence[str]) -> Self:
         """Those of the names, in their order."""
         place = {str(name): k for k, name in enumerate(self.names)}
-        at = [place[name] for name in names]
+        if unknown := [name for name in names if str(name) not in place]:
+            raise DataError(f"there is no task {unknown[0]!r}: the tasks are {some(place)}")
+        at = [place[str(name)] for name in names]
         return replace(self, names=self.names[at], x=[self.x[k] for k in at], y=[self.y[k] for k in at])
 
     def standardised(self, by: TableTasks) -> Self:
         """The same tasks, shown with the means and standard deviations of the rows of others; a constant stays."""
         rows = np.c_[np.concatenate(by.x), np.concatenate(by.y)].astype(np.float64)
-        centre, scale = rows.mean(0), rows.std(0)
-        scale[scale <= 8 * np.finfo(float).eps * np.abs(centre)] = 1.0  # what is left of a constant's rounding
+        exponent = np.frexp(np.abs(rows).max(0))[1]  # by which nothing is rounded, and no square overflows
+        rows = np.ldexp(rows, -exponent)
+        constant = rows.std(0) <= 8 * np.finfo(float).eps * np.abs(rows.mean(0))  # but for its rounding
+        centre, scale = np.ldexp(rows.mean(0), exponent), np.where(constant, 1.0, np.ldexp(rows.std(0), exponent))
         if self.classes is not None:
             centre[-1], scale[-1] = 0.0, 1.0
         return replace(self, centre=centre, scale=scale)
@@ -102,10 +109,15 @@ class TableTasks:
         return self._shown(np.concatenate(self.x), np.concatenate(self.y))
 
     def _shown(self, x: Array, y: Array) -> tuple[Array, Array]:
-        x = ((x - self.centre[:-1]) / self.scale[:-1]).astype(np.float32)
-        if self.classes is not None:
-            return x, y
-        return x, ((y - self.centre[-1]) / self.scale[-1]).astype(np.float32)[..., None]
+        centre, scale = self.centre, self.scale
+        with np.errstate(over="ignore"):
+            x = ((x - centre[:-1]) / scale[:-1]).astype(np.float32)
+            y = y if self.classes is not None else ((y - centre[-1]) / scale[-1]).astype(np.float32)[..., None]
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise DataError(
+                "a value is shown as infinity, for float32 ends at 3.4e38: ask for tasks.standardised(train)"
+            )
+        return x, y
 
     def sample(self, rng: np.random.Generator, tasks: int) -> Episode:
         """Draw tasks, each as likely as any other, and rows of theirs."""
@@ -150,7 +162,7 @@ def load_table(
     features
         The columns to predict from; by default, all others.
     kind
-        "regression", "classification", or "auto": classification for words, or for at most two numbers.
+        "regression", "classification", or "auto": classification for words alone, or for two numbers.
     shots, query
         0: up to 10, as the smallest task allows.
 
@@ -168,8 +180,10 @@ def load_table(
             meant = f" (did you mean {close[0]!r}?)" if close else ""
             raise DataError(f"there is no column {name!r}{meant}: the columns are {', '.join(table)}")
     chosen = tuple(features) or tuple(name for name in table if name not in (task, target))
-    if not chosen or {task, target} & set(chosen) or task == target:
-        raise DataError("task, target and at least one feature are different columns of a table")
+    if not chosen or len({task, target, *chosen}) < 2 + len(chosen):
+        raise DataError("task, target and at least one feature are different columns of a table, each named once")
+    if "" in chosen:
+        raise DataError("a column has no name, such as the index that pandas writes: name it, or name the features")
     for name in (task, target, *chosen):
         if missing := [k for k, cell in enumerate(table[name], 1) if _is_missing(cell)]:
             more = f" (and in {len(missing) - 1} more)" * (len(missing) > 1)
@@ -177,10 +191,17 @@ def load_table(
                 f"column {name!r} has no value in row {missing[0]}{more}: fill it in, or leave out such rows"
             )
     x = np.stack([_numbers(name, table[name]) for name in chosen], 1)
-    words = not all(_is_number(cell) for cell in table[target])
+    numbers = [_is_number(cell) for cell in table[target]]
+    words = not all(numbers)
     if kind not in KINDS or (words and kind == "regression"):
         raise DataError(
             f"kind={kind!r} is one of {', '.join(KINDS)}, and {target!r} holds {'words' if words else 'numbers'}"
+        )
+    if kind == "auto" and words and any(numbers):
+        row = numbers.index(False)
+        raise DataError(
+            f"column {target!r} holds numbers, and {table[target][row]!r:.60} in row {row + 1}: write a number, or say "
+            "kind=classification"
         )
     y = np.array([str(cell) for cell in table[target]]) if words else _numbers(target, table[target])
     classes: Array | None = np.unique(y)
@@ -202,9 +223,13 @@ def _of_file(file: Path) -> dict[str, list[Any]]:
     """The columns of a CSV file, as texts."""
     try:
         text = read(file).decode("utf-8-sig")
-        between = max(",;\t", key=text.partition("\n")[0].count)
-        found = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
-        lines = [line for line in found if line]
+        text = text.lstrip("\r\n")
+
+        def cells(between: str, strict: bool) -> Iterator[list[str]]:
+            return csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=strict)
+
+        between = max(",;\t", key=lambda between: len(next(cells(between, False), [])))
+        lines = [line for line in cells(between, True) if any(map(str.strip, line))]
     except (UnicodeDecodeError, csv.Error) as fault:
         raise DataError(f"{file} is no CSV file in UTF-8 ({fault}): save the table as one") from fault
     if len(lines) < 2:
@@ -222,23 +247,31 @@ def _of_file(file: Path) -> dict[str, list[Any]]:
 def _of_columns(data: Any) -> dict[str, list[Any]]:
     """The columns of a data frame, or of a mapping."""
     names = list(data if isinstance(data, Mapping) else getattr(data, "columns", ()))
-    table = {str(name): list(data[name]) for name in names}
+    columns = {str(name): data[name] for name in names}
+    flat = all(getattr(column, "ndim", 1) == 1 and hasattr(column, "__iter__") for column in columns.values())
+    table = {name: list(column) for name, column in columns.items()} if flat else {}
     lengths = {len(column) for column in table.values()}
     if len(table) < len(names) or len(lengths) != 1 or lengths == {0}:
-        raise DataError("a table is a CSV file, a data frame or a dict of columns by name, all as long as one another")
+        raise DataError(
+            "a table is a CSV file, a data frame or a dict of columns of one axis, each by a name of its own, all as "
+            "long as one another"
+        )
     return table
 
 
 def _is_missing(cell: Any) -> bool:
     if isinstance(cell, str):
         return cell.strip().lower() in ("", "na", "n/a", "nan", "null", "none")
-    return cell is None or type(cell).__name__ == "NAType" or bool(cell != cell)
+    return cell is None or type(cell).__name__ == "NAType" or (getattr(cell, "ndim", 0) == 0 and bool(cell != cell))
 
 
 def _is_number(cell: Any) -> bool:
+    """Whether it is one that a float can hold; a complex one isn't, nor is 1_0, which Python reads as ten."""
+    if isinstance(cell, complex | np.complexfloating) or (isinstance(cell, str) and "_" in cell):
+        return False
     try:
         float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 
@@ -247,7 +280,7 @@ def _numbers(name: str, column: Sequence[Any]) -> Array:
     for row, cell in enumerate(column, 1):
         if not _is_number(cell) or not np.isfinite(float(cell)):
             raise DataError(
-                f"column {name!r} holds {cell!r} in row {row}, and numbers are needed: leave the column out "
+                f"column {name!r} holds {cell!r:.60} in row {row}, and numbers are needed: leave the column out "
                 "(features=…), or write numbers for its words"
             )
     return np.array([float(cell) for cell in column])

@@ -57,6 +57,18 @@ def test_the_search_finds_a_kernel_that_is_its_own_oracle(written_twice: bool) -
         del Primitive.registry["Half"]
 
 
+def test_a_namesake_of_a_built_in_operation_leaves_that_one_its_place_and_its_oracle() -> None:
+    body = {"__doc__": "y = 2x.", "kernel": staticmethod(lambda x: 2 * x.real), "domain": (), "kinks": (), "vjp": None}
+    for factor in (2, 3):  # declared anew, it takes its own place
+        mine = tm.primitive(type("tanh", (), {**body, "reference": staticmethod(lambda x, by=factor: by * x)}))
+    try:
+        assert Primitive.registry["tanh"] is tm.tanh and Primitive.registry[f"{__name__}.tanh"] is mine
+        with tm.testing.references():
+            assert tm.tanh(np.array(1e-20j)).array.imag == 1e-20 and mine(np.array(1j)).array == 3j
+    finally:
+        del Primitive.registry[f"{__name__}.tanh"]
+
+
 def test_everything_works_without_docstrings_and_asserts() -> None:
     """python -OO: operations of one's own, second derivatives, vmap, compilation and the checks of a primitive."""
     code = """

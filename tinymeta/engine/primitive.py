@@ -71,7 +71,9 @@ class Primitive:
                 "docstring with its mathematics, kernel, domain, kinks, reference and vjp (None if it has no gradient) "
                 "or, for these two, plain"
             )
-        Primitive.registry[cls.__name__] = cls
+        namesake = Primitive.registry.get(cls.__name__, cls)
+        named = cls.__name__ if namesake.__module__ == cls.__module__ else f"{cls.__module__}.{cls.__name__}"
+        Primitive.registry[named] = cls  # declared anew it takes its own place, never that of another module's
 
     def __new__(cls, /, *inputs: ArrayLike, **static: Any) -> Tensor:  # type: ignore[misc]
         for x in inputs:

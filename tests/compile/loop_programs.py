@@ -32,6 +32,8 @@ def loops(rng: np.random.Generator) -> Program:
         groups.append([body.input(position + k, shape, dtype) for k in range(count)])
         position += int(count)
     nodes = [i for group in groups for i in group]
+    if rng.random() < 0.3:
+        nodes.append(body.constant(rng.integers(-1, 2, shape).astype(dtype)))
     for _ in range(rng.integers(1, 9)):
         nodes.append(_any(body, rng, nodes, shape))
     bounded = [body.add(Ufunc(np.sign), i) for i in rng.choice(nodes, len(groups[0]))]  # numbers don't grow

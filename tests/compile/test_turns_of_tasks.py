@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -75,3 +76,14 @@ def test_a_turn_whose_results_are_constants_or_the_same_twice_has_a_place_for_ea
     h, xs = np.arange(float(n)), np.ones((4, n))
     for a, b in zip(tm.tree.leaves(tm.compile(f)(h, xs)), tm.tree.leaves(f(h, xs)), strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_where_each_task_reads_all_of_a_carry_nobody_lists_what_it_reads() -> None:
+    """1,000 tasks that read a matrix of a million numbers each took 16 GB to place."""
+    body, dtype, n = Builder(), np.dtype(float), 1_000
+    h, x = (body.input(k, (n, n), dtype) for k in (0, 1))
+    machine = Machine(body.finished([body.add(Contract("ab", "bc", "ac"), x, h)]))
+    tracemalloc.start()
+    joined = machine.joined(1, 1)
+    assert joined is None and tracemalloc.get_traced_memory()[1] < 40 * n * n
+    tracemalloc.stop()

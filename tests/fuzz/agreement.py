@@ -30,7 +30,8 @@ from tinymeta.compile.run import machine
 TIGHT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4, np.dtype(np.float16): 2e-2}
 FLOOR = 1e-3  # a leaf much smaller than the largest is compared with this share of it
 LEAST = 1e-4  # and numbers smaller than this with this: what is 0 but for rounding has no size of its own
-ROOM = 30.0  # how many times the noise is still noise: two perturbations are a small sample
+ROOM = 30.0  # how many times the noise is still noise: a few perturbations are a small sample
+NOISES = 12  # of them: the sign of what is 0 but for rounding comes out the same in one of two
 REDRAWS = 4
 
 
@@ -138,7 +139,7 @@ def _explained(
     """Whether rounding can be the reason."""
     if any(np.isnan(u.error) for u in unlike):  # another shape or dtype
         return False
-    if _is_noise(program, dtype, k, found, right):
+    if is_noise(program, dtype, k, found, right):
         return True
     if dtype != np.float64:
         wide = build(np.dtype(np.float64))
@@ -160,18 +161,20 @@ def _explained(
             more = _leaves(compiled(*given))
         except Exception:
             return False
-        if differences(other, more, truth, TIGHT[dtype]) and not _is_noise(program, dtype, other, more, truth):
+        if differences(other, more, truth, TIGHT[dtype]) and not is_noise(program, dtype, other, more, truth):
             bad += 1
     return bad < (2 if dtype != np.float64 else 1)
 
 
-def _is_noise(program: Program, dtype: np.dtype[Any], k: int, found: list[Any], right: list[Any]) -> bool:
+def is_noise(program: Program, dtype: np.dtype[Any], k: int, found: list[Any], right: list[Any]) -> bool:
     """Whether other last bits make as large a difference."""
-    noise = np.zeros(len(right))
-    for seed in range(2):
+    noise, unlike = np.zeros(len(right)), errors(found, right)
+    for seed in range(NOISES):
         near = _leaves(with_other_bits(program.f, program.arguments(k), seed))
         noise = np.maximum(noise, errors(near, right))
-    return bool(np.all(errors(found, right) <= TIGHT[dtype] + ROOM * noise))
+        if np.all(unlike <= TIGHT[dtype] + ROOM * noise):
+            return True
+    return False
 
 
 def _nearer(found: list[Any], right: list[Any], exact: list[Any]) -> bool:

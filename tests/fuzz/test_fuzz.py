@@ -10,11 +10,12 @@ import os
 import secrets
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tinymeta as tm
 from tests.fuzz import arrays, builder, layers, learners, losses, networks, operations, optimizers, vocabulary
-from tests.fuzz.agreement import Refused
+from tests.fuzz.agreement import Program, Refused, is_noise
 from tests.fuzz.functions import FUNCTIONS, OTHERS
 from tinymeta import meta, nn, optim
 from tinymeta.compile.program.operations import Operation
@@ -98,3 +99,15 @@ def test_everything_that_has_a_strategy_comes(module: Any, wanted: set[str], cou
         if wanted <= seen:
             break
     assert not wanted - seen
+
+
+def test_a_sign_of_what_is_0_but_for_rounding_is_no_fault() -> None:
+    """The mean of what a norm has centred: a rewritten program finds that it is 0, and eager code a last bit."""
+
+    def squared(x: Any) -> Any:
+        return tm.sum((x * tm.sign(tm.mean(x - tm.mean(x)))) ** 2)
+
+    x = next(x for x in np.random.default_rng(0).normal(size=(20, 7)) if float(squared(x)) > 0)
+    program = Program(squared, lambda k: (x,))
+    zero = [np.zeros(())]
+    assert is_noise(program, np.dtype(float), 0, zero, [np.asarray(squared(x))])

@@ -87,9 +87,11 @@ class Program:
 
 
 class Builder:
-    """Writes a program, one operation at a time; every method returns the index of a node."""
+    """Writes a program, one operation at a time; every method returns the index of a node. One that folds no constants
+    is for who has to tell each operation from what it makes."""
 
-    def __init__(self) -> None:
+    def __init__(self, folds: bool = True) -> None:
+        self._folds = folds
         self.nodes: list[Node] = []
         self.image: dict[int, int] = {}  # once finished: the index in the program of each node that it kept
         self._known: dict[Any, int] = {}
@@ -117,7 +119,7 @@ class Builder:
         if dtype is None:
             dtype = op.dtype(*(x.dtype for x in given))
         node = Node(op, tuple(inputs), shape, dtype)
-        foldable = given and all(x.value is not None for x in given) and node.dtype is not None
+        foldable = self._folds and given and all(x.value is not None for x in given) and node.dtype is not None
         if foldable and node.size <= max(FOLDED, *(x.size for x in given)):
             with np.errstate(all="ignore"):
                 value = np.asarray(op(*(x.value for x in given)))

@@ -57,7 +57,7 @@ class AllTurns(Rule):
         """The program rewritten, and where its nodes are now."""
         if not any(isinstance(node.op, Loop) for node in program.nodes):
             return program, {}
-        b, image, users = Builder(), list[int](), program.users()
+        b, image, users = Builder(folds=False), list[int](), program.users()
         loops: dict[int, dict[int, int]] = {}  # a loop → its results that are read, and where these are
         for i, node in enumerate(program.nodes):
             op, inputs = node.op, [image[x] for x in node.inputs]
@@ -71,6 +71,12 @@ class AllTurns(Rule):
                 image.append(b.copy(node, inputs))
         after = b.finished([image[i] for i in program.results])
         return after, {i: b.image[x] for i, x in enumerate(image) if x in b.image}
+
+    @classmethod
+    def rewritten(cls, program: Program) -> Program:
+        """The program rewritten, compared, and only then folded: of constants, a symbol isn't what it is made of."""
+        after = super().rewritten(program)
+        return after if after is program else Rule.applied(after)[0]
 
 
 class _Split:

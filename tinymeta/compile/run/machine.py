@@ -249,8 +249,8 @@ class Recycled:
         with self._lock:
             for (shape, dtype), kept in self._kept:
                 for x in kept:
-                    if sys.getrefcount(x) == ALONE and x.shape == shape and x.dtype is dtype:
-                        break  # whoever had it may have set its shape
+                    if sys.getrefcount(x) == ALONE and x.shape == shape and x.dtype is dtype and x.flags.c_contiguous:
+                        break  # whoever had it may have set its shape, or strides
                 else:
                     x = np.empty(shape, dtype)
                     if len(kept) < self.KEPT:

@@ -50,6 +50,14 @@ class Cluster:
         self.processes.append(subprocess.Popen(command, stderr=stderr, env=env, text=True))
         return self.processes[-1]
 
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
     def replace(self) -> None:
         """Another worker for each that is dead."""
         self.workers = [worker if worker.poll() is None else self.worker() for worker in self.workers]
@@ -57,11 +65,8 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    yield cluster
-    for process in reversed(cluster.processes):
-        process.kill()
-        process.wait()
+    with Cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from tinymeta_kernels.threads import one_core
 
+from tests.recipes import toy_recipe
 from tests.recipes.toy_console import Command
-from tinymeta.recipes import claims
-from tinymeta.recipes.claim import Claim, Measured
+from tinymeta.recipes import claims, reproduce
+from tinymeta.recipes.claim import Claim, Found, Measured
 from tinymeta.recipes.reproduce import _sources
 
 
@@ -74,6 +76,57 @@ def test_what_is_over_is_read_and_what_was_stopped_goes_on(tinymeta: Command, st
     assert finished == {file: file.stat().st_mtime_ns for file in finished}
 
 
+def found(out: str, name: str = "toy") -> list[dict[str, Found]]:
+    return [run.found for run in claims.read(Path(out, f"{name}.json")).runs]
+
+
+def spread(tinymeta: Command, stored: Path, *helpers: str) -> None:
+    """Two seeds on one core each, here one after the other and by others side by side: the same files and numbers."""
+    of_sine, numbers = {"iterations": "2", "tasks": "4"}, {"loss": ["MAML", "1 step"]}
+    claims.write(stored.with_name("waves.json"), Claim("a", "b", True, "sine", numbers, "loss", [], keys=of_sine))
+    words = ["reproduce", "waves", "--seeds", "3", "1", "--quiet"]
+    with one_core():
+        assert tinymeta(*words, "--out", "alone").status == 0
+    assert tinymeta(*words, "--out", "spread", *helpers).status == 0
+    assert found("alone", "waves") == found("spread", "waves") and len(found("alone", "waves")) == 2
+    names = [sorted(path.parent.name for path in Path(out).glob("*/result.json")) for out in ("alone", "spread")]
+    assert names[0] == names[1] and len(names[0]) == 2
+    assert all(", 1 of " in run.machine for run in claims.read(Path("spread/waves.json")).runs)
+
+
+def test_seeds_side_by_side_are_those_that_are_run_one_after_the_other(tinymeta: Command, stored: Path) -> None:
+    spread(tinymeta, stored, "--workers", "2")
+
+
+def test_a_cluster_runs_the_same_seeds(tinymeta: Command, stored: Path) -> None:
+    pytest.importorskip("distributed")
+    from tests.meta.test_dask import Cluster
+
+    with Cluster() as cluster:
+        spread(tinymeta, stored, "--dask", cluster.address)
+
+
+def test_a_seed_whose_process_is_killed_is_told_and_goes_on_where_it_was(
+    tinymeta: Command, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tinymeta("reproduce", "toy", "--quiet", "--out", "whole").status == 0
+    monkeypatch.setattr(reproduce, "_on_one_core", toy_recipe.in_a_worker)
+    content = json.loads(stored.read_text(encoding="utf-8"))
+    content["keys"]["end"] = "kill"  # at step 12 of each run's first session
+    stored.write_text(json.dumps(content))
+    status, _, err = tinymeta("reproduce", "toy", "--workers", "2")
+    assert status == 2 and "seed 0, 1, 2: a worker process ended with exit code -9" in err.splitlines()[-1]
+    assert "`tinymeta reproduce toy` goes on" in err and not Path("runs/reproduce/toy.json").exists()
+    status, out, err = tinymeta("reproduce", "toy", "--workers", "2")
+    assert status == 0 and "toy: holds" in out and "seed 1: measured after" in err
+    assert found("runs/reproduce") == found("whole")
+    (second,) = Path("runs/reproduce").glob("toy-*-1")
+    (second / "result.json").unlink()
+    (second / "config.json").write_text("{")
+    status, _, err = tinymeta("reproduce", "toy", "--workers", "2", "--quiet")
+    assert status == 2 and "not measured: seed 1: " in err and "config.json" in err and "seed 0" not in err
+
+
 def test_a_run_of_other_code_or_data_is_not_taken_for_this_one(
     tinymeta: Command, stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -112,6 +165,8 @@ def test_mistakes_are_told_in_one_sentence(tinymeta: Command, stored: Path, monk
         (["toy", "--seeds", "1", "1"], "each of them once"),
         (["toy", "--out", ""], "a path is empty"),
         (["toy", "--quick", "--seeds", "1"], "not allowed with"),
+        (["toy", "--workers", "0"], "there must be 1 or more"),
+        (["toy", "--workers", "1", "--dask", "tcp://127.0.0.1:9"], "not allowed with"),
     ):
         status, _, err = tinymeta("reproduce", *words)
         assert status == 2 and sentence in err and len(err.splitlines()) == 1

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from argparse import Namespace
 from dataclasses import dataclass
 from zipfile import BadZipFile
 
@@ -18,6 +19,8 @@ import numpy as np
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import whole
+from tinymeta.recipes import reproduce
+from tinymeta.recipes.claim import Claim, Measured
 from tinymeta.recipes.config import key, user_mistakes
 from tinymeta.recipes.recipe import Recipe
 from tinymeta.recipes.report import Published, Result, interval
@@ -109,6 +112,12 @@ def load(run: Run) -> tuple[float, int]:
 
 
 recipe = Recipe(Config, train, evaluate)
+
+
+def in_a_worker(claim: Claim, seed: int, options: Namespace) -> Measured:
+    """One seed of a claim about the toy, in a process that has not heard of it."""
+    recipes.RECIPES["toy"] = recipes.Entry("tests.recipes.toy_recipe", IDEA)
+    return reproduce._on_one_core(claim, seed, options)
 
 
 if __name__ == "__main__":

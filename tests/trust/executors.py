@@ -35,16 +35,10 @@ def dask() -> Iterator[Any]:
 
     from tests.meta.test_dask import Cluster
 
-    cluster = Cluster()
-    try:
-        with Client(cluster.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=120)
-            with tm.meta.Dask(client) as workers:
-                yield workers
-    finally:
-        for process in reversed(cluster.processes):
-            process.kill()
-            process.wait()
+    with Cluster() as cluster, Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=120)
+        with tm.meta.Dask(client) as workers:
+            yield workers
 
 
 def compared(folder: Path) -> Iterator[str]:

@@ -56,7 +56,7 @@ class Wishes:
         """Who computes parts of the work, if anybody does beside this process."""
         if self.dask:
             return tm.meta.Dask(self.dask)
-        return tm.meta.Workers(self.workers) if self.workers else nullcontext()
+        return nullcontext() if self.workers is None else tm.meta.Workers(self.workers)
 
 
 def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, verb: tuple[str, ...]) -> Result:
@@ -101,7 +101,7 @@ def _finish(
     """Train, measure, write and print what `launch` does, in a folder that nobody else writes to."""
     command = _command(recipe, config, run, (*verb, *help))
     said = {"data": run.data, "config": asdict(config), "skip_bad_tasks": run.skip_bad_tasks, "in_parts": bool(help)}
-    run.write("config.json", {**said, "cores": threads.count, "command": command, "begun": begun})
+    run.write("config.json", {**said, "cores": threads.cores(), "command": command, "begun": begun})
     resume = shlex.join(["tinymeta", *verb, "--out", str(run.folder), "--resume", *help])
     try:
         with _filesby(begun, run.folder):
@@ -184,8 +184,8 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     if bool(old.get("in_parts")) != bool(wishes.help):
         how = "with" if old.get("in_parts") else "without"
         run.say(f"{folder} was begun {how} workers: from here on its sums are rounded otherwise")
-    elif not wishes.help and (cores := old.get("cores") or threads.count) != threads.count:
-        run.say(f"{folder} was begun on {cores} cores, not {threads.count}: from here on sums are rounded otherwise")
+    elif not wishes.help and (cores := old.get("cores") or threads.cores()) != threads.cores():
+        run.say(f"{folder} was begun on {cores} cores, not {threads.cores()}: from here on sums are rounded otherwise")
     begun = _version(old)
     if begun != __version__:
         run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")

@@ -1,7 +1,7 @@
 """`tinymeta reproduce`: what is claimed, in one table; a claim run again, and whether it holds.
 
 Each seed is a run in a folder of its own, `runs/reproduce/RECIPE-KEYS-COMMIT-SEED`: what is over is read, what was
-stopped goes on, and claims of one command share their runs.
+stopped goes on, and claims of one command share their runs. With workers the seeds run side by side, each on one core.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import os
 import platform
 import re
 import subprocess
+import sys
+import time
 import zlib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from concurrent.futures import as_completed
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +46,12 @@ def reproduce(parser: ArgumentParser, arguments: list[str]) -> None:
     parser.add_argument("--out", type=named, metavar="DIR", default=Path("runs/reproduce"), help="folder of the runs")
     parser.add_argument("--write", action="store_true", help="let the new runs be the claim's (in a checkout)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--workers", type=int, metavar="N", help="run N seeds at once, each in a process of one core")
+    others.add_argument("--dask", metavar="ADDRESS", help="run the seeds on the workers of a Dask scheduler")
     options = parser.parse_args(arguments)
+    if data := options.data or os.environ.get("TINYMETA_DATA"):
+        options.data = Path(data).absolute()
     if options.seeds and (min(options.seeds) < 0 or len({*options.seeds}) < len(options.seeds)):
         raise UserError("seeds are whole numbers, 0 or more, each of them once")
     stored = {name: claims.load(name) for name in options.names or claims.names()}
@@ -89,11 +97,14 @@ def again(name: str, claim: Claim, options: Namespace) -> bool:
     seeds = options.seeds or [run.seed for run in claim.runs]
     if not seeds or not all(isinstance(seed, int) for seed in seeds):
         raise UserError(f"{name} has no seeds to run again ('{claim.shown('seeds')}'): name them by --seeds")
+    goes_on = f"what is done stays: the same `tinymeta reproduce {name}` goes on"
     try:
-        runs = [_run(claim, seed, options) for seed in seeds[: 1 if options.quick else None]]
+        runs = _runs(claim, seeds[: 1 if options.quick else None], options)
     except KeyboardInterrupt as stop:
-        stop.__notes__ = [f"stopped; what is done stays: the same `tinymeta reproduce {name}` goes on"]
+        stop.__notes__ = [f"stopped; {goes_on}"]
         raise
+    except _Unmeasured as error:
+        raise UserError(f"{error}; {goes_on}") from error
     new = replace(claim, runs=runs)
     doubts = claim.doubts(new) if claim.runs else []
     show(table({"claimed": claim, "again": new} if claim.runs else {"new": new}))
@@ -104,9 +115,44 @@ def again(name: str, claim: Claim, options: Namespace) -> bool:
     return not doubts
 
 
+class _Unmeasured(UserError):
+    """Seeds whose runs others could not end."""
+
+
+def _runs(claim: Claim, seeds: list[int], options: Namespace) -> list[Measured]:
+    """The seeds' runs: one after the other, or as many at once as there are workers.
+
+    Raises: _Unmeasured where some were refused, or their worker ended; after all others are over.
+    """
+    with Wishes(workers=options.workers, dask=options.dask).executor() as workers:
+        if workers is None:
+            return [_run(claim, seed, options) for seed in seeds]
+        there = Namespace(**vars(options) | {"out": options.out.absolute(), "quiet": True})
+        begun, wrong = time.monotonic(), dict[str, list[int]]()
+        asked = {workers.submit(_on_one_core, claim, seed, there): seed for seed in seeds}
+        for future in as_completed(asked):
+            error, seed = future.exception(), asked[future]
+            if isinstance(error, UserError):
+                wrong.setdefault(str(error), []).append(seed)
+            elif error is not None:
+                raise error
+            if not options.quiet:
+                how = f"not measured: {error}" if error else f"measured after {time.monotonic() - begun:.0f} s"
+                print(visible(f"seed {seed}: {how}"), file=sys.stderr, flush=True)
+        if wrong:
+            whose = (f"seed {', '.join(map(str, sorted(seeds)))}: {error}" for error, seeds in wrong.items())
+            raise _Unmeasured(f"not measured: {'; '.join(whose)}")
+        return [future.result() for future in asked]
+
+
+def _on_one_core(claim: Claim, seed: int, options: Namespace) -> Measured:
+    with threads.one_core():
+        return _run(claim, seed, options)
+
+
 def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     """One seed of a claim: read where it is over, gone on with where it was stopped."""
-    keys, commit, data = claim.keys or {}, _commit(), options.data or os.environ.get("TINYMETA_DATA")
+    keys, commit, data = claim.keys or {}, _commit(), options.data
     if "DATA" in "".join(keys.values()) and data is None:
         raise UserError(f"`{claim.command}` needs data: name their folder by --data")
     digest = zlib.crc32(repr((sorted(keys.items()), str(data))).encode(), _sources() if commit.endswith("+") else 0)
@@ -162,4 +208,4 @@ def _machine() -> str:
     info = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
     name = named[1].strip() if named else platform.processor() or platform.machine()
-    return f"{name}, {threads.count} of {os.cpu_count()} cores"
+    return f"{name}, {threads.cores()} of {os.cpu_count()} cores"

@@ -237,10 +237,27 @@ def test_a_worker_has_one_core_and_the_parent_keeps_its_own(workers: Any) -> Non
     assert dict(os.environ) == before
 
 
-def test_a_lambda_is_refused_with_the_way_out(workers: Any) -> None:
-    objective = replace(LEARNERS["maml, 1 step"], loss=lambda model, batch: tm.nn.mse_loss(model(batch[0]), 0.0))
-    with pytest.raises(tm.UserError, match="top level of a module"):
-        fitted(objective, executor=workers)
+def test_a_function_without_a_name_is_sent_as_its_code_and_what_it_has_seen(workers: Any) -> None:
+    base = [3]
+
+    def power(n: int, times: int = 2, *, plus: int = 1) -> int:
+        return plus + base[0] * (n if times == 0 else power(n, times - 1, plus=plus))
+
+    there = gather(workers, lambda n: (power(n), power(n, plus=5), os.getpid()), [(n,) for n in range(4)])
+    assert [found[:2] for found in there] == [(power(n), power(n, plus=5)) for n in range(4)]
+    assert os.getpid() not in {found[2] for found in there}
+
+
+def test_an_objective_without_a_name_has_the_same_bits_there(workers: Any) -> None:
+    objective = replace(LEARNERS["maml, 1 step"], loss=lambda model, batch: tm.mean(model(batch[0]) ** 2))
+    np.testing.assert_array_equal(fitted(objective, executor=workers), fitted(objective, chunks=8))
+
+
+def test_what_cannot_be_sent_is_refused_with_the_way_out(workers: Any) -> None:
+    lock = threading.Lock()
+    for f in (partial(distance, lock), lambda x: lock, lambda x, lock=lock: x):
+        with pytest.raises(tm.UserError, match="what can be pickled"):
+            gather(workers, f, [(1.0,)])
 
 
 def test_workers_end_with_the_process_that_started_them() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
+from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,10 @@ from tinymeta import recipes
 from tinymeta.io.save import contents
 from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.core.parts import divided
+from tinymeta.meta.spread.workers import written
 from tinymeta.recipes import fewshot
 from tinymeta.recipes import recipe as frame
+from tinymeta.recipes.comparison import Comparison
 from tinymeta.recipes.launch import Wishes, launch
 
 SHORT = ["run", "sine", "--iterations", "2", "--set", "tasks=4", "--quiet"]
@@ -126,3 +131,34 @@ def test_what_a_recipe_trains_can_be_sent_and_is_a_mean_over_tasks(
     with pytest.raises(Trained):
         launch(recipes.find(name), changes, Wishes(out=tmp_path / "run", quiet=True), ("run", name))
     assert seen
+
+
+def test_the_page_says_what_each_recipe_shares_out() -> None:
+    page = (Path(__file__).parents[2] / "tutorials" / "workers.md").read_text(encoding="utf-8")
+    told = {}
+    for line in page.partition("| recipe | to workers |\n|---|---|\n")[2].partition("\n\n")[0].splitlines():
+        names, what = line.strip("| ").split(" | ")
+        told |= dict.fromkeys(names.split(", "), ("tasks" in what, "trials" in what))
+    assert told == {name: (name not in ALONE, name in CHOOSES) for name in recipes.RECIPES}
+
+
+CHOOSES = sorted(name for name, entry in recipes.RECIPES.items() if hasattr(import_module(entry.module), "Comparison"))
+
+
+@pytest.mark.parametrize("name", CHOOSES)
+def test_the_trials_of_a_recipe_can_be_sent(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TINYMETA_DATA", raising=False)
+    sent = []
+
+    def ahead(self: Comparison, jobs: Mapping[str, tuple[Any, ...]]) -> None:
+        sent.extend(ForkingPickler.loads(written(job)) for job in jobs.values())
+        raise Trained
+
+    monkeypatch.setattr(tm.meta, "fit", lambda objective, phi, **how: phi)
+    monkeypatch.setattr(tm.meta.PolicySearch, "fit", lambda self, phi, **how: phi)
+    monkeypatch.setattr(Comparison, "_ahead", ahead)
+    changes = dict(pair.split("=") for pair in briefly(name)[1:])
+    with tm.meta.Workers(1) as workers, pytest.raises(Trained):
+        monkeypatch.setattr(Wishes, "executor", lambda self: nullcontext(workers))
+        launch(recipes.find(name), changes, Wishes(out=tmp_path / "run", quiet=True), ("run", name))
+    assert sent

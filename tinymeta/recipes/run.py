@@ -98,6 +98,10 @@ class Run(Folder):
         self.plots: list[str] = []
         self._said: set[str] = set()
 
+    def __getstate__(self) -> Options:
+        """A trial's worker has no workers of its own."""
+        return vars(self) | {"executor": None}
+
     def rng(self, name: str) -> np.random.Generator:
         """A stream of random numbers for one purpose (`"tasks"`), independent of all other names and seeds."""
         words = f"{self.purpose}/{self.name}/{name}".encode()

@@ -79,8 +79,8 @@ def fit(
         Split each batch of tasks into `chunks` parts (8 if there is an executor) and have their gradients computed by
         its workers: `tm.meta.Workers`, `tm.meta.Dask`, any executor of `concurrent.futures`; None: here, one after
         the other. Parts are added in order, and each is computed on one core. So the result depends on `chunks`, by
-        rounding, but not on the executor, on how many workers there are, nor on what becomes of them. For processes
-        the objective must be importable: no lambda.
+        rounding, but not on the executor, on how many workers there are, nor on what becomes of them. To processes of
+        `concurrent.futures` a lambda can't be sent.
     compiled
         Record the step once and replay it (`tm.compile`). An objective whose Python decisions depend on values,
         or that draws random numbers, needs False.

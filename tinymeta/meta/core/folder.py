@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from copy import copy
 from pathlib import Path
 from typing import Any, Self, SupportsFloat
 
@@ -42,8 +41,8 @@ class Folder:
 
     def stage(self, name: str) -> Self:
         """The same folder for one of several trainings: its own lines, its own `checkpoint-NAME.npz`."""
-        part = copy(self)
-        part.name = name
+        part = object.__new__(type(self))
+        part.__dict__ |= vars(self) | {"name": name}
         return part
 
     @property

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import marshal
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
+from types import CellType, FunctionType
 from typing import Any, NamedTuple, NoReturn
 from weakref import WeakSet
 
@@ -40,15 +44,15 @@ class Parcel:
     """A value ready to be sent, and its number; written out once, however many workers get it."""
 
     def __init__(self, value: object) -> None:
-        self.number, self.content = _next(), _written(value)
+        self.number, self.content = _next(), written(value)
 
 
 class Workers(Executor):
     """Processes on this machine with one core each: an executor for `tm.meta.fit`.
 
     They are started when there is work, and end with the `with` block. A process that has died, or was given up, is
-    replaced. Functions and arguments travel as they do to any spawned process: functions by name (no lambda), and a
-    script that uses workers begins its work under `if __name__ == "__main__":`.
+    replaced. Arguments are pickled; functions travel by name, and where they have none, as their code and what it has
+    seen. A script that uses workers begins its work under `if __name__ == "__main__":`.
 
     Shapes: of whatever the function takes.
     Raises: UserError for fewer than one: `tm.meta.Workers(0)`.
@@ -159,7 +163,7 @@ class _Process:
         """Whether `f(*args)` has a result, and the result or the error."""
         parcels = {x.number: x.content for x in args if isinstance(x, Parcel)}
         named = [Kept(x.number) if isinstance(x, Parcel) else x for x in args]
-        call, fresh = _written((f, named)), [number for number in parcels if number not in self._keeps]
+        call, fresh = written((f, named)), [number for number in parcels if number not in self._keeps]
         self._pipe.send((call, list(parcels), fresh))
         for number in fresh:
             self._pipe.send_bytes(parcels[number])
@@ -206,7 +210,7 @@ def _work(pipe: Connection) -> None:
             try:
                 kept = {k: ForkingPickler.loads(sent[k]) if k in sent else kept[k] for k in numbers}  # pyright: ignore[reportAttributeAccessIssue]
                 f, named = ForkingPickler.loads(call)  # pyright: ignore[reportAttributeAccessIssue]
-                answer = _written((True, f(*[kept[x.number] if isinstance(x, Kept) else x for x in named])))
+                answer = written((True, f(*[kept[x.number] if isinstance(x, Kept) else x for x in named])))
             except Exception as error:
                 answer = _told(error)
             pipe.send_bytes(answer)
@@ -221,13 +225,48 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _written(x: object) -> bytes:
+class _Pickler(ForkingPickler):
+    """Sends a function that can't be named, such as a lambda, as its code and what it has seen where it was made: the
+    other process is of the same Python."""
+
+    def reducer_override(self, x: Any) -> Any:
+        if not isinstance(x, FunctionType) or _named(x):
+            return NotImplemented
+        seen = [cell.cell_contents for cell in x.__closure__ or ()]
+        made = marshal.dumps(x.__code__), x.__module__, x.__name__, len(seen)
+        return _function, made, (x.__defaults__, x.__kwdefaults__, seen), None, None, _complete
+
+
+def _named(f: FunctionType) -> bool:
+    found: Any = sys.modules.get(f.__module__)
+    for name in f.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is f
+
+
+def _function(code: bytes, module: str, name: str, seen: int) -> FunctionType:
+    there = vars(import_module(module))
+    return FunctionType(marshal.loads(code), there, name, None, tuple(CellType() for _ in range(seen)))
+
+
+def _complete(f: FunctionType, state: tuple[Any, Any, list[object]]) -> None:
+    """Only now, for what it has seen may be itself."""
+    f.__defaults__, f.__kwdefaults__, seen = state
+    for cell, content in zip(f.__closure__ or (), seen):
+        cell.cell_contents = content
+
+
+def written(x: object) -> bytes:
+    """A value as it is sent.
+
+    Raises: Unsendable.
+    """
     try:
-        return bytes(ForkingPickler.dumps(x))
+        return bytes(_Pickler.dumps(x))
     except Exception as error:
         raise Unsendable(
-            f"this can't be sent between processes ({error}): what workers compute is made of functions and classes at "
-            "the top level of a module, with functools.partial in place of a lambda"
+            f"this can't be sent between processes ({error}): what workers compute is made of functions, of classes at "
+            "the top level of a module, and of what can be pickled"
         ) from error
 
 
@@ -236,6 +275,6 @@ def _told(error: Exception) -> bytes:
     where = f"in worker process {os.getpid()}:\n{traceback.format_exc()}"
     error.add_note(where)
     try:
-        return _written((False, error))
+        return written((False, error))
     except UserError:
-        return _written((False, RuntimeError(where)))
+        return written((False, RuntimeError(where)))

@@ -29,7 +29,7 @@ def _binary(primitive: type[Primitive]) -> tuple[Method, Method]:
     return forward, reflected
 
 
-_arithmetic: dict[str, type[Primitive]] = {
+_operators: dict[str, type[Primitive]] = {
     "add": e.add,
     "sub": e.subtract,
     "mul": e.multiply,
@@ -40,13 +40,6 @@ _arithmetic: dict[str, type[Primitive]] = {
     "and": logic.bitwise_and,
     "or": logic.bitwise_or,
     "xor": logic.bitwise_xor,
-}
-for _name, _primitive in _arithmetic.items():
-    _forward, _reflected = _binary(_primitive)
-    setattr(Tensor, f"__{_name}__", _forward)
-    setattr(Tensor, f"__r{_name}__", _reflected)
-
-_comparisons: dict[str, type[Primitive]] = {
     "lt": logic.less,
     "le": logic.less_equal,
     "gt": logic.greater,
@@ -54,8 +47,13 @@ _comparisons: dict[str, type[Primitive]] = {
     "eq": logic.equal,
     "ne": logic.not_equal,
 }
-for _name, _primitive in _comparisons.items():
-    setattr(Tensor, f"__{_name}__", _binary(_primitive)[0])
+_mirrored = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne"}
+for _name, _primitive in _operators.items():
+    _forward, _reflected = _binary(_primitive)
+    setattr(Tensor, f"__{_name}__", _forward)
+    if _name not in _mirrored:
+        setattr(Tensor, f"__r{_name}__", _reflected)
+_UFUNCS = {p.kernel: name for name, p in _operators.items()} | {np.matmul: "matmul"}  # what an operator is for NumPy
 
 
 def _power(self: Tensor, exponent: ArrayLike) -> Tensor:
@@ -100,23 +98,14 @@ def _array_function(self: Tensor, function: Any, types: Any, args: Any, options:
     return function._implementation(*args, **options)
 
 
-_OPERATORS: dict[np.ufunc, tuple[str, str]] = {  # what Python calls them with a Tensor on the left, and on the right
-    **{u: (f"__{n}__", f"__r{n}__") for u, n in (
-        (np.add, "add"), (np.subtract, "sub"), (np.multiply, "mul"), (np.divide, "truediv"), (np.matmul, "matmul"),
-        (np.floor_divide, "floordiv"), (np.remainder, "mod"), (np.power, "pow"),
-        (np.bitwise_and, "and"), (np.bitwise_or, "or"), (np.bitwise_xor, "xor"),
-    )},
-    np.less: ("__lt__", "__gt__"), np.greater: ("__gt__", "__lt__"), np.equal: ("__eq__", "__eq__"),
-    np.less_equal: ("__le__", "__ge__"), np.greater_equal: ("__ge__", "__le__"), np.not_equal: ("__ne__", "__ne__"),
-}  # fmt: skip
-
-
 def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """Operators of an array with a Tensor are the Tensor's; NumPy's functions would make arrays of it."""
-    if method == "__call__" and ufunc in _OPERATORS and not options:
+    if method == "__call__" and ufunc in _UFUNCS and not options:
         a, b = inputs
-        left, right = _OPERATORS[ufunc]
-        return getattr(a, left)(b) if isinstance(a, Tensor) else getattr(b, right)(a)
+        name = _UFUNCS[ufunc]
+        if isinstance(a, Tensor):
+            return getattr(a, f"__{name}__")(b)
+        return getattr(b, f"__{_mirrored.get(name, f'r{name}')}__")(a)
     if "out" in options:
         raise UserError(
             f"an array can't take what is computed from {self._brief()} ({user_site()}): write a = a + x for a += x"

@@ -2,7 +2,7 @@
 
 Three fused primitives: `normalize`, its adjoint, and the adjoint of that. What a derivative needs
 besides inputs and output, the inverse standard deviation, is an output of its own, so second
-derivatives see it vary. From the third order on the rules are plain Tensor operations.
+derivatives see it vary. From the third order on the rule is that of the plain form.
 """
 
 from __future__ import annotations
@@ -85,11 +85,7 @@ class normalize_input(Primitive):
 
 
 class normalize_input_grad(Primitive):
-    """gy = −s(h mean(g y) + g mean(h y)),   gs = Σ h(g − mean g − y mean(g y)): symmetric in g and h.
-
-    With cotangents u of gy and v of gs, and a = mean(g y), b = mean(h y), their own cotangents over m are
-    A = −s mean(u h) − v b and B = −s mean(u g) − v a.
-    """
+    """gy = −s(h mean(g y) + g mean(h y)),   gs = Σ h(g − mean g − y mean(g y)): symmetric in g and h."""
 
     kernel = staticmethod(kernels.normalize_input_grad)
 
@@ -103,18 +99,6 @@ class normalize_input_grad(Primitive):
         Sample(((3, 2, 2), (3, 2, 2), (3, 2, 2), (1, 2, 1)), {"axes": (-3, -1)}),
         Sample(((2, 3), (2, 3), (2, 3), (2, 1)), {"axes": (-1,)}),
     )
-
-    @staticmethod
-    def vjp(c: Given, out: tuple[Tensor, Tensor], h: Tensor, g: Tensor, y: Tensor, s: Tensor, axes: Axes) -> Cotangents:
-        u, v = (out[i] * 0.0 if ci is None else ci for i, ci in enumerate(c))
-        a, b = _mean(g * y, axes), _mean(h * y, axes)
-        of_a, of_b = -s * _mean(u * h, axes) - v * b, -s * _mean(u * g, axes) - v * a
-        return (
-            lambda: of_b * y - s * u * a + v * (g - _mean(g, axes)),
-            lambda: of_a * y - s * u * b + v * (h - _mean(h, axes)),
-            lambda: of_a * g + of_b * h,
-            lambda: -sum(u * (h * a + g * b), axes, keepdims=True),
-        )
 
 
 def batch_norm(

@@ -13,6 +13,8 @@ import textwrap
 from collections.abc import Sequence
 from types import FunctionType
 
+from tinymeta.compile.record.names import codes_of
+
 
 def only_written(path: str, functions: Sequence[FunctionType]) -> bool:
     """Whether the code of these functions names what the last name of `path` stands for, and never reads it."""
@@ -25,11 +27,8 @@ def _words(f: FunctionType) -> set[str]:
     """The names in a function's code and in that of the functions inside of it, and of its parameters with defaults."""
     parameters = inspect.signature(f, follow_wrapped=False).parameters.values()
     found = {p.name for p in parameters if p.default is not p.empty}
-    stack = [f.__code__]
-    while stack:
-        code = stack.pop()
+    for code in codes_of(f.__code__):
         found |= {*code.co_names, *code.co_freevars, *(c for c in code.co_consts if isinstance(c, str))}
-        stack += [c for c in code.co_consts if inspect.iscode(c)]
     return found
 
 

@@ -18,7 +18,7 @@ def rows(text: str) -> dict[str, tuple[str, int]]:
 
 def below(room: str) -> str:
     """The cell of what a room may import."""
-    return "NumPy, Numba" if room == KERNELS else ", ".join(f"`{name}`" for name in BELOW[room])
+    return "NumPy, Numba" if room == KERNELS else ", ".join(f"`{name}`" for name in BELOW[room]) or "NumPy"
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.containers import attributes
 from tinymeta.engine.tensor import Array, Tensor
+from tinymeta.trees.containers import attributes
 
 DIGESTED = 256  # arrays of more bytes are kept as a digest
 _PLAIN = (int, bool, bytes, type(None), type(...))

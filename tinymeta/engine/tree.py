@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 
 from numpy import ndarray
 
-from tinymeta.engine.containers import BUILT_IN, Constant, children_of, reconstructed, refilled
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Tree
+from tinymeta.trees.containers import BUILT_IN, NUMBERS, Constant, children_of, reconstructed, refilled
+
+NUMBERS.append(Tensor)
 
 
 class Structure(NamedTuple):
@@ -69,7 +71,7 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
     except StopIteration:
         raise ValueError("too few leaves for the structure") from None
     if next(rest, rest) is not rest:
-        raise ValueError(f"too many leaves: the structure holds {_count(structure)} and got {len(leaves)}")
+        raise ValueError(f"too many leaves: the structure holds {len(places(structure))} and got {len(leaves)}")
     return tree
 
 
@@ -117,7 +119,7 @@ def paths(tree: Tree) -> list[str]:
 
 def places(structure: Structure) -> list[str]:
     """The name of every leaf's place in trees of this structure."""
-    return _paths(structure, "")
+    return [".".join(map(str, place)) for place in _at(structure, (None,))]
 
 
 def _take_apart(tree: Tree, found: list[Any], inside: bool) -> Structure:
@@ -196,10 +198,11 @@ def _distinct(leaves: Sequence[object]) -> bool:
     return len({id(x) for x in leaves}) == len(leaves)
 
 
-def _at(structure: Structure) -> list[Place]:
+def _at(structure: Structure, kinds: tuple[type | None, ...] = (None, Tie)) -> list[Place]:
+    """Where leaves and ties stand, or those of such kinds alone."""
     if not structure.children:
-        return [()] * (structure.kind in (None, Tie))
-    return [(name, *rest) for name, part in zip(names(structure), structure.children) for rest in _at(part)]
+        return [()] * (structure.kind in kinds)
+    return [(name, *rest) for name, part in zip(names(structure), structure.children) for rest in _at(part, kinds)]
 
 
 class _Model:
@@ -259,23 +262,12 @@ def _has_ties(structure: Structure) -> bool:
     return structure.kind is Tie or any(_has_ties(part) for part in structure.children)
 
 
-def _count(structure: Structure) -> int:
-    return 1 if structure.kind is None else sum(_count(child) for child in structure.children)
-
-
 def names(structure: Structure) -> Sequence[Any]:
     """What the children of a container are called: keys, fields, attributes, places."""
     given = getattr(structure.kind, "tree_names", None)
     found = given(structure.meta) if given else structure.meta
     named = isinstance(found, tuple) and len(found) == len(structure.children)
     return found if named else range(len(structure.children))
-
-
-def _paths(structure: Structure, prefix: str) -> list[str]:
-    if structure.kind is None:
-        return [prefix]
-    dotted = f"{prefix}." if prefix else ""
-    return [p for name, part in zip(names(structure), structure.children) for p in _paths(part, f"{dotted}{name}")]
 
 
 def _difference(a: Structure, b: Structure, path: str = "") -> str:

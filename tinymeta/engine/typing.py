@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike as DTypeLike
 
+from tinymeta.trees.containers import Tree as Tree
+
 if TYPE_CHECKING:
     from tinymeta.engine.tensor import Tensor
 
 DType: TypeAlias = np.dtype[Any]
 Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | Sequence[int] | None  # None: all of them
-Tree: TypeAlias = Any  # a pytree: nested containers with Tensors, or what becomes one, at the leaves
 Function: TypeAlias = Callable[..., Tree]  # of pytrees
 Static: TypeAlias = dict[str, Any]  # the static arguments of a primitive: what is no Tensor
 Options: TypeAlias = dict[str, Any]  # keyword arguments

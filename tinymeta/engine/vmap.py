@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tinymeta.engine import tree
-from tinymeta.engine.containers import children_of
 from tinymeta.engine.convert import as_tensor
 from tinymeta.engine.errors import ShapeError, user_site
 from tinymeta.engine.options import whole
@@ -20,6 +19,7 @@ from tinymeta.engine.state import Opened, setting, state
 from tinymeta.engine.structure import enter, leave, lift
 from tinymeta.engine.tensor import Tensor
 from tinymeta.engine.typing import Tree, Y
+from tinymeta.trees.containers import children_of
 
 
 def vmap(f: Callable[..., Y], in_axes: Tree = 0, out_axes: Tree = 0) -> Callable[..., Y]:

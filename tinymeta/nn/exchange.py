@@ -31,7 +31,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymeta.engine import tree as trees
-from tinymeta.engine.containers import Constant, Held
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array, ArrayLike
 from tinymeta.engine.tree import Structure, Tie
@@ -42,6 +41,7 @@ from tinymeta.nn.layers import Linear, Sequential
 from tinymeta.nn.module import constant
 from tinymeta.nn.normalization import FrozenBatchNorm
 from tinymeta.nn.recurrent import GRU, LSTM, GRUCell, LSTMCell
+from tinymeta.trees.containers import Constant, Held
 
 Layout = Callable[..., Sequence[Array]]
 

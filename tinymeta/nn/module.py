@@ -14,9 +14,9 @@ from typing import Any, Self
 import numpy as np
 
 from tinymeta.engine import tree
-from tinymeta.engine.containers import Constant, attributes, children_of
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import Tree
+from tinymeta.trees.containers import Constant, attributes, children_of
 
 
 def constant(x: ArrayLike) -> Constant:

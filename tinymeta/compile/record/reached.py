@@ -31,9 +31,9 @@ from tinymeta.compile.record import holdings
 from tinymeta.compile.record.holdings import UNSET, Holding
 from tinymeta.compile.record.library import home, is_library, is_strange, of_library, reads_itself
 from tinymeta.compile.record.names import codes_of, imports_of, texts_of
-from tinymeta.engine.containers import slot_names
 from tinymeta.engine.tensor import Tensor
 from tinymeta.ops.generators import GENERATORS, state_of
+from tinymeta.trees.containers import slot_names
 
 _VALUES = (str, bytes, int, float, complex, bool, type(None), type(...), range, slice, np.generic, np.dtype, np.ufunc)
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)

@@ -6,12 +6,12 @@ import dataclasses
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
-from numpy import array_equal, ndarray
+from numpy import array_equal, dtype, ndarray
 
-from tinymeta.engine.tensor import Tensor
-from tinymeta.engine.typing import DType, Shape, Tree
+Tree: TypeAlias = Any  # a pytree: nested containers with Tensors, or what becomes one, at the leaves
+NUMBERS: list[type] = [ndarray]  # the classes of most leaves, which need not be asked what they hold; Tensor is one
 
 
 class Names(tuple[Any, ...]):
@@ -21,7 +21,7 @@ class Names(tuple[Any, ...]):
     held: dict[str, Any]  # attributes that are no children
 
 
-class Constant(ndarray[Shape, DType]):
+class Constant(ndarray[tuple[int, ...], dtype[Any]]):
     """An array that belongs to its tree's structure, as None does: no leaf, so nothing trains, maps or saves it."""
 
 
@@ -46,7 +46,7 @@ class Held:
 def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
     """(meta, children) of a container; None for a leaf."""
     kind = type(tree)
-    if kind is Tensor:
+    if kind in NUMBERS:
         return None
     if tree is None:
         return None, ()
@@ -60,8 +60,6 @@ def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
         return tuple(range(len(tree))), tree
     if hasattr(kind, "tree_flatten"):
         return tree.tree_flatten()  # type: ignore[no-any-return]
-    if kind is ndarray:  # most leaves are: they need not be asked about the rest
-        return None
     if kind is Constant:
         return Held(tree), ()
     if isinstance(tree, (list, tuple)):
@@ -74,9 +72,9 @@ def children_of(tree: Tree) -> tuple[Any, Sequence[Any]] | None:
     return None
 
 
-def attributes(x: Any) -> dict[str, Any]:
+def attributes(x: object) -> dict[str, Any]:
     """An object's attributes: those of its `__dict__`, and of its classes' `__slots__`."""
-    kind: Any = type(x)
+    kind: type = type(x)
     found = dict(getattr(x, "__dict__", {}))
     found.update([(name, getattr(x, name)) for name in _slots(kind) if hasattr(x, name)])
     return found
@@ -124,7 +122,7 @@ def _with_undeclared(tree: Tree, names: tuple[Any, ...]) -> Names:
     found = Names(names)
     again = attributes(type(tree)(**{f.name: getattr(tree, f.name) for f in dataclasses.fields(tree) if f.init}))
     others = {name: x for name, x in attributes(tree).items() if name not in names}
-    numbers = [name for name, x in others.items() if isinstance(x, (Tensor, ndarray))]  # each of them has to be derived
+    numbers = [name for name, x in others.items() if isinstance(x, tuple(NUMBERS))]  # each of them has to be derived
     found.held = {
         name: x for name, x in others.items() if name not in again or (name not in numbers and again[name] != x)
     }

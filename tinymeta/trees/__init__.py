@@ -1,0 +1,1 @@
+"""The containers that hold a model's numbers, taken apart and put together. No calculus is known here."""

@@ -20,7 +20,7 @@ import pytest
 import tinymeta as tm
 from tests.meta.learners import LEARNERS, Blobs, flat, start
 from tests.meta.trouble import Counted, Troubled, arrivals, fitted, fitted_while_one_hangs, unruly
-from tinymeta.meta.spread.gather import gather, shared
+from tinymeta.meta.spread.gather import Unsendable, gather, shared
 
 distributed = pytest.importorskip("distributed")
 ROOT = Path(__file__).parents[2]
@@ -156,6 +156,12 @@ def test_a_worker_that_hangs_is_given_up(
 def test_what_calls_share_is_sent_to_a_worker_once(workers: Any) -> None:
     phi = shared(workers, Counted())
     assert max(gather(workers, arrivals, [(phi, k) for k in range(20)])) == 1
+
+
+def test_what_cannot_be_sent_is_refused(workers: Any) -> None:
+    lock = threading.Lock()
+    with pytest.raises(Unsendable, match="lock"):
+        gather(workers, lambda x: lock, [(1.0,)])
 
 
 def test_a_mistake_of_the_users_is_told_at_once(workers: Any) -> None:

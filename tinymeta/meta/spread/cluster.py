@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Function
+from tinymeta.meta.spread.gather import Unsendable
 
 
 class Dask(Executor):
@@ -49,8 +50,11 @@ class Dask(Executor):
         key = f"tinymeta-{uuid4().hex}"
         others = sorted(self._workers() - self._stuck) if self._stuck else []
         executor = self._client.get_executor(pure=False, **({"workers": others} if others else {}))
-        with _large():
-            future: Future[Any] = executor.submit(f, *args, **options, key=key)
+        try:
+            with _large():
+                future: Future[Any] = executor.submit(f, *args, **options, key=key)
+        except TypeError as error:
+            raise Unsendable(f"this can't be sent to a cluster ({error.__cause__ or error})") from error
         self._keys[future] = key
         return future
 

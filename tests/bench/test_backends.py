@@ -10,8 +10,9 @@ from tinymeta_kernels import threads
 
 from tinymeta.bench.backends import backend
 from tinymeta.bench.networks import Workload, cross_entropy
-from tinymeta.bench.worker import flat, prepared
+from tinymeta.bench.worker import prepared
 from tinymeta.bench.workloads import characters, maml, workload
+from tinymeta.engine.tree import leaves
 
 SINE = workload("sine-3-2-8")  # W1 with fewer tasks, another inner step, smaller layers
 DENSE = Workload("dense", "an MLP with batch normalisation", characters(2, 3, 1, True), maml(cross_entropy, 1, 0.4))
@@ -22,7 +23,7 @@ ROUNDING = 1e-9  # some thousand operations on numbers of size 1, in another ord
 def gradients(contender: str, job: Workload, dtype: Any) -> list[Any]:
     b = backend(contender, threads.count)
     step, arguments = prepared(job, b, dtype)
-    return [np.asarray(b.numpy(g)) for g in flat(step(*arguments)[2])]
+    return [np.asarray(b.numpy(g)) for g in leaves(step(*arguments)[2])]
 
 
 @pytest.mark.parametrize("job", [SINE, DENSE, CONV, workload("hessian")], ids=lambda job: job.name)

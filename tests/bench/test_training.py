@@ -9,7 +9,8 @@ from tinymeta_kernels import threads
 from tinymeta.bench.backends import backend
 from tinymeta.bench.networks import Workload
 from tinymeta.bench.training import TRAINING
-from tinymeta.bench.worker import flat, prepared
+from tinymeta.bench.worker import prepared
+from tinymeta.engine.tree import leaves
 
 ROUNDING = 1e-11  # sums of 10⁵ terms and chains of some thousand operations, in another order, in float64
 
@@ -20,7 +21,7 @@ def test_compiled_steps_agree_with_eager_ones(job: Workload) -> None:
     for contender in ("tinymeta eager", "tinymeta compiled"):
         b = backend(contender, threads.count)
         step, arguments = prepared(job, b, np.float64)
-        found.append([b.numpy(leaf) for leaf in flat(step(*arguments)[2])])
+        found.append([b.numpy(leaf) for leaf in leaves(step(*arguments)[2])])
     scale = max(np.abs(g).max() for g in found[0])
     for eager, compiled in zip(*found, strict=True):
         assert np.abs(eager).max() > 0, "a weight without a gradient is trained by nobody"

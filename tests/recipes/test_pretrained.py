@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.recipes.packing import LARGEST, pack
 from tinymeta import recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.save import contents
@@ -18,7 +19,7 @@ from tinymeta.recipes.launch import Wishes, evaluate, launch
 @pytest.mark.parametrize("name", pretrained.names())
 def test_a_run_that_ships_is_small_and_names_the_recipe_and_command_that_made_it(name: str) -> None:
     file = pretrained.WEIGHTS / f"{name}.safetensors"
-    assert file.stat().st_size <= pretrained.LARGEST
+    assert file.stat().st_size <= LARGEST
     made = json.loads(contents(file)[1]["run"])
     recipe = recipes.find(made["recipe"])
     assert recipe.evaluate is not None
@@ -40,7 +41,7 @@ def test_packing_a_run_and_unpacking_it_gives_the_same_evaluation(
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
     run = tmp_path / "trained"
     launch(recipes.find("sine"), {"iterations": "3", "tasks": "4"}, Wishes(out=run, quiet=True), ("run", "sine"))
-    pretrained.pack(run, "mine")
+    pack(run, "mine")
     before, after = (evaluate(folder, {}, None, quiet=True) for folder in (run, pretrained.unpacked("mine")))
     assert before.metrics == after.metrics
 
@@ -50,4 +51,4 @@ def test_an_unknown_name_or_an_unfinished_run_is_refused_in_one_sentence(tmp_pat
         pretrained.unpacked("sine-mam")
     (tmp_path / "config.json").write_text('{"recipe": "sine", "seed": 0, "data": null, "config": {}}')
     with pytest.raises(UserError, match="no finished run"):
-        pretrained.pack(tmp_path, "mine")
+        pack(tmp_path, "mine")

@@ -122,7 +122,7 @@ def test_plain_numbers_have_no_band_and_a_span_is_shaded_with_its_words() -> Non
 
 def test_panels_of_curves_share_one_legend() -> None:
     views = {"here": {"ours": {1: 1.0, 2: 2.0}}, "there": {"ours": {1: 3.0}, "theirs": {1: Interval(4, 1, 9)}}}
-    figure = plots.curve_panels(views, xlabel="steps", ylabel="loss", xscale="log")
+    figure = plots.curve_panels(views, xlabel="steps", ylabel="loss", log="x")
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["here", "there"]
     assert [len(axes.lines) for axes in figure.axes] == [1, 2]
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", ""]

@@ -30,10 +30,25 @@ CONTENDERS = {
 }
 
 
+_USUAL: dict[str, Function] = {  # what most frameworks do so
+    "array": lambda a: a,
+    "numpy": np.asarray,
+    "take": lambda table, ids: table[ids],
+    "dtype": lambda x: x.dtype,
+    "finish": lambda f: f,
+    "wait": lambda result: result,
+}
+
+
 def backend(contender: str, threads: int) -> Backend:
     """The namespace of one contender."""
-    kind = CONTENDERS[contender]
-    return {"tinymeta": _tinymeta, "jax": _jax, "torch": _torch, "autograd": _autograd}[kind](contender, threads)
+    names = {"tinymeta": _tinymeta, "jax": _jax, "torch": _torch, "autograd": _autograd}[CONTENDERS[contender]]
+    return SimpleNamespace(**_USUAL | names(contender, threads))
+
+
+def _alike(module: Foreign, names: str) -> dict[str, Function]:
+    """The functions that a framework calls as we do."""
+    return {name: getattr(module, name) for name in names.split()}
 
 
 def _over_tasks(loop: Function) -> Function:
@@ -72,23 +87,24 @@ def _halved(reshape: Function, x: Foreign) -> Foreign:
     return reshape(x[:, :, : h // 2 * 2, : w // 2 * 2], (n, c, h // 2, 2, w // 2, 2))
 
 
-def _tinymeta(contender: str, threads: int) -> Backend:
+_PADDING = ((0, 0), (0, 0), (1, 1), (1, 1))
+
+
+def _taps(x: Foreign, stride: int) -> list[Foreign]:
+    """What each of the nine places of a 3 × 3 filter meets of padded images (n, c, h, w), row by row."""
+    high, wide = (stride * ((side - 3) // stride) + 1 for side in x.shape[2:])
+    return [x[:, :, i : i + high : stride, j : j + wide : stride] for i in range(3) for j in range(3)]
+
+
+def _tinymeta(contender: str, threads: int) -> dict[str, Function]:
     import tinymeta_kernels
 
     import tinymeta as tm
 
     tinymeta_kernels.set_num_threads(threads)
-    compiled = contender.endswith("compiled")
-    return SimpleNamespace(
-        array=lambda a: a,
+    return dict(
+        _alike(tm, "mean sum sqrt square relu tanh sigmoid reshape grad value_and_grad hessian"),
         numpy=lambda t: t.numpy(),
-        mean=tm.mean,
-        sum=tm.sum,
-        sqrt=tm.sqrt,
-        square=tm.square,
-        relu=tm.relu,
-        tanh=tm.tanh,
-        sigmoid=tm.sigmoid,
         log_softmax=lambda x: tm.log_softmax(x, axis=-1),
         conv2d=lambda x, w, stride: tm.nn.conv2d(x, w, stride=stride, padding=1),
         max_pool=lambda x: tm.nn.max_pool2d(x, 2),
@@ -96,21 +112,15 @@ def _tinymeta(contender: str, threads: int) -> Backend:
         gelu=tm.nn.gelu,
         take=lambda table, ids: tm.take(table, ids, 0),
         zeros=lambda shape, like: tm.zeros(shape, dtype=like.dtype),
-        dtype=lambda x: x.dtype,
         scan=lambda f, carry, xs: tm.scan(f, carry, xs)[1],
         transpose=tm.permute_dims,
-        reshape=tm.reshape,
         tree_map=tm.tree.map,
-        grad=tm.grad,
-        value_and_grad=tm.value_and_grad,
-        hessian=tm.hessian,
         vmap=lambda f, axes: tm.vmap(f, in_axes=axes),
-        finish=tm.compile if compiled else (lambda f: f),
-        wait=lambda result: result,
+        **({"finish": tm.compile} if contender.endswith("compiled") else {}),
     )
 
 
-def _jax(contender: str, threads: int) -> Backend:
+def _jax(contender: str, threads: int) -> dict[str, Function]:
     import jax
     import jax.numpy as jnp
 
@@ -120,48 +130,29 @@ def _jax(contender: str, threads: int) -> Backend:
         """Nine products of strided slices, which on CPUs beat the native one where its gradient is strided."""
         if stride == 1:
             return jax.lax.conv(x, w, (1, 1), "SAME")
-        n, c, h, width = x.shape
-        x = jnp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        oh, ow = (h + 1) // 2, (width + 1) // 2
-        total = 0.0
-        for i in range(3):
-            for j in range(3):
-                part = x[:, :, i : i + 2 * oh - 1 : 2, j : j + 2 * ow - 1 : 2]
-                total = total + jnp.einsum("nchw,oc->nohw", part, w[:, :, i, j])
-        return total
+        parts = enumerate(_taps(jnp.pad(x, _PADDING), stride))
+        return sum(jnp.einsum("nchw,oc->nohw", part, w[:, :, k // 3, k % 3]) for k, part in parts)
 
-    return SimpleNamespace(
+    return dict(
+        _alike(jnp, "mean sum sqrt square tanh transpose reshape") | _alike(jax, "grad value_and_grad hessian"),
         array=jnp.asarray,
-        numpy=np.asarray,
-        mean=lambda x, axis=None, keepdims=False: jnp.mean(x, axis, keepdims=keepdims),
-        sum=lambda x, axis=None, keepdims=False: jnp.sum(x, axis, keepdims=keepdims),
-        sqrt=jnp.sqrt,
-        square=jnp.square,
         relu=lambda x: jnp.where(x > 0, x, 0.0),
-        tanh=jnp.tanh,
         sigmoid=jax.nn.sigmoid,
         log_softmax=lambda x: jax.nn.log_softmax(x, axis=-1),
         conv2d=conv2d,
         max_pool=lambda x: _halved(jnp.reshape, x).max((3, 5)),
         softmax=lambda x: jax.nn.softmax(x, axis=-1),
         gelu=lambda x: jax.nn.gelu(x, approximate=False),
-        take=lambda table, ids: table[ids],
         zeros=lambda shape, like: jnp.zeros(shape, like.dtype),
-        dtype=lambda x: x.dtype,
         scan=lambda f, carry, xs: jax.lax.scan(f, carry, xs)[1],
-        transpose=jnp.transpose,
-        reshape=jnp.reshape,
         tree_map=jax.tree.map,
-        grad=jax.grad,
-        value_and_grad=jax.value_and_grad,
-        hessian=jax.hessian,
         vmap=_over_tasks(jax.lax.map) if "map over" in contender else (lambda f, axes: jax.vmap(f, in_axes=axes)),
-        finish=(lambda f: f) if "eager" in contender else jax.jit,
+        **({} if "eager" in contender else {"finish": jax.jit}),
         wait=jax.block_until_ready,
     )
 
 
-def _torch(contender: str, threads: int) -> Backend:
+def _torch(contender: str, threads: int) -> dict[str, Function]:
     import torch
     import torch.nn.functional as functional
     from torch.utils import _pytree as trees
@@ -192,16 +183,13 @@ def _torch(contender: str, threads: int) -> Backend:
         "value_and_grad": lambda f: lambda *args: torch.func.grad_and_value(f)(*args)[::-1],
         "vmap": lambda f, axes: torch.func.vmap(f, in_dims=tuple(axes)),
     }
-    return SimpleNamespace(
+    return dict(
+        _alike(torch, "sqrt square relu tanh sigmoid reshape")
+        | (loop if contender == "PyTorch loop" else functional_way),
         array=lambda a: torch.from_numpy(np.array(a)),
         numpy=lambda t: t.detach().numpy(),
         mean=lambda x, axis=None, keepdims=False: x.mean() if axis is None else x.mean(dim=axis, keepdim=keepdims),
         sum=lambda x, axis=None, keepdims=False: x.sum() if axis is None else x.sum(dim=axis, keepdim=keepdims),
-        sqrt=torch.sqrt,
-        square=torch.square,
-        relu=torch.relu,
-        tanh=torch.tanh,
-        sigmoid=torch.sigmoid,
         log_softmax=lambda x: functional.log_softmax(x, dim=-1),
         conv2d=lambda x, w, stride: functional.conv2d(x, w, stride=stride, padding=1),
         max_pool=lambda x: functional.max_pool2d(x, 2),
@@ -212,16 +200,13 @@ def _torch(contender: str, threads: int) -> Backend:
         dtype=lambda x: str(x.dtype).removeprefix("torch."),
         scan=lambda f, carry, xs: torch.stack(_each(f, carry, xs)),
         transpose=lambda x, axes: x.permute(axes),
-        reshape=torch.reshape,
         tree_map=trees.tree_map,
         hessian=torch.func.hessian,
-        **(loop if contender == "PyTorch loop" else functional_way),
-        finish=torch.compile if contender == "torch.compile" else (lambda f: f),
-        wait=lambda result: result,
+        **({"finish": torch.compile} if contender == "torch.compile" else {}),
     )
 
 
-def _autograd(contender: str, threads: int) -> Backend:
+def _autograd(contender: str, threads: int) -> dict[str, Function]:
     """NumPy, differentiated by HIPS autograd, task by task; the threads are the environment's.
 
     The gradients of its own `mean`, `where` and `maximum` turn float32 into float64, so these are written another way.
@@ -240,16 +225,10 @@ def _autograd(contender: str, threads: int) -> Backend:
 
     def conv2d(x: Foreign, w: Foreign, stride: int) -> Foreign:
         """Nine products of strided slices."""
-        n, c, h, width = x.shape
-        x = anp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "constant")
-        oh, ow = (h - 1) // stride + 1, (width - 1) // stride + 1
-        taps = anp.reshape(anp.transpose(w, (2, 3, 0, 1)), (9, -1, c))
-        total = 0.0
-        for k in range(9):
-            i, j = divmod(k, 3)
-            part = x[:, :, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride]
-            total = total + taps[k] @ anp.reshape(part, (n, c, oh * ow))
-        return anp.reshape(total, (n, -1, oh, ow))
+        parts = _taps(anp.pad(x, _PADDING, "constant"), stride)
+        taps = anp.reshape(anp.transpose(w, (2, 3, 0, 1)), (9, *w.shape[:2]))
+        total = sum(taps[k] @ anp.reshape(part, (*part.shape[:2], -1)) for k, part in enumerate(parts))
+        return anp.reshape(total, (x.shape[0], -1, *parts[0].shape[2:]))
 
     def tree_map(f: Function, tree: Tree, *others: Tree) -> Tree:
         """Inside a gradient, its boxes are lists and dicts in all but type."""
@@ -260,30 +239,16 @@ def _autograd(contender: str, threads: int) -> Backend:
             return kind([tree_map(f, *parts) for parts in zip(tree, *others)])
         return f(tree, *others)
 
-    return SimpleNamespace(
-        array=lambda a: a,
-        numpy=np.asarray,
+    return dict(
+        _alike(anp, "sum sqrt square tanh transpose reshape") | _alike(autograd, "grad value_and_grad hessian"),
         mean=mean,
-        sum=lambda x, axis=None, keepdims=False: anp.sum(x, axis, keepdims=keepdims),
-        sqrt=anp.sqrt,
-        square=anp.square,
         relu=lambda x: x * (x > 0),
-        tanh=anp.tanh,
         sigmoid=lambda x: 0.5 * anp.tanh(0.5 * x) + 0.5,
         log_softmax=log_softmax,
         conv2d=conv2d,
         max_pool=lambda x: anp.max(_halved(anp.reshape, x), axis=(3, 5)),
-        take=lambda table, ids: table[ids],
         zeros=lambda shape, like: np.zeros(shape, like.dtype),
-        dtype=lambda x: x.dtype,
         scan=lambda f, carry, xs: anp.stack(_each(f, carry, xs)),
-        transpose=anp.transpose,
-        reshape=anp.reshape,
         tree_map=tree_map,
-        grad=autograd.grad,
-        value_and_grad=autograd.value_and_grad,
-        hessian=autograd.hessian,
         vmap=_over_tasks(_one_by_one(anp.stack)),
-        finish=lambda f: f,
-        wait=lambda result: result,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,20 +31,53 @@ class Workload:
 
 def dense(rng: np.random.Generator, dtype: DTypeLike, widths: tuple[int, ...], norm: bool) -> Tree:
     """Weights of a dense network, layer by layer; with a scale and a shift per hidden unit if normalised."""
-    layers = []
+    layers: list[Tree] = []
     for n, m in zip(widths, widths[1:]):
-        layer = {"w": rng.standard_normal((n, m)) * np.sqrt(2 / n), "b": 0.1 * rng.standard_normal(m)}
+        layers.append({"w": rng.standard_normal((n, m)) * np.sqrt(2 / n), "b": 0.1 * rng.standard_normal(m)})
         if norm and m is not widths[-1]:
-            layer |= {"gain": rng.uniform(0.5, 1.5, m), "shift": 0.1 * rng.standard_normal(m)}
-        layers.append({name: a.astype(dtype) for name, a in layer.items()})
-    return layers
+            layers[-1] |= _scales(rng, m)
+    return _cast(layers, dtype)
+
+
+def convolutions(
+    rng: np.random.Generator, dtype: DTypeLike, inputs: int, filters: int, head: tuple[int, int], bias: bool = False
+) -> Tree:
+    """Weights of four layers of so many 3 × 3 filters, and of a dense one of the shape `head`."""
+    layers: list[Tree] = []
+    for c in (inputs, filters, filters, filters):
+        layers.append({"w": rng.standard_normal((filters, c, 3, 3)) * np.sqrt(2 / (9 * c))})
+        layers[-1] |= ({"b": 0.1 * rng.standard_normal(filters)} if bias else {}) | _scales(rng, filters)
+    layers.append({"w": rng.standard_normal(head) / math.isqrt(head[0]), "b": np.zeros(head[1])})
+    return _cast(layers, dtype)
+
+
+def _scales(rng: np.random.Generator, units: int) -> Tree:
+    return {"gain": rng.uniform(0.5, 1.5, units), "shift": 0.1 * rng.standard_normal(units)}
+
+
+def _cast(layers: list[Tree], dtype: DTypeLike) -> Tree:
+    return [{name: a.astype(dtype) for name, a in layer.items()} for layer in layers]
+
+
+def one_hot(rng: np.random.Generator, dtype: DTypeLike, *shape: int, classes: int) -> Tree:
+    return np.eye(classes, dtype=dtype)[rng.integers(0, classes, shape)]
+
+
+def vectors(count: int, widths: tuple[int, ...], norm: bool) -> Draw:
+    """So many labelled vectors, and a dense network for them."""
+
+    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
+        batch = rng.random((count, widths[0])).astype(dtype), one_hot(rng, dtype, count, classes=widths[-1])
+        return dense(rng, dtype, widths, norm), batch
+
+    return draw
 
 
 def normalised(b: Backend, x: Foreign, layer: Tree, axes: Tree) -> Foreign:
     """Batch normalisation, from primitives."""
-    centred = x - b.mean(x, axes, True)
+    centred = x - b.mean(x, axes, keepdims=True)
     form = (1, -1) if x.ndim == 2 else (1, -1, 1, 1)
-    spread = b.sqrt(b.mean(b.square(centred), axes, True) + 1e-5)
+    spread = b.sqrt(b.mean(b.square(centred), axes, keepdims=True) + 1e-5)
     return centred / spread * b.reshape(layer["gain"], form) + b.reshape(layer["shift"], form)
 
 
@@ -55,16 +89,13 @@ def dense_net(b: Backend, layers: Tree, x: Foreign) -> Foreign:
 
 
 def conv_net(b: Backend, layers: Tree, x: Foreign) -> Foreign:
+    """Normalised convolutions, halved by their stride, or, with a bias, by the largest of 2 × 2."""
     for layer in layers[:-1]:
-        x = b.relu(normalised(b, b.conv2d(x, layer["w"], 2), layer, (0, 2, 3)))
-    return b.reshape(x, (x.shape[0], -1)) @ layers[-1]["w"] + layers[-1]["b"]
-
-
-def pooled_net(b: Backend, layers: Tree, x: Foreign) -> Foreign:
-    """Convolutions with bias, each normalised, rectified, and halved by the largest of 2 × 2."""
-    for layer in layers[:-1]:
-        x = b.conv2d(x, layer["w"], 1) + b.reshape(layer["b"], (1, -1, 1, 1))
-        x = b.max_pool(b.relu(normalised(b, x, layer, (0, 2, 3))))
+        if "b" in layer:
+            x = b.conv2d(x, layer["w"], 1) + b.reshape(layer["b"], (1, -1, 1, 1))
+            x = b.max_pool(b.relu(normalised(b, x, layer, (0, 2, 3))))
+        else:
+            x = b.relu(normalised(b, b.conv2d(x, layer["w"], 2), layer, (0, 2, 3)))
     return b.reshape(x, (x.shape[0], -1)) @ layers[-1]["w"] + layers[-1]["b"]
 
 
@@ -76,16 +107,22 @@ def adam(b: Backend, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree
     return params, (first, second)
 
 
+def descent(b: Backend, objective: Function) -> Function:
+    """The gradient of `objective(params, *batch)` and an Adam step."""
+
+    def step(params: Tree, state: Tree, *batch: Tree) -> Tree:
+        _, grads = b.value_and_grad(objective)(params, *batch)
+        return *adam(b, params, grads, state), grads
+
+    return step
+
+
 def squared_error(b: Backend, params: Tree, x: Foreign, y: Foreign) -> Foreign:
     return b.mean(b.square(dense_net(b, params, x) - y))
 
 
 def cross_entropy(b: Backend, params: Tree, x: Foreign, y: Foreign) -> Foreign:
     return label_error(b, dense_net(b, params, x) if x.ndim == 2 else conv_net(b, params, x), y)
-
-
-def pooled_cross_entropy(b: Backend, params: Tree, x: Foreign, y: Foreign) -> Foreign:
-    return label_error(b, pooled_net(b, params, x), y)
 
 
 def label_error(b: Backend, logits: Foreign, y: Foreign) -> Foreign:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from tinymeta.bench.networks import Backend, Foreign, Workload, adam, cross_entropy, dense, label_error
+from tinymeta.bench.networks import Backend, Foreign, Workload, cross_entropy, descent, label_error, one_hot, vectors
 from tinymeta.engine.typing import DTypeLike, Function, Tree
 
 SYMBOLS = 64  # that a text is made of
@@ -14,31 +15,13 @@ SYMBOLS = 64  # that a text is made of
 
 def training(loss: Function) -> Callable[[Backend], Function]:
     """The gradient of `loss(backend, params, *batch)` and an Adam step."""
-
-    def build(b: Backend) -> Function:
-        def step(params: Tree, state: Tree, *batch: Tree) -> Tree:
-            _, grads = b.value_and_grad(lambda p: loss(b, p, *batch))(params)
-            params, state = adam(b, params, grads, state)
-            return params, state, grads
-
-        return step
-
-    return build
+    return lambda b: descent(b, partial(loss, b))
 
 
 def weights(rng: np.random.Generator, dtype: DTypeLike, **shapes: tuple[int, ...]) -> Tree:
     """Normal weights of deviation 1/√(all axes but the last); vectors are biases."""
     scale = {name: 1 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.1 for name, shape in shapes.items()}
     return {name: (scale[name] * rng.standard_normal(shape)).astype(dtype) for name, shape in shapes.items()}
-
-
-def one_hot(rng: np.random.Generator, dtype: DTypeLike, *shape: int, classes: int) -> Tree:
-    return np.eye(classes, dtype=dtype)[rng.integers(0, classes, shape)]
-
-
-def digits(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
-    batch = rng.random((128, 784)).astype(dtype), one_hot(rng, dtype, 128, classes=10)
-    return dense(rng, dtype, (784, 256, 256, 10), False), batch
 
 
 def pictures(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
@@ -80,8 +63,8 @@ def gru(b: Backend, p: Tree, ids: Foreign, y: Foreign) -> Foreign:
 
 
 def layer_norm(b: Backend, x: Foreign, gain: Foreign, shift: Foreign) -> Foreign:
-    centred = x - b.mean(x, -1, True)
-    return centred / b.sqrt(b.mean(b.square(centred), -1, True) + 1e-5) * (1 + gain) + shift
+    centred = x - b.mean(x, -1, keepdims=True)
+    return centred / b.sqrt(b.mean(b.square(centred), -1, keepdims=True) + 1e-5) * (1 + gain) + shift
 
 
 def block(b: Backend, p: Tree, ids: Foreign, y: Foreign) -> Foreign:
@@ -104,7 +87,7 @@ _BLOCK = {
     **{"down": (256, 64), "out": (64, 64), "c": (64,), "g1": (64,), "s1": (64,), "g2": (64,), "s2": (64,)},
 }
 TRAINING = (
-    Workload("T1", "MLP 784-256-256-10, batch 128", digits, training(cross_entropy)),
+    Workload("T1", "MLP 784-256-256-10, batch 128", vectors(128, (784, 256, 256, 10), False), training(cross_entropy)),
     Workload("T2", "conv net, 64 images of 28 x 28", pictures, training(small_convnet)),
     Workload("T3", "GRU of 128, 32 texts of 64 letters", texts(64, 32, **_GRU), training(gru)),
     Workload("T4", "transformer block of 64, 16 texts of 64", texts(16, 64, **_BLOCK), training(block)),

@@ -23,16 +23,8 @@ import numpy as np
 from tinymeta.bench.backends import backend
 from tinymeta.bench.networks import Backend
 from tinymeta.bench.workloads import workload
-from tinymeta.engine.typing import DTypeLike, Tree
-
-
-def flat(tree: Tree) -> list[Any]:
-    """The leaves of nested dicts (keys sorted), lists and tuples."""
-    if isinstance(tree, dict):
-        return [leaf for key in sorted(tree) for leaf in flat(tree[key])]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for part in tree for leaf in flat(part)]
-    return [tree]
+from tinymeta.engine.tree import leaves
+from tinymeta.engine.typing import DTypeLike
 
 
 def prepared(job: Any, b: Backend, dtype: DTypeLike) -> tuple[Any, list[Any]]:
@@ -88,7 +80,7 @@ def main(name: str, contender: str, threads: str) -> None:
         request, _, detail = line.strip().partition(" ")
         if request == "check":
             exact, given = prepared(job, b, np.float64)
-            grads = [np.asarray(b.numpy(g), np.float64).ravel() for g in flat(exact(*given)[2])]
+            grads = [np.asarray(b.numpy(g), np.float64).ravel() for g in leaves(exact(*given)[2])]
             np.save(detail, np.concatenate(grads), allow_pickle=False)
             answer: dict[str, float] = {}
         elif request == "program":

@@ -7,6 +7,7 @@ written once against a backend's namespace.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from tinymeta.bench.networks import (
     Draw,
     Foreign,
     Workload,
-    adam,
+    convolutions,
     cross_entropy,
     dense,
-    pooled_cross_entropy,
+    descent,
     squared_error,
+    vectors,
 )
 from tinymeta.bench.training import TRAINING
 from tinymeta.engine.typing import DTypeLike, Function, Tree
@@ -43,16 +45,7 @@ def maml(loss: Function, steps: int, lr: float) -> Callable[[Backend], Function]
 
 def meta_step(b: Backend, one: Function) -> Function:
     """The gradient of the mean over tasks of `one(params, four parts of a task)`, and an Adam step."""
-
-    def objective(params: Tree, *batch: Tree) -> Foreign:
-        return b.mean(b.vmap(one, (None, 0, 0, 0, 0))(params, *batch))
-
-    def step(params: Tree, state: Tree, *batch: Tree) -> Tree:
-        _, grads = b.value_and_grad(objective)(params, *batch)
-        params, state = adam(b, params, grads, state)
-        return params, state, grads
-
-    return step
+    return descent(b, lambda params, *batch: b.mean(b.vmap(one, (None, 0, 0, 0, 0))(params, *batch)))
 
 
 def sinusoids(tasks: int, width: int = 40) -> Draw:
@@ -63,39 +56,30 @@ def sinusoids(tasks: int, width: int = 40) -> Draw:
     return draw
 
 
-def characters(tasks: int, ways: int, shots: int, flat: bool) -> Draw:
-    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
-        def examples(each: int) -> list[Any]:
-            labels = np.tile(np.repeat(np.arange(ways), each), (tasks, 1))
-            shape = (784,) if flat else (1, 28, 28)
-            return [rng.random((tasks, ways * each, *shape)).astype(dtype), np.eye(ways, dtype=dtype)[labels]]
+def few_shot(tasks: int, ways: int, each: tuple[int, int], shape: tuple[int, ...], layers: Function) -> Draw:
+    """Tasks of images of a shape, with so many `each` of a class to adapt on and to judge by."""
 
-        batch = (*examples(shots), *examples(1))
-        if flat:
-            return dense(rng, dtype, (784, 256, 128, 64, 64, ways), True), batch
-        layers = []
-        for c in (1, 64, 64, 64):
-            w = rng.standard_normal((64, c, 3, 3)) * np.sqrt(2 / (9 * c))
-            layers.append({"w": w, "gain": rng.uniform(0.5, 1.5, 64), "shift": 0.1 * rng.standard_normal(64)})
-        layers.append({"w": rng.standard_normal((256, ways)) / 16, "b": np.zeros(ways)})
-        return [{k: a.astype(dtype) for k, a in layer.items()} for layer in layers], batch
+    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
+        batch: list[Any] = []
+        for count in each:
+            labels = np.tile(np.repeat(np.arange(ways), count), (tasks, 1))
+            batch += [rng.random((tasks, ways * count, *shape)).astype(dtype), np.eye(ways, dtype=dtype)[labels]]
+        return layers(rng, dtype), tuple(batch)
 
     return draw
 
 
-def photographs(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
-    """mini-ImageNet's shapes: 4 tasks, 5-way 1-shot, 15 queries a class, 32 filters a layer (Finn et al. 2017)."""
+def characters(tasks: int, ways: int, shots: int, flat: bool) -> Draw:
+    if flat:
+        layers = partial(dense, widths=(784, 256, 128, 64, 64, ways), norm=True)
+        return few_shot(tasks, ways, (shots, 1), (784,), layers)
+    return few_shot(tasks, ways, (shots, 1), (1, 28, 28), partial(convolutions, inputs=1, filters=64, head=(256, ways)))
 
-    def examples(each: int) -> list[Any]:
-        labels = np.tile(np.repeat(np.arange(5), each), (4, 1))
-        return [rng.random((4, 5 * each, 3, 84, 84)).astype(dtype), np.eye(5, dtype=dtype)[labels]]
 
-    layers: list[Tree] = []
-    for c in (3, 32, 32, 32):
-        w, b = rng.standard_normal((32, c, 3, 3)) * np.sqrt(2 / (9 * c)), 0.1 * rng.standard_normal(32)
-        layers.append({"w": w, "b": b, "gain": rng.uniform(0.5, 1.5, 32), "shift": 0.1 * rng.standard_normal(32)})
-    layers.append({"w": rng.standard_normal((800, 5)) / 28, "b": np.zeros(5)})
-    return [{k: a.astype(dtype) for k, a in layer.items()} for layer in layers], (*examples(1), *examples(15))
+# mini-ImageNet's shapes: 4 tasks, 5-way 1-shot, 15 queries a class, 32 filters a layer (Finn et al. 2017).
+photographs = few_shot(
+    4, 5, (1, 15), (3, 84, 84), partial(convolutions, inputs=3, filters=32, head=(800, 5), bias=True)
+)
 
 
 def hvp_step(b: Backend) -> Function:
@@ -147,11 +131,6 @@ def l2l_step(b: Backend) -> Function:
     return meta_step(b, one)
 
 
-def draw_hvp(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
-    labels = np.eye(5, dtype=dtype)[rng.integers(0, 5, 512)]
-    return dense(rng, dtype, (784, 256, 128, 64, 64, 5), True), (rng.random((512, 784)).astype(dtype), labels)
-
-
 def draw_hessian(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     return (0.3 * rng.standard_normal(481)).astype(dtype), tuple(rng.standard_normal((2, 100, 1)).astype(dtype))
 
@@ -175,8 +154,10 @@ WORKLOADS = {
         ),
         Workload("W4", "conv, 32 tasks 5-way 1-shot", characters(32, 5, 1, False), maml(cross_entropy, 1, 0.4)),
         Workload("W4b", "conv, 16 tasks, 5 inner steps", characters(16, 5, 1, False), maml(cross_entropy, 5, 0.1)),
-        Workload("W8", "photographs, 4 tasks 5-way 1-shot, 5 steps", photographs, maml(pooled_cross_entropy, 5, 0.01)),
-        Workload("hvp", "Hessian times vector, MLP, batch 512", draw_hvp, hvp_step),
+        Workload("W8", "photographs, 4 tasks 5-way 1-shot, 5 steps", photographs, maml(cross_entropy, 5, 0.01)),
+        Workload(
+            "hvp", "Hessian times vector, MLP, batch 512", vectors(512, (784, 256, 128, 64, 64, 5), True), hvp_step
+        ),
         Workload("hessian", "Hessian, 1-20-20-1 tanh, 100 points", draw_hessian, hessian_step),
         Workload("l2l", "LSTM optimizer, 20 steps, 128 problems", draw_l2l, l2l_step),
         *TRAINING,

@@ -157,9 +157,9 @@ def online(config: Config, run: Run, comparison: Comparison, images: Images) -> 
         means_over_seeds = np.exp(np.log(course).mean(-1)).T
         courses[name] = {column: dict(enumerate(line, 1)) for column, line in zip(columns, means_over_seeds)}
         run.say(f"{name}: {many} at {lr:.3g}")
-    words: Options = {"xlabel": "first step size", "ylabel": "final training loss", "xscale": "log"}
+    words: Options = {"xlabel": "first step size", "ylabel": "final training loss", "log": "x"}
     run.draw("ends.png", plots.curve_panels, ends, title="One run against a grid", marks=True, **words)
-    words = {"xlabel": "training step", "ylabel": "step size", "xscale": "log", "yscale": "log"}
+    words = {"xlabel": "training step", "ylabel": "step size", "log": "xy"}
     run.draw("step-sizes.png", plots.curve_panels, courses, title="Step sizes that tune themselves", **words)
     return rows
 

@@ -22,47 +22,6 @@ from tinymeta.io.files import told, write_text
 from tinymeta.view import lessons
 from tinymeta.view.trace import Trace
 
-JOB = """\
-# Grades each copy in work/ by the lesson of its name in checks/; copies keep the names that they have in blanks/.
-# Keep checks/ where students can't read it: a repository of its own, checked out here by a deploy key.
-name: grade
-on: [push]
-permissions:
-  contents: read
-jobs:
-  grade:
-    runs-on: ubuntu-latest
-    timeout-minutes: 60
-    steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
-        with:
-          python-version: "3.12"
-      - run: python -m pip install tinymeta # the version that you teach with, or a wheel of it
-      - run: |
-          status=0
-          for copy in work/*.py work/*.ipynb; do
-            [ -e "$copy" ] || continue
-            name=$(basename "$copy")
-            echo "$copy"
-            tinymeta learn "checks/${name%.*}.py" --check "$copy" || status=1
-          done
-          exit $status
-"""
-PAGE = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>tinymeta, lesson by lesson</title>
-<style>
-:root {{ color-scheme: light dark; font: 1.25rem/1.5 system-ui, sans-serif }}
-body {{ margin: 0; scroll-snap-type: y proximity }}
-section {{ box-sizing: border-box; min-height: 100vh; padding: 4vh 6vw; scroll-snap-align: start; break-after: page }}
-img {{ max-width: 100%; max-height: 60vh; background: white }}
-</style></head><body>
-{slides}
-</body></html>
-"""
-
 
 def kit(out: Path, say: Callable[[str], None] = print) -> None:
     """Write the kit to a folder that isn't there yet; every lesson runs once, for its picture.
@@ -89,8 +48,8 @@ def kit(out: Path, say: Callable[[str], None] = print) -> None:
         rows.append(f"| {lessons.title(path)} | {', '.join(exercises)} | {written} |")
     table = "\n".join(["| lesson | exercises | lines to write |", "|---|---|---|", *rows])
     write_text(out / "syllabus.md", f"# Syllabus\n\n{table}\n\nA student writes {total} lines in all.\n")
-    write_text(out / "slides.html", PAGE.format(slides="\n".join(slides)))
-    write_text(out / "grade.yml", JOB)
+    write_text(out / "slides.html", _part("slides.html").replace("{{slides}}", "\n".join(slides)))
+    write_text(out / "grade.yml", _part("grade.yml"))
 
 
 def _trace(path: Path) -> Trace:
@@ -108,6 +67,10 @@ def _trace(path: Path) -> Trace:
     found = namespace["trace"]
     assert isinstance(found, Trace)
     return found
+
+
+def _part(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _slide(path: Path, picture: Path) -> str:

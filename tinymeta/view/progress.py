@@ -66,71 +66,79 @@ class Silence:
         pass
 
 
-class Lines:
-    """At most `LINES` plain lines, evenly over the run, and one for whatever is said."""
+class Counted:
+    """Counts iterations, and shows their latest numbers, the rate and the time left where something is due.
 
-    def __init__(self, total: int, title: str, done: int = 0) -> None:
-        self.total, self.title, self.done = total, title, done
-        self._pace = Pace()
-        self._shown = self._due()
+    The pace is counted from the first finished step: compiling is not part of it.
+    """
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+        self._first: tuple[int, float] | None = None
 
     def advance(self, n: int = 1, **metrics: SupportsFloat) -> None:
         self.done += n
-        self._pace.start(self.done)
-        if self._due() > self._shown:
-            self._shown = self._due()
-            pace = self._pace.told(self.done, self.total)
-            self.say("  ".join([f"{self.done}/{self.total}", *_numbers(metrics), *pace]))
+        self._first = self._first or (self.done, time.monotonic())
+        if self._due():
+            numbers = [f"{name.replace('_', ' ')} {float(value):.4g}" for name, value in metrics.items()]
+            self._show("  ".join([*numbers, *self._pace(*self._first)]))
+
+    def _pace(self, first: int, since: float) -> list[str]:
+        """`["120 it/s", "0:15 left"]`, or nothing before there is anything to measure."""
+        seconds = time.monotonic() - since
+        if self.done == first or seconds == 0:
+            return []
+        rate = (self.done - first) / seconds
+        speed = f"{rate:.0f} it/s" if rate >= 10 else f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
+        left = self.total - self.done
+        return [speed, f"{clock(left / rate)} left" if left > 0 else f"{clock(seconds)} taken"]
+
+    def _due(self) -> bool:
+        raise NotImplementedError
+
+    def _show(self, told: str) -> None:
+        raise NotImplementedError
+
+
+class Lines(Counted):
+    """At most `LINES` plain lines, evenly over the run, and one for whatever is said."""
+
+    def __init__(self, total: int, title: str, done: int = 0) -> None:
+        super().__init__(total, done)
+        self.title, self._shown = title, 0
+        self._due()
 
     def say(self, text: str) -> None:
         print(f"{self.title}: {text}", file=sys.stderr, flush=True)
 
-    def _due(self) -> int:
-        return self.done * LINES // max(self.total, 1)
+    def _due(self) -> bool:
+        before, self._shown = self._shown, self.done * LINES // max(self.total, 1)
+        return self._shown > before
+
+    def _show(self, told: str) -> None:
+        self.say(f"{self.done}/{self.total}  {told}".rstrip())
 
 
-class Bar:
+class Bar(Counted):
     """A live bar with the latest numbers, the rate and the time left."""
 
     def __init__(self, live: RichProgress, total: int, title: str, done: int = 0) -> None:
-        self.total, self.done = total, done
-        self._live, self._pace = live, Pace()
+        super().__init__(total, done)
+        self._live, self._drawn = live, 0.0
         self._task = live.add_task(title, total=total, completed=done, told="")
-        self._drawn = 0.0
-
-    def advance(self, n: int = 1, **metrics: SupportsFloat) -> None:
-        self.done += n
-        self._pace.start(self.done)
-        now = time.monotonic()
-        if now - self._drawn < REDRAW and self.done < self.total:
-            return
-        self._drawn = now
-        told = "  ".join([*_numbers(metrics), *self._pace.told(self.done, self.total)])
-        self._live.update(self._task, completed=self.done, told=told)
 
     def say(self, text: str) -> None:
         self._live.update(self._task, told=text)
 
+    def _due(self) -> bool:
+        now = time.monotonic()
+        if now - self._drawn < REDRAW and self.done < self.total:
+            return False
+        self._drawn = now
+        return True
 
-class Pace:
-    """The rate and the time left, counted from the first finished step: compiling is not part of the pace."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-
-    def start(self, done: int) -> None:
-        if self._first is None:
-            self._first = (done, time.monotonic())
-
-    def told(self, done: int, total: int) -> list[str]:
-        """`["120 it/s", "0:15 left"]`, or nothing before there is anything to measure."""
-        first, since = self._first or (done, 0.0)
-        seconds = time.monotonic() - since
-        if done == first or seconds == 0:
-            return []
-        rate = (done - first) / seconds
-        speed = f"{rate:.0f} it/s" if rate >= 10 else f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
-        return [speed, f"{clock((total - done) / rate)} left" if done < total else f"{clock(seconds)} taken"]
+    def _show(self, told: str) -> None:
+        self._live.update(self._task, completed=self.done, told=told)
 
 
 def clock(seconds: float) -> str:
@@ -142,10 +150,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _numbers(metrics: dict[str, SupportsFloat]) -> list[str]:
-    return [f"{name.replace('_', ' ')} {float(value):.4g}" for name, value in metrics.items()]
 
 
 def _live_bar(screen: Console) -> RichProgress:

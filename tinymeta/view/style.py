@@ -104,16 +104,17 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(stream, format=path.suffix.removeprefix("."), dpi=200)
 
 
-def log_scale(axes: Axes) -> None:
-    """Make the y axis of finished lines logarithmic; within three decades it has plain numbers at 1, 2 and 5."""
+def log_scale(axes: Axes, which: str = "y") -> None:
+    """Make the y axis (or x) of finished lines logarithmic; within three decades it has plain numbers at 1, 2 and 5."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    (axes.set_yscale if which == "y" else axes.set_xscale)("log")
+    low, high = sorted(axis.get_view_interval())
     if high < 1e3 * low:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def name_ends(axes: Axes, ends: Sequence[End]) -> None:

@@ -64,21 +64,9 @@ def _site(trace: Trace, site: Site) -> dict[str, Any]:
 def _step(trace: Trace, step: Step, sites: dict[tuple[Site, ...], int]) -> dict[str, Any]:
     """One step. `visit` is [sweep, position]: it was made while that sweep visited its node of that position."""
     visits = trace.recorder.sweeps[step.sweep].visits if step.sweep is not None else {}
-    return {
-        "id": step.id,
-        "op": step.op,
-        "kind": step.kind,
-        "order": step.order,
-        "inputs": step.inputs,
-        "static": step.static,
-        "shape": step.shape,
-        "batch": step.batch,
-        "dtype": step.dtype,
-        "value": step.value,
-        "made_by": step.made_by,
+    shown = {name: value for name, value in vars(step).items() if name not in ("sweep", "path")}
+    return shown | {
         "column": trace.column(step).id,
         "visit": None if step.made_by is None or not visits else [step.sweep, visits[step.made_by]],
         "site": sites.get(step.path),
-        "cotangents": step.cotangents,
-        "plain": step.plain,
     }

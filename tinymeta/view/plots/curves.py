@@ -124,13 +124,19 @@ def curve_panels(
     across: int = 3,
     marks: bool = False,
     span: Span | None = None,
-    **limits: Any,
+    log: str = "",
+    sharey: bool = False,
 ) -> Figure:
-    """`step_curves` side by side, at most so many `across`: a panel per view, and one legend for all of them."""
-    figure, axes = tiles(views, across, 2.5, title=title)
+    """`step_curves` side by side, at most so many `across`: a panel per view, and one legend for all of them.
+
+    `log` names the axes that are logarithmic: "x", "y", "xy".
+    """
+    figure, axes = tiles(views, across, 2.5, title=title, sharey=sharey)
     for panel, methods in zip(axes, views.values()):
         _lines(panel, methods, marks, 0.16, span)
-        panel.set(xlabel=xlabel, **limits)
+        panel.set_xlabel(xlabel)
+        for which in log:
+            log_scale(panel, which)
     for panel in axes[::across]:
         panel.set_ylabel(ylabel)
     legend_below(figure)

@@ -10,6 +10,7 @@ import pytest
 from tinymeta_kernels import threads
 
 from tests.compile.in_turn import InTurn
+from tests.compile.margins import MARGINS
 from tinymeta.compile.place import assemble, schedule
 from tinymeta.compile.program.loop import Loop
 from tinymeta.compile.program.operations import Contract, Reduce, Ufunc
@@ -71,7 +72,7 @@ def _any(b: Builder, rng: np.random.Generator, nodes: list[int], shape: tuple[in
 
 SMALL = [  # what sizes make the machine do: large sums in rows, a task in each block, cores one after the other
     {},
-    {(schedule, "LONG"): 2, (threads, "count"): 2, (machine, "crew"): InTurn(True)},
+    {(schedule, "LONG"): 2, (threads, "count"): 2, (machine, "crew"): InTurn(True), **MARGINS},
     {(schedule, "LONG"): 2, (threads, "count"): 2, (machine, "crew"): InTurn(False)},
     {(assemble, "CACHE"): 1, (threads, "count"): 1},
 ]

@@ -22,9 +22,11 @@ from tinymeta_kernels import threads
 
 import tinymeta as tm
 from tests.compile.in_turn import InTurn
+from tests.compile.margins import MARGINS
 from tests.fuzz.layouts import laid_out
 from tests.fuzz.noise import with_other_bits
-from tinymeta.compile.place import assemble, schedule
+from tinymeta.compile.place import assemble, axes, instructions, products, schedule
+from tinymeta.compile.rewrite import all_turns
 from tinymeta.compile.run import machine
 
 TIGHT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4, np.dtype(np.float16): 2e-2}
@@ -261,10 +263,19 @@ def cores_as(name: str) -> Iterator[None]:
 
 
 _TWO: dict[tuple[Any, str], Any] = {(threads, "count"): 2, (machine, "WORTH_SHARING"): 0, (schedule, "LONG"): 2}
+_OTHERWISE: dict[tuple[Any, str], Any] = {  # what pays is decided otherwise, and is as right
+    (assemble, "TILE"): 8,
+    (schedule, "HEAVY"): 100,
+    (all_turns, "STACK"): 0,
+    (instructions, "SHORT"): 2,
+    (products, "SLOW"): 0.1,
+    (axes, "THIN"): 1,
+}
 CORES: dict[str, dict[tuple[Any, str], Any]] = {
     "one": {(threads, "count"): 1},
     "two": _TWO,
     "the first before the last": {**_TWO, (machine, "crew"): InTurn(False)},  # what one reads of another is wrong
-    "the last before the first": {**_TWO, (machine, "crew"): InTurn(True)},  # every time, and not now and then
-    "a task at a time": {(threads, "count"): 1, (assemble, "CACHE"): 1},
+    "the last before the first": {**_TWO, (machine, "crew"): InTurn(True), **MARGINS},  # every time, not now and then
+    "a task at a time": {(threads, "count"): 1, (assemble, "CACHE"): 1, **MARGINS},
+    "three, otherwise": {**_TWO, **_OTHERWISE, (threads, "count"): 3, (machine, "crew"): InTurn(True), **MARGINS},
 }

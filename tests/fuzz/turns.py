@@ -1,4 +1,5 @@
-"""Random scans: two carries that may change places, in a body of words, each what a line of it might do."""
+"""Random scans: two carries that may change places and one that counts, in a body of words, each what a line of it
+might do; some are scans themselves."""
 
 from __future__ import annotations
 
@@ -37,7 +38,19 @@ WORDS: dict[str, Word] = {
     "over all": _on_h(lambda h, g, x: h + tm.sum(tm.tanh(g))),
     "product": _on_h(lambda h, g, x: tm.tanh(_turned(h) @ g) if h.ndim == 2 and h.shape[0] == h.shape[1] else h),
     "products": _on_h(lambda h, g, x: tm.tanh(g @ (h.T @ x)) if h.ndim == 2 else h),
+    "a constant": lambda h, g, x: (h, tm.ones(h.shape, dtype=h.dtype)),
+    "three turns": _on_h(lambda h, g, x: tm.scan(lambda c, _: (tm.sin(c + g), None), h, length=3)[0]),
+    "over rows": lambda h, g, x: (tm.scan(lambda c, r: (c * 0.5 + r, c + x[0]), h[0], g)[1], h) if _rows(h) else (h, g),
+    "back over rows": _on_h(lambda h, g, x: h + tm.scan(_decayed, g[0], h, reverse=True)[0] if _rows(h) else h),
 }
+
+
+def _rows(h: Any) -> bool:
+    return h.ndim > 0 and h.shape[0] > 0
+
+
+def _decayed(c: Any, r: Any) -> tuple[Any, Any]:
+    return tm.tanh(c - r), c
 
 
 def drawn(v: Values) -> Arguments:
@@ -55,10 +68,10 @@ def scanned(h: Any, words: tuple[str, ...], turns: int, result: str, **options: 
     scale = np.cos(np.arange(turns)).astype(h.dtype).reshape(turns, *(1,) * h.ndim)
 
     def body(carry: Any, x: Any) -> Any:
-        (a, b), g = carry, carry[0]
+        (a, b, n), g = carry, carry[0]
         for word in words:
             a, b = WORDS[word](a, b, x)
-        return (a, b), a * g
+        return (a, b, n + (x > 0)), a * g + n.astype(h.dtype)
 
-    (a, b), said = tm.scan(body, (h, h * 0.5), scale * tm.sin(h), **options)
-    return {"carry": a + b, "said": said, "both": tm.sum(said, axis=0) + a * b}[result]
+    (a, b, n), said = tm.scan(body, (h, h * 0.5, tm.zeros(h.shape, dtype=np.int32)), scale * tm.sin(h), **options)
+    return {"carry": a + b + n.astype(h.dtype), "said": said, "both": tm.sum(said, axis=0) + a * b}[result]

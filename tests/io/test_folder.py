@@ -113,6 +113,19 @@ def test_writing_replaces_a_link_and_leaves_what_it_led_to(tmp_path: Path) -> No
     assert (tmp_path / "victim").read_text() == "mine" and not (tmp_path / "model.npz").is_symlink()
 
 
+@posix
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """`--html /dev/stdout` would take the system's own away, where the user may do that."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(UserError, match="is a pipe, and a file is written"), whole(path):
+            pass
+    assert pipe.is_fifo() and link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
 def test_a_file_in_the_making_has_a_name_that_nobody_foresees_and_must_be_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

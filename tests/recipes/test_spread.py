@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
@@ -154,10 +155,16 @@ def test_the_trials_of_a_recipe_can_be_sent(name: str, tmp_path: Path, monkeypat
         sent.extend(ForkingPickler.loads(written(job)) for job in jobs.values())
         raise Trained
 
+    drawn = partial(fewshot.invented, hands=4)
+    monkeypatch.setattr(
+        fewshot, "invented", lambda *, hands, **of: drawn(**of) if hands == 20 else tm.tasks.glyphs(hands=hands, **of)
+    )
     monkeypatch.setattr(tm.meta, "fit", lambda objective, phi, **how: phi)
     monkeypatch.setattr(tm.meta.PolicySearch, "fit", lambda self, phi, **how: phi)
     monkeypatch.setattr(Comparison, "_ahead", ahead)
-    changes = dict(pair.split("=") for pair in briefly(name)[1:])
+    few = {"tasks": 2, "validation": 1, "shots": 5, "query": 5, "clean": 2, "quiz": 2, "teacher_steps": 3, "batch": 10}
+    known = {key.name for key in fields(recipes.find(name).config)}
+    changes = dict(pair.split("=") for pair in briefly(name)[1:]) | {key: few[key] for key in few.keys() & known}
     with tm.meta.Workers(1) as workers, pytest.raises(Trained):
         monkeypatch.setattr(Wishes, "executor", lambda self: nullcontext(workers))
         launch(recipes.find(name), changes, Wishes(out=tmp_path / "run", quiet=True), ("run", name))

@@ -65,7 +65,7 @@ def named(text: str) -> Path:
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A binary stream whose content becomes the file `path` when the block ends without an exception.
 
-    Raises: UserError where the system refused to write; `path` is as it was.
+    Raises: UserError where the system refused to write, or a pipe or a device stands there; `path` is as it was.
 
     Parameters
     ----------
@@ -74,6 +74,8 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     """
     beside = path.with_name(f".{secrets.token_hex(8)}.{PART}")
     with told(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a device would give way to a file
+            raise UserError(f"{path} is {kind(path.stat().st_mode)}, and a file is written: choose another path")
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BYTES, 0o666)
         try:
             with open(handle, "wb") as stream:

@@ -149,6 +149,17 @@ def test_a_claim_begins_as_a_file_without_runs(tinymeta: Command, stored: Path) 
     assert claims.read(stored).shown("seeds") == "0, 1"
 
 
+def test_a_folder_of_known_data_is_not_taken_for_a_table_of_ones_own(
+    tinymeta: Command, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYMETA_DATA", str(tmp_path))
+    briefly = {"iterations": "2", "test_draws": "1"}
+    assert tinymeta("run", "table", "--quiet", "--set", *map("=".join, briefly.items())).status == 0
+    numbers = {"rival": ["the mean of the known rows"]}
+    claims.write(stored.with_name("own.json"), Claim("a", "c", True, "table", numbers, "rival", [], keys=briefly))
+    assert tinymeta("reproduce", "own", "--quiet", "--seeds", "0", "--data", str(tmp_path)).status == 0
+
+
 def test_data_that_a_claim_needs_are_asked_for(tinymeta: Command, stored: Path, tmp_path: Path) -> None:
     content = json.loads(stored.read_text(encoding="utf-8"))
     stored.write_text(json.dumps(content | {"keys": {"iterations": "60", "end": "DATA"}}))

@@ -226,4 +226,4 @@ def _over(each: list[Array]) -> Interval:
 
 
 draw = curves("Loss on the query set")
-recipe = Recipe.trained(Config, stages, measure, draw)
+recipe = Recipe.trained(Config, stages, measure, draw, own_data=True)

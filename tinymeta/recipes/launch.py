@@ -84,7 +84,7 @@ def launch(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, v
                 with as_it_was(run):
                     return _finish(recipe, config, run, begun, verb, wishes.help)
         config = configure(recipe.name, recipe.config, changes)
-        data = _named(wishes.data) or _path(os.environ.get("TINYMETA_DATA"))
+        data = _named(wishes.data) or (None if recipe.own_data else _path(os.environ.get("TINYMETA_DATA")))
         if wishes.split is not None and not hasattr(config, "split_seed"):
             raise UserError(f"recipe {recipe.name} takes no --split: it has its own division of training and test")
         folder = claim(wishes.out, recipe.name)

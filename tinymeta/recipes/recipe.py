@@ -149,6 +149,8 @@ class Recipe(Generic[C]):
     evaluate : callable, optional
         `evaluate(config, run) -> Result`: measure what `run.checkpoint` holds on fresh tasks; absent where
         there is nothing to measure later.
+    own_data : bool
+        Whether its data are the user's own, which `--data` alone names, and TINYMETA_DATA doesn't.
     name, idea : str
         From the table of recipes, which `tinymeta.recipes.find` reads.
     """
@@ -156,6 +158,7 @@ class Recipe(Generic[C]):
     config: type[C]
     run: Callable[[C, Run], Result]
     evaluate: Callable[[C, Run], Result] | None = None
+    own_data: bool = False
     name: str = ""
     idea: str = ""
 
@@ -166,6 +169,7 @@ class Recipe(Generic[C]):
         stages: Stages[C],
         measure: Callable[[C, Run, Found], Result],
         draw: Callable[[C, Run, Found], None] = lambda *_: None,
+        own_data: bool = False,
     ) -> Recipe[C]:
         """A recipe that trains its stages and measures what they came to; `draw` makes the figures of the training."""
 
@@ -174,7 +178,8 @@ class Recipe(Generic[C]):
             draw(config, run, found)
             return measure(config, run, found)
 
-        return cls(config, train_and_measure, lambda config, run: measure(config, run, trained(stages, config, run)))
+        later: Callable[[C, Run], Result] = lambda config, run: measure(config, run, trained(stages, config, run))
+        return cls(config, train_and_measure, later, own_data)
 
 
 def train(stages: Stages[C], config: C, run: Run) -> Found:

@@ -152,7 +152,8 @@ def _on_one_core(claim: Claim, seed: int, options: Namespace) -> Measured:
 
 def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     """One seed of a claim: read where it is over, gone on with where it was stopped."""
-    keys, commit, data = claim.keys or {}, _commit(), options.data
+    recipe, keys, commit = recipes.find(claim.recipe), claim.keys or {}, _commit()
+    data = None if recipe.own_data else options.data  # a claim of own data is of what it invents
     if "DATA" in "".join(keys.values()) and data is None:
         raise UserError(f"`{claim.command}` needs data: name their folder by --data")
     digest = zlib.crc32(repr((sorted(keys.items()), str(data))).encode(), _sources() if commit.endswith("+") else 0)
@@ -162,12 +163,12 @@ def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     with redirect_stdout(io.StringIO()):  # of several runs and one verdict, the verdict is shown
         if not (folder / "result.json").exists():
             begun = (folder / "config.json").exists()
-            wishes = Wishes(folder, seed, options.data, resume=begun, quiet=options.quiet)
+            wishes = Wishes(folder, seed, data, resume=begun, quiet=options.quiet)
             verb = () if claim.recipe == "main" else ("run", claim.recipe)
             there = {key: value.replace("DATA", str(data)) for key, value in keys.items()}
-            launch(recipes.find(claim.recipe), there, wishes, verb)
+            launch(recipe, there, wishes, verb)
         if claim.then:
-            evaluate(folder, claim.then, options.data, options.quiet)
+            evaluate(folder, claim.then, data, options.quiet)
     result = read_json(folder / "result.json")
     metrics = read_json(folder / "eval.json")["metrics"] if claim.then else result["metrics"]
     found = claims.places(claim, metrics)

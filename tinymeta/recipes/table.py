@@ -225,4 +225,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-recipe = Recipe.trained(Config, stages, measure, curves("Loss on the query set"))
+recipe = Recipe.trained(Config, stages, measure, curves("Loss on the query set"), own_data=True)

@@ -67,7 +67,7 @@ def test_new_features_are_classified(learned: Path, tmp_path: Path, capsys: pyte
     assert "queries are features" in capsys.readouterr().err and not (tmp_path / "sheet.png").exists()
 
 
-X, Y = np.ones((8, 3)), np.repeat(range(4), 2)
+X, Y = np.arange(24.0).reshape(8, 3), np.repeat(range(4), 2)
 MISTAKES = {
     "and no X": {"features": X, "labels": Y},
     "has no y": {"X": X},
@@ -77,7 +77,7 @@ MISTAKES = {
     "X in": {"X": X[:, :, None], "y": Y},
     "numbers of shape (examples, features)": {"X": X.astype(str), "y": Y},
     "no array of numbers": {"X": X.astype(object), "y": Y},
-    "holds 2 classes, and four are needed": {"X": X[:4], "y": Y[:4]},
+    "holds 2 classes of two examples or more, and four are needed": {"X": X[:4], "y": Y[:4]},
     "cannot make 7-way tasks": {"X": X, "y": Y},
     "but of objects": {"X": X, "y": Y.astype(str).astype(object)},
     "score=local and head=edges look at pictures": {"X": X, "y": Y},

@@ -51,7 +51,7 @@ def test_too_few_classes_are_told_in_one_sentence(tmp_path: Path, capsys: pytest
     data = write_folder(tmp_path / "data", range(3))
     assert main(["run", "images", *BRIEFLY, "--data", str(data), "--out", str(tmp_path / "run")]) == 2
     message = capsys.readouterr().err
-    assert "holds 3 classes, and four are needed" in message and message.count("\n") == 1
+    assert "holds 3 classes of two examples or more, and four are needed" in message and message.count("\n") == 1
 
 
 @pytest.fixture

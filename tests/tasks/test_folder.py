@@ -156,7 +156,7 @@ def test_what_is_odd_is_named(tmp_path):
         "classes that hold the same pictures: a and b (1)",
         "pictures that a class holds twice: a (1)",
         "classes of a single picture, which no task can ask about: B (1)",
-        "names differ in case only: B, b",
+        "names look alike: B, b",
     ):
         assert said in notes, notes
 

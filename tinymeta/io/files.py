@@ -55,6 +55,8 @@ def named(text: str) -> Path:
     """
     if not text:
         raise UserError("a path is empty: write it out (. is the folder at hand)")
+    if "\0" in text:
+        raise UserError(f"no path holds NUL: {text!r}")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -72,6 +74,8 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     path : Path
         The file to write or to replace; its folder exists.
     """
+    if not path.name:
+        raise UserError(f"{path} is a folder: name a file")
     beside = path.with_name(f".{secrets.token_hex(8)}.{PART}")
     with told(path):
         if path.exists() and not (path.is_file() or path.is_dir()):  # a device would give way to a file

@@ -29,6 +29,7 @@ from tinymeta.recipes.config import as_written, configure, user_mistakes
 from tinymeta.recipes.run import Run, recorded
 from tinymeta.recipes.sheet import NONE, Confusion, contact_sheet, truth_of
 from tinymeta.tasks.data import within
+from tinymeta.tasks.folder import hidden
 from tinymeta.tasks.picture import SUFFIXES, picture
 from tinymeta.view.table import Row, Table, show
 
@@ -93,6 +94,11 @@ def classify(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     if options.sheet and options.sheet.suffix.lower() != ".png":
         raise UserError(f"--sheet {options.sheet} is a PNG: let its name end in .png")
     answers = answered(options.run, options.support, options.query, options.quiet)
+    taken = {path.resolve() for path in answers.query}
+    for file in filter(None, (options.json, options.csv, options.sheet)):
+        if file.resolve() in taken or options.support.resolve() in (file.resolve(), *file.resolve().parents):
+            raise UserError(f"{file} would be written over, or among what is classified: name another file")
+        taken.add(file.resolve())
     for file, written in ((options.json, as_json), (options.csv, as_csv)):
         if file is not None:
             write_text(file, written(answers))
@@ -133,8 +139,10 @@ def answered(folder: Path, support: Path, query: list[Path], quiet: bool = False
     config, run = trained_run(folder)
     run.quiet = quiet
     known = divisions.shape(run)
-    read = _features if known and known[-2] == 1 else partial(_pictures_of, config, run)
+    read = partial(_features, known[-1]) if known and known[-2] == 1 else partial(_pictures_of, config, run)
     files, truth, classes, asked = read(support, query)
+    if NONE in classes.names:
+        raise UserError(f"a class is called {NONE!r}, which is what is said of pictures of no class: rename it")
     answers = answering_of(config, run)
     x = np.concatenate([classes.pictures, asked])
     labels, n = np.repeat(np.arange(len(classes)), classes.counts), int(classes.counts.sum())
@@ -162,10 +170,12 @@ def _pictures_of(config: images.Config, run: Run, support: Path, query: list[Pat
         return files, truth, classes, np.stack([picture(path, **how) for path in files])
 
 
-def _features(support: Path, query: list[Path]) -> Read:
+def _features(learned: int, support: Path, query: list[Path]) -> Read:
     """Of a run that learned from features: its files hold features, too. An example is called FILE[number]."""
     classes = features.load(support)
     width = classes.images.shape[-1]
+    if width != learned:
+        raise UserError(f"{support} has {width} features, and the run learned from {learned}: ask one network for both")
     if len(classes) < 2:
         raise UserError(f"{support} holds one class only, {classes.names[0]!r}: a task needs at least two")
     found = [(path, *features.arrays(path)) for path in query]
@@ -189,7 +199,11 @@ def _pictures(path: Path) -> list[Path]:
     """The picture that a path names, or those in a folder and below."""
     if path.is_dir():
         with user_mistakes():
-            inside = [file for file in within(path) if file.suffix.lower() in SUFFIXES and file.is_file()]
+            inside = [
+                file
+                for file in within(path)
+                if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden(file.relative_to(path))
+            ]
         if not inside:
             raise UserError(f"--query {path} holds no images: name image files, or a folder of them")
         return inside

@@ -158,16 +158,21 @@ def _given(file: Path, names: list[str]) -> Division:
     if isinstance(said, dict) and isinstance(said.get("splits"), list) and len(said["splits"]) == 1:
         said = said["splits"][0]
     division = _division(file, said)
+    if more := sorted(said.keys() - {*Division._fields}):
+        raise UserError(f"{file} has a part {more[0]!r}: there are {', '.join(Division._fields)}")
     _check(file, division, names)
     return division
 
 
 def _check(file: Path, division: Division, names: list[str]) -> None:
-    if unknown := sorted(set(division.train + division.test) - set(names)):
+    everyone = [name for part in division for name in part]
+    if unknown := sorted({*everyone} - {*names}):
         raise UserError(f"{file} names classes that the data don't hold: {some(unknown)}")
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         if both := sorted(set(getattr(division, one)) & set(getattr(division, other))):
             raise UserError(f"{file} has classes in {one} and {other} alike: {some(both)}")
+    if len(everyone) > len({*everyone}):
+        raise UserError(f"{file} names a class twice: {max(everyone, key=everyone.count)}")
     for part, held in division._asdict().items():
         if len(held) < 2 and (held or part != "validation"):
             raise UserError(f"{file} gives {counted(len(held), 'class', 'classes')} to {part}, and two are needed")

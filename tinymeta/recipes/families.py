@@ -48,6 +48,8 @@ def pictures(config: Any, run: Run) -> tm.tasks.ImageClasses:
         return fewshot.invented(alphabets=6, characters=10, hands=10, size=config.size)
     if run.data.suffix == features.SUFFIX:
         classes = features.load(run.data)
+        for note in classes.found.notes if classes.found else ():
+            run.say_once(note)
         return replace(classes.select(classes.counts >= 2), found=classes.found)
     known = divisions.shape(run)
     colour: Any = config.colour if config.colour != "auto" or not known else ("grey", "rgb")[len(known) == 3]
@@ -62,8 +64,10 @@ def families(config: Any, run: Run) -> list[Families]:
     """The distributions of tasks, for each division."""
     classes = pictures(config, run)
     if len(classes) < 4:
-        what = f"{run.data} holds {len(classes)} classes, and four are needed, two to learn from and two to test on"
-        raise UserError(f"{what}: add folders of images")
+        raise UserError(
+            f"{run.data} holds {len(classes)} classes of two examples or more, and four are needed, two to learn from "
+            "and two to test on: add some"
+        )
 
     def draw(names: list[str]) -> list[divisions.Division]:
         if run.resume and run.checkpoint.exists():  # begun by a version that kept no names

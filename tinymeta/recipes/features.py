@@ -20,7 +20,7 @@ from tinymeta.engine.errors import UserError
 from tinymeta.engine.tensor import Array
 from tinymeta.io.save import contents
 from tinymeta.meta.learners.matching import unit
-from tinymeta.tasks.found import Found
+from tinymeta.tasks.found import Found, odd_classes, same_pictures
 
 SUFFIX = ".npz"
 RANK = 64  # of the correction
@@ -56,7 +56,12 @@ def load(file: Path) -> tm.tasks.ImageClasses:
         rows[: counts[k], 0] = x[label == k]
     texts = [str(name) for name in names]
     prints = {name: hashlib.sha256(rows.tobytes()).hexdigest()[:16] for name, rows in zip(texts, images)}
-    found = Found(dict(zip(texts, counts.tolist())), prints=prints)
+    rows_of = {
+        n: {f"{n}[{k}]": row.tobytes().hex() for k, row in enumerate(x[label == i])} for i, n in enumerate(texts)
+    }
+    sizes = dict(zip(texts, counts.tolist()))
+    notes = [note.replace("picture", "example") for note in (*same_pictures(rows_of), *odd_classes(sizes))]
+    found = Found(sizes, notes=tuple(notes), prints=prints)
     return tm.tasks.ImageClasses(images, np.full(len(names), file.stem), np.array(texts), counts, found)
 
 
@@ -76,6 +81,8 @@ def arrays(file: Path) -> tuple[Array, Array | None]:
     values = x.astype(np.float32)
     if bad := int((~np.isfinite(values)).any(1).sum()):
         raise UserError(f"X in {file} has NaN or infinities in {bad} of its {len(x)} examples: leave these out")
+    if y is not None and y.dtype.kind == "U" and not all(map(str.strip, y.ravel().tolist())):
+        raise UserError(f"y in {file} has an empty label: name every class, or leave such examples out")
     if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iubU"):
         raise UserError(
             f"y in {file} is {y.dtype} of shape {y.shape}, and X has {len(x)} examples: it needs their labels, whole "

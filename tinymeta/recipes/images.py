@@ -60,7 +60,7 @@ class Config:
     ways: int = key(0, "classes per task; 0: up to 5, as the data allow", least=0)
     shots: int = key(0, "examples per class; 0: up to 5, as the smallest class allows", least=0)
     query: int = key(0, "query images per class; 0: up to 5, as the smallest class allows", least=0)
-    outer_lr: float = key(0.001, "Adam's step size")
+    outer_lr: float = key(0.001, "Adam's step size", least=0)
     meta_batch: int = key(4, "tasks per iteration", least=1)
     tasks: int = key(600, "test tasks", least=2)
     split_seed: int = key(0, "which classes are kept for testing", least=0)
@@ -79,8 +79,10 @@ def learner(config: Config, ways: int, shape: tuple[int, ...]) -> Any:
 
 def shape(config: Config, run: Run) -> tuple[int, ...]:
     """Of the pictures of a run that has begun; where it was not written down, by its keys."""
-    coloured = config.colour == "rgb" and run.data is not None
-    return divisions.shape(run) or (*([3] * coloured), config.size, config.size)
+    coloured, known = config.colour == "rgb" and run.data is not None, divisions.shape(run)
+    if known and known[-2] not in (1, config.size):
+        raise UserError(f"{run.folder} learned from {known[-2]} pixels, and its config.json says size={config.size}")
+    return known or (*([3] * coloured), config.size, config.size)
 
 
 def start(config: Config, run: Run) -> Tree:

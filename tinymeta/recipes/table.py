@@ -26,6 +26,7 @@ from tinymeta.recipes.heads import descended, softmax
 from tinymeta.recipes.protocols import Protocol
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, best, curves, key, user_mistakes
 from tinymeta.recipes.report import after, interval
+from tinymeta.tasks.found import some
 from tinymeta.tasks.table import KINDS, TableTasks, load_table
 
 METHOD = partial(Protocol, steps=3, inner_lr=0.05, outer_lr=0.003, meta_batch=16)
@@ -210,6 +211,7 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     return Result(
         protocol={
             "table": f"{len(train)} tasks to learn from, {len(test)} others to test on, {len(train.columns)} features",
+            "target": "numbers" if test.classes is None else f"one of {some(map(str, test.classes))}",
             "measured": what,
             "task": f"{test.shots} known rows, {test.query} to predict, drawn {config.test_draws} times",
             "intervals": "over test tasks, each with the mean of its draws",

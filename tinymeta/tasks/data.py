@@ -51,22 +51,28 @@ def find_source(folder: Path, name: str) -> Path | None:
     return next((path for path in (*here, *inside, *below) if path.exists()), None)
 
 
-def read_files(source: Path, suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Go through the files of a folder or zip archive that end in `suffix`, sorted by path."""
+def read_files(
+    source: Path, suffix: str, pass_over: Callable[[PurePosixPath], object] = str
+) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Go through the files of a folder or zip archive that end in `suffix`, sorted by path; others are told."""
 
     def wanted(path: PurePosixPath) -> bool:
-        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-        return path.suffix.lower() == suffix and not hidden
+        if any(part.startswith((".", "__MACOSX")) for part in path.parts):
+            return False
+        if path.suffix.lower() != suffix:
+            pass_over(path)
+        return path.suffix.lower() == suffix
 
     try:
         if source.is_dir():
             for path in within(source):
                 name = PurePosixPath(path.relative_to(source).as_posix())
-                if wanted(name):
+                if not path.is_dir() and wanted(name):
                     yield name, read(path, LARGEST)
             return
         with archive(source) as found:
-            for name in sorted(filter(wanted, map(PurePosixPath, found.namelist()))):
+            files = [name for name in found.namelist() if not name.endswith("/")]
+            for name in sorted(filter(wanted, map(PurePosixPath, files))):
                 yield name, member(found, str(name), LARGEST)
     except UserError as fault:
         raise DataError(str(fault)) from fault

@@ -32,7 +32,7 @@ from tinymeta.tasks.picture import SUFFIXES, Deep, Levels, TooLarge, decoded, le
 from tinymeta.tasks.picture import picture as picture
 
 MANY = 300  # pictures that are worth a bar
-VERSION = 1  # of what is kept of decoded folders
+VERSION = 2  # of what is kept of decoded folders
 PARTS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
@@ -126,7 +126,7 @@ def _sorted(root: Path) -> tuple[Files, Counter[str], list[str]]:
     loose, folders = [], []
     for path in within(root):
         place = path.relative_to(root)
-        if any(part.startswith(".") or part.lower() in JUNK for part in place.parts):
+        if hidden(place):
             continue
         if path.is_dir():
             folders.append(place.as_posix())
@@ -146,6 +146,11 @@ def _sorted(root: Path) -> tuple[Files, Counter[str], list[str]]:
         "classes beside the classes in them, for they hold pictures, too": around,
     }
     return files, passed, [f"{what}: {some(names)}" for what, names in notes.items() if names]
+
+
+def hidden(place: Path) -> bool:
+    """Whether a path within a folder is nothing of the user's: a system's own, or one that begins with a point."""
+    return any(part.startswith(".") or part.lower() in JUNK for part in place.parts)
 
 
 def _layout(root: Path, files: Files) -> tuple[Files, dict[str, str], list[str]]:
@@ -187,14 +192,15 @@ def _read(files: Files, size: int, colour: str, levels: Levels | None, progress:
     pictures: dict[str, list[Array | Deep]] = {name: [] for name in files}
     digests: dict[str, dict[str, str]] = {name: {} for name in files}
     passed: Counter[str] = Counter()
-    bad = []
+    bad, several = [], []
     total = sum(map(len, files.values()))
     with progress(total, "reading pictures") if progress and total >= MANY else nullcontext() as bar:
         for name, paths in files.items():
             for path in paths:
                 try:
-                    content = read(path, LARGEST)
-                    pictures[name].append(decoded(io.BytesIO(content), size, channels))
+                    content, pages = read(path, LARGEST), list[int]()
+                    pictures[name].append(decoded(io.BytesIO(content), size, channels, pages.append))
+                    several += [f"{name}/{path.name} ({n})" for n in pages if n > 1]
                     digests[name][str(path)] = hashlib.sha256(content).hexdigest()
                 except (UserError, ValueError) as fault:
                     kind = "too large" if isinstance(fault, TooLarge) else "damaged"
@@ -213,6 +219,7 @@ def _read(files: Files, size: int, colour: str, levels: Levels | None, progress:
     if colour == "auto" and not coloured(images):
         images = np.rint(np.tensordot(images, LUMA, (2, 0))).astype(np.uint8)
     notes = [f"not read: {some(bad)}"] if bad else []
+    notes += [f"files of several pictures, of which the first was read: {some(several)}"] if several else []
     notes += (
         [f"without a picture that can be read: {some(files.keys() - counts.keys())}"]
         if len(counts) < len(files)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from unicodedata import normalize
 
 NAMED = 5  # of each kind in a sentence; there may be thousands
 
@@ -95,9 +96,10 @@ def same_pictures(digests: Mapping[str, Mapping[str, str]]) -> list[str]:
 def odd_classes(pictures: Mapping[str, int]) -> list[str]:
     """Sentences about classes that are nearly empty, or hard to tell apart by their names."""
     few = [f"{name} ({n})" for name, n in pictures.items() if n < 2]
-    lower = Counter(name.casefold() for name in pictures)
-    alike = [name for name in pictures if lower[name.casefold()] > 1]
+    seen = {name: normalize("NFKC", name).casefold().strip() for name in pictures}
+    times = Counter(seen.values())
+    alike = [name for name in pictures if times[seen[name]] > 1]
     return [
         *([f"classes of a single picture, which no task can ask about: {some(few)}"] if few else []),
-        *([f"classes whose names differ in case only: {some(alike)}"] if alike else []),
+        *([f"classes whose names look alike: {some(alike)}"] if alike else []),
     ]

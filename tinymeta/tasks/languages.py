@@ -26,6 +26,7 @@ from tinymeta.tasks.found import some
 from tinymeta.tasks.images import choose
 
 Texts = Mapping[str, str]
+KNOWN = "udhr"  # a data set that brings a table beside its texts
 DEEPEST = 2  # names in a text's path: a data folder holds lists of files, too, in folders of folders
 
 
@@ -163,23 +164,27 @@ def load_languages(source: str | os.PathLike[str] | None = None) -> dict[str, st
     """
     path = data_folder(source)
     if path.is_dir():
-        path = find_source(path, "udhr") or path
+        path = find_source(path, KNOWN) or path
     elif path.suffix.lower() != ".zip":
         raise DataError(f"{path} is neither a folder nor a zip archive: name one that holds a .txt file per language.")
-    texts, deeper = {}, []
-    for name, content in read_files(path, ".txt"):
+    texts, deeper, others = {}, [], list[PurePosixPath]()
+    for name, content in read_files(path, ".txt", others.append):
         if len(name.parts) > DEEPEST:
             deeper.append(str(name))
             continue
         try:
             texts[name] = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        except UnicodeDecodeError as fault:
+            if "\0" in texts[name]:
+                raise ValueError("it holds NUL, as UTF-16 does")
+        except ValueError as fault:
             raise DataError(f"{path} holds {name}, which is not UTF-8 ({fault}): convert it.") from fault
     if not texts:
         where = f" but {some(deeper)}" if deeper else ""
         raise DataError(f"{path} holds no .txt files{where}: put one text per language there, or in folders of it.")
     if deeper:
         warnings.warn(f"{path}: texts in folders of folders are passed over: {some(deeper)}", stacklevel=2)
+    if others and path.stem != KNOWN:
+        warnings.warn(f"{path}: files that are no .txt are passed over: {some(map(str, others))}", stacklevel=2)
     return _named(texts)
 
 

@@ -31,6 +31,7 @@ SUFFIXES = tuple(
 )
 LARGEST_PICTURE = 50_000_000  # pixels that are decoded
 ENOUGH = 8  # times the wanted side: a JPEG's own decoder may reduce it as far, which changes a grey by 1 of 255 at most
+PHOTOMETRIC = 262  # the tag of a TIFF that is 0 where 0 is white
 BITS = (8, 10, 12, 14, 16)  # of a pixel, in cameras
 
 Levels = tuple[float, float]  # what becomes black, and what white
@@ -81,9 +82,10 @@ def picture(
     return 255 - found if invert else found
 
 
-def decoded(file: Path | BinaryIO, size: int, colour: str) -> Array | Deep:
-    """The picture at `size`: uint8, (size, size) or (3, size, size), or a deep grey.
+def decoded(file: Path | BinaryIO, size: int, colour: str, count: Callable[[int], object] = int) -> Array | Deep:
+    """The picture at `size`: uint8, (size, size) or (3, size, size), or a deep grey; `count` is told of how many.
 
+    Of an animation or a stack of pages it is the first; a second picture for the other eye counts as none.
     Raises: TooLarge, or ValueError for what the decoders refuse; UserError for what the system does.
     """
     image = pillow()
@@ -92,12 +94,14 @@ def decoded(file: Path | BinaryIO, size: int, colour: str) -> Array | Deep:
     try:
         with _stream(file) as stream, _no_alarm(), image.open(stream, formats=FORMATS) as found:
             found.draft(None, (ENOUGH * size, ENOUGH * size))
+            count(1 if found.format == "MPO" else getattr(found, "n_frames", 1))
             if found.width * found.height > LARGEST_PICTURE:
                 raise TooLarge(f"{found.width} by {found.height} pixels are too many")
             upright = ImageOps.exif_transpose(found)
             how = image.Resampling.LANCZOS
             if upright.mode in ("F", "I") or upright.mode.startswith("I;16"):
-                return _deep(np.asarray(upright), lambda values: image.fromarray(values).resize((size, size), how))
+                deep = _deep(np.asarray(upright), lambda values: image.fromarray(values).resize((size, size), how))
+                return deep if getattr(found, "tag_v2", {}).get(PHOTOMETRIC) != 0 else _negative(deep)
             if upright.has_transparency_data:
                 upright = upright.convert("RGBA")
                 upright = image.alpha_composite(image.new("RGBA", upright.size, "white"), upright)
@@ -118,6 +122,12 @@ def _deep(values: Array, resized: Callable[[Array], npt.ArrayLike]) -> Deep:
     if not np.isfinite([low, high]).all():
         raise ValueError("it holds NaN or infinite greys")
     return Deep(np.asarray(resized(values.astype(np.float32))), low, high, values.dtype.kind != "f")
+
+
+def _negative(deep: Deep) -> Deep:
+    """What was written with 0 for white, as X-rays are; Pillow turns it where there are 8 bits."""
+    both = sum(levels_of([deep]) or ())
+    return Deep(both - deep.values, both - deep.high, both - deep.low, deep.whole)
 
 
 def levels_of(pictures: Iterable[Deep], known: Levels | None = None) -> Levels | None:

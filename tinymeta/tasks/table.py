@@ -173,6 +173,7 @@ def load_table(
     >>> tasks, tasks.sample(np.random.default_rng(0), 3).support[0].shape
     (TableTasks(2 tasks, 8 rows of 1 features, regression), (3, 2, 1))
     """
+    task, target, features = str(task), str(target), [str(name) for name in features]
     table = _of_file(Path(data)) if isinstance(data, str | os.PathLike) else _of_columns(data)
     for name in (task, target, *features):
         if name not in table:
@@ -197,11 +198,11 @@ def load_table(
         raise DataError(
             f"kind={kind!r} is one of {', '.join(KINDS)}, and {target!r} holds {'words' if words else 'numbers'}"
         )
-    if kind == "auto" and words and any(numbers):
+    if kind == "auto" and words and (any(numbers) or any(map(_looks_like_one, table[target]))):
         row = numbers.index(False)
         raise DataError(
-            f"column {target!r} holds numbers, and {table[target][row]!r:.60} in row {row + 1}: write a number, or say "
-            "kind=classification"
+            f"column {target!r} holds numbers, and {table[target][row]!r:.60} in row {row + 1}: write a number, with a "
+            "point for its decimals and without a unit, or say kind=classification"
         )
     y = np.array([str(cell) for cell in table[target]]) if words else _numbers(target, table[target])
     classes: Array | None = np.unique(y)
@@ -224,6 +225,8 @@ def _of_file(file: Path) -> dict[str, list[Any]]:
     try:
         text = read(file).decode("utf-8-sig")
         text = text.lstrip("\r\n")
+        if "\0" in text:
+            raise csv.Error("it holds NUL, as UTF-16 does")
 
         def cells(between: str, strict: bool) -> Iterator[list[str]]:
             return csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=strict)
@@ -274,6 +277,12 @@ def _is_number(cell: Any) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return True
+
+
+def _looks_like_one(cell: Any) -> bool:
+    """Whether it is digits and signs, such as 1,5 and 3 % and 2020-01-31."""
+    text = str(cell)
+    return any(map(str.isdigit, text)) and not any(map(str.isalpha, text))
 
 
 def _numbers(name: str, column: Sequence[Any]) -> Array:

@@ -196,7 +196,7 @@ def run_recipe(parser: Parser, arguments: list[str]) -> None:
     recipe = recipes.find(options.recipe)
     if (file := options.features) and (recipe.name != "images" or options.data or file.suffix != ".npz"):
         raise UserError("--features names an .npz file that takes the place of --data, in the recipe images")
-    changes = assignments([*options.set, *([] if (n := options.iterations) is None else [f"iterations={n}"])])
+    changes = assignments(options.set) | ({} if options.iterations is None else {"iterations": str(options.iterations)})
     data = options.features or options.data
     wishes = Wishes(options.out, options.seed, data, options.resume, options.quiet, options.skip_bad_tasks)
     wishes = replace(wishes, workers=options.workers, dask=options.dask, split=options.split)

@@ -95,8 +95,6 @@ HIDDEN: Make = lambda f: (write(f / "new/q.png", 8, 4), os.makedirs(f / "e"), (f
 TWO = {"train": ["class0", "class1"], "test": ["class2", "class3"]}
 CASES = {
     "a key that there is none of": Case(run("shot=2"), Refused("did you mean 'shots'?")),
-    "a key set twice": Case(run("shots=1", "shots=2"), Refused("shots is set twice")),
-    "iterations said in two ways": Case(run("--iterations", "3"), Refused("iterations is set twice")),
     "a key without a value": Case(run("shots="), Refused("shots must be a whole number, not ''")),
     "half a pixel": Case(run("size=16.5"), Refused("must be a whole number, not '16.5'")),
     "a step uphill": Case(run("outer_lr=-1"), Refused("outer_lr must be 0 or more")),

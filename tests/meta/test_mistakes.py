@@ -175,3 +175,27 @@ def test_a_measurement_of_no_tasks_or_none_at_once_is_refused() -> None:
         tm.meta.evaluate(MAML, score, phi, episodes, at_once=0)
     with pytest.raises(tm.UserError, match="number of tasks must be"):
         tm.meta.evaluate(MAML, score, phi, tm.tree.map(lambda a: a[:0], episodes))
+
+
+SPREAD: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {
+    "all pairs": (lambda out, y: ((out - y) ** 2).mean(), True),
+    "all pairs, the other way round": (lambda out, y: tm.abs(y - out).mean(), True),
+    "one of each": (lambda out, y: ((out[..., 0] - y) ** 2).mean(), False),
+    "pairs of targets, as in a ranking": (
+        lambda out, y: ((out - out.mT) * (y[..., None] - y) - 1).mean(),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", SPREAD)
+def test_targets_that_meet_the_predictions_of_all_examples_are_told(name: str, compiled: bool, recwarn: Any) -> None:
+    loss, wrong = SPREAD[name]
+    line = lambda rng: tm.nn.Linear(WIDTH, 1, rng=rng, dtype=np.float64)
+    learner = tm.meta.MAML(lambda model, batch: loss(model(batch[0]), batch[1]), network=line, rule=tm.optim.SGD(0.01))
+    tasks = Tasks(lambda e: EPISODE(*((x, x[..., 0]) for x, _ in e)))
+    fitted(tasks, learner, line(np.random.default_rng(0)), compiled=compiled)
+    assert [
+        str(w.message).startswith("a prediction of shape (n, 1) minus a target of shape (n,)") for w in recwarn
+    ] == ([True] * wrong)

@@ -84,13 +84,11 @@ def as_written(config: type[Any], old: Mapping[str, object]) -> dict[str, object
 
 def assignments(pairs: Iterable[str]) -> dict[str, str]:
     """`["lr=0.1", "shots=5"]` as a mapping of texts."""
-    changes: dict[str, str] = {}
+    changes = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not (name and sign):
             raise UserError(f"--set takes key=value, not '{pair}'")
-        if name.strip() in changes:
-            raise UserError(f"{name.strip()} is set twice: leave one out")
         changes[name.strip()] = value.strip()
     return changes
 

@@ -8,9 +8,10 @@ on all tasks.
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,9 +22,11 @@ from tinymeta.engine.typing import Function, Tree
 from tinymeta.meta.control.policy import Steps, steps
 from tinymeta.meta.control.trpo import TRPO
 from tinymeta.meta.core.bad_tasks import blame
+from tinymeta.meta.core.folder import record_of
 from tinymeta.meta.core.learner import GradientLearner
 from tinymeta.meta.core.loop import Record, Stepped, loop
 from tinymeta.meta.core.settings import Settings
+from tinymeta.meta.core.told_before import told_before
 from tinymeta.ops.draws import vmap
 from tinymeta.ops.elementwise import exp
 from tinymeta.ops.reduce import sum
@@ -79,8 +82,20 @@ class PolicySearch(Settings):
     thin: int = 20
     watching: bool = True
 
-    def fit(self, phi: Tree, *, iterations: int, tasks: int, seed: int = 0, run: Record | None = None) -> Tree:
+    def fit(
+        self,
+        phi: Tree,
+        *,
+        iterations: int,
+        tasks: int,
+        seed: int = 0,
+        run: Record | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> Tree:
         """Meta-train `phi` on `tasks` fresh tasks per iteration; the other arguments are those of `tm.meta.fit`."""
+        how = {"trajectories": self.trajectories, "discount": self.discount, "radius": self.radius, "thin": self.thin}
+        rule: Any = getattr(self.learner, "rule", None)
+        settings = partial(told_before, self.learner, rule, {"tasks": tasks, **how})
 
         def step(i: int, rng: np.random.Generator, phi: Tree, state: Tree) -> Stepped:
             as_drawn = deepcopy(rng)
@@ -88,7 +103,8 @@ class PolicySearch(Settings):
             why = lambda: self.blame(as_drawn, phi, tasks)
             return Stepped(after, state, -report["return"], report, why, report["gain"])
 
-        return loop(step, phi, (), iterations=iterations, seed=seed, run=run)
+        with record_of(folder, run) as record:
+            return loop(step, phi, (), iterations=iterations, seed=seed, run=record, settings=settings)
 
     def step(self, rng: np.random.Generator, phi: Tree, tasks: int) -> tuple[Tree, dict[str, float]]:
         """One outer step: the next `phi`, and the mean return after adapting."""

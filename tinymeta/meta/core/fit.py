@@ -17,7 +17,14 @@ from tinymeta.engine.typing import Function, Options, Tree
 from tinymeta.meta.core.bad_tasks import blame, without_bad_tasks
 from tinymeta.meta.core.folder import record_of
 from tinymeta.meta.core.loop import Record, Step, Stepped, loop
-from tinymeta.meta.core.mistakes import check_batch, check_declared, check_family, check_reached, of_named_sets
+from tinymeta.meta.core.mistakes import (
+    check_batch,
+    check_declared,
+    check_family,
+    check_pairs,
+    check_reached,
+    of_named_sets,
+)
 from tinymeta.meta.core.objective import Objective
 from tinymeta.meta.core.parts import Moved, in_parts, moved
 from tinymeta.meta.core.told_before import told_before
@@ -127,6 +134,7 @@ def fit(
         except AttributeError as fault:
             raise of_named_sets(fault) or fault from None
         if i == 0:
+            check_pairs(objective, phi, *batch)
             check_reached(objective, optimizer, phi, state, after[0], *batch)
         metrics = {}
         if skip:

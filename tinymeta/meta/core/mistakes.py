@@ -9,8 +9,11 @@ import numpy as np
 
 from tinymeta.engine import tree
 from tinymeta.engine.errors import UserError, user_site
+from tinymeta.engine.primitive import Primitive
+from tinymeta.engine.state import Watcher, setting, state
+from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.transforms import grad
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Static, Tree
 from tinymeta.meta.core.objective import Objective
 from tinymeta.nn.module import undeclared
 from tinymeta.ops.tree import zeros_like
@@ -119,6 +122,42 @@ def check_reached(
         "another one (all of phi may stand at a minimum, or behind a relu that is off)",
         stacklevel=4,
     )
+
+
+class _Pairs(Watcher):
+    """Sees a target (n,) and a prediction (n, 1) be subtracted, of which n × n differences come."""
+
+    def __init__(self, targets: list[Array]) -> None:
+        self.targets, self.line = targets, ""
+
+    def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
+        if primitive.__name__ == "subtract":
+            flat, column = sorted(inputs, key=lambda x: x.ndim)
+            spread = flat.ndim == 1 and column.shape == (*flat.shape, 1) and flat.size > 1
+            spread = spread and not (flat.array == column.array[..., 0]).all()  # pairs of targets, as in a ranking
+            alike = (y for y in self.targets if flat.array.shape in (y.shape, y.shape[1:]))
+            if spread and any((flat.array == y).all(-1).any() for y in alike):
+                self.line = str(user_site())
+
+
+def check_pairs(objective: Objective, phi: Tree, *batch: Tree) -> None:
+    """Warn of a loss that subtracts each target (n,) from each prediction (n, 1), as a mean((a - b) ** 2) may.
+
+    The losses of `tm.nn` refuse it; of another one only the operations can be seen. It costs a look at the loss where a
+    batch has such targets, and nothing elsewhere.
+    """
+    pairs = [pair for pair in batch[0] if isinstance(pair, tuple)] if isinstance(batch[0], Episode) else []
+    ys = [getattr(pair[-1], "array", pair[-1]) for pair in pairs]
+    seen = _Pairs([y for y in ys if isinstance(y, np.ndarray) and y.ndim == 2 and y.dtype.kind == "f"])
+    if seen.targets:
+        with setting(watchers=(*state.watchers, seen)):
+            objective(phi, *batch)
+    if seen.line:
+        warnings.warn(
+            f"a prediction of shape (n, 1) minus a target of shape (n,) is n × n differences ({seen.line}): write "
+            "y[..., None], or prediction[..., 0], or tm.nn.mse_loss, which refuses two shapes",
+            stacklevel=4,
+        )
 
 
 def _close(a: Tree, b: Tree) -> bool:

@@ -111,3 +111,10 @@ def test_a_sign_of_what_is_0_but_for_rounding_is_no_fault() -> None:
     program = Program(squared, lambda k: (x,))
     zero = [np.zeros(())]
     assert is_noise(program, np.dtype(float), 0, zero, [np.asarray(squared(x))])
+
+
+def test_a_checkpoint_that_sees_the_noise_says_nothing() -> None:
+    large = tm.checkpoint(lambda x: tm.sin(1e16 * x))
+    program = Program(tm.grad(lambda x: tm.sum(large(x))), lambda k: (np.ones(3),))
+    right = [np.asarray(program.f(np.ones(3)))]
+    assert is_noise(program, np.dtype(float), 0, right, right) is False

@@ -16,6 +16,7 @@ from tinymeta.engine.transforms import grad
 from tinymeta.engine.typing import Static, Tree
 from tinymeta.meta.core.objective import Objective
 from tinymeta.nn.module import undeclared
+from tinymeta.ops.elementwise import subtract
 from tinymeta.ops.tree import zeros_like
 from tinymeta.optim.optimizer import Optimizer
 from tinymeta.tasks.episode import Episode
@@ -131,7 +132,7 @@ class _Pairs(Watcher):
         self.targets, self.line = targets, ""
 
     def saw(self, primitive: type[Primitive], inputs: tuple[Tensor, ...], static: Static, output: Tensor) -> None:
-        if primitive.__name__ == "subtract":
+        if primitive is subtract:
             flat, column = sorted(inputs, key=lambda x: x.ndim)
             spread = flat.ndim == 1 and column.shape == (*flat.shape, 1) and flat.size > 1
             spread = spread and not (flat.array == column.array[..., 0]).all()  # pairs of targets, as in a ranking

@@ -243,6 +243,12 @@ def test_what_cannot_be_saved_is_said_in_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_path_that_no_system_has_is_told() -> None:
+    for deed in (lambda: tm.save("a\0.npz", 0.0), lambda: tm.load("a\0.npz", 0.0)):
+        with pytest.raises(tm.UserError, match="no path has a null character"):
+            deed()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(tm.UserError, match="can't read .*gone.npz"):
         tm.load(tmp_path / "gone.npz", {"w": 1.0})

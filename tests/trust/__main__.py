@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -65,7 +66,15 @@ def main() -> int:
                 store(title, good, tried, row.command.replace(" --keep", ""))
         how = ELSEWHERE.get(title, f"python -m tests.trust --row '{title}' --keep")
         print(f"{title:32} {row or f'not tried: {how}'}", flush=True)
+    print(f"{'two workers over one':32} {speed()}")
     return int(broke > 0)
+
+
+def speed() -> str:
+    """What the page of workers holds of how much faster two are than one, beside two threads on the same step."""
+    page = (Path(__file__).parents[2] / "tutorials" / "workers.md").read_text(encoding="utf-8")
+    ratio, commit = re.search(r"Two workers are (.+) \(the goal", page), re.search(r"Measured by `(.+)` \((.+?),", page)
+    return f"{ratio[1]}   {commit[1]}, {commit[2]}" if ratio and commit else "not measured"
 
 
 def environments() -> dict[str, Row]:

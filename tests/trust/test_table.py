@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -38,10 +39,11 @@ def test_what_is_stored_is_read_and_what_is_not_names_its_command(
     assert [line.split("  ")[0] for line in lines] == [
         "kills survived", "crash points resumed", "full disks resumed", "hostile folders refused well",
         "hostile .safetensors read alike", "fuzzed files without a crash", "executors bit-equal",
-        "environments passed", "mutants killed",
+        "environments passed", "mutants killed", "two workers over one",
     ]  # fmt: skip
-    assert " ".join(lines[-1].split()) == "mutants killed 7 of 9 python -m tests.mutants --seed 1, 1234567"
-    assert "not tried: python -m tests.matrix" in lines[-2]
+    assert re.search(r"1\.\d+ times as fast as one, 0\.\d+ of that ratio   python -m tests.benchmarks", lines[-1])
+    assert " ".join(lines[-2].split()) == "mutants killed 7 of 9 python -m tests.mutants --seed 1, 1234567"
+    assert "not tried: python -m tests.matrix" in lines[-3]
 
 
 @pytest.mark.parametrize("broken", [0, 2])
@@ -86,6 +88,6 @@ def test_environments_are_read_from_where_they_are_kept(
     (tmp_path / "matrix.md").write_text(matrix.table(rows), encoding="utf-8")
     monkeypatch.setattr(matrix, "TABLE", tmp_path / "matrix.md")
     assert ran(monkeypatch, "--stored") == 0
-    line = capsys.readouterr().out.splitlines()[-2]
+    line = capsys.readouterr().out.splitlines()[-3]
     assert line.split()[:5] == ["environments", "passed", "2", "of", str(len(matrix.ENVIRONMENTS))]
     assert line.endswith("7654321")

@@ -178,6 +178,8 @@ def kind(mode: int) -> str:
 @contextmanager
 def told(path: Path, deed: str = "write") -> Iterator[None]:
     """Turn what the system refuses about `path` into a `UserError` of one sentence."""
+    if "\0" in str(path):  # of which Python says nothing but that
+        raise UserError(f"can't {deed} {path}: no path has a null character")
     try:
         yield
     except OSError as error:

@@ -43,7 +43,7 @@ def rows(models: Any) -> Any:
 def test_the_gradient_is_that_of_central_differences() -> None:
     rng = np.random.default_rng(0)
     theta, data = model(rng, 3, 5, 1), batch(rng)
-    objective = tm.meta.mldg(domains.loss, held_out=HELD_OUT, alpha=ALPHA, beta=BETA)
+    objective = tm.meta.mldg(tm.meta.regression, held_out=HELD_OUT, alpha=ALPHA, beta=BETA)
     direction = tm.tree.map(lambda p: rng.normal(size=p.shape), theta)
     step = 1e-5
     ahead, behind = (tm.tree.map(lambda p, v, s=s: p + s * v, theta, direction) for s in (step, -step))
@@ -57,22 +57,22 @@ def test_for_a_linear_model_the_expansion_ends_with_its_second_term() -> None:
     rng = np.random.default_rng(1)
     theta, data = model(rng, 3, 1), batch(rng)
     seen, unseen = parts(data)
-    f, g = tm.grad(domains.loss)(theta, seen), tm.grad(domains.loss)(theta, unseen)
-    curved = tm.hvp(lambda p: domains.loss(p, unseen), theta, f)
+    f, g = tm.grad(tm.meta.regression)(theta, seen), tm.grad(tm.meta.regression)(theta, unseen)
+    curved = tm.hvp(lambda p: tm.meta.regression(p, unseen), theta, f)
     expected = (
-        float(domains.loss(theta, seen))
-        + BETA * float(domains.loss(theta, unseen))
+        float(tm.meta.regression(theta, seen))
+        + BETA * float(tm.meta.regression(theta, unseen))
         - ALPHA * BETA * (flat(f) @ flat(g))
         + 0.5 * ALPHA**2 * BETA * (flat(f) @ flat(curved))
     )
-    objective = tm.meta.mldg(domains.loss, held_out=HELD_OUT, alpha=ALPHA, beta=BETA)
+    objective = tm.meta.mldg(tm.meta.regression, held_out=HELD_OUT, alpha=ALPHA, beta=BETA)
     assert float(objective(theta, data)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("held_out", [0, 5])
 def test_a_part_without_domains_is_an_error(held_out: int) -> None:
     rng = np.random.default_rng(2)
-    objective = tm.meta.mldg(domains.loss, held_out=held_out, alpha=ALPHA)
+    objective = tm.meta.mldg(tm.meta.regression, held_out=held_out, alpha=ALPHA)
     with pytest.raises(ValueError, match=f"holds out {held_out} of 5 domains"):
         objective(model(rng, 3, 1), batch(rng))
 

@@ -25,12 +25,12 @@ import numpy as np
 from tinymeta.engine.errors import user_site
 from tinymeta.engine.operators import Operators
 from tinymeta.engine.state import elsewhere, next_id, state
+from tinymeta.engine.typing import Array as Array
 from tinymeta.engine.typing import DType, DTypeLike, Shape, Static
 
 if TYPE_CHECKING:
     from tinymeta.engine.primitive import Primitive
 
-Array: TypeAlias = np.ndarray[Shape, DType]
 ArrayLike: TypeAlias = "Tensor | Array | np.generic | complex | list[Any] | tuple[Any, ...]"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DType: TypeAlias = np.dtype[Any]
 Shape: TypeAlias = tuple[int, ...]
+Array: TypeAlias = np.ndarray[Shape, DType]
 Axis: TypeAlias = int | Sequence[int] | None  # None: all of them
 Function: TypeAlias = Callable[..., Tree]  # of pytrees
 Static: TypeAlias = dict[str, Any]  # the static arguments of a primitive: what is no Tensor

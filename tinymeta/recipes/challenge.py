@@ -28,11 +28,10 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.typing import Function, Options, Tree
+from tinymeta.engine.typing import Array, Function, Options, Tree
 from tinymeta.meta.learners.protonet import squared_distances
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.recipe import Found, Recipe, Result, Run, Stage, curves, interval, key, published, user_mistakes
-from tinymeta.tasks.episode import Array
 from tinymeta.tasks.images import as_unit_interval
 
 EPISODES, RUNS = "error, within-alphabet episodes", "error, official runs"
@@ -235,5 +234,4 @@ def measure(config: Config, run: Run, found: Found) -> Result:
     )
 
 
-draw = curves("Loss on the query set")
-recipe = Recipe.trained(Config, stages, measure, draw)
+recipe = Recipe.trained(Config, stages, measure, curves("Loss on the query set"))

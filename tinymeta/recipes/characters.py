@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.typing import DTypeLike, Tree
-from tinymeta.tasks.episode import Array
+from tinymeta.engine.typing import Array, DTypeLike, Tree
 from tinymeta.view import plots
 from tinymeta.view.style import GREY, styled
 

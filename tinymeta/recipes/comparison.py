@@ -34,8 +34,7 @@ from numpy.typing import ArrayLike
 from tinymeta_kernels.threads import one_core
 
 from tinymeta.engine import tree
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Function, Tree
+from tinymeta.engine.typing import Array, Function, Tree
 from tinymeta.io.save import contents, save
 from tinymeta.meta.spread.gather import Unsendable, gather
 from tinymeta.recipes.run import Run

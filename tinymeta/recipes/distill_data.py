@@ -16,8 +16,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Array, Tree
 from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.tuning.distill_data import Synthetic, Trial, Trials, distillation, distilled
 from tinymeta.recipes import fewshot
@@ -80,10 +79,6 @@ def load(config: Config, run: Run, source: str) -> Images:
     return Images((train - mean) / deviation, (test - mean) / deviation, mean, deviation)
 
 
-def loss(model: tm.nn.MLP, batch: Tree) -> tm.Tensor:
-    return tm.nn.cross_entropy(model(batch[0]), batch[1])
-
-
 def network(config: Config) -> Callable[[np.random.Generator], tm.nn.MLP]:
     return lambda rng: tm.nn.MLP([28 * 28, config.width, CLASSES], rng=rng)
 
@@ -123,7 +118,7 @@ def stages(config: Config, run: Run, found: Found) -> Iterator[tuple[str, Stage]
         images = load(config, run, source)
         start = Synthetic(tm.tensor(images.train.mean(2)), rates(config, START))
         # The sets have nothing in common, and Adam has no use for the scale: the mean will do for each of them.
-        mean = Apart(distillation(loss, LABELS))
+        mean = Apart(distillation(tm.meta.classification, LABELS))
         yield source, Stage.of(config, run, mean, trials(config, images), outer, start)
 
 
@@ -158,14 +153,11 @@ def score(config: Config, run: Run, images: Images, phi: Synthetic, part: Litera
     networks = Trials(network(config), real, truth, 1).networks(run.rng(f"networks to {part}"), config.networks)
 
     def accuracy(theta: Tree, phi: Synthetic, x: object) -> tm.Tensor:
-        return tm.nn.accuracy(distilled(loss, phi, labels, theta)(x), truth)
+        return tm.nn.accuracy(distilled(tm.meta.classification, phi, labels, theta)(x), truth)
 
-    def over_networks(phi: Synthetic, x: object) -> tm.Tensor:
-        found: tm.Tensor = tm.vmap(accuracy, in_axes=(0, None, None))(networks, phi, x)
-        return found
-
+    over_networks = tm.vmap(accuracy, in_axes=(0, None, None))
     flat = real.reshape(len(real), -1, real.shape[-1])
-    accuracies: Array = 100 * tm.vmap(over_networks)(phi, flat).numpy().mean(1)
+    accuracies: Array = 100 * tm.vmap(over_networks, in_axes=(None, 0, 0))(networks, phi, flat).numpy().mean(1)
     return accuracies
 
 

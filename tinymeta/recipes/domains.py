@@ -128,16 +128,12 @@ class Batches:
         return x[row, order, each], y[row, order, each]
 
 
-def loss(model: Tree, batch: Tree) -> tm.Tensor:
-    return tm.meta.regression(model, batch)
-
-
 def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
     """Of the models of all repetitions, which have a leading axis."""
     draws = [tm.nn.Linear(2 * DEGREE + 1, 1, rng=np.random.default_rng([run.seed, 1, k])) for k in range(config.tasks)]
-    one: Any = loss
+    one: Any = tm.meta.regression
     if setting.alpha:
-        one = tm.meta.mldg(loss, held_out=config.held_out, alpha=setting.alpha, beta=setting.beta)
+        one = tm.meta.mldg(one, held_out=config.held_out, alpha=setting.alpha, beta=setting.beta)
     rate = tm.optim.schedules.cosine(setting.lr, max(config.iterations, 1))
     outer, tasks = tm.optim.AdamW(rate, weight_decay=setting.decay), Batches(data, config.batch)
     return Stage.of(config, run, Apart(one), tasks, outer, tm.tree.stack(draws), meta_batch=config.tasks)
@@ -145,7 +141,7 @@ def training(config: Config, run: Run, data: Pair, setting: Setting) -> Stage:
 
 def errors(models: Tree, data: Pair) -> Array:
     """Mean squared error of every repetition: (repetitions,)."""
-    return tm.vmap(loss)(models, data).numpy()
+    return tm.vmap(tm.meta.regression)(models, data).numpy()
 
 
 def seen_families(config: Config, run: Run) -> tuple[Pair, list[Pair]]:

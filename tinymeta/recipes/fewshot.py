@@ -10,8 +10,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Array, Tree
 from tinymeta.recipes.report import Interval, interval
 from tinymeta.recipes.run import Run
 

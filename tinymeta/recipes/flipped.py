@@ -6,15 +6,14 @@ leading axis of every array, and are trained on all at once. How long to train i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.engine.errors import UserError
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Array, Function, Tree
 
 CLASSES, SIDE = 10, 14  # pixels of a side, after halving
 PIXELS = SIDE**2
@@ -98,17 +97,25 @@ def accuracy(models: Tree, test: tuple[Array, Array]) -> Array:
     return right
 
 
-def batches(rng: np.random.Generator, found: Data, size: int, steps: int) -> Iterator[tuple[Array, Any, Any]]:
-    """At every step of a training: which of the pool, these examples of every repetition, and all the clean ones."""
-    (x, surely) = found.clean
-    for _ in range(steps):
-        some, lesson = batch(rng, found.pool, size)
-        yield some, lesson, (shifted(rng, x), surely)
+def trained(
+    rng: np.random.Generator, config: Any, found: Data, state: Any, step: Function, last: float = 0.0
+) -> tuple[Any, Array]:
+    """The state after all steps `state = step(state, lesson, clean, some)`, the model being `state[0]`.
 
+    A lesson is a batch of every repetition's pool, `some` says which of it; in a share `last` of the steps, the last
+    ones, it is the clean examples alone, and `some` is None.
 
-def is_over(taken: int, steps: int, last: float) -> bool:
-    """Whether step `taken` of `steps` belongs to the last ones, a share `last` of them, on clean examples alone."""
-    return taken > (1 - last) * steps
+    Returns the state, and per cent right of the test for every time to stop: (STOPS, repetitions).
+    """
+    x, surely = found.clean
+    right, stops = [], np.ceil(np.linspace(0, config.iterations, STOPS + 1))[1:]
+    for taken in range(1, config.iterations + 1):
+        some, lesson = batch(rng, found.pool, config.batch)
+        clean, over = (shifted(rng, x), surely), taken > (1 - last) * config.iterations
+        state = step(state, clean if over else lesson, clean, None if over else some)
+        if taken in stops:  # several times to stop may come to one step
+            right += [accuracy(state[0], found.test)] * int((stops == taken).sum())
+    return state, np.stack(right)
 
 
 def batch(rng: np.random.Generator, data: tuple[Array, Array], size: int) -> tuple[Array, tuple[Array, Array]]:
@@ -116,12 +123,6 @@ def batch(rng: np.random.Generator, data: tuple[Array, Array], size: int) -> tup
     x, y = data
     some, row = rng.integers(y.shape[1], size=(len(y), size)), np.arange(len(y))[:, None]
     return some, (shifted(rng, x[row, some]), y[row, some])
-
-
-def at_stops(taken: int, steps: int, models: Tree, test: tuple[Array, Array]) -> list[Array]:
-    """The accuracy of models that have `taken` so many of all `steps`, for every time to stop that has come by that."""
-    stops = np.ceil(np.linspace(0, steps, STOPS + 1))[1:]
-    return [accuracy(models, test)] * int((stops == taken).sum()) if taken in stops else []
 
 
 def stop(stage: int, steps: int) -> int:

@@ -22,8 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Options, Tree
+from tinymeta.engine.typing import Array, Options, Tree
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, interval, key
 from tinymeta.view import plots
 

@@ -62,16 +62,11 @@ class Images(NamedTuple):
     test: tuple[Any, Any]
 
 
-def loss(model: Tree, batch: Tree) -> Any:
-    x, labels = batch
-    return tm.nn.cross_entropy(model(x), labels)
-
-
 def characters(config: Config, run: Run) -> Images:
     """The drawings of one alphabet, for every seed divided anew by hand, with other wrong labels."""
     rng = run.rng("characters")
     images = tm.tasks.glyphs(1, CHARACTERS, sum(HANDS.values()), seed=int(rng.integers(2**31)), size=SIDE).images
-    parts: dict[str, tuple[list[Any], list[Any]]] = {name: ([], []) for name in HANDS}
+    parts: dict[str, list[tuple[Any, Any]]] = {name: [] for name in HANDS}
     for _ in range(config.seeds):
         drawn, first = images[:, rng.permutation(images.shape[1])], 0
         for name, hands in HANDS.items():
@@ -79,10 +74,9 @@ def characters(config: Config, run: Run) -> Images:
             y = np.repeat(np.arange(CHARACTERS), hands)
             if name == "train":
                 y = np.where(rng.random(len(y)) < config.flipped, rng.integers(CHARACTERS, size=len(y)), y)
-            parts[name][0].append(x)
-            parts[name][1].append(y)
+            parts[name].append((x, y))
             first += hands
-    return Images(**{name: (np.stack(x), np.stack(y)) for name, (x, y) in parts.items()})
+    return Images(*((np.stack(x), np.stack(y)) for x, y in (zip(*part) for part in parts.values())))
 
 
 def networks(config: Config, run: Run, sizes: list[int]) -> Tree:
@@ -105,7 +99,7 @@ def trainings(
     lrs = np.repeat(np.asarray(lrs, np.float32)[:, None], config.seeds, 1)
 
     def step(lr: object, model: Tree, state: Tree, batch: Tree) -> Tree:
-        model, state = rule(lr).update(tm.grad(loss)(model, batch), state, model)
+        model, state = rule(lr).update(tm.grad(tm.meta.classification)(model, batch), state, model)
         return model, state, getattr(state, "phi", lr)
 
     state = everywhere(lambda lr, model: rule(lr).init(model))(lrs, models)
@@ -118,7 +112,7 @@ def trainings(
             batch = np.take_along_axis(x, rows[..., None], 1), np.take_along_axis(y, rows, 1)
             models, state, now = advance(lrs, models, state, batch)
             course.append(np.array(now))
-        return everywhere(loss, (0, None))(models, images.train).numpy(), np.stack(course)
+        return everywhere(tm.meta.classification, (0, None))(models, images.train).numpy(), np.stack(course)
 
 
 def everywhere(f: Function, axes: object = 0) -> Function:
@@ -184,7 +178,7 @@ class Always(NamedTuple):
 
 def query_loss(steps: int) -> Any:
     """(φ, problem) ↦ the loss on the problem's query set, trained by the hyperparameters φ."""
-    return partial(tm.meta.unrolled, loss, partial(scheduled, steps), steps)
+    return partial(tm.meta.unrolled, tm.meta.classification, partial(scheduled, steps), steps)
 
 
 def first_drawings(seeds: int, a: Any) -> Any:

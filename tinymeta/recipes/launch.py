@@ -120,14 +120,18 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
     recipe = recipes.find(old["recipe"])
     if recipe.evaluate is None:
         raise UserError(f"recipe {recipe.name} has nothing to evaluate later: run it again with another --seed")
-    began = configure(recipe.name, recipe.config, as_written(recipe.config, old["config"]))
-    config = configure(recipe.name, recipe.config, {**as_written(recipe.config, old["config"]), **changes})
+    began, config = (_configured(recipe, old, asked) for asked in ({}, changes))
     if not any(folder.glob("checkpoint*.npz")):
         raise UserError(f"{folder} holds no checkpoint yet: train it first, with --out {folder} --resume")
     check_later(folder, began, config)
     config, stopped = reached(config, folder)
     data = _named(data) or _path(old["data"])
-    with _unless_refused(sole_writer(folder)) as refusal:
+    with ExitStack() as writing:
+        refusal = None
+        try:
+            writing.enter_context(sole_writer(folder))
+        except UserError as error:  # numbers can be shown all the same
+            refusal = error
         how: Options = {"resume": True, "quiet": quiet, "keeps": refusal is None, "purpose": "eval"}
         run = Run(folder, recipe.name, seed=old["seed"], data=data, **how)
         start = time.perf_counter()
@@ -142,18 +146,6 @@ def evaluate(folder: Path, changes: Mapping[str, object], data: Path | None, qui
     return result
 
 
-@contextmanager
-def _unless_refused(writing: AbstractContextManager[None]) -> Iterator[UserError | None]:
-    """Enter a context where that goes, and tell why it doesn't where not: numbers can be shown all the same."""
-    with ExitStack() as stack:
-        refusal = None
-        try:
-            stack.enter_context(writing)
-        except UserError as error:
-            refusal = error
-        yield refusal
-
-
 def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, folder: Path) -> tuple[Any, Run, str]:
     """The config and the run of a folder to go on with, if the wishes agree with what it holds, and its version.
 
@@ -162,10 +154,8 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     old = recorded(folder)
     if old["recipe"] != recipe.name:
         raise UserError(f"{folder} holds a run of recipe {old['recipe']}, not of {recipe.name}: name another --out")
-    config = configure(recipe.name, recipe.config, {**as_written(recipe.config, old["config"]), **changes})
-    before = asdict(configure(recipe.name, recipe.config, as_written(recipe.config, old["config"]))) | {
-        "seed": old["seed"]
-    }
+    config = _configured(recipe, old, changes)
+    before = asdict(_configured(recipe, old, {})) | {"seed": old["seed"]}
     asked = asdict(config) | {"seed": old["seed"] if wishes.seed is None else wishes.seed}
     if asked.get("iterations", 0) > before.get("iterations", 0):
         before["iterations"] = asked["iterations"]
@@ -190,6 +180,11 @@ def _again(recipe: Recipe[Any], changes: Mapping[str, object], wishes: Wishes, f
     if begun != __version__:
         run.say(f"{folder} was begun by tinymeta {begun} and goes on with {__version__}")
     return config, run, begun
+
+
+def _configured(recipe: Recipe[Any], old: Options, changes: Mapping[str, object]) -> Any:
+    """The config of a run that is there, with changes."""
+    return configure(recipe.name, recipe.config, {**as_written(recipe.config, old["config"]), **changes})
 
 
 def _version(old: Mapping[str, object]) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.tensor import Array
+from tinymeta.engine.typing import Array, Options
 from tinymeta.meta.stream.memory import GradientMemory, flat, unflat
 from tinymeta.recipes.recipe import Comparison, Recipe, Result, Run, ahead, interval, key
 from tinymeta.view import plots
@@ -193,18 +193,9 @@ def draw_similarities(run: Run, cosines: Array) -> None:
     shown = np.where(np.eye(count, dtype=bool), np.nan, cosines)
     texts = [["" if np.isnan(cosine) else f"{cosine:.2f}" for cosine in line] for line in shown]
     names, reach = [f"task {k + 1}" for k in range(count)], max(float(np.nanmax(np.abs(shown))), 1e-9)
-    run.draw(
-        "similarity.png",
-        plots.cells,
-        [shown],
-        [texts],
-        rows=names,
-        columns=names,
-        colours=(COLOURS[1], "white", COLOURS[0]),
-        span=(-reach, reach),
-        title="Cosines of the tasks' mean gradients",
-        fontsize=9.5,
-    )
+    look: Options = {"rows": names, "columns": names, "colours": (COLOURS[1], "white", COLOURS[0]), "fontsize": 9.5}
+    look |= {"span": (-reach, reach), "title": "Cosines of the tasks' mean gradients"}
+    run.draw("similarity.png", plots.cells, [shown], [texts], **look)
 
 
 def remembered(config: Config, found: Found) -> dict[str, Any]:

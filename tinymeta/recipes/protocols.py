@@ -166,17 +166,14 @@ PROTOCOLS = {
 }  # fmt: skip
 
 
+TWENTY: dict[str, Options] = {  # what is otherwise for so many classes and more: inner loops are slower and longer
+    **dict.fromkeys(("maml", "first-order", "anil"), Options(steps=5, test_steps=5, inner_lr=0.1, meta_batch=16)),
+    "meta-sgd": {"meta_batch": 16},
+    "reptile": {"steps": 10, "inner_lr": 0.0005},
+    "implicit": {"steps": 25, "test_steps": 25},
+}
+
+
 def protocol(algorithm: str, ways: int) -> Protocol:
-    """The protocol for tasks of `ways` classes: for 20 and more, inner loops are slower and longer."""
-    found = PROTOCOLS[algorithm]
-    if ways < 20:
-        return found
-    if algorithm in ("maml", "first-order", "anil"):
-        return replace(found, steps=5, test_steps=5, inner_lr=0.1, meta_batch=16)
-    if algorithm == "meta-sgd":
-        return replace(found, meta_batch=16)
-    if algorithm == "reptile":
-        return replace(found, steps=10, inner_lr=0.0005)
-    if algorithm == "implicit":
-        return replace(found, steps=25, test_steps=25)
-    return found
+    """The protocol for tasks of `ways` classes."""
+    return replace(PROTOCOLS[algorithm], **TWENTY.get(algorithm, {}) if ways >= 20 else {})

@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Function, Options, Tree
+from tinymeta.engine.typing import Array, Function, Options, Tree
 from tinymeta.meta.tuning.reweight import WeightNet, clean_weights, weight_net_loss
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT, SIDE
@@ -134,17 +133,18 @@ def fit(config: Config, run: Run, how: Setting, data: dict[str, flipped.Data]) -
     rng, phi_rng = run.rng("training"), run.rng("phi")  # all methods see the same networks and batches
     begin, step = training(how.method)
     phi = tm.tree.stack([how.method.phi(phi_rng) for _ in row])
-    state, right = begin(flipped.networks(rng, len(row), config.width), phi), []
     total, visits = np.zeros(count), np.zeros(count)
-    for taken, (some, noisy, clean) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
-        if flipped.is_over(taken, config.iterations, how.method.last):
-            state, _ = step(state, clean, clean, np.float32(how.rate))
-        else:
-            state, weights = step(state, noisy, clean, np.float32(how.rate))
+
+    def weighed(state: State, lesson: Tree, clean: Tree, some: Array | None) -> State:
+        state, weights = step(state, lesson, clean, np.float32(how.rate))
+        if some is not None:
             np.add.at(total, (row, some), weights.numpy())
             np.add.at(visits, (row, some), 1)
-        right += flipped.at_stops(taken, config.iterations, state.theta, found.test)
-    return Trained(np.stack(right), (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
+        return state
+
+    state = begin(flipped.networks(rng, len(row), config.width), phi)
+    _, right = flipped.trained(rng, config, found, state, weighed, how.method.last)
+    return Trained(right, (total / np.maximum(visits, 1))[:, : found.wrong.shape[1]])
 
 
 def train(config: Config, run: Run) -> Result:

@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Function, Tree
+from tinymeta.engine.typing import Array, Function, Tree
 from tinymeta.meta.tuning.teacher import Distillation
 from tinymeta.recipes import flipped
 from tinymeta.recipes.flipped import CLASSES, PIXELS, SHIFT
@@ -139,12 +138,10 @@ def taught(config: Config, run: Run, how: Setting, given: tuple[flipped.Data, di
     """Students of the teachers that are given for every repetition, all at once."""
     (found, teacher), rng = given, run.rng("students")  # all methods see the same students and batches
     begin, step = teaching(how.distillation, how.teacher_rate)
-    state, right = begin(flipped.networks(rng, len(found.wrong), config.width), teacher[how.teacher]), []
-    for taken, (_, lesson, quiz) in enumerate(flipped.batches(rng, found, config.batch, config.iterations), 1):
-        lesson = quiz if flipped.is_over(taken, config.iterations, how.last) else lesson
-        state = step(state, lesson, quiz, np.float32(how.rate))
-        right += flipped.at_stops(taken, config.iterations, state[0], found.test)
-    return Taught(np.stack(right), flipped.accuracy(state[1], found.test))
+    state = begin(flipped.networks(rng, len(found.wrong), config.width), teacher[how.teacher])
+    lessons: Function = lambda state, lesson, quiz, _: step(state, lesson, quiz, np.float32(how.rate))
+    state, right = flipped.trained(rng, config, found, state, lessons, how.last)
+    return Taught(right, flipped.accuracy(state[1], found.test))
 
 
 def train(config: Config, run: Run) -> Result:

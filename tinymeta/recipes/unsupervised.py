@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Tree
+from tinymeta.engine.typing import Array, Tree
 from tinymeta.meta.learners.pseudo_tasks import Cactus, Umtra, partitions_of
 from tinymeta.recipes import fewshot
 from tinymeta.recipes.recipe import Comparison, Found, Recipe, Result, Run, Stage, best, curves, key, user_mistakes

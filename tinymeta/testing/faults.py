@@ -18,6 +18,7 @@ from tinymeta.engine.structure import add, astype, stop_gradient
 from tinymeta.engine.tensor import Array, Tensor
 from tinymeta.engine.typing import Static
 from tinymeta.ops.elementwise import subtract
+from tinymeta.testing.oracle import replaced
 
 Entries = list[Tensor | None]
 
@@ -55,14 +56,6 @@ def planted(primitive: type[Primitive], fault: str, entry: int = 0) -> Iterator[
         yield rule
 
 
-def _scaled(rule: Rule, right: Entries, *_: Any) -> Entries:
-    return _changed(right, rule.entry, lambda h: h * 1.001)
-
-
-def _missing(rule: Rule, right: Entries, *_: Any) -> Entries:
-    return [None if i == rule.entry else h for i, h in enumerate(right)]
-
-
 def _unsummed(rule: Rule, right: Entries, g: object, y: object, inputs: tuple[Tensor, ...], _: object) -> Entries:
     """The shape is put right by taking the first of the entries that belong together, in place of their sum."""
     x = inputs[rule.entry]
@@ -73,10 +66,6 @@ def _unsummed(rule: Rule, right: Entries, g: object, y: object, inputs: tuple[Te
         return h[tuple(key)] if h.shape != x.shape else h
 
     return _changed(right, rule.entry, first)
-
-
-def _cut_off(rule: Rule, right: Entries, *_: Any) -> Entries:
-    return _changed(right, rule.entry, lambda h: stop_gradient(h))
 
 
 def _values_cut_off(rule: Rule, right: Entries, g: Any, y: Any, inputs: tuple[Tensor, ...], static: Static) -> Entries:
@@ -116,11 +105,11 @@ def _single(rule: Rule, right: Entries, *_: Any) -> Entries:
 
 
 FAULTS: dict[str, Callable[..., Entries]] = {
-    "× 1.001": _scaled,
-    "entry missing": _missing,
+    "× 1.001": lambda rule, right, *_: _changed(right, rule.entry, lambda h: h * 1.001),
+    "entry missing": lambda rule, right, *_: [None if i == rule.entry else h for i, h in enumerate(right)],
     "a term dropped": _without_a_term,
     "broadcast not summed": _unsummed,
-    "result detached": _cut_off,
+    "result detached": lambda rule, right, *_: _changed(right, rule.entry, lambda h: stop_gradient(h)),
     "values detached": _values_cut_off,
     "arguments swapped": _swapped,
     "float32 constant": _single,
@@ -151,13 +140,3 @@ def _leaves(t: Tensor) -> set[int]:
             if not node.inputs and node.requires_grad:
                 found.add(node.id)
     return found
-
-
-@contextmanager
-def replaced(primitive: type[Primitive], part: str, new: Any) -> Iterator[None]:
-    before = vars(primitive)[part]
-    setattr(primitive, part, staticmethod(new))
-    try:
-        yield
-    finally:
-        setattr(primitive, part, before)

@@ -14,6 +14,7 @@ from tinymeta.testing.report import agree, dot
 from tinymeta.testing.values import gradient_rounding
 
 RTOL = 1e-12
+Dot = tuple[float, float]  # a product, and the size of its terms
 EPS32 = float(np.finfo(np.float32).eps)
 
 
@@ -50,17 +51,13 @@ def jvp_is_adjoint_to_vjp(case: Case) -> None:
     """P3: ⟨Jv, g⟩ = ⟨v, Jᵀg⟩, where Jv is the rule's own VJP: no oracle, no step, only the rule against itself."""
     rng = case.rng
     gs, other, v = case.cotangents(rng), case.cotangents(rng), case.directions(rng)
-    jv = settled(ladder(case, other, [v])[1][len(v) :], other)
-    left, scale = dot(jv, gs)
-    right, also = dot(v, settled(ladder(case, gs, [])[0], case.points))
 
-    def difference(points: list[Array]) -> float:
+    def both(points: list[Array]) -> tuple[Dot, Dot]:
         there = case.at(points)
         jv = settled(ladder(there, other, [v])[1][len(v) :], other)
-        return dot(jv, gs)[0] - dot(v, settled(ladder(there, gs, [])[0], points))[0]
+        return dot(jv, gs), dot(v, settled(ladder(there, gs, [])[0], points))
 
-    what = f"{case}: <Jv, g> against <v, Jᵀg>"
-    _agree_to_rounding(left, right, RTOL * max(scale, also), difference, case.points, what)
+    _agree_with_each_other(both, case.points, f"{case}: <Jv, g> against <v, Jᵀg>")
 
 
 def vjp_is_linear(case: Case) -> None:
@@ -122,18 +119,14 @@ def hessian_is_symmetric(case: Case) -> None:
     rng = case.rng
     gs, u, v = case.cotangents(rng), case.directions(rng), case.directions(rng)
 
-    def hessian_times(w: Sequence[Array]) -> list[Array]:
-        return settled(ladder(case, gs, [w])[1][: len(w)], case.points)
+    def hessian_times(w: Sequence[Array], points: list[Array]) -> list[Array]:
+        return settled(ladder(case.at(points), gs, [w])[1][: len(w)], points)
 
-    hu, hv = hessian_times(u), hessian_times(v)
-    (left, scale), (right, also) = dot(u, hv), dot(v, hu)
+    def both(points: list[Array]) -> tuple[Dot, Dot]:
+        return dot(u, hessian_times(v, points)), dot(v, hessian_times(u, points))
 
-    def asymmetry(points: list[Array]) -> float:
-        hu, hv = (settled(ladder(case.at(points), gs, [w])[1][: len(w)], points) for w in (u, v))
-        return dot(u, hv)[0] - dot(v, hu)[0]
-
-    _agree_to_rounding(left, right, RTOL * max(scale, also), asymmetry, case.points, f"{case}: uᵀHv against vᵀHu")
-    for z, x, y in zip(hessian_times([2.0 * a - 0.5 * b for a, b in zip(u, v)]), hu, hv):
+    _agree_with_each_other(both, case.points, f"{case}: uᵀHv against vᵀHu")
+    for z, x, y in zip(*(hessian_times(w, case.points) for w in ([2.0 * a - 0.5 * b for a, b in zip(u, v)], u, v))):
         size = max(1.0, float(np.abs(x).max(initial=0)), float(np.abs(y).max(initial=0)))
         agree(z, 2.0 * x - 0.5 * y, RTOL * size, f"{case}: Hv is linear in v")
 
@@ -160,6 +153,17 @@ def gradients_keep_shape_and_dtype(case: Case) -> None:
     for found_in_mixed, x in zip(ladder(mixed, mixed.cotangents(rng), [])[0], mixed.points):
         if found_in_mixed.dtype != x.dtype:
             raise AssertionError(f"{mixed}: dtype {found_in_mixed.dtype} for an input of {x.dtype}")
+
+
+def _agree_with_each_other(both: Callable[[list[Array]], tuple[Dot, Dot]], points: list[Array], what: str) -> None:
+    """Two products that `both` computes at `points` are the same, to rounding."""
+    (left, scale), (right, also) = both(points)
+
+    def difference(moved: list[Array]) -> float:
+        (left, _), (right, _) = both(moved)
+        return left - right
+
+    _agree_to_rounding(left, right, RTOL * max(scale, also), difference, points, what)
 
 
 def _agree_to_rounding(

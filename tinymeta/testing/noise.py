@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinymeta.engine.primitive import Primitive, part
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import DTypeLike, Function
+from tinymeta.engine.typing import Array, DTypeLike, Function
 from tinymeta.testing.oracle import exchanged
 
 # Units in the last place: of the noise, and of the error that it stands for. An operation is right to 4 of them;

@@ -79,18 +79,12 @@ def _sweeps(y: Tensor, xs: list[Tensor], order: int) -> Array:
     if order == 1:
         return np.concatenate([np.ravel(row.array) for row in rows])
     found = []
-    for k, row in enumerate(rows):
+    for row in rows:
         for place in np.ndindex(row.shape):
             unit = np.zeros(row.shape)
             unit[place] = 1.0
-            found.append(_contracted(rows[k], unit, xs, order - 1))
+            found.append(_sweeps((row * unit).sum(), xs, order - 1))
     return np.stack(found)
-
-
-def _contracted(row: Tensor, unit: Array, xs: list[Tensor], order: int) -> Array:
-    if order == 1:
-        return np.concatenate([np.ravel(g.array) for g in pull([row], [Tensor(unit)], xs)])
-    return _sweeps((row * unit).sum(), xs, order)
 
 
 def _power(taken: Array, order: int) -> Array:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinymeta.engine.primitive import Primitive
-from tinymeta.engine.tensor import Array
-from tinymeta.engine.typing import Function
+from tinymeta.engine.typing import Array, Function
 from tinymeta.testing.oracle import exchanged
 
 

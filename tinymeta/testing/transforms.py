@@ -65,18 +65,17 @@ def _compare(case: Case, cases: Sequence[Case], gs: Sequence[Sequence[Array]], a
 
         return vjp(first, *[arrays[i] for i in variables])[1]([np.ones(np.shape(arrays[i])) for i in variables])
 
-    inside = [pulled(row, [h[k] for h in g]) for k, row in enumerate(rows)]
-    mapped = vmap(lambda arrays, h: pulled(arrays, h), in_axes=(list(axes), 0))(list(stacked), g)
-    _agree(mapped, _stack(inside), f"{what}, gradient inside")
-    twice = [second(row, [h[k] for h in g]) for k, row in enumerate(rows)]
-    mapped = vmap(lambda arrays, h: second(arrays, h), in_axes=(list(axes), 0))(list(stacked), g)
-    _agree(mapped, _stack(twice), f"{what}, second order inside")
+    inside: dict[str, list[Any]] = {}
+    for which, derivative in (("gradient", pulled), ("second order", second)):
+        inside[which] = [derivative(row, [h[k] for h in g]) for k, row in enumerate(rows)]
+        mapped = vmap(derivative, in_axes=(list(axes), 0))(list(stacked), g)
+        _agree(mapped, _stack(inside[which]), f"{what}, {which} inside")
 
     outside = vjp(
         _only_floats(lambda *xs: vmap(f, in_axes=axes)(*xs), stacked, variables), *[stacked[i] for i in variables]
     )[1](g)
     for j, i in enumerate(variables):
-        column = [row[j].numpy() for row in inside]
+        column = [row[j].numpy() for row in inside["gradient"]]
         axis = axes[i]
         expected = np.sum(column, axis=0) if axis is None else np.stack(column, axis=axis)
         _agree(outside[j], expected, f"{what}, gradient through it")

@@ -22,30 +22,12 @@ from .special import erf, erfc
 from .threads import set_num_threads
 
 __all__ = [
-    "adam_update",
-    "avg_pool2d",
-    "avg_pool2d_input",
-    "conv2d",
-    "conv2d_input",
-    "conv2d_weight",
-    "erf",
-    "erfc",
-    "linear_relu",
-    "matmul",
-    "max_pool2d_index",
-    "normalize",
-    "normalize_input",
-    "normalize_input_grad",
-    "relu_input",
-    "scatter_add",
-    "scatter_flat",
-    "set_num_threads",
-    "sgd_update",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_grad",
-    "take_flat",
-    "warmup",
-]
+    "conv2d", "conv2d_input", "conv2d_weight", "softmax_cross_entropy", "softmax_cross_entropy_grad",
+    "linear_relu", "relu_input", "matmul", "normalize", "normalize_input", "normalize_input_grad",
+    "adam_update", "sgd_update",
+    "avg_pool2d", "avg_pool2d_input", "max_pool2d_index", "scatter_flat", "take_flat", "scatter_add",
+    "erf", "erfc", "set_num_threads", "warmup",
+]  # fmt: skip
 
 
 def warmup() -> None:

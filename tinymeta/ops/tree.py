@@ -26,21 +26,9 @@ from tinymeta.ops.shape import stack as stacked
 from tinymeta.ops.widen import double, real
 
 __all__ = [
-    "add",
-    "add_scaled",
-    "dot",
-    "flatten",
-    "full_like",
-    "leaves",
-    "map",
-    "norm",
-    "paths",
-    "ravel",
-    "scale",
-    "stack",
-    "unflatten",
-    "zeros_like",
-]
+    "flatten", "leaves", "map", "paths", "unflatten",
+    "dot", "norm", "add", "scale", "add_scaled", "zeros_like", "full_like", "ravel", "stack",
+]  # fmt: skip
 
 
 def dot(a: Tree, b: Tree) -> Tensor:

@@ -9,15 +9,6 @@ from tinymeta.optim.rmsprop import RMSProp
 from tinymeta.optim.sgd import SGD
 
 __all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Clipped",
-    "Optimizer",
-    "RMSProp",
-    "clip_by_global_norm",
-    "clip_by_value",
-    "global_norm",
-    "schedules",
-]
+    "schedules", "Adagrad", "Adam", "AdamW", "Clipped", "clip_by_global_norm", "clip_by_value", "global_norm",
+    "Optimizer", "RMSProp", "SGD",
+]  # fmt: skip

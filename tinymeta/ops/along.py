@@ -14,8 +14,8 @@ from tinymeta.engine.options import whole
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.index import getitem
-from tinymeta.ops.integers import integers
 from tinymeta.ops.reduce import normalized
+from tinymeta.ops.widen import integers
 
 _any = reals(-2, 2)
 

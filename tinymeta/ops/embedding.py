@@ -12,7 +12,7 @@ from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike
 from tinymeta.ops.index import take
-from tinymeta.ops.integers import integers
+from tinymeta.ops.widen import integers
 
 
 class one_hot_labels(Primitive):

@@ -20,8 +20,8 @@ from tinymeta.engine.domain import Domain, Sample, reals
 from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
-from tinymeta.ops.integers import integers
 from tinymeta.ops.reduce import normalized
+from tinymeta.ops.widen import integers
 
 Key = tuple[int | slice, ...]  # one entry for every visible axis
 

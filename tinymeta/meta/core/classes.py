@@ -9,7 +9,7 @@ from tinymeta.engine.refusals import demand
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.engine.typing import DTypeLike
 from tinymeta.ops.embedding import one_hot
-from tinymeta.ops.integers import integers
+from tinymeta.ops.widen import integers
 
 
 def members(labels: ArrayLike, ways: int, dtype: DTypeLike, what: str) -> Tensor:

@@ -21,7 +21,6 @@ from tinymeta.ops.select import abs, where
 from tinymeta.ops.widen import squarable
 
 _add_up: Function = np.add.reduce
-VIEW_SIZE = 4096  # elements up to which NumPy fills an array faster than it makes a stride-0 view
 
 
 def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -88,17 +87,10 @@ class repeat_axes(Primitive):
     def kernel(x: Array, axes: tuple[int, ...], shape: tuple[int, ...], keepdims: bool, count: float) -> Array:
         visible = len(shape) if keepdims else len(shape) - len(axes)
         hidden = x.shape[: x.ndim - visible]
-        if count != 1:
-            x = x / count
-        if not keepdims and visible:
+        x = x if count == 1 else x / count
+        if not keepdims:
             x = x.reshape(hidden + with_axes(x.shape[len(hidden) :], axes, len(shape)))
-        elif hidden and not visible:
-            x = x.reshape(hidden + (1,) * len(shape))
-        if math.prod(hidden) * math.prod(shape) > VIEW_SIZE:
-            return np.broadcast_to(x, hidden + shape)
-        y = np.empty(hidden + shape, x.dtype)
-        y[...] = x
-        return y
+        return np.broadcast_to(x, hidden + shape)
 
     @staticmethod
     def reference(x: Array, axes: tuple[int, ...], shape: tuple[int, ...], keepdims: bool, count: float) -> Array:

@@ -8,6 +8,7 @@ every order, with no rule beyond these.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,6 @@ _plain: Static = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "grou
 _rich: Static = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2), "groups": 2}
 
 
-def _windows(x: Array, i: int, j: int, out: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Any, ...]:
-    """Where, in an image padded by `padding`, the element (i, j) of every window lies."""
-    starts = (i * dilation[0], j * dilation[1])
-    return (..., *(slice(a, a + s * (n - 1) + 1, s) for a, s, n in zip(starts, stride, out)))
-
-
 class conv2d_images(Primitive):
     """y[n,o,a,b] = Σ_{c,i,j} x[n, c, a·s − p + i·d, b·s − p + j·d] w[o,c,i,j]   (cross-correlation)."""
 
@@ -38,23 +33,14 @@ class conv2d_images(Primitive):
 
     @staticmethod
     def reference(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-        size = [
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, k, s, p, d in zip(x.shape[-2:], w.shape[-2:], stride, padding, dilation)
-        ]
         x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding])
-        x = x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:])
+        extent = [d * (k - 1) + 1 for k, d in zip(w.shape[-2:], dilation)]
+        seen = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(-2, -1))
+        seen = seen[..., :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+        seen = seen.reshape(*seen.shape[:-5], groups, -1, *seen.shape[-4:])
         w = w.reshape(*w.shape[:-4], groups, -1, *w.shape[-3:])
-        y = sum(
-            np.einsum(
-                "...ngcab,...goc->...ngoab",
-                x[_windows(x, i, j, (size[0], size[1]), stride, padding, dilation)],
-                w[..., i, j],
-            )
-            for i in range(w.shape[-2])
-            for j in range(w.shape[-1])
-        )
-        return np.reshape(y, (*np.shape(y)[:-4], -1, *size))
+        y = np.einsum("...ngcabij,...gocij->...ngoab", seen, w)
+        return np.reshape(y, (*y.shape[:-4], -1, *y.shape[-2:]))
 
     domain, kinks = _two, ()
     samples = (
@@ -73,19 +59,12 @@ class conv2d_input(Primitive):
     kernel = staticmethod(kernels.conv2d_input)
 
     @staticmethod
-    def reference(g: Array, w: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-        out = (g.shape[-2], g.shape[-1])
-        g = g.reshape(*g.shape[:-3], groups, -1, *out)
-        w = w.reshape(*w.shape[:-4], groups, -1, *w.shape[-3:])
-        lead = np.broadcast_shapes(g.shape[:-5], w.shape[:-5])
-        padded = [n + 2 * p for n, p in zip(size, padding)]
-        x = np.zeros((*lead, *g.shape[-5:-3], w.shape[-3], *padded), np.result_type(g, w))
-        for i in range(w.shape[-2]):
-            for j in range(w.shape[-1]):
-                term = np.einsum("...ngoab,...goc->...ngcab", g, w[..., i, j])
-                x[_windows(x, i, j, out, stride, padding, dilation)] += term
-        x = x[..., padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
-        return x.reshape(*x.shape[:-4], -1, *size)
+    def reference(g: Array, w: Array, size: Pair, **how: Any) -> Array:
+        shape = (w.shape[-3] * how["groups"], *size)
+        n = math.prod(shape)
+        columns = conv2d_images.reference(np.eye(n).reshape(n, *shape), w, **how)  # of the matrix that w is
+        x = g.reshape(*g.shape[:-3], -1) @ columns.reshape(*columns.shape[:-3], -1).mT
+        return np.reshape(x, (*x.shape[:-1], *shape))
 
     domain, kinks = _two, ()
     samples = (
@@ -104,20 +83,14 @@ class conv2d_weight(Primitive):
     kernel = staticmethod(kernels.conv2d_weight)
 
     @staticmethod
-    def reference(x: Array, g: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-        out = (g.shape[-2], g.shape[-1])
-        x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p) for p in padding])
-        x = x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:])
-        g = g.reshape(*g.shape[:-3], groups, -1, *out)
-        rows = [
-            [
-                np.einsum("...ngoab,...ngcab->...goc", g, x[_windows(x, i, j, out, stride, padding, dilation)])
-                for j in range(size[1])
-            ]
-            for i in range(size[0])
-        ]
-        w = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-        return w.reshape(*w.shape[:-5], -1, *w.shape[-3:])
+    def reference(x: Array, g: Array, size: Pair, groups: int, **how: Any) -> Array:
+        shape = (x.shape[-3] // groups, *size)
+        n = math.prod(shape)
+        units = np.tile(np.eye(n), (groups, 1)).reshape(groups * n, *shape)  # each filter of one 1
+        seen = conv2d_images.reference(x, units, groups=groups, **how)
+        parts = (t.reshape(*t.shape[:-3], groups, -1, *t.shape[-2:]) for t in (g, seen))
+        w = np.einsum("...ngoab,...ngkab->...gok", *parts)
+        return np.reshape(w, (*w.shape[:-3], -1, *shape))
 
     domain, kinks = _two, ()
     samples = (

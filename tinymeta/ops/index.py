@@ -21,6 +21,7 @@ from tinymeta.engine.errors import DtypeError, ShapeError, user_site
 from tinymeta.engine.primitive import Primitive, bind
 from tinymeta.engine.tensor import Array, ArrayLike, Tensor
 from tinymeta.ops.reduce import normalized
+from tinymeta.ops.transposed import transposed
 from tinymeta.ops.widen import integers
 
 Key = tuple[int | slice, ...]  # one entry for every visible axis
@@ -58,16 +59,9 @@ class put_at(Primitive):
         y[(..., *key)] = x
         return y
 
-    @staticmethod
-    def reference(x: Array, key: Key, shape: tuple[int, ...], ndim: int) -> Array:
-        hidden = x.shape[: x.ndim - ndim]
-        places = np.arange(math.prod(shape)).reshape(shape)[key].ravel()
-        y = np.zeros((math.prod(hidden), math.prod(shape)), x.dtype)
-        for row, values in zip(y, x.reshape(len(y), -1)):
-            for place, value in zip(places, values):
-                row[place] = value
-        return y.reshape(hidden + shape)
-
+    reference = staticmethod(
+        lambda x, key, shape, ndim: transposed(lambda units: index.reference(units, key), shape, x)
+    )
     domain, kinks = (reals(-2, 2),), ()
     samples = (
         Sample(((2,),), {"key": (1, slice(None, None, -2)), "shape": (3, 4), "ndim": 1}),

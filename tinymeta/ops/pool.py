@@ -20,6 +20,7 @@ from tinymeta.ops.conv import Pair, Size, pair
 from tinymeta.ops.linalg import matmul
 from tinymeta.ops.reduce import mean
 from tinymeta.ops.shape import expand_dims, floats, squeeze
+from tinymeta.ops.transposed import transposed
 from tinymeta.ops.widen import real
 
 _any = reals(-2, 2)
@@ -77,10 +78,7 @@ class put_pixels(Primitive):
     @staticmethod
     def reference(x: Array, index: Array, size: Pair) -> Array:
         x, index = np.broadcast_arrays(x, index)
-        y = np.zeros((*x.shape[:-2], size[0] * size[1]), x.dtype)
-        for at in np.ndindex(x.shape):
-            y[(*at[:-2], index[at])] += x[at]
-        return y.reshape(*x.shape[:-2], *size)
+        return transposed(lambda units: take_pixels.reference(units, index[None]), (*x.shape[:-2], *size), x)
 
     domain, kinks = (_any, Domain(0, 5, "index")), ()
     samples = (Sample(((2, 2, 2), (2, 2, 2)), {"size": (2, 3)}),)
@@ -107,15 +105,9 @@ class spread_windows(Primitive):
 
     kernel = staticmethod(kernels.avg_pool2d_input)
 
-    @staticmethod
-    def reference(x: Array, size: Pair, window: Pair, stride: Pair, padding: Pair) -> Array:
-        (h, w), (ph, pw) = size, padding
-        y = np.zeros((*x.shape[:-2], h + 2 * ph, w + 2 * pw), x.dtype)
-        for a, b in np.ndindex(x.shape[-2:]):
-            rows, columns = (slice(s * i, s * i + k) for s, i, k in zip(stride, (a, b), window))
-            y[..., rows, columns] += x[..., a, b, None, None] / (window[0] * window[1])
-        return y[..., ph : ph + h, pw : pw + w]
-
+    reference = staticmethod(
+        lambda x, size, **how: transposed(lambda units: mean_windows.reference(units, **how), size, x)
+    )
     domain, kinks = (_any,), ()
     samples = (
         Sample(((2, 2, 2),), {"size": (4, 5), "window": (2, 2), "stride": (2, 2), "padding": (0, 0)}),

@@ -279,7 +279,7 @@ def _is_number(cell: Any) -> bool:
     return True
 
 
-def _looks_like_one(cell: Any) -> bool:
+def _looks_like_one(cell: object) -> bool:
     """Whether it is digits and signs, such as 1,5 and 3 % and 2020-01-31."""
     text = str(cell)
     return any(map(str.isdigit, text)) and not any(map(str.isalpha, text))

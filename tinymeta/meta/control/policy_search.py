@@ -94,7 +94,7 @@ class PolicySearch(Settings):
     ) -> Tree:
         """Meta-train `phi` on `tasks` fresh tasks per iteration; the other arguments are those of `tm.meta.fit`."""
         how = {"trajectories": self.trajectories, "discount": self.discount, "radius": self.radius, "thin": self.thin}
-        rule: Any = getattr(self.learner, "rule", None)
+        rule = getattr(self.learner, "rule", None)
         settings = partial(told_before, self.learner, rule, {"tasks": tasks, **how})
 
         def step(i: int, rng: np.random.Generator, phi: Tree, state: Tree) -> Stepped:

@@ -17,7 +17,9 @@ from tinymeta.optim.optimizer import Optimizer
 from tinymeta.optim.schedules import Schedule
 
 
-def told_before(objective: Objective, optimizer: Optimizer, asked: Mapping[str, float], done: int) -> dict[str, float]:
+def told_before(
+    objective: Objective, optimizer: Optimizer | None, asked: Mapping[str, float], done: int
+) -> dict[str, float]:
     """By name, what was asked of `fit`, the learning rate at some of the `done` first steps, and the numbers that the
     optimizer and the learner are made with."""
     within = getattr(optimizer, "optimizer", optimizer)  # a clipped one has another within

@@ -109,11 +109,7 @@ def _said(thing: Claim | Measured) -> Options:
 
 
 def _rounded(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _rounded(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_rounded(entry) for entry in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return json.loads(json.dumps(value), parse_float=lambda digits: float(f"{float(digits):.6g}"))
 
 
 def _checked(kind: type[K], content: object, file: Path) -> K:

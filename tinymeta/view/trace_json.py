@@ -52,13 +52,9 @@ def rule(primitive: type[Primitive]) -> dict[str, str]:
     return {"mathematics": inspect.cleandoc(primitive.__doc__ or ""), "vjp": text}
 
 
-def line_of(site: Site) -> str:
-    """The text of the user's line."""
-    return linecache.getline(site.file, site.line).strip()
-
-
 def _site(trace: Trace, site: Site) -> dict[str, Any]:
-    return {"file": trace.file(site), "line": site.line, "function": site.function, "text": line_of(site)}
+    text = linecache.getline(site.file, site.line).strip()
+    return {"file": trace.file(site), "line": site.line, "function": site.function, "text": text}
 
 
 def _step(trace: Trace, step: Step, sites: dict[tuple[Site, ...], int]) -> dict[str, Any]:

@@ -97,3 +97,14 @@ def test_three_halvings_leave_3_by_3_places(pool, features):
     assert network(x).shape == (2, features)
     moved = np.roll(x, 8, axis=-1)
     assert not np.allclose(network(moved).numpy(), network(x).numpy(), atol=1e-3)
+
+
+def test_one_side_that_is_too_small_is_enough() -> None:
+    with pytest.raises(ValueError, match="too small"):
+        tm.nn.ConvNet4(rng=np.random.default_rng(0), image=(1, 28, 1), pool=True)
+
+
+def test_a_residual_block_has_no_bias_before_a_norm() -> None:
+    block = tm.nn.ResidualBlock(2, 8, rng=np.random.default_rng(0))
+    assert block.first.bias is block.second.bias is None
+    assert block.short is not None and block.short.bias is None

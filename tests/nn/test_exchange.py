@@ -238,3 +238,9 @@ def test_tied_weights_are_told_and_so_is_a_norm_without_statistics() -> None:
         tm.nn.load_torch(STATE, net)
     with pytest.raises(ValueError, match="FrozenBatchNorm has no mean and variance"):
         tm.nn.FrozenBatchNorm(2)(np.ones((3, 2)))
+
+
+def test_two_parts_of_one_name_are_told(tmp_path: Path) -> None:
+    model = {"a": {"b": np.zeros(1)}, "a.b": np.ones(1)}
+    with pytest.raises(tm.UserError, match="two parts of the model would be called 'a.b'"):
+        tm.nn.save_torch(tmp_path / "m.safetensors", model)

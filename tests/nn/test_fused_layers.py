@@ -149,3 +149,10 @@ def test_what_is_not_finite_stays_so(dtype):
     fused, plain = both(lambda: tm.value_and_grad(tm.nn.cross_entropy)(logits, [2, 0]))
     for a, b in zip(fused, plain):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+
+def test_a_lone_example_keeps_its_rank():
+    layer = tm.nn.Linear(2, 3, rng=np.random.default_rng(0))
+    x = np.ones(2, np.float32)
+    assert layer(x, tm.relu).shape == (3,)
+    np.testing.assert_allclose(layer(x, tm.relu), tm.relu(layer(x)), rtol=4 * np.finfo(np.float32).eps)

@@ -83,3 +83,8 @@ def test_cross_entropy_and_divergence_have_right_second_derivatives() -> None:
 def test_accuracy_takes_one_label_per_example_and_nothing_that_broadcasts(labels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="accuracy needs logits"):
         tm.nn.accuracy(np.zeros((4, 3)), labels)
+
+
+def test_a_lone_number_is_no_logits() -> None:
+    with pytest.raises(ValueError, match="needs logits"):
+        tm.nn.cross_entropy(1.0, 0)

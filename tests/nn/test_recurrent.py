@@ -125,3 +125,15 @@ def test_a_sequence_of_doubles_is_read_in_doubles_whatever_the_weights_are(kind:
     wide = tm.tree.map(lambda w: w.astype(np.float64), layer)
     assert layer(xs)[0].dtype == np.float64
     assert (layer(xs)[0] == wide(xs)[0]).all()
+
+
+def test_how_many_states_are_kept_is_the_scans_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, asked = tm.nn.GRU(2, 3, rng=np.random.default_rng(0)), []
+
+    def scan(*args: Any, checkpoint: bool | int, **how: Any) -> Any:
+        asked.append(checkpoint)
+        return tm.scan(*args, checkpoint=checkpoint, **how)
+
+    monkeypatch.setattr("tinymeta.nn.recurrent.scan", scan)
+    layer(np.ones((4, 2), np.float32), checkpoint=2)
+    assert asked == [2]

@@ -101,3 +101,14 @@ def test_fused_and_composed_steps_agree_under_vmap() -> None:
     together = tm.vmap(step, in_axes=(None, 0))(p, g).numpy()
     for i in range(4):
         np.testing.assert_allclose(together[i], step(tm.tensor(p), tm.tensor(g[i])).numpy(), rtol=1e-14)
+
+
+def test_tasks_that_have_taken_different_numbers_of_steps_go_on_together() -> None:
+    optimizer, p, grads = tm.optim.Adam(0.1), tm.tensor(np.arange(3.0)), np.random.default_rng(0).normal(size=(3, 3))
+    states = [optimizer.init(p)]
+    for g in grads[:2]:
+        states.append(optimizer.update(tm.tensor(g), states[-1], p)[1])
+    step = lambda g, state: optimizer.update(g, state, p)[0]
+    together = tm.vmap(step)(grads, tm.tree.stack(states)).numpy()
+    for i, state in enumerate(states):
+        np.testing.assert_allclose(together[i], step(tm.tensor(grads[i]), state).numpy(), rtol=1e-14)

@@ -75,6 +75,8 @@ def test_the_gradient_of_a_small_network_is_right_to_second_order() -> None:
 def test_images_of_another_shape_are_refused_with_the_fix() -> None:
     with pytest.raises(ValueError, match=r"\(n, 1, 28, 28\).*reshape"):
         tm.nn.ConvNet4(rng=rng())(IMAGES.reshape(5, -1))
+    with pytest.raises(ValueError, match=r"\(n, 1, 28, 28\)"):
+        tm.nn.ConvNet4(rng=rng())(IMAGES[..., :27])
     with pytest.raises(ValueError, match="too small"):
         tm.nn.ConvNet4(rng=rng(), image=(1, 8, 8), pool=True)
 
@@ -104,7 +106,10 @@ def test_one_side_that_is_too_small_is_enough() -> None:
         tm.nn.ConvNet4(rng=np.random.default_rng(0), image=(1, 28, 1), pool=True)
 
 
-def test_a_residual_block_has_no_bias_before_a_norm() -> None:
-    block = tm.nn.ResidualBlock(2, 8, rng=np.random.default_rng(0))
-    assert block.first.bias is block.second.bias is None
-    assert block.short is not None and block.short.bias is None
+def test_a_residual_block_halves_in_its_first_convolution_and_has_no_bias_before_a_norm() -> None:
+    block = tm.nn.ResidualBlock(2, 8, 2, rng=np.random.default_rng(0), dtype=float)
+    assert block.short is not None and block.first.bias is block.second.bias is block.short.bias is None
+    assert [conv.weight.shape for conv in (block.first, block.short)] == [(8, 2, 3, 3), (8, 2, 1, 1)]
+    y = block(np.ones((1, 2, 7, 7)))
+    assert y.shape == (1, 8, 4, 4) and y.dtype == float
+    assert all(leaf.dtype == float for leaf in tm.tree.leaves(block))

@@ -156,3 +156,8 @@ def test_a_lone_example_keeps_its_rank():
     x = np.ones(2, np.float32)
     assert layer(x, tm.relu).shape == (3,)
     np.testing.assert_allclose(layer(x, tm.relu), tm.relu(layer(x)), rtol=4 * np.finfo(np.float32).eps)
+
+
+def test_a_lone_number_is_no_example():
+    with pytest.raises(ValueError, match="needs x of shape"):
+        tm.nn.Linear(2, 3, rng=np.random.default_rng(0))(1.0)

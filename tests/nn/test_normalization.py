@@ -53,3 +53,5 @@ def test_a_frozen_norm_refuses_other_channels(x: Any) -> None:
         tm.nn.FrozenBatchNorm(3, mean=0.0, var=1.0)(x)
     with pytest.raises(ValueError, match="of 0 or more"):
         tm.nn.FrozenBatchNorm(3, mean=0.0, var=-1.0)(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="no mean and variance"):
+        tm.nn.FrozenBatchNorm(3, var=1.0)(np.ones((2, 3)))

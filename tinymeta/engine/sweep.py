@@ -153,10 +153,8 @@ def _collect(cotangents: dict[int, Any], x: Tensor, g: Tensor) -> None:
     if before is None:
         cotangents[x.id] = g
     else:
-        order, state.order = state.order, max(before.order, g.order)
-        try:
-            cotangents[x.id] = bind(add, before, g)
-        finally:
-            state.order = order
+        order, state.order = state.order, max(before.order, g.order)  # the sweep puts it back after an error
+        cotangents[x.id] = bind(add, before, g)
+        state.order = order
     for watcher in state.watchers:
         watcher.collected(x, g, cotangents[x.id])

@@ -9,7 +9,6 @@ every order, with no rule beyond these.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import tinymeta_kernels as kernels
@@ -59,10 +58,10 @@ class conv2d_input(Primitive):
     kernel = staticmethod(kernels.conv2d_input)
 
     @staticmethod
-    def reference(g: Array, w: Array, size: Pair, **how: Any) -> Array:
-        shape = (w.shape[-3] * how["groups"], *size)
+    def reference(g: Array, w: Array, size: Pair, groups: int, **how: Pair) -> Array:
+        shape = (w.shape[-3] * groups, *size)
         n = math.prod(shape)
-        columns = conv2d_images.reference(np.eye(n).reshape(n, *shape), w, **how)  # of the matrix that w is
+        columns = conv2d_images.reference(np.eye(n).reshape(n, *shape), w, groups=groups, **how)  # of a matrix
         x = g.reshape(*g.shape[:-3], -1) @ columns.reshape(*columns.shape[:-3], -1).mT
         return np.reshape(x, (*x.shape[:-1], *shape))
 
@@ -83,7 +82,7 @@ class conv2d_weight(Primitive):
     kernel = staticmethod(kernels.conv2d_weight)
 
     @staticmethod
-    def reference(x: Array, g: Array, size: Pair, groups: int, **how: Any) -> Array:
+    def reference(x: Array, g: Array, size: Pair, groups: int, **how: Pair) -> Array:
         shape = (x.shape[-3] // groups, *size)
         n = math.prod(shape)
         units = np.tile(np.eye(n), (groups, 1)).reshape(groups * n, *shape)  # each filter of one 1

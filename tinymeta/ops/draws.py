@@ -67,7 +67,7 @@ def for_each(rng: Any, draw: Callable[[tuple[int, ...]], Array]) -> Tensor:
     return drawn
 
 
-def _reached(*roots: Any) -> Iterator[Any]:
+def _reached(*roots: object) -> Iterator[Any]:
     seen: set[int] = set()
     stack = [(x, 0) for x in roots]
     while stack:

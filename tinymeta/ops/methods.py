@@ -79,7 +79,7 @@ def _reshape(self: Tensor, *shape_: Any) -> Tensor:
     return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
 
 
-def _no_data(self: Tensor, *new: Any) -> NoReturn:
+def _no_data(self: Tensor, *new: object) -> NoReturn:
     """`data` isn't there: PyTorch's way around the record, where a gradient or a program would miss what is done."""
     raise AttributeError(
         f"a Tensor has no .data, and its numbers never change ({user_site()}): read them with .numpy() or .detach(), "

@@ -69,3 +69,12 @@ def test_a_mask_of_numbers_is_refused_for_it_may_mean_either_of_two_things(mask:
     x = np.ones((2, 3))
     with pytest.raises(TypeError, match="in booleans"):
         tm.nn.attention(x, x, x, mask)
+
+
+def test_no_heads_and_a_lone_row_are_refused() -> None:
+    with pytest.raises(ValueError, match="can't split"):
+        tm.nn.MultiHeadAttention(4, 0, rng=np.random.default_rng(0))
+    layer = tm.nn.MultiHeadAttention(4, 2, rng=np.random.default_rng(0))
+    for rows, memory in ((np.ones(4), np.ones((3, 4))), (np.ones((3, 4)), np.ones(4))):
+        with pytest.raises(ValueError, match="attention joins rows"):
+            layer(rows, memory)

@@ -223,7 +223,7 @@ def test_what_cant_be_carried_is_told_with_its_key(state: Any, said: str) -> Non
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("source", [3, [1], {0: 1}, tm.nn.relu])
+@pytest.mark.parametrize("source", [3, [1], {0: 1}, {"w": 1, 0: 1}, tm.nn.relu])
 def test_what_is_no_state_dict_is_told(source: Any) -> None:
     with pytest.raises(tm.UserError, match=r"a state_dict holds arrays by name, and this is .*net.state_dict\(\)"):
         tm.nn.load_torch(source, Scaled())

@@ -88,3 +88,8 @@ def test_accuracy_takes_one_label_per_example_and_nothing_that_broadcasts(labels
 def test_a_lone_number_is_no_logits() -> None:
     with pytest.raises(ValueError, match="needs logits"):
         tm.nn.cross_entropy(1.0, 0)
+
+
+def test_a_lone_number_has_no_answer() -> None:
+    with pytest.raises(ValueError, match="accuracy needs logits"):
+        tm.nn.accuracy(1.0, 0)

@@ -42,7 +42,14 @@ def test_scale_and_shift_are_per_channel() -> None:
         np.testing.assert_allclose(layer(X).numpy(), expected, atol=1e-12)
 
 
+def test_a_frozen_norm_is_of_one_dtype() -> None:
+    layer = tm.nn.FrozenBatchNorm(3, mean=np.zeros(3), var=np.ones(3), dtype=np.float32)
+    assert {leaf.dtype for leaf in (layer.mean, layer.var, layer.weight, layer.bias)} == {np.dtype(np.float32)}
+
+
 def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match="can't divide"):
+        tm.nn.GroupNorm(0, 4)
     with pytest.raises(ValueError, match="6 channels into 4"):
         tm.nn.GroupNorm(4, 6)
 

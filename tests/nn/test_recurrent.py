@@ -73,6 +73,8 @@ def test_a_wrong_input_or_state_is_refused_with_the_way_to_start(kind: Any) -> N
         cell(np.zeros((4, 5), np.float32), cell.start(4))
     with pytest.raises(ValueError, match=r"cell\.start"):
         cell(np.zeros((4, 3), np.float32), cell.start(5))
+    with pytest.raises(ValueError, match=r"cell\.start"):
+        cell(0.0, cell.start())
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -146,3 +146,9 @@ def test_an_optimizer_can_be_made_to_see_clipped_gradients() -> None:
     p = tm.tensor([0.0, 0.0])
     p, _ = optimizer.update(tm.tensor([30.0, 40.0]), optimizer.init(p), p)
     np.testing.assert_allclose(p.numpy(), [-0.6, -0.8])
+
+
+def test_a_gradient_of_the_length_that_is_allowed_is_left_alone_and_so_is_its_derivative() -> None:
+    for dtype in (np.float32, np.float64):
+        found = tm.grad(lambda g: tm.sum(CLIP([g], 5.0)[0]))(np.array([3, 4], dtype))
+        assert found.tolist() == [1, 1]

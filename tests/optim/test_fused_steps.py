@@ -110,3 +110,12 @@ def test_tasks_that_have_taken_different_numbers_of_steps_go_on_together() -> No
     together = tm.vmap(step)(grads, tm.tree.stack(states)).numpy()
     for i, state in enumerate(states):
         np.testing.assert_allclose(together[i], step(tm.tensor(grads[i]), state).numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("rule", [tm.optim.SGD, tm.optim.Adam])
+def test_two_tasks_with_a_step_size_each_go_on_together(rule: Any) -> None:
+    p, grads, rates = tm.tensor(np.arange(3.0)), np.random.default_rng(0).normal(size=(2, 3)), np.array([0.1, 0.5])
+    step = lambda g, lr: rule(lr).update(g, rule(lr).init(p), p)[0]
+    together = tm.vmap(step)(grads, rates).numpy()
+    for k in range(2):
+        np.testing.assert_allclose(together[k], step(tm.tensor(grads[k]), rates[k]).numpy(), rtol=1e-14)

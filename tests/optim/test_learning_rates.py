@@ -82,3 +82,13 @@ def test_a_schedule_takes_its_values(schedule: Any, values: dict[int, float]) ->
 def test_piecewise_counts_its_values() -> None:
     with pytest.raises(ValueError, match="one value more"):
         schedules.piecewise([1.0], [2])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_counts_the_steps_that_a_schedule_is_asked_with(rule: Any) -> None:
+    asked: list[float] = []
+    optimizer = rule(lambda taken: asked.append(float(taken)) or 0.1)
+    params, state = PARAMS, optimizer.init(PARAMS)
+    for _ in range(3):
+        params, state = optimizer.update(params, state, params)
+    assert sorted({*asked}) == [0, 1, 2]

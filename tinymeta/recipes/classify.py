@@ -122,7 +122,7 @@ def write_sheet(file: Path, answers: Answers) -> None:
     contact_sheet(file, {n: [p for p, s in zip(answers.query, said) if s == n] for n in (*answers.names, NONE)})
 
 
-def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[str], Any]:
+def probabilities(folder: Path, support: Path, query: list[Path]) -> tuple[list[str], Array]:
     """The names of the classes in a support folder, and their probabilities for each file: (files, classes).
 
     Raises: UserError where the run is none of `images` or not trained, or an image or folder can't be read.
@@ -262,7 +262,7 @@ def as_json(answers: Answers) -> str:
         }
         for k, path in enumerate(answers.query)
     ]
-    whole: dict[str, Any] = {"calibration": {n: x if np.isfinite(x) else None for n, x in found.items()}}
+    whole: dict[str, object] = {"calibration": {n: x if np.isfinite(x) else None for n, x in found.items()}}
     if table := answers.confusion:
         whole["confusion"] = {**table._asdict(), "counts": table.counts.tolist()}
     whole["answers"] = rows

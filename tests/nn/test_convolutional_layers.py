@@ -38,6 +38,8 @@ def test_filters_are_drawn_by_how_many_numbers_meet_in_one_and_how_many_a_number
 def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="groups=2 must divide"):
         tm.nn.Conv2d(3, 4, 3, rng=rng(), groups=2)
+    with pytest.raises(ValueError, match="groups"):
+        tm.nn.Conv2d(4, 6, 3, groups=0, rng=rng())
 
 
 @pytest.mark.parametrize("pool", [False, True])
@@ -113,3 +115,15 @@ def test_a_residual_block_halves_in_its_first_convolution_and_has_no_bias_before
     y = block(np.ones((1, 2, 7, 7)))
     assert y.shape == (1, 8, 4, 4) and y.dtype == float
     assert all(leaf.dtype == float for leaf in tm.tree.leaves(block))
+
+
+def test_a_residual_block_goes_round_by_a_convolution_only_where_the_shape_changes() -> None:
+    blocks = [tm.nn.ResidualBlock(*shape, rng=rng(), groups=2) for shape in ((4, 4), (4, 4, 2), (2, 4))]
+    assert [block.short is None for block in blocks] == [True, False, False]
+
+
+def test_as_many_convolutions_have_a_stride_of_2_as_halve_and_the_head_is_glorots() -> None:
+    net = tm.nn.ConvNet4(5, rng=rng(), halvings=3)
+    assert [conv.stride for conv in net.convs] == [2, 2, 2, 1]
+    largest = float(tm.max(tm.abs(net.head.weight)))  # of 320 numbers, uniform up to √(6/(64 + 5))
+    assert 0.9 * (6 / 69) ** 0.5 < largest <= (6 / 69) ** 0.5

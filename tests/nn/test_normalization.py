@@ -42,6 +42,13 @@ def test_scale_and_shift_are_per_channel() -> None:
         np.testing.assert_allclose(layer(X).numpy(), expected, atol=1e-12)
 
 
+def test_each_norm_adds_its_own_eps_to_the_variance() -> None:
+    x = np.array([[1.0], [-1.0]])  # of variance 1: divided by √(1 + 3)
+    np.testing.assert_allclose(tm.nn.BatchNorm(1, eps=3.0, dtype=float)(x), x / 2, rtol=1e-15)
+    np.testing.assert_allclose(tm.nn.LayerNorm(2, eps=3.0, dtype=float)(x.T), x.T / 2, rtol=1e-15)
+    np.testing.assert_allclose(tm.nn.GroupNorm(1, 2, eps=3.0, dtype=float)(x.T), x.T / 2, rtol=1e-15)
+
+
 def test_a_frozen_norm_is_of_one_dtype() -> None:
     layer = tm.nn.FrozenBatchNorm(3, mean=np.zeros(3), var=np.ones(3), dtype=np.float32)
     assert {leaf.dtype for leaf in (layer.mean, layer.var, layer.weight, layer.bias)} == {np.dtype(np.float32)}

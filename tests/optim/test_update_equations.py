@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import tinymeta as tm
 from tests.optim import numpy_rules
+from tinymeta.optim.optimizer import check_rule
 
 rates = st.floats(1e-3, 0.5)
 shares = st.floats(0.0, 0.99)
@@ -122,3 +123,9 @@ def test_gradients_of_another_model_are_refused_with_the_fix() -> None:
 def test_nesterov_without_momentum_is_refused() -> None:
     with pytest.raises(ValueError, match="momentum > 0"):
         tm.optim.SGD(0.1, nesterov=True)
+
+
+@pytest.mark.parametrize("rule", [tm.optim.Adam, "adam", None])
+def test_what_is_no_rule_is_told(rule: object) -> None:
+    with pytest.raises(tm.UserError, match="rule"):
+        check_rule("rule", rule)

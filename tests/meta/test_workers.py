@@ -9,7 +9,6 @@ import sys
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,8 @@ from tinymeta_kernels import threads
 import tinymeta as tm
 from tests.meta.learners import LEARNERS
 from tests.meta.trouble import (
-    Counted,
     Goals,
     Troubled,
-    arrivals,
     distance,
     fitted,
     fitted_while_one_hangs,
@@ -37,7 +34,7 @@ from tinymeta.meta.core import parts
 from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.spread import gather as gathering
 from tinymeta.meta.spread import workers as spreading
-from tinymeta.meta.spread.gather import TRIES, gather, shared
+from tinymeta.meta.spread.gather import TRIES, gather
 
 ROOT = Path(__file__).parents[2]
 
@@ -223,41 +220,12 @@ def test_a_worker_that_always_dies_is_an_error(workers: Any) -> None:
         gather(workers, os._exit, [(3,)])
 
 
-def test_what_calls_share_is_sent_to_a_worker_once(one: Any) -> None:
-    phi, job = shared(one, Counted()), shared(one, Counted())
-    assert gather(one, arrivals, [(phi, k) for k in range(4)]) == [1] * 4
-    assert gather(one, arrivals, [(phi, job), (phi, job), (job, Counted()), (job,)]) == [2, 2, 3, 3]
-
-
 def test_a_worker_has_one_core_and_the_parent_keeps_its_own(workers: Any) -> None:
     before = dict(os.environ)
     places = gather(workers, surroundings, [()] * 8)
     assert os.getpid() not in {place["pid"] for place in places}
     assert all(place["cores"] == 1 and place["BLAS"] in (None, 1) and place["OMP"] == "1" for place in places)
     assert dict(os.environ) == before
-
-
-def test_a_function_without_a_name_is_sent_as_its_code_and_what_it_has_seen(workers: Any) -> None:
-    base = [3]
-
-    def power(n: int, times: int = 2, *, plus: int = 1) -> int:
-        return plus + base[0] * (n if times == 0 else power(n, times - 1, plus=plus))
-
-    there = gather(workers, lambda n: (power(n), power(n, plus=5), os.getpid()), [(n,) for n in range(4)])
-    assert [found[:2] for found in there] == [(power(n), power(n, plus=5)) for n in range(4)]
-    assert os.getpid() not in {found[2] for found in there}
-
-
-def test_an_objective_without_a_name_has_the_same_bits_there(workers: Any) -> None:
-    objective = replace(LEARNERS["maml, 1 step"], loss=lambda model, batch: tm.mean(model(batch[0]) ** 2))
-    np.testing.assert_array_equal(fitted(objective, executor=workers), fitted(objective, chunks=8))
-
-
-def test_what_cannot_be_sent_is_refused_with_the_way_out(workers: Any) -> None:
-    lock = threading.Lock()
-    for f in (partial(distance, lock), lambda x: lock, lambda x, lock=lock: x):
-        with pytest.raises(tm.UserError, match="what can be pickled"):
-            gather(workers, f, [(1.0,)])
 
 
 def test_workers_end_with_the_process_that_started_them() -> None:

@@ -127,3 +127,15 @@ def test_as_many_convolutions_have_a_stride_of_2_as_halve_and_the_head_is_glorot
     assert [conv.stride for conv in net.convs] == [2, 2, 2, 1]
     largest = float(tm.max(tm.abs(net.head.weight)))  # of 320 numbers, uniform up to √(6/(64 + 5))
     assert 0.9 * (6 / 69) ** 0.5 < largest <= (6 / 69) ** 0.5
+
+
+def test_a_residual_block_adds_what_it_computes_to_what_it_was_given() -> None:
+    block = tm.nn.ResidualBlock(2, 2, rng=rng(), groups=1, dtype=float)
+    block.norms[1].weight = block.norms[1].weight * 0
+    x = np.random.default_rng(0).uniform(size=(1, 2, 3, 3))
+    np.testing.assert_array_equal(block(x).numpy(), x)
+
+
+def test_a_network_is_of_one_dtype() -> None:
+    net = tm.nn.ConvNet4(5, rng=rng(), dtype=float)
+    assert {leaf.dtype for leaf in tm.tree.leaves(net)} == {np.dtype(float)}

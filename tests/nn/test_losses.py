@@ -65,6 +65,7 @@ def test_the_divergence_of_a_distribution_from_itself_is_zero_and_impossible_eve
 
 def test_accuracy_is_the_share_of_right_answers() -> None:
     assert float(tm.nn.accuracy(np.eye(4)[[0, 1, 2, 0]], np.arange(4))) == 0.75
+    assert float(tm.nn.accuracy(np.eye(4)[1], 1)) == 1
 
 
 @pytest.mark.parametrize("loss", [tm.nn.mse_loss, tm.nn.bce_with_logits])

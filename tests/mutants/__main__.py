@@ -98,7 +98,7 @@ def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool,
             "mutants killed",
             came.total() - len(left),
             came.total(),
-            shlex.join(["python -m tests.mutants", *sys.argv[1:]]),
+            shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]]).replace(" --keep", ""),
         )
     print(f"made {came.total()}, killed {came.total() - len(left)}, survived {len(left)}", end="; ")
     print(f"left out: {len(explain)} that are explained, {unmade} in what runs at import only")

@@ -14,8 +14,8 @@ import pytest
 
 import tinymeta as tm
 from tests.meta.learners import LEARNERS
-from tests.meta.trouble import distance, fitted
-from tinymeta.meta.spread.gather import gather
+from tests.meta.trouble import Counted, arrivals, distance, fitted
+from tinymeta.meta.spread.gather import gather, shared
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,9 @@ def test_what_cannot_be_sent_is_refused_with_the_way_out(workers: Any) -> None:
     for f in (partial(distance, lock), lambda x: lock, lambda x, lock=lock: x):
         with pytest.raises(tm.UserError, match="what can be pickled"):
             gather(workers, f, [(1.0,)])
+
+
+def test_what_calls_share_is_sent_to_a_worker_once(workers: Any) -> None:
+    phi, job = shared(workers, Counted()), shared(workers, Counted())
+    assert gather(workers, arrivals, [(phi, k) for k in range(4)]) == [1] * 4
+    assert gather(workers, arrivals, [(phi, job), (phi, job), (job, Counted()), (job,)]) == [2, 2, 3, 3]

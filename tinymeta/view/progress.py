@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, SupportsFloat
@@ -66,7 +67,7 @@ class Silence:
         pass
 
 
-class Counted:
+class Counted(ABC):
     """Counts iterations, and shows their latest numbers, the rate and the time left where something is due.
 
     The pace is counted from the first finished step: compiling is not part of it.
@@ -93,11 +94,13 @@ class Counted:
         left = self.total - self.done
         return [speed, f"{clock(left / rate)} left" if left > 0 else f"{clock(seconds)} taken"]
 
+    @abstractmethod
     def _due(self) -> bool:
-        raise NotImplementedError
+        """Whether it is time to show something."""
 
+    @abstractmethod
     def _show(self, told: str) -> None:
-        raise NotImplementedError
+        """Show where it stands."""
 
 
 class Lines(Counted):

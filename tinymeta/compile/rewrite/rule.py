@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, TypeAlias
@@ -20,7 +21,7 @@ from tinymeta.compile.verify import checking
 Image: TypeAlias = Mapping[int, int]  # which node of a rewritten program is which of the program before
 
 
-class Rule:
+class Rule(ABC):
     """An equation between programs: subclass it to declare one, in a file of its own (see the package's docstring).
 
     The docstring is the equation. `example` draws a program in which the rule has something to do: it writes into a
@@ -43,9 +44,9 @@ class Rule:
         Rule.rules[cls.__name__] = cls
 
     @staticmethod
+    @abstractmethod
     def example(b: Builder, rng: np.random.Generator) -> Sequence[int]:
         """The results of a program in which the rule has something to do."""
-        raise NotImplementedError
 
     @staticmethod
     def node(b: Builder, node: Node, inputs: Sequence[int]) -> int | None:

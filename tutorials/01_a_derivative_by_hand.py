@@ -5,9 +5,6 @@
 # back over the list, asking each one the same small question: *if your output moves a little, how much do
 # your inputs matter?* Everything in this framework is that walk. By the end of this lesson you have done it
 # by hand once, and seen that the machine does nothing else.
-#
-# 程序怎样对程序求导？它把每一步运算记录下来，然后沿着记录倒着走，对每一步问同一个小问题：*如果你的输出变动一点，
-# 你的输入有多大影响？* 整个框架就是这样一次倒着走的过程。学完本课，你会亲手走一遍，并看到机器所做的不过如此。
 
 # %%
 import math
@@ -15,7 +12,7 @@ import random
 
 import tinymeta as tm
 from tinymeta.testing.compare import compare
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 x0 = 0.5  # try -1.0, then 0.0
 
@@ -65,6 +62,32 @@ def f(x):
 compare("df/dx", gx, tm.grad(f)(x0))
 
 # %% [markdown]
+# `figure` shows what you just did by hand for every x at once: on the left f with its tangent, on the right its slope,
+# the sum of the two paths by which x reaches y.
+
+
+# %%
+def two_paths(left, right):
+    xs = [k / 50 for k in range(-100, 101)]
+    left.plot(xs, [math.tanh(x * x) * x for x in xs], "C0", label="f")
+    near = [x0 - 0.8, x0, x0 + 0.8]
+    left.plot(near, [y + gx * (x - x0) for x in near], "o-C1", markevery=[1], label="tangent at x0, of slope gx")
+    by_b, by_a = zip(*((math.tanh(x * x), x * (1 - math.tanh(x * x) ** 2) * 2 * x) for x in xs))
+    right.plot(xs, [*map(sum, zip(by_b, by_a))], "C0", linewidth=4, label="f′, their sum")
+    right.plot(xs, by_b, "--C2", label="by y = b·x: gy·b")
+    right.plot(xs, by_a, ":C3", label="by a = x·x: ga·2x")
+    left.set(xlabel="x", title="f(x) = tanh(x²)·x")
+    right.set(xlabel="x", title="its slope")
+
+
+figure(
+    two_paths,
+    1,
+    "Left: f, flat at 0 and rising on both sides, with its tangent at x0. Right: its slope, which is never negative, and its two parts: that of the product grows towards 1, that of the square has two bumps and is 0 at x = 0.",
+    columns=2,
+)
+
+# %% [markdown]
 # And here is the record itself. `tm.tensor` makes a Tensor; each knows its maker, so one can follow it by hand, from y
 # back to x:
 
@@ -98,6 +121,8 @@ def h_and_slope(x):
 
 # %% check walk
 # without: tm
+# nudge: on how many paths does x get to y? Each line of the forward pass that uses x sends a part back.
+# formula: gb = gy/x,  ga = −gb·b,  gx = −gy·b/x² + ga·2x
 for point in (0.7, 1.3, -2.0):
     value, slope = h_and_slope(point)
     right = float(tm.grad(lambda x: tm.exp(-(x * x)) / x)(point))
@@ -164,6 +189,8 @@ def tanh(a):
 
 # %% check operations
 # without: tm
+# nudge: if the output moves by dy, how does each input come into dy? The rule gives g times that, input by input.
+# formula: add (g, g);  mul (g·b, g·a);  div (g/b, −g·y/b);  tanh (g·(1 − y²),): all of them numbers, g.value there is none
 p, q, g = 0.7, -1.6, 2.0
 for operation, theirs in ((add, tm.add), (mul, tm.multiply), (div, tm.divide), (tanh, tm.tanh)):
     name, numbers = operation.__name__, (p,) if operation is tanh else (p, q)
@@ -192,6 +219,19 @@ print("Solved: four rules, and no operation knows of any other.")
 #
 # Two functions. `ordered` lists y and all that it was made of, each once, inputs before what they are used in.
 # `gradient` walks that list from the back: by the time a node is asked, all that used it have been.
+#
+# (`program` makes random programs, on which the checker compares.)
+
+
+# %%
+def program(random, inputs, add, mul, div, tanh):
+    """A random program of twelve operations, in whosever operations it is written."""
+    made = [*inputs]
+    for _ in range(12):
+        a, b = random.choices(made, k=2)
+        kinds = (add(a, b), mul(a, tanh(b)), tanh(a), div(tanh(a), add(inputs[-1], mul(tanh(b), tanh(b)))))
+        made.append(random.choice(kinds))
+    return made[-1]
 
 
 # %% exercise sweep
@@ -226,16 +266,8 @@ def gradient(y, xs):
 
 # %% check sweep
 # without: tm
-def program(random, inputs, add, mul, div, tanh):
-    """A random program of twelve operations, in whosever operations it is written."""
-    made = [*inputs]
-    for _ in range(12):
-        a, b = random.choices(made, k=2)
-        kinds = (add(a, b), mul(a, tanh(b)), tanh(a), div(tanh(a), add(inputs[-1], mul(tanh(b), tanh(b)))))
-        made.append(random.choice(kinds))
-    return made[-1]
-
-
+# nudge: draw y = x·x + x on paper: in which order may the three be asked, and what has x got when all are?
+# formula: for node in reversed(ordered(y)): for each, g in zip(node.inputs, node.rule(its cotangent)): each's cotangent += g
 x, z = Node(0.5), Node(2.0)
 a = mul(x, x)
 y = mul(a, tanh(a))
@@ -269,6 +301,86 @@ for seed in range(60):
     for m, r in zip(mine, right):
         assert math.isclose(m, r, rel_tol=1e-9, abs_tol=1e-12), f"random program {seed}: {r:.6f}, and yours is {m:.6f}"
 print("Solved: sixty random programs agree with tinymeta.")
+
+# %% [markdown]
+# ## Exercise: the other direction
+#
+# The same rules also work forwards: carry a pair along, a value and how fast it grows with the *one* input that moves,
+# its slope. A walk forwards finds the slope of everything by one input; a walk back, those of one output by everything.
+# A network has a million inputs and one loss: that is why this framework walks back.
+
+
+# %% exercise forward
+def pair_add(a, b):
+    """a + b for pairs (value, slope): this one is given."""
+    return a[0] + b[0], a[1] + b[1]
+
+
+def pair_mul(a, b):
+    """a·b."""
+    # BEGIN SOLUTION
+    return a[0] * b[0], a[1] * b[0] + a[0] * b[1]
+    # END SOLUTION
+
+
+def pair_tanh(a):
+    """tanh a."""
+    # BEGIN SOLUTION
+    y = math.tanh(a[0])
+    return y, (1 - y * y) * a[1]
+    # END SOLUTION
+
+
+def slopes(f, numbers):
+    """[∂y/∂x for each of the numbers]; f takes a list of pairs, calls the functions above, and returns y, a pair."""
+    # BEGIN SOLUTION
+    found = []
+    for k in range(len(numbers)):
+        pairs = [(x, 1.0 if i == k else 0.0) for i, x in enumerate(numbers)]
+        found.append(f(pairs)[1])
+    return found
+    # END SOLUTION
+
+
+# %% check forward
+# without: tm, gradient
+# nudge: d(a·b) = da·b + a·db: the slopes stand where the da and db do. And which input moves in which walk?
+# formula: (a·b)′ = a′b + ab′,  (tanh a)′ = (1 − y²) a′;  in walk k the slopes are 0, but that of input k, 1
+a, b = (0.7, 2.0), (-1.6, 3.0)
+for operation, theirs in ((pair_add, tm.add), (pair_mul, tm.multiply), (pair_tanh, tm.tanh)):
+    name, given = operation.__name__, (a,) if operation is pair_tanh else (a, b)
+    made = operation(*given)
+    assert isinstance(made, tuple) and len(made) == 2, f"{name} returns a pair (value, slope), and not {made!r}"
+    value, back = tm.vjp(theirs, *(pair[0] for pair in given))
+    parts = [float(g) * pair[1] for g, pair in zip(back(1.0), given)]
+    assert math.isclose(made[0], float(value)), f"the value of {name} should be {float(value):.4f}, not {made[0]:.4f}"
+    near = lambda x, made=made: math.isclose(made[1], x, rel_tol=1e-9)
+    for wrong, hint in (
+        (parts[0], "it forgets that the second of its inputs may move"),
+        (parts[-1], "it forgets that the first of its inputs may move"),
+        (parts[0] - parts[-1], "its second part has the wrong sign"),
+        (sum(map(float, back(1.0))), "it forgets the slopes of its inputs: multiply each part with one"),
+        (a[1] * b[1], "the slope of a product is not the product of the slopes"),
+    ):
+        assert near(sum(parts)) or not near(wrong), f"the slope of {name}: {hint}"
+    assert near(sum(parts)), f"the slope of {name} should be {sum(parts):.4f}, and is {made[1]:.4f}"
+walks = []
+polynomial = lambda two: walks.append([pair[1] for pair in two]) or pair_mul(pair_mul(two[0], two[0]), two[1])
+over = lambda a, b: pair_mul(a, (1 / b[0], -b[1] / b[0] ** 2))
+dual = lambda seed: lambda xs: program(random.Random(seed), xs, pair_add, pair_mul, over, pair_tanh)
+found = slopes(polynomial, [2.0, 5.0])
+assert walks != [[1.0, 1.0]], "a walk in which both move gives the sum of the slopes: one input moves at a time"
+assert len(walks) == 2, f"two inputs are two walks, and f was called {len(walks)} times"
+assert sorted(walks) == [[0.0, 1.0], [1.0, 0.0]], f"in each walk one slope is 1 and all others 0, and yours are {walks}"
+assert found == [20.0, 4.0], f"the slopes of x²z at (2, 5) are [20.0, 4.0], and yours are {found}"
+for seed in range(60):
+    numbers = [random.Random(seed).uniform(-1, 1) for _ in range(3)] + [1.5]
+    mine = slopes(dual(seed), numbers)
+    inputs = [Node(n) for n in numbers]
+    right = gradient(program(random.Random(seed), inputs, add, mul, div, tanh), inputs)
+    for m, r in zip(mine, right):
+        assert math.isclose(m, r, rel_tol=1e-9, abs_tol=1e-12), f"random program {seed}: {r:.6f}, and yours is {m:.6f}"
+print("Solved: four walks forwards say what one walk back did.")
 
 # %% [markdown]
 # ## What to take along

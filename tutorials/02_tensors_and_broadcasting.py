@@ -13,7 +13,7 @@ import numpy as np
 
 import tinymeta as tm
 from tinymeta.testing.compare import compare
-from tinymeta.view.lessons import built, page
+from tinymeta.view.lessons import built, figure, page
 
 rng = np.random.default_rng(0)
 n = 4  # examples; try 1, then 0
@@ -64,6 +64,35 @@ compare("gb", gb, theirs_b)
 compare("gb, unsummed", gz, theirs_b)  # the classic mistake; read what it says
 
 # %% [markdown]
+# The same in a picture: `b` is copied down the rows on the way forward; on the way back every copy has a cotangent of
+# its own, and what b gets is their sum.
+
+
+# %%
+def stretched(ahead, back, summed):
+    for axes, array, said in (
+        (ahead, np.broadcast_to(b, z.shape), "forwards: b in every row"),
+        (back, gz, "backwards: gz, row by row"),
+        (summed, gb[None], "gb: the sum of the rows"),
+    ):
+        most = abs(array).max(initial=1e-9)
+        axes.imshow(array, cmap="PuOr", vmin=-2 * most, vmax=2 * most, aspect="auto", extent=(0, 2, len(array), 0))
+        for (i, j), value in np.ndenumerate(array):
+            axes.text(j + 0.5, i + 0.5, f"{value:+.3f}", ha="center", va="center")
+        axes.set(title=said, xticks=[0.5, 1.5], xticklabels=["b₀", "b₁"], yticks=[], ylim=(max(n, 1), 0))
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+
+
+figure(
+    stretched,
+    2,
+    "Three tables. Forwards: b, two numbers, the same in each row. Backwards: gz, other numbers in each row. Then gb: one row, the sums of gz's columns.",
+    columns=3,
+    height=2.4,
+)
+
+# %% [markdown]
 # ## Once, in the engine
 #
 # No rule in this framework undoes broadcasting. The rule for `a + b` says: both cotangents are g. The sweep
@@ -93,6 +122,8 @@ def unbroadcast(g, shape):
 
 
 # %% check unbroadcast
+# nudge: line the two shapes up at their right ends: which axes has g that `shape` lacks, and where is 1 against more?
+# formula: lead = g.ndim − len(shape); sum over i < lead, and over i where shape[i − lead] == 1 != g.shape[i], with keepdims; then reshape
 for shape, big in [
     ((2,), (4, 2)),
     ((1, 3), (5, 3)),
@@ -167,6 +198,8 @@ def mean(a):
 
 # %% check arrays
 # without: tm
+# nudge: write the shape beside each name. A cotangent has its value's shape: which one does not come out of itself?
+# formula: unbroadcast(g, a's shape); unbroadcast(g·b, a's shape); matmul (g bᵀ, aᵀ g); tanh g·(1 − y²); mean: g/size in every entry
 row, column, tall, wide = (rng.normal(size=shape) for shape in ((3,), (2, 1), (3, 2), (2, 3)))
 for operation, theirs, arrays in (
     (add, tm.add, (wide, wide)),
@@ -224,6 +257,8 @@ def xor_error(rng):
 
 # %% check xor
 # without: tm
+# nudge: print the error every twenty steps: does it fall, and is it still falling when you stop?
+# formula: weights ← w − 0.1·g for each w and g of gradient(error, nodes), with eight tanh units and three hundred steps
 for seed in (1, 2, 3):
     answer = xor_error(np.random.default_rng(seed))
     assert isinstance(answer, tuple) and len(answer) == 2, "return two things: the error, and the Node that holds it"
@@ -236,6 +271,50 @@ for seed in (1, 2, 3):
     assert error < 1.0, f"the error is {error:.3f}, worse than a line's 1: do the steps go down, and are they kept?"
     assert error < 0.05, f"the error is {error:.3f}, and should come below 0.05: more steps, or more hidden units?"
 print("Solved: your engine trains networks.")
+
+# %% [markdown]
+# What has it learned? Here is the network's output over the whole plane, while your rules train it: at the start a
+# slope, then a fold, and at the end two hills that a line can't make.
+
+
+# %%
+def network(weights, points):
+    W, b, V = nodes = [Node(w) for w in weights]
+    return nodes, matmul(tanh(add(matmul(Node(points), W), b)), V)
+
+
+def surfaces(*panels):
+    some, lines, stops = np.random.default_rng(1), np.linspace(-1.6, 1.6, 81), (0, 5, 300)
+    weights = [some.normal(size=shape) for shape in ((2, 8), 8, (8, 1))]
+    plane = np.stack(np.meshgrid(lines, lines), axis=-1).reshape(-1, 2)
+    for step in range(stops[-1] + 1):
+        nodes, y = network(weights, corners)
+        e = add(y, Node(-signs))
+        error = mean(mul(e, e))
+        if step in stops:
+            axes, height = panels[stops.index(step)], network(weights, plane)[1].value.reshape(81, 81)
+            axes.contourf(lines, lines, height, np.linspace(-2, 2, 17), cmap="PuOr", extend="both")
+            axes.contour(lines, lines, height, [0.0], colors="black", linewidths=1)
+            for sign, look in ((1, "^"), (-1, "o")):
+                axes.plot(
+                    *corners[signs[:, 0] == sign].T,
+                    look + "w",
+                    markersize=9,
+                    markeredgecolor="black",
+                    label=f"label {sign:+}",
+                )
+            axes.set(title=f"step {step}, error {error.value:.2f}", xlabel="x₀", ylabel="x₁", aspect="equal")
+            axes.grid(visible=False)
+        weights = [w - 0.1 * g for w, g in zip(weights, gradient(error, nodes))]
+
+
+figure(
+    surfaces,
+    2,
+    "Three maps of the network's output over the plane, with the four corners. At the start the zero line is bent by chance; after five steps it begins to go round two of the corners; in the end triangles lie on one side of it, and circles on the other.",
+    columns=3,
+    height=3.4,
+)
 
 # %% [markdown]
 # ## What to take along

@@ -12,7 +12,7 @@
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.view.lessons import built, page
+from tinymeta.view.lessons import built, figure, page
 
 x0 = 0.7  # try 0.0, then 3.0
 
@@ -60,7 +60,27 @@ for name, rule in (("honest", tm.tanh), ("careless", careless_tanh)):
 # %% [markdown]
 # The first column agrees to the last digit, so no first-order test would notice. In this engine a rule sees
 # only the cotangent, the output and the inputs, all recorded; to hide a number one has to say so.
-#
+
+
+# %%
+def two_orders(first, second):
+    xs = np.linspace(-3, 3, 121)
+    for rule, look, name in ((tm.tanh, {"linewidth": 6, "alpha": 0.4}, "honest"), (careless_tanh, {}, "careless")):
+        slope = tm.grad(rule)
+        for axes, f in ((first, slope), (second, tm.grad(slope))):
+            axes.plot(xs, [float(f(x)) for x in xs], label=name, **look)
+    first.set(title="first derivative of tanh", xlabel="x")
+    second.set(title="second derivative", xlabel="x")
+
+
+figure(
+    two_orders,
+    3,
+    "Left: the first derivative by both rules, one curve on top of the other. Right: the second derivative; the honest rule gives a wave, first up and then down, the careless one is 0 everywhere.",
+    columns=2,
+)
+
+# %% [markdown]
 # ## Two derivatives at once: perturbation confusion
 #
 # Inside a function that is being differentiated, differentiate another one that uses its variable:
@@ -96,6 +116,8 @@ def newton(f, x, steps):
 
 
 # %% check newton
+# nudge: on a parabola one step lands at the bottom. On paper: what must be taken from x = 5 in 3x² − 6x, and made of which two?
+# formula: curvature = tm.grad(slope);  x = x − slope(x) / curvature(x), once per step;  return float(x)
 quadratic = lambda x: 3 * x * x - 6 * x
 one = newton(quadratic, 5.0, 1)
 assert isinstance(one, float), f"newton should return a float, and returned {one!r}"
@@ -203,6 +225,8 @@ def sum_to(a, shape):
 
 # %% check recorded
 # without: tm
+# nudge: in each rule, look for `.value`: what is taken out of its Node there can't be differentiated any more.
+# formula: mul (g * b, g * a);  matmul (g @ transposed(b), transposed(a) @ g);  tanh (g − g * y * y,);  spread and sum_to: each other, to a.shape
 rng = np.random.default_rng(0)
 row, column, tall, wide = (rng.normal(size=shape) for shape in ((3,), (2, 1), (3, 2), (2, 3)))
 for operation, theirs, arrays in (
@@ -251,6 +275,8 @@ def gradient(y, xs):
 
 # %% check twice
 # without: tm
+# nudge: it is the sweep of lesson 1, in Nodes. Which numbers were plain there, and must be Nodes here?
+# formula: begin with Node(np.ones(y.shape));  g = sum_to(g, each.shape) before it is added;  Node(np.zeros(x.shape)) where nothing came
 def random_program(rng, inputs, matmul, tanh, spread):
     """A random program of ten operations on arrays of shapes (2, 2), (2, 1), (2,), in whosever operations."""
     made = [*inputs]
@@ -286,6 +312,71 @@ for seed in range(40):
         ours = sum((total(g * g) for g in grads), start=Node(0.0))
         right = sum((tm.sum(g * g) for g in answers), start=tm.tensor(0.0))
 print("Solved: forty random programs agree with tinymeta, to the second order.")
+
+# %% [markdown]
+# ## Exercise: the sharpest direction
+#
+# The open one. A Hessian has n² numbers; its product with a vector needs none of them: it is the gradient of ∇f·v, one
+# more walk. With that alone one finds the direction in which f bends most: start anywhere, and let v ← Hv, brought to
+# length 1, again and again. In the end Hv = λv, and λ, the curvature of largest size, says how long a step of gradient
+# descent may be: beyond 2/λ it flies apart.
+
+
+# %% exercise sharpest
+def hessian_times(f, x, v):
+    """H v, where H is the Hessian of f at x; f makes a Node of shape () of a Node, x and v are arrays of one shape."""
+    # BEGIN SOLUTION
+    node = Node(x)
+    [slope] = gradient(f(node), [node])
+    [bend] = gradient(sum_to(slope * Node(v), ()), [node])
+    return bend.value
+    # END SOLUTION
+
+
+def sharpest(f, x):
+    """The curvature of f at x that is largest in size, with its sign: a float, right to 1e-6 of itself."""
+    # BEGIN SOLUTION
+    v = np.random.default_rng(0).normal(size=x.shape)
+    for _ in range(200):
+        v = v / np.sqrt((v * v).sum())
+        product = hessian_times(f, x, v)
+        curvature, v = float((v * product).sum()), product
+    return curvature
+    # END SOLUTION
+
+
+# %% check sharpest
+# without: tm
+# nudge: try f = x·x·x·x by hand: what is ∇f·v, and what is its gradient? Then: v·Hv for a v of length 1 is a curvature.
+# formula: H v = gradient(sum_to(slope * Node(v), ()), [node]) with [slope] = gradient(f(node), [node]);  λ = v·Hv after v ← Hv/‖Hv‖
+turn = np.linalg.qr(np.random.default_rng(3).normal(size=(4, 4)))[0]
+bowl = turn @ np.diag([3.0, -5.0, 1.0, 0.5]) @ turn.T
+half = lambda x: sum_to(x * (Node(bowl) @ x), ()) * 0.5
+bent = lambda x: sum_to(tanh(Node(bowl) @ x) * x * x, ())
+theirs = lambda x: tm.sum(tm.tanh(tm.tensor(bowl) @ x) * x * x)
+at, along = np.random.default_rng(4).normal(size=(2, 4, 1))
+for f, right in ((half, bowl @ along), (bent, tm.hvp(theirs, at, along).numpy())):
+    found = hessian_times(f, at, along)
+    assert isinstance(found, np.ndarray), f"hessian_times should return an array, the value of a Node, not {found!r}"
+    assert found.shape == (4, 1), f"Hv has the shape of v, (4, 1), and yours has {found.shape}"
+    node = Node(at)
+    slope = gradient(f(node), [node])[0].value
+    assert not np.allclose(found, slope), "that is the gradient: its product with v is to be differentiated once more"
+    assert not np.allclose(found, slope * along), "that is ∇f, times v: its sum is to be differentiated once more"
+    assert not np.allclose(found, hessian_times(f, at, np.ones((4, 1)))), (
+        "v makes no difference: ∇f·v, not the sum of ∇f"
+    )
+    assert np.allclose(found, right), f"Hv should be {right[:, 0].round(3)}, and is {found[:, 0].round(3)}"
+curvature = sharpest(half, at)
+assert isinstance(curvature, float), f"sharpest should return a float, and returned {curvature!r}"
+assert abs(curvature) < 100, f"{curvature:.1e} is far too large: bring v to length 1 in each step"
+assert abs(curvature - 5.0) > 1e-4, "the curvature has a sign, here a minus: v·Hv, not the length of Hv"
+assert abs(curvature - 3.0) > 1e-4, "3 is the largest, and −5 is larger in size"
+assert abs(curvature + 5.0) < 5e-6, f"the curvatures are 3, −5, 1 and 0.5, and yours is {curvature:.6f}: more steps?"
+right = min(np.linalg.eigvalsh(tm.hessian(theirs)(at).numpy().reshape(4, 4)), key=lambda x: -abs(x))
+found = sharpest(bent, at)
+assert abs(found - right) < 1e-6 * abs(right), f"for a bent f it should be {right:.6f}, and is {found:.6f}"
+print("Solved: a Hessian that nobody ever wrote down.")
 
 # %% [markdown]
 # ## What to take along

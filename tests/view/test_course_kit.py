@@ -39,7 +39,7 @@ def test_blanks_hold_no_answers_and_checks_all(kit: Path) -> None:
 def test_the_syllabus_counts_the_lines_that_a_student_writes(kit: Path) -> None:
     text = (kit / "syllabus.md").read_text(encoding="utf-8")
     lines = sum(lessons.written(FIRST).values())
-    assert f"| {lessons.title(FIRST)} | walk, operations, sweep | {lines} |" in text
+    assert f"| {lessons.title(FIRST)} | walk, operations, sweep, forward | {lines} |" in text
     assert f"A student writes {lines} lines in all." in text
 
 
@@ -60,7 +60,7 @@ def test_the_job_fails_an_empty_copy_and_passes_a_solved_one(kit: Path, tmp_path
     run = lambda: subprocess.run(["bash", "-c", program], cwd=kit, capture_output=True, encoding="utf-8", timeout=600)
     shutil.copy(kit / "blanks" / f"{FIRST.stem}.ipynb", kit / "work")
     failed = run()
-    assert failed.returncode == 1 and failed.stdout.count("the dots still stand") == 3, failed.stderr
+    assert failed.returncode == 1 and failed.stdout.count("the dots still stand") == 4, failed.stderr
     (kit / "work" / f"{FIRST.stem}.ipynb").unlink()
     shutil.copy(FIRST, kit / "work")
     passed = run()

@@ -28,6 +28,8 @@ def double(x):
 
 # %% check double
 # without: np.add
+# nudge: how often is x in it?
+# formula: x + x
 assert np.allclose(double(np.ones(2)), 2.0), "twice as much is asked for"
 """
 
@@ -95,6 +97,23 @@ def test_whatever_it_does_there_is_a_verdict_and_a_line(lesson: Path, body: str,
     found = graded(lesson, body)
     assert problem in found.problem and bool(problem) == bool(found.problem), found.problem
     assert found.line == line
+
+
+def test_what_the_check_says_has_a_nudge_before_it_and_a_formula_after(lesson: Path) -> None:
+    assert graded(lesson, "    total = 3 * x\n")[3:] == ("how often is x in it?", "x + x")
+    for body in ("    total = {}\n", "    total = 2 * x\n    total[7]\n", "    ...\n", RIGHT):
+        assert graded(lesson, body)[3:] == ("", ""), "what the check has not said is no matter of hints"
+
+
+@pytest.mark.parametrize(
+    "body", ["    for _ in x:\n        total = x + x\n", "    total = np.stack([2 * each for each in x])\n"]
+)
+def test_a_loop_is_refused_where_none_is_to_be(lesson: Path, body: str) -> None:
+    assert not graded(lesson, body).problem
+    lesson.write_text(
+        lesson.read_text(encoding="utf-8").replace("# without: np.add", "# without: np.add, loops"), "utf-8"
+    )
+    assert "done without loops" in graded(lesson, body).problem
 
 
 def test_a_loop_that_never_ends_is_ended_and_its_line_named(lesson: Path) -> None:

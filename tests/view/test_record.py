@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,20 +36,38 @@ def test_what_is_solved_is_kept_and_the_next_lesson_named(
     assert main(["learn"]) == 0
     assert "Next: `tinymeta learn 1`" in capsys.readouterr().out
     assert check(monkeypatch, "sweep") == 1
-    assert record.solved() == {"walk", "operations"}
+    assert record.kept()[0] == {"walk", "operations", "forward"}
     main(["learn"])
     assert "· 01" in capsys.readouterr().out
     assert check(monkeypatch) == 0
     assert "Next: `tinymeta learn 2`" in capsys.readouterr().out
     main(["learn"])
     assert "✓ 01" in capsys.readouterr().out
-    assert json.loads(at_home.read_text("utf-8"))["solved"] == ["operations", "sweep", "walk"]
+    assert json.loads(at_home.read_text("utf-8"))["solved"] == ["forward", "operations", "sweep", "walk"]
 
 
 def test_what_was_solved_once_stays_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     check(monkeypatch)
     check(monkeypatch, "walk")
-    assert "walk" in record.solved()
+    assert "walk" in record.kept()[0]
+
+
+def test_each_failing_try_is_told_more_until_it_is_solved(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(problem: str, *options: str) -> list[bool]:
+        grade = Grade("walk", problem, 0, *("look at x", "gx = 2x") * bool(problem))
+        monkeypatch.setattr(classroom, "grade", lambda *_: [grade])
+        with suppress(SystemExit):
+            main(["learn", "1", "--check", "mine.py", *options])
+        said = capsys.readouterr().out
+        return [words in said for words in ("look at x", "the sign", "gx = 2x", "--hint")]
+
+    nudge, sentence, formula = [True, False, False, True], [False, True, False, False], [False, True, True, False]
+    assert [told("the sign") for _ in range(4)] == [nudge, sentence, formula, formula]
+    assert told("") == [False] * 4
+    assert told("the sign") == nudge, "what was solved begins anew"
+    assert told("the sign", "--hint") == formula
 
 
 def test_a_course_that_is_done_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,14 +76,24 @@ def test_a_course_that_is_done_says_so(capsys: pytest.CaptureFixture[str]) -> No
     assert "The course is done." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"solved": 3}', '{"solved": [3]}', '{"format": 99, "solved": []}'])
+RECORDS = [
+    "",
+    "[]",
+    '{"solved": 3}',
+    '{"solved": [3]}',
+    '{"format": 99, "solved": []}',
+    '{"solved": [], "failed": [1]}',
+]
+
+
+@pytest.mark.parametrize("text", RECORDS)
 def test_a_record_that_is_none_stays_as_it_is_and_the_grade_stands(
     text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, at_home: Path
 ) -> None:
     at_home.parent.mkdir()
     at_home.write_text(text, encoding="utf-8")
     with pytest.raises(UserError):
-        record.solved()
+        record.kept()
     assert check(monkeypatch) == 0
     said = capsys.readouterr()
     assert "All solved" in said.out and "not in the record" in said.err

@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
         "--teacher", type=named, metavar="DIR", help="write a course kit: blanks, checks, syllabus, slides"
     )
     job.add_argument("--check", type=named, metavar="FILE", help="grade a copy; the exit status is 0 if all is solved")
+    parser.add_argument("--zh", action="store_true", help="the prose in Chinese")
+    parser.add_argument("--hint", action="store_true", help="with --check: say at once what a third try is told")
     parser.add_argument("--no-input", action="store_true", help="run through without waiting for Enter")
     options = parser.parse_args(arguments)
     if options.teacher:
@@ -56,29 +58,38 @@ def learn(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
         lead_on(done)
         return
     path = lessons.find(options.number)
+    words = lessons.chinese(path) if options.zh else []
+    if options.zh and not words:
+        raise UserError(f"{path} is not there in Chinese: leave --zh out")
     if out := options.blank or options.notebook:
-        (lessons.blank if options.blank else lessons.notebook)(path, out)
+        (lessons.blank if options.blank else lessons.notebook)(path, out, words)
         print(f"wrote {out}: fill it in, then `tinymeta learn {options.number} --check {out}`")
     elif options.check:
         grades = grade(path, options.check)
-        record.add(found.exercise for found in grades if not found.problem)
-        report(grades, options.check)
+        failed = [found.exercise for found in grades if found.nudge]
+        before = record.add((found.exercise for found in grades if not found.problem), failed)
+        report(grades, options.check, dict.fromkeys(failed, 2) if options.hint else before)
         lead_on(record.known())
     else:
-        attend(path, ask=None if options.no_input else input)
+        attend(path, None if options.no_input else input, words)
 
 
-def report(grades: list[Grade], student: Path) -> None:
+def report(grades: list[Grade], student: Path, before: dict[str, int]) -> None:
     """Print how each exercise went, with the line to look at.
+
+    `before` says how often a check had failed before: a nudge comes first, then what is wrong, then the formula, too.
 
     Raises: SystemExit(1) unless all are solved.
     """
-    for exercise, problem, line in grades:
+    for exercise, problem, line, nudge, formula in grades:
+        tries = before.get(exercise, 1)
+        problem = nudge if not tries else f"{problem}\n  {formula}" if tries > 1 and formula else problem
         at = f" in line {line}" if line and student.suffix == ".ipynb" else f" ({student.name}:{line})" * (line > 0)
         print(f"✗ {exercise}{at}: {problem}" if problem else f"✓ {exercise}")
     wrong = sum(bool(found.problem) for found in grades)
     if wrong:
-        print(f"{wrong} of {len(grades)} not there yet: the sentences above say why")
+        more = "; the next try is told more (or --hint)" if 0 in before.values() else ""
+        print(f"{wrong} of {len(grades)} not there yet: the sentences above say why{more}")
         raise SystemExit(1)
     print("All solved. Well done!")
 
@@ -89,17 +100,19 @@ def lead_on(done: set[str]) -> None:
     print(f"Next: `tinymeta learn {int(path.name[:2])}`, {lessons.title(path)}" if path else "The course is done.")
 
 
-def attend(path: Path, ask: Callable[[str], str] | None) -> None:
+def attend(path: Path, ask: Callable[[str], str] | None, words: Iterable[str] = ()) -> None:
     """Go through a lesson; `ask` waits for Enter before each cell of code (None: don't wait).
 
+    `words` stand in the place of its prose, in another language.
     An exercise is shown as the student's copy has it; what runs is the solution, for the cells after it need one.
     """
     prose, code, say = _surface()
+    said = iter(words)
     asked = "Enter runs it"
     namespace: dict[str, Any] = {"__name__": "lesson"}
     for cell in lessons.cells(path):
         if cell.kind == "prose":
-            prose(cell.text)
+            prose(next(said, cell.text))
             asked = "Your prediction, then Enter runs it" if "**Predict" in cell.text else "Enter runs it"
             continue
         if cell.kind == "check":

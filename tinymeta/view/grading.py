@@ -35,11 +35,16 @@ WATCHED = frozenset({"builtins", "json", "numpy", "tinymeta", "tinymeta_kernels"
 
 
 class Grade(NamedTuple):
-    """How one exercise went: the sentence that helps, empty if it is solved, and the line of the student's file."""
+    """How one exercise went: the sentence that helps, empty if it is solved, and the line of the student's file.
+
+    Where the sentence is the check's own, there are two more: the nudge comes before it, and the formula after it.
+    """
 
     exercise: str
     problem: str
     line: int = 0
+    nudge: str = ""
+    formula: str = ""
 
 
 def grade(path: Path, student: Path, seconds: float = SECONDS, memory: int = MEMORY) -> list[Grade]:
@@ -98,6 +103,7 @@ def child() -> None:
     out, sys.stdout = sys.stdout, open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     lesson, exercise, namespace = Path(path), Cell(kind, name, text, line), {"__name__": "lesson"}
     check, judge = Cell("", "", "", 0), verdict
+    lessons.figure = lambda *_, **__: None  # nobody looks
     for cell in lessons.cells(lesson):
         if (cell.kind, cell.name) == ("check", name):
             check = cell
@@ -123,13 +129,19 @@ def verdict(lesson: Path, namespace: dict[str, Any], exercise: Cell, check: Cell
         wanted = [node.name for node in ast.parse(solved.text).body if isinstance(node, defined)]
         absent = [each for each in wanted if each not in theirs]
         if absent:
-            stop = f"it no longer defines {absent[0]}, which the check calls", exercise.line
+            stop = Stop(f"it no longer defines {absent[0]}, which the check calls", exercise.line)
         else:
             stop = problem(check, student, namespace | {k: theirs[k] for k in wanted}, exercise) or changed(before)
     return Grade(exercise.name, *(stop or ("", 0)))
 
 
-Stop = tuple[str, int]  # what is wrong, and the line of the student's file
+class Stop(NamedTuple):
+    """What is wrong, as in `Grade`."""
+
+    problem: str
+    line: int
+    nudge: str = ""
+    formula: str = ""
 
 
 def _refused(exercise: Cell, solved: Cell, check: Cell) -> Stop | None:
@@ -137,21 +149,24 @@ def _refused(exercise: Cell, solved: Cell, check: Cell) -> Stop | None:
     try:
         tree = ast.parse(exercise.text)
     except SyntaxError as error:
-        return f"Python can't read it: {error.msg}", exercise.line + (error.lineno or 1)
+        return Stop(f"Python can't read it: {error.msg}", exercise.line + (error.lineno or 1))
     dots = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value is ...]
     if dots and ast.dump(tree) == ast.dump(ast.parse(lessons.unsolved(solved.text))):
-        return "the dots still stand: put your lines in their place", exercise.line + dots[0]
+        return Stop("the dots still stand: put your lines in their place", exercise.line + dots[0])
     without = re.search(r"^# without: (.+)$", check.text, re.M)
+    loops = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Attribute, ast.Name)) and without:
-            used = ast.unparse(node)
+        if isinstance(node, (ast.Attribute, ast.Name, *loops)) and without:
+            used = "loops" if isinstance(node, loops) else ast.unparse(node)
             if any(used == tool or used.startswith(tool + ".") for tool in without[1].split(", ")):
-                return f"this one is done without {used}", exercise.line + node.lineno
+                return Stop(f"this one is done without {used}", exercise.line + node.lineno)
     own = {name for names in map(_locals, _functions(solved.text)) for name in names}
     for function in _functions(exercise.text):
         for name in sorted(own & {symbol.get_name() for symbol in function.get_symbols() if symbol.is_global()}):
             at = next(n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name)
-            return f"{name} gets no value in the function, so Python takes that of a cell above", exercise.line + at
+            return Stop(
+                f"{name} gets no value in the function, so Python takes that of a cell above", exercise.line + at
+            )
     return None
 
 
@@ -174,15 +189,18 @@ def _problem(cell: Cell, student: Path, namespace: dict[str, Any], exercise: Cel
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno or 0 for frame in frames if frame.filename == str(student)]
         if isinstance(error, AssertionError) and not lines:
-            return str(error) or "the check fails", exercise.line
+            hints = dict(re.findall(r"^# (nudge|formula): (.+)$", cell.text, re.M))
+            return Stop(str(error) or "the check fails", exercise.line, **hints)
         said = visible(f"{type(error).__name__}: {error}".rstrip(": "))
         if isinstance(error, SystemExit):
-            return "it ends the program (sys.exit) before the check has run", lines[-1] if lines else exercise.line
+            return Stop(
+                "it ends the program (sys.exit) before the check has run", lines[-1] if lines else exercise.line
+            )
         if isinstance(error, MemoryError):
-            return "it asks for more memory than there is", lines[-1] if lines else exercise.line
+            return Stop("it asks for more memory than there is", lines[-1] if lines else exercise.line)
         if lines:
-            return f"it stops with {said}", lines[-1]
-        return f"the check can't use what it returns: {said}", exercise.line
+            return Stop(f"it stops with {said}", lines[-1])
+        return Stop(f"the check can't use what it returns: {said}", exercise.line)
     return None
 
 
@@ -204,7 +222,7 @@ def _changed(before: dict[tuple[str, str], Any]) -> Stop | None:
     for (module, name), was in before.items():
         found = now.get((module, name))
         if found is None or found[0] is not was[0] or found[1] is not was[1]:
-            return f"it changes {module}.{name}, on which the check relies: leave the libraries as they are", 0
+            return Stop(f"it changes {module}.{name}, on which the check relies: leave the libraries as they are", 0)
     return None
 
 

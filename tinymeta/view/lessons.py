@@ -5,22 +5,38 @@
     # %% exercise slope      code whose solution stands between `# BEGIN SOLUTION` and `# END SOLUTION`
     # %% check slope         asserts about the exercise, each with a sentence that helps
 
+A check begins with what the grader reads, each in a comment line of its own:
+
+    # without: tm, loops     names that the exercise must do without, such as np.add; `loops` are all of Python's
+    # seconds: 300           that it may take, if more than 60
+    # nudge: …               what a first failing try is told: a question, a place to look at
+    # formula: …             what a third is told, beside the sentence that the second had: the line itself
+
+A lesson ends with its trace (`page`) and shows at least one `figure`.
+
 The committed file is solved, so that it runs as it is. A student's copy (`blank`, `notebook`) has neither solutions
 nor checks, which hold answers: `tinymeta.view.grading` runs the committed ones.
 """
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import json
 import re
+import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinymeta.engine.errors import UserError
-from tinymeta.io.files import write_text
+from tinymeta.io.files import whole, write_text
+from tinymeta.view import style
 
 _MARK = re.compile(r"^# %%(?P<rest>.*)$")
+_PROSE = re.compile(r"^(# %% \[markdown\]\n)(?:#(?! %%).*\n)+\n*", re.M)
 _CHECK = re.compile(r"^# %% check .*\n(?:(?!# %%).*\n)*", re.M)
 _SOLUTION = re.compile(r"^(?P<indent> *)# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)
 
@@ -127,6 +143,12 @@ def _code(title: str, text: str, line: int) -> Cell:
     return Cell(kind if known else "code", name.strip() if known else "", text, line)
 
 
+def chinese(path: Path) -> list[str]:
+    """What a lesson says in Chinese, a block for each cell of prose, from `zh/NAME.md`; none if that isn't there."""
+    file = path.parent / "zh" / f"{path.stem}.md"
+    return re.split(r"\n+\+\+\+\n+", file.read_text(encoding="utf-8").strip()) if file.is_file() else []
+
+
 def built(lesson: str, *names: str) -> list[object]:
     """What exercises define, solved: `Node, gradient = built("a_derivative_by_hand", "Node", "gradient")`."""
     path, namespace, imports = find(lesson), {"__name__": "lesson"}, True
@@ -148,13 +170,20 @@ def unsolved(text: str, grader: str = "") -> str:
     return _CHECK.sub(f"# %%\n# {grader} judges it\n\n", text) if grader else text
 
 
-def blank(path: Path, out: Path) -> None:
-    """Write the student's copy: every solution gives way to `...`."""
-    write_text(_free(out), _copy(path, out))
+def blank(path: Path, out: Path, words: Iterable[str] = ()) -> None:
+    """Write the student's copy: every solution gives way to `...`, and the prose to `words` in another language."""
+    write_text(_free(out), _copy(path, out, words))
 
 
-def _copy(path: Path, out: Path) -> str:
-    return unsolved(path.read_text(encoding="utf-8"), f"`tinymeta learn {path.name[:2]} --check {out.name}`")
+def _copy(path: Path, out: Path, words: Iterable[str]) -> str:
+    said = iter(words)
+
+    def prose(cell: re.Match[str]) -> str:
+        block = next(said, "")
+        return cell[1] + re.sub("^", "# ", block, flags=re.M) + "\n\n" if block else cell[0]
+
+    text = _PROSE.sub(prose, path.read_text(encoding="utf-8"))
+    return unsolved(text, f"`tinymeta learn {path.name[:2]} --check {out.name}`")
 
 
 def _free(out: Path) -> Path:
@@ -170,12 +199,47 @@ def page(trace: Any, number: int) -> None:
     print(f"the trace page, to step through in a browser: {out}")
 
 
-def notebook(path: Path, out: Path) -> None:
+def figure(draw: Callable[..., object], number: int, alt: str, **layout: Any) -> None:
+    """Show what `draw(*axes)` draws, in the project's look: below a notebook's cell, elsewhere as a file that is named.
+
+    Colours are "C0" to "C5", which all eyes tell apart; what has a `label` stands in a legend below the axes. Without
+    matplotlib a sentence says so, and the lesson goes on.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the axes, one argument each, and gives the file its name.
+    number : int
+        Of the lesson.
+    alt : str
+        What the figure shows, in words, for those who don't see it.
+    layout
+        `rows`, `columns`, `height` in inches, `title` and what else `style.panels` takes.
+    """
+    picture = io.BytesIO()
+    try:
+        style.sketch(draw, picture, **layout)
+    except style.MissingMatplotlib as error:
+        print(f"no figures: {error}")
+        return
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if hasattr(shell, "kernel"):  # a notebook's, or that of what builds a page of it
+        source = base64.b64encode(picture.getvalue()).decode()
+        shown = f'<img alt="{html.escape(alt)}" width="{96 * style.WIDTH:.0f}" src="data:image/png;base64,{source}">'
+        shell.display_pub.publish({"text/html": shown, "text/plain": alt})
+        return
+    out = Path(tempfile.gettempdir()) / f"tinymeta-lesson-{number:02}-{draw.__name__}.png"
+    with whole(out) as stream:
+        stream.write(picture.getvalue())
+    print(f"{alt}\nthe figure: {out}")
+
+
+def notebook(path: Path, out: Path, words: Iterable[str] = ()) -> None:
     """Write the student's copy as a Jupyter notebook (nbformat 4.5)."""
     if out.suffix != ".ipynb":
         raise UserError(f"a notebook's name ends in .ipynb, and {out} doesn't")
     found: list[dict[str, Any]] = []
-    for k, cell in enumerate(_of_script(_copy(path, out))):
+    for k, cell in enumerate(_of_script(_copy(path, out, words))):
         named: dict[str, Any] = {"title": f"{cell.kind} {cell.name}"} if cell.name else {}
         found.append({"id": f"cell-{k}", "metadata": named, "source": cell.text.strip("\n"), "cell_type": "markdown"})
         if cell.kind != "prose":

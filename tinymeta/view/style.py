@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, ParamSpec
 
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import whole
@@ -88,6 +88,19 @@ def legend_below(figure: Figure, columns: int | None = None, order: Sequence[str
     named = {label: handle for pair in pairs for handle, label in pair}
     order = order or list(named)
     figure.legend([named[n] for n in order], order, loc="outside lower center", ncols=columns or len(order))
+
+
+@styled
+def sketch(draw: Callable[..., object], out: BinaryIO, **layout: Any) -> Figure:
+    """Let `draw(*axes)` fill the `panels` of this layout, put the legend below, and write the figure as a PNG."""
+    figure, axes = panels(**layout)
+    draw(*axes)
+    names = {name for panel in axes for name in panel.get_legend_handles_labels()[1]}
+    if names:
+        rows = -(-len(names) // 4)
+        legend_below(figure, -(-len(names) // rows))
+    figure.savefig(out, format="png", dpi=200)  # here, where "C0" is our first colour
+    return figure
 
 
 def bare(axes: Axes) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from tinymeta.bench.contender import Contender
 from tinymeta.bench.worker import prepared
 from tinymeta.bench.workloads import workload
 from tinymeta.engine.errors import UserError
+from tinymeta.engine.tree import leaves
 
 SMALL = workload("sine-2-1-4")
 SPEED = 1e12  # operations per second
@@ -104,6 +106,37 @@ def test_all_contenders_are_judged_by_the_operations_of_our_program(seen: Seen) 
     for row in seen.rows[:-1]:
         share, seconds = float(row["share of peak"].removesuffix("%")) / 100, float(row["ms"]) / 1e3
         assert share * seconds * SPEED == pytest.approx(flops, rel=0.05 + 0.005)
+
+
+def test_who_computes_something_else_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one number in a thousand, by a NaN, by shapes: its time would say nothing; by rounding, it stays."""
+    ours = np.linspace(-1, 1, 7)
+    for theirs, trouble in (
+        (ours * (1 + 1e-12), ""),
+        (ours * 1.001, "another gradient: it differs by 1e-03"),
+        (ours[:5], "another gradient: it differs by inf"),
+        (np.where(ours > 0.5, np.nan, ours), "another gradient: it differs by nan"),
+    ):
+        found = {"tinymeta eager": ours, "JAX jit": theirs}
+        both = [Contender(name, SMALL, threads=1, patience=1.0) for name in found]
+        monkeypatch.setattr(contest, "gradients", lambda contenders, told: [found[c.name] for c in contenders])
+        contest.checked(both)
+        assert [c.trouble for c in both] == ["", trouble]
+
+
+def test_all_frameworks_get_the_same_arguments() -> None:
+    """Some go through a dictionary in the order of its keys, others in that of their coming in."""
+
+    def turned(f: Any, tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: turned(f, tree[key]) for key in reversed(sorted(tree))}
+        return [turned(f, x) for x in tree] if isinstance(tree, list) else f(tree)
+
+    usual = backend("tinymeta eager", threads.count)
+    other = SimpleNamespace(**vars(usual) | {"tree_map": turned})
+    (_, ours), (_, theirs) = (prepared(workload("hvp"), b, np.float64) for b in (usual, other))
+    for a, b in zip(leaves(ours), leaves(theirs), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_who_does_not_answer_is_ended_and_out_of_the_contest() -> None:

@@ -32,7 +32,7 @@ def checkout(folder: Path) -> Path:
 def against(workload: Workload, there: Path, threads: int, rounds: int, patience: float) -> list[str]:
     """The row of one workload."""
     both = [Contender(COMPILED, workload, threads=threads, patience=patience, root=root) for root in (None, there)]
-    differs = apart(*gradients(both))
+    differs = f"{apart(*gradients(both)):.0e}"
     if len(race(both, rounds)) < 2:
         trouble = next(f"{where}: {c.trouble}" for where, c in zip(("here", "there"), both) if c.trouble)
         return [workload.name, trouble, *[""] * (len(COLUMNS) - 2)]

@@ -10,6 +10,7 @@ contender's peak memory is that of float32 steps and nothing else.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -144,11 +145,12 @@ def gradients(
     return found
 
 
-def apart(theirs: Array | None, ours: Array | None) -> str:
-    """How far two gradients are apart, relative to the largest entry of `ours`."""
+def apart(theirs: Array | None, ours: Array | None) -> float:
+    """How far two gradients are apart, relative to the largest entry of `ours`: NaN if one is missing, infinite for others'
+    shapes."""
     if theirs is None or ours is None:
-        return "?"
-    return f"{np.abs(theirs - ours).max() / np.abs(ours).max():.0e}" if theirs.shape == ours.shape else "shapes differ"
+        return math.nan
+    return float(np.abs(theirs - ours).max() / np.abs(ours).max()) if theirs.shape == ours.shape else math.inf
 
 
 def race(contenders: list[Contender], rounds: int) -> list[Contender]:

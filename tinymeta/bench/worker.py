@@ -24,17 +24,18 @@ from tinymeta.bench.backends import backend
 from tinymeta.bench.networks import Backend
 from tinymeta.bench.workloads import workload
 from tinymeta.engine.tree import leaves
+from tinymeta.engine.tree import map as tree_map
 from tinymeta.engine.typing import DTypeLike
 
 
 def prepared(job: Any, b: Backend, dtype: DTypeLike) -> tuple[Any, list[Any]]:
     """The step and its first arguments: params, state, data."""
     params, batch = job.draw(np.random.default_rng(0), dtype)
-    params, batch = b.tree_map(b.array, params), [b.array(a) for a in batch]
-    rng = np.random.default_rng(1)
-    direction = b.tree_map(lambda p: b.array((0.01 * rng.standard_normal(p.shape)).astype(dtype)), params)
-    squares = b.tree_map(lambda v: v * v, direction)
-    return b.finish(job.build(b)), [params, (direction, squares), *batch]
+    rng = np.random.default_rng(1)  # here, and not by `b.tree_map`: frameworks go through a dictionary in orders of their own
+    direction = tree_map(lambda p: (0.01 * rng.standard_normal(p.shape)).astype(dtype), params)
+    squares = tree_map(lambda v: v * v, direction)
+    params, direction, squares = (b.tree_map(b.array, t) for t in (params, direction, squares))
+    return b.finish(job.build(b)), [params, (direction, squares), *map(b.array, batch)]
 
 
 def peak_memory() -> float:

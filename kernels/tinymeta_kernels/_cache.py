@@ -14,6 +14,7 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,13 @@ def folder() -> Path | None:
     except (OSError, RuntimeError):  # no home, a full disk, a file in its place
         return None
     return path
+
+
+@cache
+def _sources() -> bytes:
+    """The sum of all loops' sources: one may be made of another's."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).digest()
 
 
 class Cache:
@@ -77,8 +85,7 @@ class Cache:
         code = self._loop.__code__
         versions = (sys.version, import_module("numba").__version__)
         decides = (code.co_qualname, code.co_firstlineno, repr(sig), repr(codegen.magic_tuple()), versions)
-        source = Path(code.co_filename).read_bytes()
-        name = hashlib.sha256(repr(decides).encode() + source).hexdigest()
+        name = hashlib.sha256(repr(decides).encode() + _sources()).hexdigest()
         return Path(self.cache_path) / f"{self._loop.__name__}-{name[:32]}"
 
     def enable(self) -> None:

@@ -23,7 +23,7 @@ from itertools import product
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from . import addresses, loops, machine
+from . import addresses, loops, machine, products
 from ._layout import Array, DType
 from .addresses import Loop
 from .special import LOOPS
@@ -184,14 +184,19 @@ def _run(code: Array, memory: list[Array]) -> None:
 
 @cache
 def gemm(dtype: DType) -> int | None:
-    """The address of the BLAS's product of matrices, or None where it isn't to be had.
+    """How the machine multiplies matrices: 0 for the product of ours, the address of the BLAS's, or None.
 
-    Tried on matrices of several shapes, ordinary and transposed, with and without gaps between rows, added to the
-    result or written over NaN; the rows of a matrix that has only one may be any distance apart.
+    The first of them that is right. Tried on matrices of several shapes, ordinary and transposed, with and without gaps
+    between rows, added to the result or written over NaN; the rows of a matrix that has only one may be any distance
+    apart.
     """
-    address, item = addresses.gemm(dtype), np.dtype(dtype).itemsize
-    if address is None:
-        return None
+    tried = (0 if products.OWN else None, addresses.gemm(dtype))
+    return next((address for address in tried if address is not None and _multiplies(address, dtype)), None)
+
+
+def _multiplies(address: int, dtype: DType) -> bool:
+    """Whether all numbers of the products are right."""
+    item = np.dtype(dtype).itemsize
     cases = [
         (*t, *how, *sides)
         for t in product((0, 1), repeat=2)
@@ -215,7 +220,7 @@ def gemm(dtype: DType) -> int | None:
         code += [machine.TRANSPOSED if t else machine.ORDINARY for t in (ta, tb)]
         code += [m, n, k, x_apart, y_apart, apart, 1, beta]
     _run(np.array(code), [a, b, out])
-    return address if np.array_equal(out, expected) else None
+    return np.array_equal(out, expected)
 
 
 def _matrix(numbers: Array, rows: int, columns: int, transposed: int, gap: int) -> tuple[Array, int]:

@@ -26,6 +26,7 @@ from numba import carray, njit, types
 from numba.extending import intrinsic
 
 from ._jit import jit
+from .products import ORDINARY, PANEL, TRANSPOSED, multiply
 
 __all__ = ["CAST", "GEMM", "LOOP", "ORDINARY", "SCALE", "SUM", "TRANSPOSED", "TURNS", "WHERE", "WORK", "run"]
 
@@ -37,11 +38,9 @@ GEMM = 4  # out = alpha x y + beta out; after the operands: transposed x, y; m, 
 SUM = 5  # out += the rows of x, which run along the last axis but one
 TURNS = 6  # at the head: all that follows, again and again; after the number of turns, that of the slots that move
 
-ORDINARY, TRANSPOSED = 111, 112  # in the BLAS's words, how a matrix lies
-
 ROOM = 512  # numbers that a loop holds back before it writes them
 AXES = 68  # of an instruction: an array of NumPy has at most 64
-WORK = 24 + 2 * AXES + ROOM  # 64-bit integers that a run needs
+WORK = 24 + 2 * AXES + max(ROOM, PANEL)  # 64-bit integers that a run needs
 
 
 @intrinsic
@@ -57,30 +56,6 @@ def _call_loop(typingctx, address, args, count, strides, data):
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 5), codegen
-
-
-@intrinsic
-def _call_gemm(typingctx, address, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-    """Call a BLAS product of row-major matrices, in the dtype of `alpha` and `beta`."""
-    from llvmlite import ir
-
-    def codegen(context, builder, signature, values):
-        i32, i64, pointer = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
-        real = context.get_value_type(alpha)
-        forms = [i32, i32, i32, i64, i64, i64, real, pointer, i64, pointer, i64, real, pointer, i64]
-        function = builder.inttoptr(values[0], ir.FunctionType(ir.VoidType(), forms).as_pointer())
-        given = [ir.Constant(i32, 101)]
-        for form, value in zip(forms[1:], values[1:], strict=True):
-            if form == i32:
-                value = builder.trunc(value, i32)
-            elif form == pointer:
-                value = builder.inttoptr(value, pointer)
-            given.append(value)
-        builder.call(function, given)
-        return context.get_dummy_value()
-
-    i = types.int64
-    return types.void(i, i, i, i, i, i, alpha, i, i, i, i, alpha, i, i), codegen
 
 
 @intrinsic
@@ -259,9 +234,10 @@ def _instructions(code, at, numbers, base, task, tasks, out_work):
                 alpha, beta = numbers[code[more + 8]], numbers[code[more + 9]]
                 x, y, out = address[0], address[1], address[2]
                 if data == 4:
-                    _call_gemm(fn, ta, tb, m, c, s, np.float32(alpha), x, lda, y, ldb, np.float32(beta), out, ldc)
+                    f, g = np.float32(alpha), np.float32(beta)
+                    multiply(fn, data, ta, tb, m, c, s, f, x, lda, y, ldb, g, out, ldc, spare)
                 else:
-                    _call_gemm(fn, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc)
+                    multiply(fn, data, ta, tb, m, c, s, alpha, x, lda, y, ldb, beta, out, ldc, spare)
             elif data == 4:
                 _own(opcode, rows, n, address, stride, row_stride, spare, np.float32(0), np.float64(0))
             else:

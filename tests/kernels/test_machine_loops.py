@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tinymeta_kernels import addresses, contract, machine
+from tinymeta_kernels import addresses, contract, machine, products
 
 from tests.kernels.wrong_loop import Wrong
 
@@ -136,4 +136,11 @@ def test_a_product_that_is_wrong_is_not_called(fault: str, monkeypatch: pytest.M
 
     form = GEMM(wrong)
     monkeypatch.setattr(addresses, "gemm", lambda dtype: ctypes.cast(form, ctypes.c_void_p).value)
+    monkeypatch.setattr(products, "OWN", False)
     assert (contract.gemm.__wrapped__(DOUBLE) is not None) is (fault == "none")
+
+
+def test_a_product_of_ours_that_is_wrong_makes_way_for_the_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "OWN", True)
+    monkeypatch.setattr(contract, "_multiplies", lambda address, dtype: address != 0)
+    assert contract.gemm.__wrapped__(DOUBLE) == addresses.gemm(DOUBLE)

@@ -65,7 +65,9 @@ LOOPS = [(path, loop) for path in SOURCES for loop in jitted_loops(path.read_tex
 every_loop = pytest.mark.parametrize(("path", "loop"), LOOPS, ids=[loop.name for _, loop in LOOPS])
 
 # Built on Numba's intrinsics, so they must import Numba; nothing else in the package imports them.
-MACHINE = [PACKAGE / f"{name}.py" for name in ("machine", "crew", "contract", "located", "loops")]
+MACHINE = [
+    PACKAGE / f"{name}.py" for name in ("machine", "crew", "contract", "located", "loops", "products", "vectors")
+]
 
 
 @every_loop

@@ -110,7 +110,7 @@ def reduction(
             dims = [d._replace(strides=d.strides[1:]) for d in dims]
             return written(machine.SUM, 0, dtype.itemsize, layouts[1:], dims)
         if (
-            contract.gemm(dtype)
+            contract.gemm(dtype) is not None
             and run == (0, dtype.itemsize, 0)
             and SHORT <= dims[-1].size <= ROW
             and _are_rows(dims, dtype.itemsize)

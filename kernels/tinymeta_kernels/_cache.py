@@ -85,7 +85,8 @@ class Cache:
         code = self._loop.__code__
         versions = (sys.version, import_module("numba").__version__)
         decides = (code.co_qualname, code.co_firstlineno, repr(sig), repr(codegen.magic_tuple()), versions)
-        name = hashlib.sha256(repr(decides).encode() + _sources()).hexdigest()
+        source = Path(code.co_filename).read_bytes()
+        name = hashlib.sha256(repr(decides).encode() + source + _sources()).hexdigest()
         return Path(self.cache_path) / f"{self._loop.__name__}-{name[:32]}"
 
     def enable(self) -> None:

@@ -119,7 +119,9 @@ def test_who_computes_something_else_is_out(monkeypatch: pytest.MonkeyPatch) -> 
     ):
         found = {"tinymeta eager": ours, "JAX jit": theirs}
         both = [Contender(name, SMALL, threads=1, patience=1.0) for name in found]
-        monkeypatch.setattr(contest, "gradients", lambda contenders, told: [found[c.name] for c in contenders])
+        monkeypatch.setattr(
+            contest, "gradients", lambda contenders, told, found=found: [found[c.name] for c in contenders]
+        )
         contest.checked(both)
         assert [c.trouble for c in both] == ["", trouble]
 
@@ -129,7 +131,7 @@ def test_all_frameworks_get_the_same_arguments() -> None:
 
     def turned(f: Any, tree: Any) -> Any:
         if isinstance(tree, dict):
-            return {key: turned(f, tree[key]) for key in reversed(sorted(tree))}
+            return {key: turned(f, tree[key]) for key in sorted(tree, reverse=True)}
         return [turned(f, x) for x in tree] if isinstance(tree, list) else f(tree)
 
     usual = backend("tinymeta eager", threads.count)

@@ -50,7 +50,7 @@ IN_THE_MACHINE = {
     "SCALE": ("(p != p) & ((x == zero) | (y == zero))", "(p != p) & (x == zero)"),
     "CAST": ("_pointer(address[0] + i * stride[0], before)", "_pointer(address[0] + i * max(stride[0], 0), before)"),
     "SUM": ("for _ in range(rows % 4):", "for _ in range(rows % 2):"),
-    "GEMM": ("lda, y, ldb, beta, out, ldc)", "lda, y, ldb, 1.0, out, ldc)"),
+    "GEMM": ("lda, y, ldb, beta, out, ldc, spare)", "lda, y, ldb, 1.0, out, ldc, spare)"),
 }
 
 

@@ -146,8 +146,8 @@ def gradients(
 
 
 def apart(theirs: Array | None, ours: Array | None) -> float:
-    """How far two gradients are apart, relative to the largest entry of `ours`: NaN if one is missing, infinite for others'
-    shapes."""
+    """How far two gradients are apart, relative to the largest entry of `ours`: NaN if one is missing, infinite if
+    their shapes differ."""
     if theirs is None or ours is None:
         return math.nan
     return float(np.abs(theirs - ours).max() / np.abs(ours).max()) if theirs.shape == ours.shape else math.inf

@@ -35,7 +35,7 @@ COLUMNS = {  # and what `--help` says of them
     "first call, s": "with drawing the data and compiling",
     "checked, and not": "the first call alone, with its self-check and without, in seconds; kernels and code are warm",
     "peak, MB": "memory of the process that was timed, which did nothing else",
-    "share of peak": "operations of our program / time / speed of a large float32 product in NumPy",
+    "share of peak": "operations of our program / time / speed of a large float32 product, NumPy's or ours",
     "gradient differs by": "in float64, from tinymeta eager, relative to the largest entry",
 }
 

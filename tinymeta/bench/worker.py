@@ -31,7 +31,9 @@ from tinymeta.engine.typing import DTypeLike
 def prepared(job: Any, b: Backend, dtype: DTypeLike) -> tuple[Any, list[Any]]:
     """The step and its first arguments: params, state, data."""
     params, batch = job.draw(np.random.default_rng(0), dtype)
-    rng = np.random.default_rng(1)  # here, and not by `b.tree_map`: frameworks go through a dictionary in orders of their own
+    rng = np.random.default_rng(
+        1
+    )  # here, and not by `b.tree_map`: frameworks go through a dictionary in orders of their own
     direction = tree_map(lambda p: (0.01 * rng.standard_normal(p.shape)).astype(dtype), params)
     squares = tree_map(lambda v: v * v, direction)
     params, direction, squares = (b.tree_map(b.array, t) for t in (params, direction, squares))

@@ -1,4 +1,5 @@
-"""Products of matrices: one call of the BLAS, in loops, and which matrices to copy first.
+"""Products of matrices: one call of the BLAS (or of ours, which takes the same), in loops, and which matrices to copy
+first.
 
 A product over several axes, as a convolution's, is one call only if the axes it joins are neighbours in memory. In
 another order it falls apart into many thin products, which move far more numbers than a copy would. Then an operand is

@@ -219,7 +219,9 @@ def a_product_of_repeated_rows() -> None:
     b = Builder()
     x, y = b.input(0, (1, 7), FLOAT), b.input(1, (7, 3), FLOAT)
     wide = b.add(Broadcast((4, 7)), b.add(Ufunc(np.negative), x))
-    agrees_on(b, [b.add(Contract("mk", "kn", "mn"), wide, y)], numbers((1, 7)), numbers((7, 3)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract, "gemm", addresses.gemm)  # a product of ours has no rows that are too close
+        agrees_on(b, [b.add(Contract("mk", "kn", "mn"), wide, y)], numbers((1, 7)), numbers((7, 3)))
 
 
 def a_view_that_is_read_late() -> None:

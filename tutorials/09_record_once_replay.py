@@ -117,6 +117,8 @@ def adapted_product(x, W, a, delta, alpha):
 
 
 # %% check factored
+# nudge: which product makes a matrix of W's shape? Three matrices in a row can be multiplied in two orders
+# formula: x W − α (x aᵀ) δ
 x, W, a, delta = (tm.tensor(rng.normal(size=s)) for s in ((4, 600), (600, 400), (3, 600), (3, 400)))
 tracemalloc.start()
 found = adapted_product(x, W, a, delta, 0.1)
@@ -197,6 +199,91 @@ print(f"the operations fall by a factor of {fall[0]:.1f}, the bytes by {fall[1]:
 # The bytes: a W′ for every task is what the machine would have to write and read again.
 
 # %% [markdown]
+# ## Exercise: the cheapest order
+#
+# A product of many matrices may be bracketed in many ways. Find the cheapest: the product that is done last joins a left
+# part and a right part, and each of them is done in its own cheapest way (Bellman's principle). (p, q) times (q, r) takes
+# p·q·r multiplications. `sizes` (4, 600, 3, 400) stands for matrices (4, 600), (600, 3), (3, 400); the order is nested
+# pairs of places, ((0, 1), 2) for (first · second) · third; a single matrix, 0, takes none.
+
+
+# %% exercise chain
+def cheapest(sizes):
+    """The fewest multiplications for len(sizes) − 1 matrices, and the order that takes them: an int, nested pairs."""
+    # BEGIN SOLUTION
+    count = len(sizes) - 1
+    best = {(i, i + 1): (0, i) for i in range(count)}
+    for length in range(2, count + 1):
+        for i in range(count - length + 1):
+            j, ways = i + length, []
+            for k in range(i + 1, j):
+                (left, first), (right, second) = best[i, k], best[k, j]
+                ways.append((left + right + sizes[i] * sizes[k] * sizes[j], (first, second)))
+            best[i, j] = min(ways, key=lambda way: way[0])
+    return best[0, count]
+    # END SOLUTION
+
+
+# %% check chain
+# without: tm
+# nudge: three matrices have two orders: what does each cost? With more, the last product joins two parts that you have done before
+# formula: best(i, j) = the least over k of best(i, k) + best(k, j) + sizes[i]·sizes[k]·sizes[j], from short parts to long ones
+class Sizes(tuple):
+    """Sizes that count how often they are read."""
+
+    reads = 0
+
+    def __getitem__(self, place):
+        Sizes.reads += 1
+        return super().__getitem__(place)
+
+
+def priced(order, sizes):
+    """The first matrix of a bracketing, the one after its last, and what it costs."""
+    if not isinstance(order, tuple):
+        return order, order + 1, 0
+    (a, b, left), (c, d, right) = (priced(part, sizes) for part in order)
+    assert b == c, f"in {order} matrix {c} comes after matrix {b - 1}: brackets move, the matrices keep their places"
+    return a, d, left + right + sizes[a] * sizes[b] * sizes[d]
+
+
+def greedy(sizes):
+    """The cost of doing whatever product is the smallest now."""
+    left, cost = list(sizes), 0
+    while len(left) > 2:
+        k = min(range(1, len(left) - 1), key=lambda k: left[k - 1] * left[k] * left[k + 1])
+        cost += left[k - 1] * left[k] * left[k + 1]
+        del left[k]
+    return cost
+
+
+single = cheapest((5, 7))
+assert single is not None, "the function returns nothing: return the multiplications and the order"
+assert isinstance(single, tuple) and len(single) == 2, "return two things: the multiplications and the order"
+assert single == (0, 0), f"a single matrix is no product, (0, 0), and yours is {single}"
+both = cheapest((4, 600, 3))
+assert both[0] == 4 * 600 * 3, f"(4, 600) times (600, 3) takes 4·600·3 = 7200 multiplications, and yours {both[0]}"
+for sizes, best in (
+    ((4, 600, 3, 400), 12_000),
+    ((30, 35, 15, 5, 10, 20, 25), 15_125),  # Cormen et al., Introduction to Algorithms, § 15.2
+    ((5, 3, 6, 2, 9), 156),
+    ((600, 400, 3, 400, 600, 4), 1_454_400),
+):
+    cost, order = cheapest(sizes)
+    start, stop, takes = priced(order, sizes)
+    assert (start, stop) == (0, len(sizes) - 1), f"{order} doesn't have each of the {len(sizes) - 1} matrices once"
+    from_left = sum(sizes[0] * sizes[k] * sizes[k + 1] for k in range(1, len(sizes) - 1))
+    assert takes == cost, (
+        f"the order {order} takes {takes} multiplications, and you say {cost}: add what the parts take"
+    )
+    assert cost == best or cost != from_left, "that is from left to right: try every place for the last product"
+    assert cost == best or cost != greedy(sizes), "the smallest product first is not always the best: try every place"
+    assert cost == best, f"sizes {sizes} can be done with {best} multiplications, and yours takes {cost}"
+cheapest(Sizes(range(2, 16)))
+assert Sizes.reads < 20_000, "the same parts are searched again and again: keep what has been found for each (i, j)"
+print("Solved: the compiler asks this of every chain of products.")
+
+# %% [markdown]
 # ## Exercise: tidy a recording
 #
 # A recording is a list of (operation, inputs); inputs are places in the list. Make two of the compiler's rewritings:
@@ -227,6 +314,8 @@ def tidied(recording):
 
 # %% check tidy
 # without: tm
+# nudge: where does each old place stand in the new list, and who reads it? One walk forwards, one walk back
+# formula: forwards: places[k] = the first entry with this name and these inputs, moved; back from the last: what is needed, and its inputs
 def tree(recording):
     """The result as an expression, whatever the places are."""
     made = []

@@ -89,7 +89,86 @@ print(f"at small random weights: cosine {interval(at_start)}, αλ {shortening(s
 
 # %% [markdown]
 # So far the same: there, H is too small to turn anything. Many write-ups stop here.
+
+# %% [markdown]
+# ## Exercise: second order without differentiating the loop
 #
+# In lesson 4 every step had the same H. A network has another at each of its steps: after k steps
+# θ_{j+1} = θ_j − α∇L(θ_j) the gradient of MAML is (I − αH₀)(I − αH₁) … (I − αH_{k−1}) q, with H_j the Hessian of the
+# support loss at θ_j, and q the gradient of the query loss at θ_k. Nobody builds an H: `tm.hvp(f, θ, v)` is H v. Walk
+# forwards by `adapt` and keep the path, then backwards along it with q.
+
+
+# %% exercise backwards
+def maml_gradient(model, support, query, steps):
+    """The gradient of MAML after `steps` of `adapt`, a tree of the model's form; no loop is differentiated."""
+    # BEGIN SOLUTION
+    path = [model]
+    for _ in range(steps):
+        path.append(adapt(path[-1], support))
+    v = tm.grad(loss)(path[-1], query)
+    for here in reversed(path[:-1]):
+        bent = tm.hvp(lambda m: loss(m, support), here, v)
+        v = tm.tree.map(lambda a, b: a - inner_lr * b, v, bent)
+    return v
+    # END SOLUTION
+
+
+# %% check backwards
+# without: objective, tm.meta, tm.vjp, tm.value_and_grad
+# nudge: write the factors down for two steps: which H meets q first, and at which weights was it taken?
+# formula: v = q; for θ_j from the last step's start back to the first: v ← v − α · hvp(support loss, θ_j, v)
+wavy = tm.nn.MLP([1, 8, 1], rng=np.random.default_rng(4), activation=tm.tanh, dtype=np.float64)
+task = tm.tree.map(lambda a: a[0].astype(np.float64), family.sample(np.random.default_rng(5), 1))
+support, query = task
+followed, plainly = [], adapt
+maml_gradient.__globals__["adapt"] = lambda model, data, *how: (
+    followed.append(tm.tree.leaves(model)[0].requires_grad) or plainly(model, data, *how)
+)
+found = maml_gradient(wavy, support, query, 3)
+maml_gradient.__globals__["adapt"] = plainly
+assert isinstance(found, tm.nn.MLP), "the result should be a tree of the model's form: tm.tree.map makes one"
+assert not any(followed), "that differentiates the inner loop: walk back along the path with tm.hvp"
+ends = [wavy]
+for _ in range(3):
+    ends.append(adapt(ends[-1], support))
+
+
+def walk(v, places, sign=1.0, rate=inner_lr, data=support):
+    for k in places:
+        bent = tm.hvp(lambda m: loss(m, data), ends[k], v)
+        v = tm.tree.map(lambda a, b: a - sign * rate * b, v, bent)
+    return flat(v)
+
+
+like = lambda a, b: np.linalg.norm(a - b) < 1e-6 * np.linalg.norm(b)
+found, q = flat(found), tm.grad(loss)(ends[3], query)
+for wrong, hint in (
+    (flat(q), "that is q, the gradient of first-order MAML: the factors (I − αH) are missing"),
+    (walk(tm.grad(loss)(wavy, query), (2, 1, 0)), "q is taken at the end of the path, not at its start"),
+    (walk(q, (0, 0, 0)), "every step has an H of its own, at the weights where the step began"),
+    (walk(q, (2, 2, 2)), "every step has an H of its own, at the weights where the step began"),
+    (walk(q, (0, 1, 2)), "the last step comes first on the way back: go along the path in reverse"),
+    (walk(q, (3, 2, 1)), "H belongs to the weights where a step began: the end of the path began none"),
+    (walk(q, (3, 2, 1, 0)), "that is a factor too many: the end of the path began no step"),
+    (walk(q, (2,)), "one factor (I − αH) for each step, and this is one in all"),
+    (walk(q, (2, 1, 0), -1.0), "the factor is I − αH, with a minus"),
+    (walk(q, (2, 1, 0), 1.0, 1.0), "α is missing: I − αH"),
+    (walk(q, (2, 1, 0), data=query), "a step goes down the support loss: H is that loss's Hessian, not the query's"),
+):
+    assert not like(found, wrong), hint
+
+
+def through_the_loop(model):
+    for _ in range(3):
+        model = adapt(model, support)
+    return loss(model, query)
+
+
+assert like(found, flat(tm.grad(through_the_loop)(wavy))), "it should be the gradient of the query loss after 3 steps"
+print("Solved: that is the reverse sweep, one inner step at a time.")
+
+# %% [markdown]
 # ## Three learners and a baseline
 #
 # Joint training is plain training on all tasks together: its loss is that *before* adapting. `tm.meta.fit` is the
@@ -111,6 +190,71 @@ learners = {"MAML": trained(objective("exact")), "first-order": trained(objectiv
 learners["joint training"] = trained(joint)
 
 # %% [markdown]
+# ## Exercise: the outer loop
+#
+# `tm.meta.fit` hides some ten lines: draw tasks, take the gradient, let an optimizer move the start, again. Write them
+# yourself; which gradient, how many tasks at a time, which optimizer and for how long, is up to you. Asked for: after one
+# step of `adapt`, less than half of the error that joint training leaves, on tasks that the checker draws; from
+# 25,000 tasks at most.
+
+
+# %% exercise outer
+def meta_train(start, family, rng):
+    """Weights from which one step of `adapt` goes far, trained from `start` on tasks of `family.sample(rng, tasks)`."""
+    # BEGIN SOLUTION
+    optimizer, slope = tm.optim.Adam(outer_lr), tm.grad(objective("exact"))
+
+    @tm.compile
+    def step(model, state, episodes):
+        return optimizer.update(slope(model, episodes), state, model)
+
+    model, state = start, optimizer.init(start)
+    for _ in range(1000):
+        model, state = step(model, state, family.sample(rng, 25))
+    return model
+    # END SOLUTION
+
+
+# %% check outer
+# without: tm.meta, trained, learners
+# nudge: print a loss every hundred iterations: which loss is it, taken before or after adapting, and does it fall?
+# formula: again and again: model, state = optimizer.update(tm.grad(objective("exact"))(model, family.sample(rng, 25)), state, model)
+class Counted:
+    """The family, which counts the tasks that it hands out."""
+
+    drawn = 0
+
+    def sample(self, rng, tasks):
+        Counted.drawn += tasks
+        return family.sample(rng, tasks)
+
+
+def left(model):
+    after = lambda m, e: loss(adapt(m, e.support), e.query)
+    return tm.vmap(after, in_axes=(None, 0))(model, fresh).numpy()
+
+
+fresh = family.sample(np.random.default_rng(1234), 300)
+mine = meta_train(start, Counted(), np.random.default_rng(0))
+assert mine is not None, "the function returns nothing: return the weights"
+assert isinstance(mine, tm.nn.MLP), f"return the weights, a model, and nothing with them: yours is a {type(mine)}"
+assert np.isfinite(flat(mine)).all(), "some weights are not finite: is the outer step size too large?"
+assert Counted.drawn > 0, "no task was drawn: family.sample(rng, tasks)"
+assert Counted.drawn <= 25_000, f"25,000 tasks at most, and it drew {Counted.drawn:,}"
+assert not np.array_equal(flat(mine), flat(start)), "the weights have not moved from the start"
+errors_of = {"yours": left(mine), "at the start": left(start), "joint": left(learners["joint training"])}
+said = f"after one step your error is {interval(errors_of['yours'])}, joint training's {interval(errors_of['joint'])}: "
+assert errors_of["yours"].mean() < errors_of["at the start"].mean(), (
+    said + "worse than untrained: do the steps go down?"
+)
+assert errors_of["yours"].mean() < 0.9 * errors_of["joint"].mean(), (
+    said + "is the loss taken after adapting? That before it is joint training's"
+)
+gap = interval(errors_of["yours"] - 0.5 * errors_of["joint"])
+assert gap.mean + gap.half < 0, said + "less than half is asked for: longer, or with larger steps?"
+print("Solved: an outer loop is an ordinary training loop around an unusual loss.")
+
+# %% [markdown]
 # ## Exercise: Reptile's gradient
 #
 # Reptile (Nichol et al. 2018) needs no query set: it takes a few ordinary steps, and moves the start θ towards the
@@ -130,6 +274,8 @@ def reptile_gradient(model, support, steps):
 
 
 # %% check reptile
+# nudge: how far have `steps` steps moved the weights, and which way does an optimizer go that subtracts?
+# formula: θ − θ̃, leaf by leaf, with θ̃ after `steps` of adapt
 support = tuple(a[0] for a in family.sample(np.random.default_rng(99), 1).support)
 once, thrice = (reptile_gradient(start, support, k) for k in (1, 3))
 assert isinstance(once, tm.nn.MLP), "the result should be a tree of the model's form: tm.tree.map makes one"

@@ -134,6 +134,8 @@ def prototype_logits(e, labels, q, ways):
 
 
 # %% check prototypes
+# nudge: what is compared with what, and what number says that two are near?
+# formula: −Σ (q_i − mean_k)², the sum over coordinates
 rng = np.random.default_rng(3)
 e, labels, q = tm.tensor(rng.normal(size=(6, 4))), np.array([0, 0, 0, 1, 1, 2]), tm.tensor(rng.normal(size=(5, 4)))
 found = prototype_logits(e, labels, q, 3)
@@ -155,6 +157,81 @@ for wrong, hint in (
     assert not np.allclose(found, wrong), hint
 assert np.allclose(found, -squares), f"query 0 should have {-squares[0].round(3)}, not {found[0].round(3)}"
 print("Solved: that is the whole method.")
+
+# %% [markdown]
+# ## Exercise: prototypes that look at the queries
+#
+# If the examples to classify may be looked at, do it openly (Ren et al. 2018, Meta-learning for semi-supervised few-shot
+# classification, eq. 5): with p(k | q) the softmax of the logits from above, one step of soft k-means gives the prototype
+# (Σ support of class k + Σ p(k | q) q) / (number of support examples of class k + Σ p(k | q)), sums over all queries q.
+
+
+# %% exercise refine
+def refined_prototypes(e, labels, q, ways):
+    """Prototypes (ways, d) from embeddings e (n, d) with labels (n,) and q (m, d) without; NumPy arrays."""
+    # BEGIN SOLUTION
+    own = (labels[:, None] == np.arange(ways)).astype(e.dtype)
+    means = own.T @ e / own.sum(axis=0)[:, None]
+    logits = -((q[:, None] - means) ** 2).sum(axis=-1)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    weight = own.sum(axis=0) + shares.sum(axis=0)
+    return (own.T @ e + shares.T @ q) / weight[:, None]
+    # END SOLUTION
+
+
+# %% check refine
+# without: tm
+# nudge: how much does one query count for each class, and what do its shares add up to?
+# formula: (Σ own e + Σ p q) / (how many own + Σ p), p the softmax over the classes of −‖q − mean‖²
+rng = np.random.default_rng(6)
+e, labels, q = rng.normal(size=(6, 4)), np.array([0, 0, 0, 1, 1, 2]), rng.normal(size=(5, 4))
+kept = e.copy(), q.copy()
+found = refined_prototypes(e, labels, q, 3)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.array_equal(e, kept[0]) and np.array_equal(q, kept[1]), "the embeddings were written into: make new arrays"
+assert np.shape(found) == (3, 4), f"a prototype for each class, (3, 4), and yours have shape {np.shape(found)}"
+counts = np.array([3.0, 2.0, 1.0])
+sums = np.stack([e[labels == k].sum(axis=0) for k in range(3)])
+squares = ((q[:, None] - sums / counts[:, None]) ** 2).sum(axis=-1)
+softmax = lambda logits, axis=1: np.exp(logits) / np.exp(logits).sum(axis=axis, keepdims=True)
+mixed = lambda shares, n=counts, of=sums: (of + shares.T @ q) / (n + shares.sum(axis=0))[:, None]
+shares = softmax(-squares)
+for wrong, hint in (
+    (sums / counts[:, None], "those are the means of the support alone: the queries have no part in them"),
+    (mixed(softmax(squares)), "a query belongs most to the nearest class: the logits are minus the squared distances"),
+    (mixed(softmax(-squares, 0)), "the softmax goes over the classes: each query's shares add up to 1"),
+    (mixed(np.eye(3)[squares.argmin(axis=1)]), "that is hard k-means: a query belongs to every class by its share"),
+    ((sums + shares.T @ q) / (counts + 5)[:, None], "divide by the queries' shares of the class, not by their number"),
+    ((sums + shares.T @ q) / counts[:, None], "the queries' shares count in the denominator, too"),
+    ((shares.T @ q) / shares.sum(axis=0)[:, None], "the support examples belong to it, too"),
+    (mixed(shares, np.ones(3), sums / counts[:, None]), "each support example counts as one: sums, not means"),
+    (mixed(softmax(-np.sqrt(squares))), "the logits are minus the squared distances, and those are the distances"),
+):
+    assert not np.allclose(found, wrong), hint
+right = mixed(shares)
+assert np.allclose(found, right), f"prototype 0 should be {right[0].round(3)}, and is {np.asarray(found)[0].round(3)}"
+assert np.isfinite(refined_prototypes(100 * e, labels, 100 * q, 3)).all(), (
+    "far away the exponential is 0/0 or ∞/∞: subtract each query's largest logit first"
+)
+print("Solved: one step of clustering, begun from the labels.")
+
+# %% [markdown]
+# What is it worth on the learned embedding, in company of 15 queries?
+
+# %%
+shown, asked = (phi(x).numpy() for x, _ in episodes)
+
+
+def classified(prototypes, task):
+    """The share (in %) of a task's queries whose class has the nearest of the prototypes."""
+    squares = ((asked[task][:, None] - prototypes) ** 2).sum(axis=-1)
+    return 100 * (squares.argmin(axis=1) == episodes.query[1][task]).mean()
+
+
+once = [refined_prototypes(e, y, q, ways) for e, y, q in zip(shown, episodes.support[1], asked)]
+in_company = np.array([classified(prototypes, task) for task, prototypes in enumerate(once)])
+print(f"refined once {interval(in_company, '%')}: {interval(in_company - learned)} more than by support alone")
 
 # %% [markdown]
 # ## Exercise: drawing an episode
@@ -181,6 +258,8 @@ def draw_episode(labels, ways, shots, queries, rng):
 
 # %% check episode
 # without: tm
+# nudge: draw two tasks and look at them: which classes, under which names, and does an example stand in both sets?
+# formula: rng.choice(classes, ways, replace=False); of each, rng.permutation of its places: `shots` first, then `queries`
 labels = np.repeat([3, 5, 7, 11, 20, 21, 40], [6, 7, 8, 6, 9, 6, 7])
 shown = set()
 for seed in range(60):

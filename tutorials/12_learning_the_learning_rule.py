@@ -102,6 +102,164 @@ print(*(f"  {name:30} {value:6.2f}\n" for name, value in final.items()), sep="")
 # %% [markdown]
 # It is kept, and far ahead of plain descent with its best step size. But it is no better than a grid of 380 pairs: for
 # two numbers a grid will do.
+
+# %% [markdown]
+# ## Exercise: the cell of a learned optimizer
+#
+# Here is a rule with more in it (Andrychowicz et al. 2016): a small recurrent network that looks at each coordinate by
+# itself. Gradients span many powers of ten, so of each it sees two numbers (their appendix A, with p = 10):
+#
+#     |g| ≥ e⁻ᵖ     log|g|/p  and  sign g
+#     otherwise     −1        and  eᵖ g
+#
+# And it sees its own state h, a row for each coordinate: h′ = tanh([two numbers, h] W + b). The step is eˢ h′u.
+
+
+# %% exercise cell
+def cell(phi, g, h):
+    """Steps (n,) to add to θ, and h′ (n, units), for g (n,), h (n, units), φ = {W (2 + units, units), b, u, s}."""
+    # BEGIN SOLUTION
+    size, least = tm.abs(g), np.exp(-10.0)
+    logs = tm.where(size < least, -1.0, tm.log(tm.maximum(size, least)) / 10)
+    signs = tm.where(size < least, g / least, tm.sign(g))
+    read = tm.concat([tm.stack([logs, signs], axis=-1), h], axis=-1)
+    h = tm.tanh(read @ phi["W"] + phi["b"])
+    return tm.exp(phi["s"]) * (h @ phi["u"]), h
+    # END SOLUTION
+
+
+# %% check cell
+# without: tm.meta
+# nudge: print the two numbers for g = 1, 10⁻³ and 10⁻⁶: do all three keep between −1 and 1?
+# formula: h′ = tanh([where(|g| < e⁻¹⁰, −1, log|g|/10), where(|g| < e⁻¹⁰, e¹⁰g, sign g), h] W + b); the step is eˢ h′u
+draw = np.random.default_rng(1).normal
+own = {"W": draw(size=(5, 3)), "b": draw(size=3), "u": draw(size=3), "s": np.array(0.3)}
+g, h = np.array([2.0, -0.5, 1e-3, -1e-6, 3e-5, 0.0]), draw(size=(6, 3))
+made = cell(own, g, h)
+assert made is not None, "the function returns nothing: return the steps and h′"
+assert isinstance(made, tuple) and len(made) == 2, "return two things: the steps and h′"
+assert np.shape(made[1]) == (6, 3), f"h′ has a row for each coordinate, (6, 3), and yours has {np.shape(made[1])}"
+assert np.shape(made[0]) == (6,), f"a step for each coordinate, (6,), and yours have {np.shape(made[0])}"
+small, logs = np.abs(g) < np.exp(-10), np.log(np.maximum(np.abs(g), np.exp(-10)))
+first, second = np.where(small, -1.0, logs / 10), np.where(small, np.exp(10) * g, np.sign(g))
+
+
+def state(*columns, bend=np.tanh, bias=own["b"]):
+    return bend(np.column_stack(columns) @ own["W"] + bias)
+
+
+for wrong, hint in (
+    (state(first, second, h, bend=lambda z: z), "tanh is missing: h′ = tanh(… W + b)"),
+    (state(first, second, h, bias=0.0), "b is missing"),
+    (state(logs, second, h), "the logarithm is divided by p = 10"),
+    (state(first, np.sign(g), h), "a gradient smaller than e⁻¹⁰ has eᵖ g in the sign's place"),
+    (state(first, np.exp(10) * g, h), "a gradient that is not tiny has its sign as the second number"),
+    (state(second, first, h), "the logarithm comes first, the sign second"),
+    (state(g, np.sign(g), h), "the first number is log|g|/p, not g"),
+    (state(first, second, 0 * h), "the state h is read as well: without it the cell remembers nothing"),
+):
+    assert not np.allclose(np.asarray(made[1]), wrong), hint
+right = state(first, second, h)
+assert np.allclose(np.asarray(made[1]), right), f"row 0 of h′ should be {right[0].round(3)}, not {made[1][0]}"
+steps_of = {"eˢ is missing: it says how long steps are": 1.0, "the step is eˢ h′u, and s stands there as it is": 0.3}
+for hint, factor in steps_of.items():
+    assert not np.allclose(np.asarray(made[0]), factor * (right @ own["u"])), hint
+assert not np.allclose(np.asarray(made[0]), np.exp(0.3) * (h @ own["u"])), "the step is made of h′, not of h"
+assert np.allclose(np.asarray(made[0]), np.exp(0.3) * (right @ own["u"])), "the step is eˢ h′u"
+slope = tm.grad(lambda g: (cell(own, g, h)[0] ** 2).sum())(g).numpy()
+assert np.isfinite(slope).all(), (
+    "at g = 0 the derivative is not finite: log is taken of 0, even where `where` doesn't choose it. See tm.maximum"
+)
+print("Solved: a rule that is not written down, but learned.")
+
+# %% [markdown]
+# What does it learn? Bowls whose axes lie anywhere, as steep as chance has it, from a hundredth to a hundred times as others, and
+# eight steps for each; judged by the mean logarithm of the loss on the way. The cell learns from 16,000 such bowls, its
+# gradients clipped (`clip_by_global_norm`); the others get their best step size, each from twelve, on two hundred.
+#
+# **Predict, then run:** plain descent, momentum, Adam, RMSProp: which of them will it beat?
+
+# %%
+few, units = 8, 8
+
+
+def bowls(rng, count):
+    """Matrices (count, 10, 10) with eigenvalues from e⁻³ to e³, those of one within e² of each other; starts (count, 10)."""
+    turn, _ = np.linalg.qr(rng.normal(size=(count, 10, 10)))
+    steep = np.exp(rng.uniform(-2, 2, (count, 1)) + rng.uniform(-1, 1, (count, 10)))
+    return (turn * steep[:, None]) @ np.swapaxes(turn, 1, 2), rng.normal(size=(count, 10))
+
+
+def quadratic(theta, A):
+    return 0.5 * (theta * (A @ theta)).sum()
+
+
+class LearnedCell:
+    """θ ← θ + cell(φ, g, h), with its state h."""
+
+    def __init__(self, phi):
+        self.phi = phi
+
+    def init(self, theta):
+        return tm.zeros((*theta.shape, units))
+
+    def update(self, grads, h, theta):
+        step, h = cell(self.phi, grads, h)
+        return theta + step, h
+
+
+def on_the_way(rule, A, theta):
+    """The logarithm of loss / first loss after each step."""
+    path = tm.meta.adapt(quadratic, theta, A, rule=rule, steps=few, path=True)
+    return tm.log(tm.stack([quadratic(each, A) for each in path[1:]]) / quadratic(theta, A) + 1e-12)
+
+
+draw, rng = np.random.default_rng(4).normal, np.random.default_rng(5)
+learner = {
+    "W": 0.3 * draw(size=(2 + units, units)),
+    "b": np.zeros(units),
+    "u": 0.1 * draw(size=units),
+    "s": np.log(0.1),
+}
+learner = tm.tree.map(tm.tensor, learner)
+outer = tm.optim.Adam(tm.optim.schedules.cosine(0.02, 500))
+
+
+def mean_on_the_way(phi, *batch):
+    return tm.vmap(lambda A, theta: on_the_way(LearnedCell(phi), A, theta).mean())(*batch).mean()
+
+
+@tm.compile
+def improve(phi, state, *batch):
+    return outer.update(tm.optim.clip_by_global_norm(tm.grad(mean_on_the_way)(phi, *batch), 1.0), state, phi)
+
+
+state = outer.init(learner)
+for _ in range(500):
+    learner, state = improve(learner, state, *bowls(rng, 32))
+
+tuning, test_bowls = bowls(np.random.default_rng(6), 200), bowls(np.random.default_rng(7), 300)
+ways = {
+    "plain descent": tm.optim.SGD,
+    "momentum 0.5": lambda lr: tm.optim.SGD(lr, momentum=0.5),
+    "Adam": tm.optim.Adam,
+    "RMSProp": tm.optim.RMSProp,
+}
+along = lambda rule, batch: tm.vmap(lambda A, theta: on_the_way(rule, A, theta))(*batch).numpy()
+curves = {"learned cell": along(LearnedCell(learner), test_bowls)}
+for name, rule in ways.items():
+    lr = min(np.geomspace(0.01, 1, 12), key=lambda lr: along(rule(lr), tuning).mean())
+    curves[name] = along(rule(lr), test_bowls)
+for name, values in curves.items():
+    more = (
+        ""
+        if name == "learned cell"
+        else f"   minus learned {interval(values.mean(1) - curves['learned cell'].mean(1))}"
+    )
+    print(f"{name:14} {interval(values.mean(axis=1))}{more}")
+
+# %% [markdown]
+# RESULT
 #
 # ## φ = a loss
 #
@@ -159,6 +317,8 @@ def step_size_gradient(theta, alpha, curvature):
 
 # %% check hypergradient
 # without: tm
+# nudge: α moves θ′, and θ′ moves L: what are these two slopes?
+# formula: −g · (curvature·(θ − αg)) with g = curvature·θ
 theta, c = np.array([1.0, -2.0]), np.array([1.0, 3.0])
 right = float(tm.grad(lambda a: 0.5 * (c * (theta - a * (c * theta)) ** 2).sum())(0.1))
 found = step_size_gradient(theta, 0.1, c)
@@ -202,6 +362,8 @@ def hypergradient_descent(gradient, theta, alpha, beta, steps):
 
 # %% check online
 # without: tm
+# nudge: which two gradients meet in the product, and is α changed before the step or after it?
+# formula: α += β g·g_before; θ −= α g; g_before = g
 steep = np.array([1.0, 4.0])
 pull = lambda theta: steep * theta
 begin = np.array([1.0, -0.5])

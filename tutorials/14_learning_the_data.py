@@ -205,6 +205,8 @@ def influence(model, x, y, clean_x, clean_y):
 
 
 # %% check influence
+# nudge: for a small ε_i the step moves the model by −ε_i times the gradient of example i: how much does the clean loss change?
+# formula: −Σ (gradient of example i) · (gradient of the clean loss), over all leaves of the model
 found = influence(model, x, given, clean_x, clean_y)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
 found, clean = np.asarray(found), tm.grad(mean_loss)(model, clean_x, clean_y)
@@ -225,6 +227,116 @@ for wrong, hint in (
     assert not np.allclose(found, wrong), hint
 assert np.allclose(found, derivative), f"example 0 has {derivative[0]:.4f}, and yours {found[0]:.4f}"
 print("Solved: an example is worth what its gradient shares with the goal's.")
+
+# %% [markdown]
+# ## Exercise: an example that was never there
+#
+# What would have been learned without example i? For ridge regression nothing need be trained again: with
+# A = XᵀX + λ1 and θ = A⁻¹Xᵀy, the residuals r_i = y_i − x_i·θ and the leverages h_i = x_iᵀA⁻¹x_i, leaving out example i
+# gives θ − A⁻¹x_i r_i/(1 − h_i), exactly (Sherman and Morrison 1950). Do it for all i, with one matrix inverted.
+
+
+# %% exercise never
+def without_each(X, y, ridge):
+    """For each i the θ (d,) of ridge regression on all examples but i: (n, d), from X (n, d), y (n,). NumPy."""
+    # BEGIN SOLUTION
+    inverse = np.linalg.inv(X.T @ X + ridge * np.eye(X.shape[1]))
+    theta = inverse @ X.T @ y
+    pulls = X @ inverse
+    leverage = (pulls * X).sum(axis=1)
+    residual = y - X @ theta
+    return theta - pulls * (residual / (1 - leverage))[:, None]
+    # END SOLUTION
+
+
+# %% check never
+# without: tm, loops, np.delete
+# nudge: compare your θ without example 0 with one that was really trained without it. By what factor is the step too short?
+# formula: θ − A⁻¹x_i r_i/(1 − h_i): rows of X A⁻¹, each times its residual over one minus its leverage
+X, y = np.random.default_rng(5).normal(size=(7, 3)), np.random.default_rng(6).normal(size=7)
+kept = X.copy(), y.copy()
+found = without_each(X, y, 0.5)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.array_equal(X, kept[0]) and np.array_equal(y, kept[1]), "X or y was written into: make new arrays"
+assert np.shape(found) == (7, 3), f"a θ for each example, (7, 3), and yours have shape {np.shape(found)}"
+fit = lambda X, y, ridge=0.5: np.linalg.solve(X.T @ X + ridge * np.eye(3), X.T @ y)
+pulls, residual = X @ np.linalg.inv(X.T @ X + 0.5 * np.eye(3)), y - X @ fit(X, y)
+leverage = (pulls * X).sum(axis=1)
+moved = lambda size: fit(X, y) - pulls * size[:, None]
+left_out = lambda ridge: np.stack([fit(np.delete(X, i, 0), np.delete(y, i), ridge) for i in range(7)])
+for wrong, hint in (
+    (np.tile(fit(X, y), (7, 1)), "that is θ of all examples: nothing has been left out"),
+    (moved(residual), "that is the derivative (influence functions): to be exact, divide by 1 − h_i"),
+    (moved(residual / (1 + leverage)), "taking away is 1 − h_i; 1 + h_i is for one that is added"),
+    (moved(residual / leverage), "divide by 1 − h_i, not by h_i"),
+    (moved(-residual / (1 - leverage)), "the sign: without it θ moves away from where it pulled"),
+    (moved(y / (1 - leverage)), "r_i is the residual y_i − x_i·θ, not y_i"),
+    (left_out(0.0), "λ is missing: A = XᵀX + λ1"),
+    (fit(X, y) - X * (residual / (1 - leverage))[:, None], "A⁻¹ is missing before x_i"),
+    (pulls * (residual / (1 - leverage))[:, None], "that is by how much θ moves: subtract it from θ"),
+):
+    assert not np.allclose(found, wrong), hint
+right = left_out(0.5)
+assert np.allclose(found, right), (
+    f"without example 0, θ is {right[0].round(3)}, and yours {np.asarray(found)[0].round(3)}"
+)
+print("Solved: a thousand trainings for the price of one.")
+
+# %% [markdown]
+# ## Exercise: who is wrong?
+#
+# Name the `count` examples whose labels are most likely wrong. The derivatives of one step are a beginning; but a model
+# trained with those weights has an opinion of its own on every label, and may give new weights. Any way will do. Asked
+# for: of 80 named on 16 problems, more wrong ones than the derivatives alone would name, with its interval.
+
+
+# %% exercise suspects
+def suspects(x, given, clean_x, clean_y, count):
+    """The places of the `count` examples that are most likely wrong; x (n, features), labels 0 or 1; (count,)."""
+    # BEGIN SOLUTION
+    weights = by_gradient(x, given, clean_x, clean_y)
+    start = {"w": tm.zeros((x.shape[1], 2)), "b": tm.zeros(2)}
+    for _ in range(3):
+        model = start
+        for _ in range(30):
+            grads = tm.grad(lambda m, w=weights: (w * each(m, x, given)).sum())(model)
+            model = tm.tree.map(lambda p, g: p - 0.5 * g, model, grads)
+        doubts = each(model, x, given).numpy()
+        weights = np.exp(-3 * doubts) / np.exp(-3 * doubts).sum()
+    return np.argsort(doubts)[-count:]
+    # END SOLUTION
+
+
+# %% check suspects
+# without: labels, wrong
+# nudge: which of the examples does a model believe that listens to the trusted ten? And would it believe others after that?
+# formula: again and again: train on the examples by their weights; weights anew by how well the model explains each given label
+def found_wrong(name, seed):
+    """The share (in %) of the named whose label is wrong."""
+    x, given, right, clean_x, clean_y, *_ = problem(np.random.default_rng(seed), 20)
+    named = name(x.copy(), given.copy(), clean_x, clean_y, 80)
+    assert named is not None, "the function returns nothing: return the places"
+    named = np.asarray(named)
+    assert named.shape == (80,), f"80 places are asked for, and yours have shape {named.shape}"
+    assert named.dtype.kind in "iu", "places are whole numbers, from 0 to n − 1: see np.argsort"
+    assert len(set(named.tolist())) == 80, "an example is named twice"
+    return 100 * (given != right)[named].mean()
+
+
+def by_derivative(x, given, clean_x, clean_y, count):
+    start = {"w": tm.zeros((x.shape[1], 2)), "b": tm.zeros(2)}
+    return np.argsort(influence(start, x, given, clean_x, clean_y).numpy())[-count:]
+
+
+seeds = range(200, 216)
+mine, simply = (np.array([found_wrong(name, seed) for seed in seeds]) for name in (suspects, by_derivative))
+said = f"of those you name {interval(mine, '%')} are wrong, by the derivatives {interval(simply, '%')}: "
+assert mine.mean() > 25, said + "are those the ones that are right? The doubtful come first"
+assert mine.mean() > 50, said + "that is about what chance names"
+assert not np.allclose(mine, simply), said + "the same: let a model that was trained with these weights judge"
+gap = interval(mine - simply)
+assert gap.mean - gap.half > 0, said + f"{gap} more is not surely more"
+print(f"Solved: {said}the second look is better than the first.")
 
 # %% [markdown]
 # ## What to take along

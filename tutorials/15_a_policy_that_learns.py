@@ -70,7 +70,48 @@ for n in (2, 20):
 # %% [markdown]
 # Half the gradient is gone at n = 2. Leaving the action's own pay out of its baseline, a factor of n/(n − 1), puts it
 # right.
+
+# %% [markdown]
+# ## Exercise: a baseline that doesn't bias
 #
+# Write what the factor does: the advantage of a try is its pay minus the mean pay of the *other* tries.
+
+
+# %% exercise others
+def advantages(pay):
+    """Each pay minus the mean of the others', along the last axis; the shape of `pay`, (…, n)."""
+    # BEGIN SOLUTION
+    n = pay.shape[-1]
+    others = (pay.sum(axis=-1, keepdims=True) - pay) / (n - 1)
+    return pay - others
+    # END SOLUTION
+
+
+# %% check others
+# nudge: for the pays 1, 2, 6: what is the baseline of each?
+# formula: pay − (sum of all − pay)/(n − 1)
+paid = np.array([[1.0, 2.0, 6.0], [0.0, -3.0, 0.0]])
+kept = paid.copy()
+found = advantages(paid)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.array_equal(paid, kept), "the pay was written into: make an array of your own"
+assert np.shape(found) == (2, 3), f"an advantage for each pay, (2, 3), and yours have shape {np.shape(found)}"
+found, total, middle = np.asarray(found), paid.sum(axis=-1, keepdims=True), paid.mean(axis=-1, keepdims=True)
+for wrong, hint in (
+    (paid - middle, "its own pay is in that mean, and that is the bias: leave it out"),
+    (paid - paid.mean(), "each row is a game of its own: the mean goes along the last axis"),
+    (paid - (total - paid) / 3, "the others are n − 1, not n"),
+    (paid - (total - paid), "their mean, not their sum: divide by n − 1"),
+    ((total - paid) / 2, "that is the baseline: subtract it from the pay"),
+    ((total - paid) / 2 - paid, "pay minus baseline, and not the other way round"),
+    (paid - total / 2, "the sum of the others doesn't hold its own pay"),
+    ((paid - middle) / paid.std(axis=-1, keepdims=True), "nothing is asked about the spread: don't divide by it"),
+):
+    assert not np.allclose(found, wrong), hint
+assert np.allclose(found, 1.5 * (paid - middle)), f"for [1, 2, 6]: [−3, −1.5, 4.5], not {found[0]}"
+print("Solved: a baseline may know everything but the action that it judges.")
+
+# %% [markdown]
 # ## A right gradient, a wrong Hessian
 #
 # The expected loss is k(‖μ − goal‖² + 2σ²), so its Hessian (`tm.hessian`) is 2k times the identity. What is the surrogate's?
@@ -205,6 +246,8 @@ def returns(rewards, gamma):
 
 
 # %% check returns
+# nudge: what is the return of the last step, and what of the one before it?
+# formula: from the end: G_t = r_t + γ G_{t+1}, beginning with G = 0 after the last
 r = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 1.0]])
 kept = r.copy()
 found = returns(r, 0.5)
@@ -224,6 +267,65 @@ for wrong, hint in (
     assert not np.allclose(np.asarray(found)[0], wrong), hint
 assert np.allclose(found, [[3.0, 4.0, 4.0], [0.25, 0.5, 1.0]]), f"for [1, 2, 4] and γ = 0.5: [3, 4, 4], not {found[0]}"
 print("Solved: credit flows backwards, like a cotangent.")
+
+# %% [markdown]
+# ## Exercise: advantages along a game
+#
+# In a long game a learned guess V(s) of what is still to come is a calmer baseline than other games. Generalized
+# advantage estimation (Schulman et al. 2016, eq. 16) mixes one-step surprises, δ_t = r_t + γ V_{t+1} − V_t, into
+# A_t = δ_t + γλ δ_{t+1} + (γλ)² δ_{t+2} + …: with λ = 0 the guess is trusted, with λ = 1 only what was really paid.
+# `values` has one entry more than `rewards`, the guess for where the game stopped.
+
+
+# %% exercise gae
+def generalized_advantages(rewards, values, gamma, lam):
+    """A_t for rewards (n, T) and values (n, T + 1): (n, T). NumPy arrays."""
+    # BEGIN SOLUTION
+    surprises = rewards + gamma * values[:, 1:] - values[:, :-1]
+    found, later = np.zeros_like(surprises), np.zeros(len(surprises))
+    for t in range(surprises.shape[1] - 1, -1, -1):
+        later = surprises[:, t] + gamma * lam * later
+        found[:, t] = later
+    return found
+    # END SOLUTION
+
+
+# %% check gae
+# without: tm
+# nudge: what is A at the last step? From there, one step back at a time
+# formula: δ_t = r_t + γ V_{t+1} − V_t; from the end: A_t = δ_t + γλ A_{t+1}
+r, v = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 1.0]]), np.array([[3.0, 1.0, 2.0, 5.0], [1.0, 0.0, 2.0, 0.0]])
+kept = r.copy(), v.copy()
+found = generalized_advantages(r, v, 0.5, 0.8)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.array_equal(r, kept[0]) and np.array_equal(v, kept[1]), "rewards or values were written into"
+assert np.shape(found) == (2, 3), f"an advantage for each reward, (2, 3), and yours have shape {np.shape(found)}"
+
+
+def mixed(delta, factor):
+    powers = factor ** np.arange(3)
+    return np.stack([(delta[:, t:] * powers[: 3 - t]).sum(axis=1) for t in range(3)], axis=1)
+
+
+delta = r + 0.5 * v[:, 1:] - v[:, :-1]
+for wrong, hint in (
+    (delta, "those are the surprises δ: the later ones belong to A_t, too"),
+    (mixed(delta, 0.8), "later surprises count by (γλ)ᵏ: γ is missing"),
+    (mixed(delta, 0.5), "later surprises count by (γλ)ᵏ: λ is missing"),
+    (mixed(r + v[:, 1:] - v[:, :-1], 0.4), "the next value is discounted, too: γ V_{t+1}"),
+    (mixed(r - v[:, :-1], 0.4), "a surprise has three parts, and γ V_{t+1} is missing"),
+    (mixed(r + 0.5 * v[:, 1:], 0.4), "a surprise has three parts, and − V_t is missing"),
+    (mixed(r, 0.4), "those are discounted rewards: the values have no part in them"),
+    (mixed(r + 0.5 * v[:, :-1] - v[:, 1:], 0.4), "r_t + γ V_{t+1} − V_t: the two values are exchanged"),
+    (-mixed(delta, 0.4), "the sign is turned round"),
+    (mixed(delta[:, ::-1], 0.4)[:, ::-1], "A_t is made of δ_t and what comes later, not of what came before"),
+):
+    assert not np.allclose(found, wrong), hint
+right = mixed(delta, 0.4)
+assert np.allclose(found, right), f"row 0 should be {right[0].round(3)}, and is {np.asarray(found)[0].round(3)}"
+paid = generalized_advantages(r, v, 0.5, 1.0)
+assert np.allclose(paid, returns(np.c_[r, v[:, -1]], 0.5)[:, :-1] - v[:, :-1]), "with λ = 1 it is the return minus V_t"
+print("Solved: between what was guessed and what was paid.")
 
 # %% [markdown]
 # ## What to take along

@@ -183,6 +183,8 @@ def perplexity(habit, text):
 
 
 # %% check perplexity
+# nudge: a fair die with eight sides: what should the answer be, and what is yours?
+# formula: exp of the mean of −log habit[text[:-1], text[1:]]
 fair = np.full((letters, letters), 1 / letters)
 with np.errstate(all="ignore"):
     found = perplexity(fair, text)
@@ -242,6 +244,8 @@ def backed_off(text, size, weight):
 
 # %% check backoff
 # without: tm
+# nudge: a letter that was seen three times: what are its two parts? And one that was never seen?
+# formula: λ n(this, next)/n(this) + (1 − λ) n(next)/n, rows `this`; the second part alone where n(this) is 0
 short = np.array([0, 1, 0, 2, 0, 1, 1])
 with np.errstate(all="ignore"):
     found = backed_off(short, 4, 0.75)
@@ -261,6 +265,84 @@ assert np.allclose(found.sum(axis=1), 1), f"each row adds up to 1, and yours to 
 assert np.allclose(found[3], common), "for a letter never seen, how common the letters of text[1:] are is all there is"
 assert np.allclose(found, right), f"row 0 should be {right[0].round(3)}, and is {found[0].round(3)}"
 print("Solved: the model that neural ones had to beat.")
+
+# %% [markdown]
+# ## Exercise: a few steps, by hand
+#
+# What does a step on the table do? The gradient of the mean cross-entropy with respect to row i is
+# (n(i) · softmax(row i) − n(i, ·)) / n, with n(i, j) the number of times that j followed i, n(i) their sum over j, and n
+# the number of all pairs. Adapt a table of logits by `steps` of plain descent on the bits per character of a text.
+
+
+# %% exercise steps
+def adapted_table(table, text, lr, steps):
+    """The table (size, size) after `steps` of θ ← θ − lr · ∇bits(θ); bits are nats over log 2; NumPy."""
+    # BEGIN SOLUTION
+    pairs = np.zeros(table.shape)
+    np.add.at(pairs, (text[:-1], text[1:]), 1)
+    for _ in range(steps):
+        odds = np.exp(table - table.max(axis=1, keepdims=True))
+        guessed = odds / odds.sum(axis=1, keepdims=True)
+        nats = (guessed * pairs.sum(axis=1, keepdims=True) - pairs) / pairs.sum()
+        table = table - lr * nats / np.log(2)
+    return table
+    # END SOLUTION
+
+
+# %% check steps
+# without: tm, bits
+# nudge: for a table of zeros: what does it guess after letter i, and what was seen? A step goes from one towards the other
+# formula: row i of the gradient in nats: (n(i) · softmax(row i) − n(i, ·))/n; bits are that over log 2
+begin, short = np.random.default_rng(4).normal(size=(4, 4)), np.array([0, 1, 0, 2, 0, 1, 1, 2, 0, 1, 3, 0])
+kept = begin.copy()
+found = adapted_table(begin, short, 2.0, 3)
+assert found is not None, "the function returns nothing: put your lines in the dots' place"
+assert np.array_equal(begin, kept), "the table that was passed was written into: make a new one"
+assert np.shape(found) == (4, 4), f"the result is a table, (4, 4), and yours has shape {np.shape(found)}"
+slope = lambda table: tm.grad(bits)(table, short).numpy()
+pairs = np.zeros((4, 4))
+np.add.at(pairs, (short[:-1], short[1:]), 1)
+softmax = lambda table, axis=1: np.exp(table) / np.exp(table).sum(axis=axis, keepdims=True)
+often = pairs.sum(axis=1, keepdims=True)
+
+
+def going(slope, steps=3):
+    table = kept
+    for _ in range(steps):
+        table = table - 2.0 * slope(table) / np.log(2)
+    return table
+
+
+for wrong, hint in (
+    (kept, "nothing has moved"),
+    (
+        going(lambda table: np.log(2) * slope(table), 1),
+        "that is one step: are there `steps`, each from where the last ended?",
+    ),
+    (going(lambda table: np.log(2) * slope(kept)), "the gradient is taken anew after each step"),
+    (going(lambda table: -np.log(2) * slope(table)), "the sign: a step goes down, and raises what was seen"),
+    (going(lambda table: np.log(2) ** 2 * slope(table)), "that goes down the nats: bits are nats over log 2"),
+    (going(lambda table: 11 * np.log(2) * slope(table)), "the mean over the text: divide by the number of pairs"),
+    (going(lambda table: softmax(table) - pairs / often), "a row counts as often as its letter was seen: n(i) and n"),
+    (going(lambda table: (softmax(table) - pairs) / 11), "n(i) is missing: softmax(row i) is guessed n(i) times"),
+    (
+        going(lambda table: (softmax(table, 0) * often - pairs) / 11),
+        "rows are what a letter is followed by: softmax along them",
+    ),
+    (
+        going(lambda table: (softmax(table) * pairs.sum(axis=0)[:, None] - pairs.T) / 11),
+        "n(i, j): j follows i, and i is the row",
+    ),
+    (going(lambda table: (softmax(table) * often - pairs) / 12), "12 letters are 11 pairs"),
+    (going(lambda table: -pairs / 11), "what is guessed already is missing: n(i) · softmax(row i)"),
+):
+    assert not np.allclose(found, wrong), hint
+right = going(lambda table: np.log(2) * slope(table))
+assert np.allclose(found, right), f"row 0 should be {right[0].round(3)}, and is {np.asarray(found)[0].round(3)}"
+assert np.isfinite(adapted_table(kept + 1000.0, short, 2.0, 1)).all(), (
+    "logits of 1000 overflow: subtract each row's largest before the exponential"
+)
+print("Solved: a step raises what was seen by what had not been expected.")
 
 # %% [markdown]
 # ## What to take along

@@ -66,6 +66,8 @@ def kernel_ridge(xs, ys, xq, width, ridge):
 
 # %% check kernel
 # without: tm
+# nudge: what is k(a, a), and what is k far away? Where does λ stand?
+# formula: k(q, s) (k(s, s) + λ·1)⁻¹ y with k(a, b) = exp(−(a − b)²/2w²); np.linalg.solve takes many tasks at once
 xs, ys, xq, _ = sample(np.random.default_rng(3), 4)
 found = kernel_ridge(xs, ys, xq, 0.7, 0.2)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
@@ -102,6 +104,56 @@ baseline = errors(lambda *task: kernel_ridge(*task, width, ridge), test)
 print(
     f"kernel ridge with width {width}, ridge {ridge}: {interval(baseline)}; always 0: {interval((test[3] ** 2).mean(1))}"
 )
+
+# %% [markdown]
+# ## Exercise: is it better, and how sure is that?
+#
+# Before the last exercise, its judge. Two methods have been measured on the same tasks. The bootstrap (Efron 1979) needs
+# no formula: draw as many tasks as there are, with replacement, take the mean difference on them, and do that `draws`
+# times. The interval goes from the 1/40 quantile of these means to the 39/40 one.
+
+
+# %% exercise bootstrap
+def difference(mine, theirs, draws, rng):
+    """Low and high end of the 95 % interval of the mean of mine − theirs; errors on the same tasks, (tasks,) each."""
+    # BEGIN SOLUTION
+    apart = mine - theirs
+    drawn = rng.integers(len(apart), size=(draws, len(apart)))
+    low, high = np.quantile(apart[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+    # END SOLUTION
+
+
+# %% check bootstrap
+# without: tm, interval
+# nudge: what is drawn: numbers, or places? And how many means are there in the end?
+# formula: apart = mine − theirs; quantiles 0.025 and 0.975 of apart[rng.integers(n, size=(draws, n))].mean(axis=1)
+rng = np.random.default_rng(8)
+hard = 10 * rng.random(200)  # what makes a task hard for both
+mine, theirs = hard + rng.normal(size=200) - 0.3, hard + rng.normal(size=200)
+ends = difference(mine, theirs, 4000, np.random.default_rng(0))
+assert ends is not None, "the function returns nothing: return the two ends"
+assert np.shape(ends) == (2,), f"an interval has two ends, and yours is {ends!r}"
+low, high = map(float, np.asarray(ends))
+assert low < high, "the low end comes first, and the two differ: is it the same draw each time?"
+sure = interval(mine - theirs)  # the formula: mean ± 1.96 s/√n
+width, wide = 2 * sure.half, 2 * np.hypot(interval(mine).half, interval(theirs).half)
+# the ends of 4,000 draws are off by 1.96 √(0.025 · 0.975/4000)/0.058 ≈ 0.083 of a standard error, 2 % of the width
+assert not low < -sure.mean < high, "the difference is mine − theirs: a negative one says that mine is better"
+assert abs(high - low - wide) > 0.3 * wide, "each task is drawn for both methods at once: the same places in both"
+assert abs(high - low - width * np.sqrt(200)) > 0.3 * width * np.sqrt(200), (
+    "of the means of the draws, not of the tasks"
+)
+assert abs(high - low - width) < 0.1 * width or high - low > width, "too narrow: draw as many tasks as there are, 95 %"
+assert abs(high - low - width) < 0.1 * width, (
+    f"too wide, {high - low:.3f} for {width:.3f}: as many tasks as there are, 95 %"
+)
+assert abs((low + high) / 2 - sure.mean) < 0.1 * width, (
+    f"the middle should be near {sure.mean:.3f}: the mean difference"
+)
+few = difference(mine, theirs, 1, np.random.default_rng(0)), difference(mine, theirs, 1, np.random.default_rng(1))
+assert few[0] != few[1], "another generator gives another interval: draw with rng"
+print("Solved: where it doesn't hold 0, the difference is more than luck.")
 
 # %% [markdown]
 # ## Exercise: your meta-learner
@@ -141,6 +193,8 @@ def meta_learner(sample, rng):
 
 # %% check learner
 # seconds: 300
+# nudge: give it a task with other labels: does what it predicts change? And how does it fare on tasks that it was trained on?
+# formula: features by a network, a head fitted to each task by tm.solve(FᵀF + λ·1, Fᵀy), and both trained by the error on the query points
 predict = meta_learner(sample, np.random.default_rng(0))
 assert callable(predict), f"meta_learner should return a function, predict(xs, ys, xq), and returned {predict!r}"
 fresh = xs, ys, xq, yq = sample(np.random.default_rng(123), 300)

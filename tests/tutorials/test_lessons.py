@@ -17,6 +17,7 @@ from tests.tutorials import (
     mistakes_in_algorithms,
     mistakes_in_building,
     mistakes_in_calculus,
+    mistakes_in_meta_learning,
     mistakes_in_training,
 )
 from tests.tutorials.claims import CLAIMS
@@ -26,7 +27,7 @@ from tinymeta.view import classroom, grading, lessons
 
 LESSONS = lessons.lessons()
 MISTAKES = mistakes.MISTAKES | mistakes_in_building.MISTAKES | mistakes_in_calculus.MISTAKES
-MISTAKES |= mistakes_in_training.MISTAKES | mistakes_in_algorithms.MISTAKES
+MISTAKES |= mistakes_in_training.MISTAKES | mistakes_in_algorithms.MISTAKES | mistakes_in_meta_learning.MISTAKES
 SOLUTION = re.compile(r"^ *# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)
 
 

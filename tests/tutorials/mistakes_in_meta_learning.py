@@ -1,0 +1,149 @@
+"""Wrong solutions of the exercises on learning to learn: a body, or (old, new) in the solution, and the hint."""
+
+from __future__ import annotations
+
+MISTAKES: dict[str, list[tuple[str, ...]]] = {
+    "chain": [
+        ("return best[0, count]", "return best[0, count][0]", "return two things"),
+        ("sizes[i] * sizes[k] * sizes[j]", "sizes[i] * sizes[j]", "7200 multiplications"),
+        ("(first, second)", "(second, first)", "the matrices keep their places"),
+        ("left + right + sizes", "left + sizes", "add what the parts take"),
+        ("range(i + 1, j)", "[j - 1]", "from left to right"),
+        ("min(ways", "max(ways", "can be done with"),
+        ("(0, i) for i in range(count)", "(1, i) for i in range(count)", "a single matrix is no product"),
+        ("range(2, count + 1)", "range(2, count)", "it stops with KeyError"),
+        (
+            "    def best(i, j):\n        if j == i + 1:\n            return 0, i\n        ways = []\n"
+            "        for k in range(i + 1, j):\n            (left, a), (right, b) = best(i, k), best(k, j)\n"
+            "            ways.append((left + right + sizes[i] * sizes[k] * sizes[j], (a, b)))\n"
+            "        return min(ways, key=lambda way: way[0])\n\n    return best(0, len(sizes) - 1)\n",
+            "keep what has been found",
+        ),
+        (
+            "    parts, left, cost = list(range(len(sizes) - 1)), list(sizes), 0\n    while len(parts) > 1:\n"
+            "        k = min(range(1, len(left) - 1), key=lambda k: left[k - 1] * left[k] * left[k + 1])\n"
+            "        cost += left[k - 1] * left[k] * left[k + 1]\n"
+            "        parts[k - 1 : k + 1] = [(parts[k - 1], parts[k])]\n        del left[k]\n"
+            "    return cost, parts[0]\n",
+            "the smallest product first",
+        ),
+    ],
+    "backwards": [
+        ("reversed(path[:-1])", "[]", "the factors (I − αH) are missing"),
+        ("tm.grad(loss)(path[-1], query)", "tm.grad(loss)(model, query)", "at the end of the path"),
+        ("model, support), here, v", "m, support), model, v", "it stops with"),
+        ("m: loss(m, support), here, v", "m: loss(m, support), model, v", "an H of its own"),
+        ("reversed(path[:-1])", "path[:-1]", "go along the path in reverse"),
+        ("reversed(path[:-1])", "reversed(path[1:])", "the end of the path began none"),
+        ("reversed(path[:-1])", "reversed(path)", "a factor too many"),
+        ("a - inner_lr * b", "a + inner_lr * b", "with a minus"),
+        ("a - inner_lr * b", "a - b", "α is missing"),
+        ("m: loss(m, support), here", "m: loss(m, query), here", "that loss's Hessian, not the query's"),
+        (
+            "    def after(m):\n        for _ in range(steps):\n            m = adapt(m, support)\n"
+            "        return loss(m, query)\n\n    return tm.grad(after)(model)\n",
+            "that differentiates the inner loop",
+        ),
+        ("    return v\n", "    return flat(v)\n", "a tree of the model's form"),
+    ],
+    "outer": [
+        ("range(1000)", "range(0)", "no task was drawn"),
+        ("range(1000)", "range(40)", "longer, or with larger steps"),
+        ("range(1000)", "range(1001)", "25,000 tasks at most"),
+        ("    return model\n    # END", "    return model, state\n    # END", "a model, and nothing with them"),
+        ("    return model\n    # END", "    # END", "returns nothing"),
+        ("model, state = step(", "_, state = step(", "have not moved"),
+        (
+            'tm.grad(objective("exact"))',
+            "tm.grad(lambda m, e: tm.vmap(loss, in_axes=(None, 0))(m, e.query).mean())",
+            "is the loss taken after adapting",
+        ),
+        (
+            "update(slope(model, episodes), state, model)",
+            "update(tm.tree.map(lambda g: -g, slope(model, episodes)), state, model)",
+            "do the steps go down",
+        ),
+        ("    return learners['MAML']\n", "done without learners"),
+    ],
+    "refine": [
+        (" + shares.T @ q", "", "divide by"),
+        ("    return (own.T @ e + shares.T @ q) / weight[:, None]\n", "    return means\n", "support alone"),
+        ("logits = -((", "logits = ((", "minus the squared distances"),
+        (
+            "shares /= shares.sum(axis=1, keepdims=True)",
+            "shares /= shares.sum(axis=0, keepdims=True)",
+            "each query's shares add up to 1",
+        ),
+        ("    weight = own", "    shares = np.eye(ways)[logits.argmax(axis=1)]\n    weight = own", "hard k-means"),
+        ("own.sum(axis=0) + shares.sum(axis=0)", "own.sum(axis=0) + len(q)", "not by their number"),
+        ("own.sum(axis=0) + shares.sum(axis=0)", "own.sum(axis=0)", "in the denominator"),
+        (
+            "(own.T @ e + shares.T @ q) / weight[:, None]",
+            "(shares.T @ q) / shares.sum(axis=0)[:, None]",
+            "the support examples belong to it",
+        ),
+        ("logits - logits.max(axis=1, keepdims=True)", "logits", "largest logit first"),
+        ("    means = own.T @ e", "    e -= e.mean()\n    means = own.T @ e", "were written into"),
+    ],
+    "others": [
+        ("return pay - others", "return pay - pay.mean(axis=-1, keepdims=True)", "that is the bias"),
+        ("    return pay - pay.mean()\n", "each row is a game of its own"),
+        ("/ (n - 1)", "/ n", "the others are n − 1"),
+        (" / (n - 1)", "", "their mean, not their sum"),
+        ("return pay - others", "return others", "that is the baseline"),
+        ("return pay - others", "return others - pay", "not the other way round"),
+        ("keepdims=True) - pay)", "keepdims=True))", "doesn't hold its own pay"),
+        ("return pay - others", "pay -= others\n    return pay", "written into"),
+        ("    return pay - others\n", "", "returns nothing"),
+    ],
+    "gae": [
+        (
+            "        later = surprises[:, t] + gamma * lam * later\n",
+            "        later = surprises[:, t]\n",
+            "the later ones",
+        ),
+        ("gamma * lam * later", "lam * later", "γ is missing"),
+        ("gamma * lam * later", "gamma * later", "λ is missing"),
+        ("rewards + gamma * values[:, 1:]", "rewards + values[:, 1:]", "the next value is discounted"),
+        ("rewards + gamma * values[:, 1:] - values", "rewards - values", "γ V_{t+1} is missing"),
+        (" - values[:, :-1]", "", "− V_t is missing"),
+        ("rewards + gamma * values[:, 1:] - values[:, :-1]", "rewards + 0 * values[:, 1:]", "discounted rewards"),
+        ("values[:, 1:] - values[:, :-1]", "values[:, :-1] - values[:, 1:]", "exchanged"),
+        ("range(surprises.shape[1] - 1, -1, -1)", "range(surprises.shape[1])", "not of what came before"),
+        ("    return found\n", "    return -found\n", "turned round"),
+    ],
+    "steps": [
+        ("range(steps)", "range(1)", "that is one step"),
+        ("table - lr * nats", "table + lr * nats", "the sign"),
+        (" / np.log(2)", "", "bits are nats over log 2"),
+        (") / pairs.sum()", ")", "divide by the number of pairs"),
+        (") / pairs.sum()", ") / len(text)", "12 letters are 11 pairs"),
+        (") / pairs.sum()", ") / pairs.sum(axis=1, keepdims=True)", "a row counts as often"),
+        ("guessed * pairs.sum(axis=1, keepdims=True)", "guessed", "n(i) is missing"),
+        ("odds / odds.sum(axis=1, keepdims=True)", "odds / odds.sum(axis=0)", "softmax along them"),
+        ("(text[:-1], text[1:])", "(text[1:], text[:-1])", "i is the row"),
+        ("guessed * pairs.sum(axis=1, keepdims=True) - pairs", "-pairs", "what is guessed already"),
+        ("table - table.max(axis=1, keepdims=True)", "table", "logits of 1000 overflow"),
+        ("        table = table - lr", "        table -= lr", "was written into"),
+    ],
+    "bootstrap": [
+        ("apart = mine - theirs", "apart = theirs - mine", "mine − theirs"),
+        ("low, high = ", "high, low = ", "the low end comes first"),
+        (
+            "    drawn = rng.integers(len(mine), size=(2, draws, len(mine)))\n"
+            "    means = mine[drawn[0]].mean(axis=1) - theirs[drawn[1]].mean(axis=1)\n"
+            "    return tuple(np.quantile(means, [0.025, 0.975]))\n",
+            "for both methods at once",
+        ),
+        ("apart[drawn].mean(axis=1)", "apart[drawn]", "of the means of the draws"),
+        ("[0.025, 0.975]", "[0.25, 0.75]", "too narrow"),
+        ("size=(draws, len(apart))", "size=(draws, 10)", "too wide"),
+        ("apart[drawn].mean(axis=1)", "apart[drawn].mean(axis=1) - apart.mean()", "the middle should be near"),
+        (
+            "rng.integers(len(apart), size",
+            "np.random.default_rng(0).integers(len(apart), size",
+            "another generator",
+        ),
+        ("return float(low), float(high)", "return float(high - low)", "an interval has two ends"),
+    ],
+}

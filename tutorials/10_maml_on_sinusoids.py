@@ -248,7 +248,7 @@ assert errors_of["yours"].mean() < errors_of["at the start"].mean(), (
     said + "worse than untrained: do the steps go down?"
 )
 assert errors_of["yours"].mean() < 0.9 * errors_of["joint"].mean(), (
-    said + "is the loss taken after adapting? That before it is joint training's"
+    said + "is the loss taken after adapting, and is it trained for long enough?"
 )
 gap = interval(errors_of["yours"] - 0.5 * errors_of["joint"])
 assert gap.mean + gap.half < 0, said + "less than half is asked for: longer, or with larger steps?"

@@ -196,11 +196,19 @@ sums = np.stack([e[labels == k].sum(axis=0) for k in range(3)])
 squares = ((q[:, None] - sums / counts[:, None]) ** 2).sum(axis=-1)
 softmax = lambda logits, axis=1: np.exp(logits) / np.exp(logits).sum(axis=axis, keepdims=True)
 mixed = lambda shares, n=counts, of=sums: (of + shares.T @ q) / (n + shares.sum(axis=0))[:, None]
-shares = softmax(-squares)
+shares, least = softmax(-squares), squares.min(axis=1, keepdims=True)
 for wrong, hint in (
     (sums / counts[:, None], "those are the means of the support alone: the queries have no part in them"),
     (mixed(softmax(squares)), "a query belongs most to the nearest class: the logits are minus the squared distances"),
     (mixed(softmax(-squares, 0)), "the softmax goes over the classes: each query's shares add up to 1"),
+    (
+        mixed(np.exp(least - squares) / np.exp(least - squares).sum(axis=0)),
+        "each query's shares add up to 1, over classes",
+    ),
+    (
+        sums / (counts + shares.sum(axis=0))[:, None],
+        "the queries stand in the denominator only: add Σ p(k | q) q above",
+    ),
     (mixed(np.eye(3)[squares.argmin(axis=1)]), "that is hard k-means: a query belongs to every class by its share"),
     ((sums + shares.T @ q) / (counts + 5)[:, None], "divide by the queries' shares of the class, not by their number"),
     ((sums + shares.T @ q) / counts[:, None], "the queries' shares count in the denominator, too"),

@@ -230,15 +230,15 @@ print("Solved: a fair memory, whatever comes.")
 # %% [markdown]
 # ## One pass over five tasks
 #
-# Forgetting needs no conflict: here one w suits all tasks, but each shows three directions of twelve only, askew to those
+# Forgetting needs no conflict: here one w suits all tasks, but each shows four directions of twelve only, askew to those
 # of the others, and none comes back.
 
 
 # %%
 def five_tasks(rng, each=40):
     """Examples (x, y), x (12,), task after task; and of each task 200 to test by, x (200, 12) and y (200,)."""
-    right, views = rng.normal(size=12), rng.normal(size=(5, 3, 12)) / np.sqrt(12)
-    draw = lambda view, n: rng.normal(size=(n, 3)) @ view
+    right, views = rng.normal(size=12), rng.normal(size=(5, 4, 12)) / np.sqrt(12)
+    draw = lambda view, n: rng.normal(size=(n, 4)) @ view
     stream = [(x, x @ right + 0.1 * rng.normal()) for view in views for x in draw(view, each)]
     return stream, [(x, x @ right) for x in (draw(view, 200) for view in views)]
 
@@ -270,7 +270,7 @@ print(*(f"plain descent, step size {rate}: {remains(rate):.3f}\n" for rate in (0
 #
 # Learn from such a stream: each example comes once, and no more than `size` of those that have passed may be used
 # again, ever. How they are chosen, and what is done with them (replay, projection, both), is up to you. Asked for: from a
-# memory of 20, over all five tasks, less than a third of the error of plain descent.
+# memory of 20, over all five tasks, less than a fifth of the error of plain descent.
 
 
 # %% exercise stream
@@ -317,23 +317,21 @@ def learned_from(seed, learn):
     return left_of(np.asarray(w), tests), held
 
 
-mine, held = zip(*(learned_from(seed, learn_stream) for seed in range(30, 38)))
-plainly = np.array([learned_from(seed, plain_descent)[0] for seed in range(30, 38)])
-mine, nothing = (
-    np.array(mine),
-    np.array([left_of(np.zeros(12), five_tasks(np.random.default_rng(s))[1]) for s in range(30, 38)]),
-)
+seeds = range(30, 46)
+mine, held = zip(*(learned_from(seed, learn_stream) for seed in seeds))
+mine, plainly = np.array(mine), np.array([learned_from(seed, plain_descent)[0] for seed in seeds])
+nothing = np.array([left_of(np.zeros(12), five_tasks(np.random.default_rng(seed))[1]) for seed in seeds])
 assert max(held) <= 20, f"the memory holds 20, and {max(held)} that had passed were used again"
-said = f"your error is {mine.mean():.4f}, plain descent's {plainly.mean():.4f}: "
-assert mine.mean() < 0.9 * nothing.mean(), said + "nothing is learned: do the steps go down?"
-assert mine[:, -1].mean() < 0.5 * nothing[:, -1].mean(), (
-    said + "the last task is not learned: does the new example count?"
-)
-assert max(held) > 0, said + "nothing that has passed is used again: keep some examples, and learn from them, too"
-assert mine[:, 0].mean() < plainly[:, 0].mean() / 3, (
+assert max(held) > 0, "nothing that has passed is used again: keep some examples, and learn from them, too"
+said = f"your error is {mine.mean():.3g}, plain descent's {plainly.mean():.3g}: "
+assert mine.mean() < 0.9 * nothing.mean(), said + "nothing is learned: do the steps go down, and are they short?"
+assert mine[:, 0].mean() < plainly[:, 0].mean() / 5, (
     said + "the first task is forgotten: does the memory still hold some of it?"
 )
-assert mine.mean() < plainly.mean() / 3, said + "less than a third is asked for: more steps for each example?"
+assert mine.mean() < plainly.mean() / 5 or mine[:, 1:4].mean() < 5 * mine[:, 0].mean(), (
+    said + "the tasks in the middle are forgotten: does the memory take in later ones, too?"
+)
+assert mine.mean() < plainly.mean() / 5, said + "less than a fifth is asked for: more steps for each example?"
 print(f"Solved: {said}twenty examples stand for two hundred.")
 
 # %% [markdown]
@@ -344,8 +342,8 @@ histories = {"plain descent": [], "a memory of 20": []}
 for seed in range(8):
     stream, tests = five_tasks(np.random.default_rng(seed))
     for name, learn in zip(histories, (plain_descent, learn_stream)):
-        ends = [learn(stream[: 40 * k], gradient, np.zeros(12), 20, np.random.default_rng(0)) for k in range(1, 6)]
-        histories[name].append([left_of(w, tests) for w in ends])
+        reached = [learn(stream[: 40 * k], gradient, np.zeros(12), 20, np.random.default_rng(0)) for k in range(1, 6)]
+        histories[name].append([left_of(w, tests) for w in reached])
 for name, history in histories.items():
     print(f"{name:15} after the last, over all five: {interval(np.mean(history, axis=2)[:, -1])}")
 

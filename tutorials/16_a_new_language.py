@@ -302,6 +302,7 @@ assert np.shape(found) == (4, 4), f"the result is a table, (4, 4), and yours has
 slope = lambda table: tm.grad(bits)(table, short).numpy()
 pairs = np.zeros((4, 4))
 np.add.at(pairs, (short[:-1], short[1:]), 1)
+topped = lambda table: np.exp(table - table.max(axis=1, keepdims=True))
 softmax = lambda table, axis=1: np.exp(table) / np.exp(table).sum(axis=axis, keepdims=True)
 often = pairs.sum(axis=1, keepdims=True)
 
@@ -325,6 +326,10 @@ for wrong, hint in (
     (going(lambda table: 11 * np.log(2) * slope(table)), "the mean over the text: divide by the number of pairs"),
     (going(lambda table: softmax(table) - pairs / often), "a row counts as often as its letter was seen: n(i) and n"),
     (going(lambda table: (softmax(table) - pairs) / 11), "n(i) is missing: softmax(row i) is guessed n(i) times"),
+    (
+        going(lambda table: (topped(table) / topped(table).sum(axis=0) * often - pairs) / 11),
+        "rows are what a letter is followed by: softmax along them",
+    ),
     (
         going(lambda table: (softmax(table, 0) * often - pairs) / 11),
         "rows are what a letter is followed by: softmax along them",

@@ -31,7 +31,6 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
     "backwards": [
         ("reversed(path[:-1])", "[]", "the factors (I − αH) are missing"),
         ("tm.grad(loss)(path[-1], query)", "tm.grad(loss)(model, query)", "at the end of the path"),
-        ("model, support), here, v", "m, support), model, v", "it stops with"),
         ("m: loss(m, support), here, v", "m: loss(m, support), model, v", "an H of its own"),
         ("reversed(path[:-1])", "path[:-1]", "go along the path in reverse"),
         ("reversed(path[:-1])", "reversed(path[1:])", "the end of the path began none"),
@@ -48,7 +47,7 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
     ],
     "outer": [
         ("range(1000)", "range(0)", "no task was drawn"),
-        ("range(1000)", "range(40)", "longer, or with larger steps"),
+        ("range(1000)", "range(40)", "trained for long enough"),
         ("range(1000)", "range(1001)", "25,000 tasks at most"),
         ("    return model\n    # END", "    return model, state\n    # END", "a model, and nothing with them"),
         ("    return model\n    # END", "    # END", "returns nothing"),
@@ -66,7 +65,7 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
         ("    return learners['MAML']\n", "done without learners"),
     ],
     "refine": [
-        (" + shares.T @ q", "", "divide by"),
+        (" + shares.T @ q", "", "in the denominator only"),
         ("    return (own.T @ e + shares.T @ q) / weight[:, None]\n", "    return means\n", "support alone"),
         ("logits = -((", "logits = ((", "minus the squared distances"),
         (
@@ -145,5 +144,70 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
             "another generator",
         ),
         ("return float(low), float(high)", "return float(high - low)", "an interval has two ends"),
+    ],
+    "cell": [
+        ("tm.tanh(read @", "(read @", "tanh is missing"),
+        (' + phi["b"]', "", "b is missing"),
+        (" / 10)", ")", "divided by p = 10"),
+        ("tm.where(size < least, g / least, tm.sign(g))", "tm.sign(g)", "in the sign's place"),
+        ("tm.where(size < least, g / least, tm.sign(g))", "g / least", "its sign as the second number"),
+        ("tm.stack([logs, signs], axis=-1)", "tm.stack([signs, logs], axis=-1)", "the logarithm comes first"),
+        ("tm.log(size)", "size", "row 0 of h′ should be"),
+        ("axis=-1), h], axis=-1)", "axis=-1), 0 * h], axis=-1)", "remembers nothing"),
+        ('tm.exp(phi["s"]) * ', "", "eˢ is missing"),
+        ('tm.exp(phi["s"])', 'phi["s"]', "as it is"),
+        ('* (h @ phi["u"]), h', '* (h @ phi["u"])', "return two things"),
+    ],
+    "stream": [
+        ("[example, *kept]", "[example]", "nothing that has passed is used again"),
+        ("        if len(kept) < size:\n", "        if True:\n", "the memory holds 20, and 199"),
+        ("w - 0.1", "w + 0.1", "do the steps go down"),
+        ("range(5)", "range(0)", "nothing that has passed"),
+        ("range(5)", "range(1)", "more steps for each example"),
+        ("[example, *kept]", "kept", "the mean of no examples"),
+        (
+            "elif (place := rng.integers(k)) < size:",
+            "elif (place := rng.integers(k)) < 0:",
+            "in the middle are forgotten",
+        ),
+        (
+            "        elif (place := rng.integers(k)) < size:\n",
+            "        else:\n            place = k % size\n",
+            "the first task is forgotten",
+        ),
+        ("    return w\n    # END", "    # END", "returns nothing"),
+        ("    return plain_descent(stream, gradient, w)\n", "done without plain_descent"),
+    ],
+    "never": [
+        (" / (1 - leverage)", "", "that is the derivative"),
+        ("(1 - leverage)", "(1 + leverage)", "for one that is added"),
+        ("(1 - leverage)", "leverage", "not by h_i"),
+        ("theta - pulls", "theta + pulls", "the sign"),
+        ("residual = y - X @ theta", "residual = y", "not y_i"),
+        (" + ridge * np.eye(X.shape[1])", "", "λ is missing"),
+        ("theta - pulls * (residual", "theta - X * (residual", "A⁻¹ is missing"),
+        ("return theta - pulls", "return pulls", "subtract it from θ"),
+        ("    return np.stack([np.linalg.solve(X.T @ X, X.T @ y) for _ in y])\n", "done without"),
+    ],
+    "suspects": [
+        ("np.argsort(doubts)[-count:]", "np.argsort(doubts)[:count]", "The doubtful come first"),
+        ("np.argsort(doubts)[-count:]", "np.argsort(doubts)", "80 places are asked for"),
+        ("np.argsort(doubts)[-count:]", "np.sort(doubts)[-count:]", "whole numbers"),
+        (
+            "    return np.argsort(influence(start, x, given, clean_x, clean_y).numpy())[-count:]\n",
+            "start gets no value",
+        ),
+        (
+            "    start = {'w': tm.zeros((x.shape[1], 2)), 'b': tm.zeros(2)}\n"
+            "    return np.argsort(influence(start, x, given, clean_x, clean_y).numpy())[-count:]\n",
+            "let a model that was trained",
+        ),
+        ("    return np.argsort(np.random.default_rng(0).random(len(x)))[-count:]\n", "what chance names"),
+        (
+            "    weights = by_gradient(x, given, clean_x, clean_y)\n",
+            "    weights = np.full(len(x), 0.005)\n",
+            "surely more",
+        ),
+        ("    return np.flatnonzero(wrong)[:count]\n", "done without wrong"),
     ],
 }

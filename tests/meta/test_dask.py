@@ -5,11 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +22,21 @@ import pytest
 
 import tinymeta as tm
 from tests.meta.learners import LEARNERS, Blobs, flat, start
-from tests.meta.trouble import Counted, Troubled, arrivals, fitted, fitted_while_one_hangs, unruly
+from tests.meta.trouble import (
+    UNSENT,
+    Counted,
+    Troubled,
+    Unreadable,
+    arrivals,
+    fitted,
+    fitted_while_one_hangs,
+    tells_what_cannot_travel,
+    unruly,
+)
+from tinymeta.meta.spread import cluster as spreading
 from tinymeta.meta.spread.gather import Unsendable, gather, shared
 
-distributed = pytest.importorskip("distributed")
+distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
 ROOT = Path(__file__).parents[2]
 ADAM = tm.optim.Adam(0.01)
 PATH = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), *sys.path])
@@ -31,7 +45,8 @@ PATH = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), *sys.path])
 class Cluster:
     """A `dask scheduler` and two `dask worker`, each a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        self.settings = settings
         self.processes: list[subprocess.Popen[str]] = []
         here = ("--host", "127.0.0.1", "--no-dashboard")
         scheduler = self.start("scheduler", *here, "--port", "0", stderr=subprocess.PIPE)
@@ -46,7 +61,7 @@ class Cluster:
         return self.start("worker", self.address, *options, stderr=subprocess.DEVNULL)
 
     def start(self, *words: str, stderr: int) -> subprocess.Popen[str]:
-        command, env = [sys.executable, "-m", "dask", *words], {**os.environ, "PYTHONPATH": PATH}
+        command, env = [sys.executable, "-m", "dask", *words], {**os.environ, "PYTHONPATH": PATH, **self.settings}
         self.processes.append(subprocess.Popen(command, stderr=stderr, env=env, text=True))
         return self.processes[-1]
 
@@ -170,8 +185,93 @@ def test_a_mistake_of_the_users_is_told_at_once(workers: Any) -> None:
 
 
 def test_a_scheduler_that_is_not_there_is_an_error_that_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    import dask
-
     with dask.config.set({"distributed.comm.timeouts.connect": "100ms"}), pytest.raises(tm.UserError) as found:
         tm.meta.Dask("tcp://127.0.0.1:9")
     assert "dask scheduler" in str(found.value)
+
+
+@pytest.mark.parametrize("what", UNSENT)
+def test_what_cannot_come_back_is_told_in_a_sentence_and_the_worker_goes_on(what: str, workers: Any) -> None:
+    tells_what_cannot_travel(workers, what)
+
+
+def test_what_a_worker_cannot_read_is_told_in_a_sentence(workers: Any) -> None:
+    for call in ((Unreadable(),), (shared(workers, Unreadable()),)):
+        with pytest.raises(tm.UserError, match="the cluster gave no answer .*no number"):
+            gather(workers, id, [call])
+    assert gather(workers, abs, [(-1,)]) == [1]
+
+
+def test_a_part_over_which_workers_die_is_given_up_in_a_sentence() -> None:
+    told = pytest.raises(tm.UserError, match="2 workers of the cluster have died over one and the same part")
+    once = Cluster(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1")
+    with once as cluster, tm.meta.Dask(cluster.address) as workers, told:
+        gather(workers, os._exit, [(3,)])
+
+
+@contextmanager
+def begun(cluster: Cluster, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A run on a cluster whose workers stand still with parts of it in hand."""
+    command = [sys.executable, "-m", "tinymeta", "run", "sine", "--iterations", "100000", "--quiet", "--out", *words]
+    env = {**os.environ, "PYTHONPATH": PATH, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=120)
+        for worker in cluster.workers:
+            worker.send_signal(signal.SIGSTOP)
+        run = subprocess.Popen([*command, "--dask", cluster.address], stderr=subprocess.PIPE, env=env, text=True)
+        while not any(client.processing().values()):
+            assert run.poll() is None
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a signal that stops a process")
+@pytest.mark.parametrize(
+    ("dies", "said"),
+    [("workers", "1 workers of the cluster have died"), ("scheduler", "the Dask scheduler answers no")],
+)
+def test_a_run_whose_cluster_dies_ends_with_a_sentence(dies: str, said: str, tmp_path: Path) -> None:
+    with (
+        Cluster(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster,
+        begun(cluster, str(tmp_path / "run")) as run,
+    ):
+        for process in cluster.workers if dies == "workers" else cluster.processes[:1]:
+            process.kill()
+        found = run.communicate()[1]
+    told = [line for line in found.splitlines() if line.startswith("tinymeta: ")]
+    assert run.returncode == 2 and len(told) == 1 and said in told[0] and "Traceback" not in found, found
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a signal that stops a process")
+def test_a_scheduler_that_stands_still_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "ANSWER", 0.1)
+    with Cluster() as cluster, tm.meta.Dask(cluster.address) as workers:
+        cluster.processes[0].send_signal(signal.SIGSTOP)
+        with pytest.raises(tm.UserError, match="the Dask scheduler answers no more"):
+            gather(workers, abs, [(1,)], patience=0.1)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_functions_go_over_the_encrypted_connection_that_the_user_chose_and_over_no_other(tmp_path: Path) -> None:
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
+    subprocess.run([*made, "-days", "2", "-subj", "/CN=127.0.0.1"], check=True, capture_output=True)
+    files = {
+        f"{who}.{what}": path
+        for who in ("client", "scheduler", "worker")
+        for what, path in (("key", key), ("cert", certificate))
+    }
+    tls = {f"distributed.comm.tls.{name}": path for name, path in {**files, "ca-file": certificate}.items()}
+    with dask.config.set({**tls, "distributed.comm.require-encryption": True}):
+        security = distributed.Security()
+        with distributed.LocalCluster(1, processes=False, dashboard_address=None, security=security) as cluster:
+            assert cluster.scheduler_address.startswith("tls://")
+            for address in (cluster, cluster.scheduler_address):
+                with tm.meta.Dask(address) as workers:
+                    assert gather(workers, abs, [(-1,)]) == [1]
+            plain = dask.config.set({**dict.fromkeys(tls), "distributed.comm.timeouts.connect": "1s"})
+            with plain, pytest.raises(tm.UserError, match="no Dask scheduler answers"):
+                tm.meta.Dask(cluster.scheduler_address)

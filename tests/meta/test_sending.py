@@ -14,8 +14,10 @@ import pytest
 
 import tinymeta as tm
 from tests.meta.learners import LEARNERS
-from tests.meta.trouble import Counted, arrivals, distance, fitted
+from tests.meta.trouble import UNSENT, Counted, arrivals, distance, fitted, tells_what_cannot_travel
+from tinymeta.meta.spread import sending
 from tinymeta.meta.spread.gather import gather, shared
+from tinymeta.meta.spread.sending import written
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,39 @@ def test_what_cannot_be_sent_is_refused_with_the_way_out(workers: Any) -> None:
     for f in (partial(distance, lock), lambda x: lock, lambda x, lock=lock: x):
         with pytest.raises(tm.UserError, match="what can be pickled"):
             gather(workers, f, [(1.0,)])
+
+
+@pytest.mark.parametrize("what", UNSENT)
+def test_what_cannot_come_back_is_told_in_a_sentence_and_the_worker_goes_on(what: str, workers: Any) -> None:
+    tells_what_cannot_travel(workers, what)
+
+
+class Elsewhere:
+    """Is found in one process alone, and told so in the other."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no such name",)
+
+
+def test_what_a_worker_cannot_read_is_told_in_a_sentence(workers: Any) -> None:
+    for call in ((Elsewhere(),), (shared(workers, Elsewhere()),)):
+        with pytest.raises(tm.UserError, match="can't read what it was sent .*no such name"):
+            gather(workers, id, [call])
+    assert gather(workers, abs, [(-1,)]) == [1]
+
+
+def test_a_function_without_a_name_keeps_what_was_put_on_it(workers: Any) -> None:
+    f = lambda: f.title  # type: ignore[attr-defined]
+    f.title = "on it"  # type: ignore[attr-defined]
+    assert gather(workers, f, [()]) == ["on it"]
+
+
+def test_code_of_another_python_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "MAGIC_NUMBER", b"else")
+    there = written(lambda: 1)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="same version of Python"):
+        sending.loaded(there)
 
 
 def test_what_calls_share_is_sent_to_a_worker_once(workers: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from tinymeta_kernels import threads
 
 import tinymeta as tm
@@ -102,6 +103,48 @@ class Counted:
 
 def arrivals(*_: Any) -> int:
     return Counted.arrivals
+
+
+class Unreadable:
+    """Can be written, and not be read again."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+class TwoWords(Exception):
+    """An error that can be written, and not be read again: it is made of two words and keeps one."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one)
+
+
+class Locked(Exception):
+    """An error that can't be written."""
+
+    def __init__(self) -> None:
+        super().__init__("locked", threading.Lock())
+
+
+def failing(kind: type[Exception], *args: str) -> None:
+    raise kind(*args)
+
+
+# What a worker may come to that can't travel, and what is said of it.
+UNSENT: dict[str, tuple[tuple[Any, ...], str]] = {
+    "a result that can't be written": ((threading.Lock,), "can't be sent between processes .*lock"),
+    "a result that can't be read": ((Unreadable,), "computed can't be read here .*no number"),
+    "an error that can't be written": ((failing, Locked), "failed with .*Locked: .*locked"),
+    "an error that can't be read": ((failing, TwoWords, "one", "two"), "failed with .*TwoWords: one"),
+}
+
+
+def tells_what_cannot_travel(workers: Any, what: str) -> None:
+    """And goes on."""
+    (f, *args), said = UNSENT[what]
+    with pytest.raises(tm.UserError, match=said):
+        gathering.gather(workers, f, [tuple(args)])
+    assert gathering.gather(workers, abs, [(-1,)]) == [1]
 
 
 def unruly() -> None:

@@ -42,10 +42,11 @@ def main() -> int:
     parser.add_argument("--room", action="append", choices=ROOMS, help=f"where (any of {', '.join(DRAWN)})")
     parser.add_argument("--seed", type=int, help="of the order in which mutations are drawn (random if left out)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="how long")
+    parser.add_argument("--count", type=int, help="how many of them, drawn at random (all)")
     parser.add_argument("--wide", action="store_true", help="survivors are tried by all other tests, too")
     parser.add_argument("--only", action="append", metavar="TEXT", help="mutations whose name begins so")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="what to try them by (the rooms' own folders)")
-    parser.add_argument("--keep", action="store_true", help="keep the numbers for the table of tests.trust")
+    parser.add_argument("--keep", action="store_true", help="keep the numbers of each room for tests.trust")
     parser.add_argument("--list", action="store_true", help="name the mutations, and plant none")
     given = parser.parse_args()
     seed = secrets.randbelow(1 << 40) if given.seed is None else given.seed
@@ -54,6 +55,7 @@ def main() -> int:
     random.Random(seed).shuffle(drawn)
     if given.only:
         drawn = [site for site in drawn if site.name.startswith(tuple(given.only))]
+    drawn = drawn[: given.count]
     if given.list:
         print("\n".join(site.name for site in drawn))
         return 0
@@ -74,10 +76,12 @@ def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool,
     """Try the mutations; say which survive, and of those that may, why."""
     allowed = {(entry["file"], entry["line"], entry["mutation"]): entry["why"] for entry in explained()}
     came: Counter[str] = Counter()
+    made: Counter[str] = Counter()  # by room
     left: list[Site] = []
     explain = [site for site in drawn if (site.path, site.text, site.what) in allowed]
     for verdict in verdicts([site for site in drawn if site not in explain], near, until):
         came[verdict.outcome] += 1
+        made[verdict.site.room] += verdict.outcome != "not planted"
         if verdict.outcome in ("survived", "called by no test"):
             left.append(verdict.site)
             print(f"{verdict.outcome}: {verdict.site.name}\n    {verdict.site.text}", flush=True)
@@ -93,13 +97,9 @@ def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool,
                 left.remove(verdict.site)
             print(f"{verdict.outcome}: {verdict.site.name} {verdict.by}", flush=True)
     unmade = came.pop("not planted", 0)
-    if keep:
-        store(
-            "mutants killed",
-            came.total() - len(left),
-            came.total(),
-            shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]]).replace(" --keep", ""),
-        )
+    command = shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]]).replace(" --keep", "")
+    for room in made if keep else ():
+        store(f"mutants killed, {room}", made[room] - [site.room for site in left].count(room), made[room], command)
     print(f"made {came.total()}, killed {came.total() - len(left)}, survived {len(left)}", end="; ")
     print(f"left out: {len(explain)} that are explained, {unmade} in what runs at import only")
     return int(bool(left))

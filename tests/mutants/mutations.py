@@ -65,6 +65,10 @@ class Site:
     def name(self) -> str:
         return f"{self.path}:{self.line}:{self.column} {self.what}"
 
+    @property
+    def room(self) -> str:
+        return Path(self.path).parts[1]
+
     def put(self, node: Any) -> Any:
         """Put a node into the tree at this place; the one that was there."""
         name, index = self.slot

@@ -57,6 +57,7 @@ EXTRAS: dict[str, Any] = {
     "a module within": Net(tm.nn.constant(MEAN)),
     "none at all": tm.nn.constant(np.zeros(0)),
     "not a number": tm.nn.constant([np.nan]),
+    "integers beside a number": [np.arange(3), 3],
 }
 
 
@@ -69,6 +70,13 @@ def test_constants_stay_what_they_are_wherever_they_stand(name: str) -> None:
     before, after = ([a for _, a in held(m)] for m in (model, same))
     assert len(before) == len(after) and all(map(np.array_equal, before, after, [True] * len(before)))
     np.testing.assert_array_equal(same.w.numpy(), 2 * model.w.numpy())
+
+
+@pytest.mark.parametrize("name", [name for name in EXTRAS if name != "integers beside a number"])
+def test_a_model_that_holds_constants_is_trained_and_holds_them(name: str) -> None:
+    before = Net(tm.nn.constant(MEAN), EXTRAS[name])
+    after = trained(before)
+    np.testing.assert_equal([a for _, a in held(after)], [a for _, a in held(before)])
 
 
 def held(model: Any) -> list[tuple[str, Any]]:

@@ -115,6 +115,7 @@ def test_a_residual_block_halves_in_its_first_convolution_and_has_no_bias_before
     y = block(np.ones((1, 2, 7, 7)))
     assert y.shape == (1, 8, 4, 4) and y.dtype == float
     assert all(leaf.dtype == float for leaf in tm.tree.leaves(block))
+    assert len(tm.tree.leaves(block)) == 3 + 2 * 2  # convolutions, and weight and bias of norms
 
 
 def test_a_residual_block_goes_round_by_a_convolution_only_where_the_shape_changes() -> None:

@@ -47,10 +47,18 @@ def test_signals_keep_their_size_through_many_relu_layers() -> None:
 def test_an_orthogonal_matrix_keeps_lengths() -> None:
     for shape in ((4, 4), (6, 3), (3, 5)):
         w = init.orthogonal(np.random.default_rng(0), shape, *shape, np.float64).numpy()
+        assert w.shape == shape
         small = w.T @ w if shape[0] >= shape[1] else w @ w.T
         np.testing.assert_allclose(small, np.eye(min(shape)), atol=1e-14)
     with pytest.raises(ValueError, match="matrices"):
         init.orthogonal(np.random.default_rng(0), (2, 3, 4), 2, 3, np.float64)
+
+
+def test_side_by_side_square_blocks_are_orthogonal_each() -> None:
+    w = init.orthogonal(np.random.default_rng(0), (3, 6), 3, 6, np.float64).numpy()
+    assert w.shape == (3, 6) and not np.array_equal(w[:, :3], w[:, 3:])
+    for block in np.hsplit(w, 2):
+        np.testing.assert_allclose(block.T @ block, np.eye(3), atol=1e-14)
 
 
 def test_a_generator_decides_the_weights() -> None:

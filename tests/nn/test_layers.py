@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,62 @@ def test_a_layer_under_vmap_is_the_layer_in_a_loop(name: str) -> None:
     together = tm.vmap(model)(x).numpy()
     for i in range(3):
         np.testing.assert_allclose(together[i], model(x[i]).numpy(), rtol=1e-12, atol=1e-13)
+
+
+MADE: dict[str, Any] = {
+    "Linear": (3, 2),
+    "Embedding": (3, 2),
+    "Conv2d": (2, 3, 2),
+    "ResidualBlock": (2, 8, 2),
+    "ConvNet4": (3,),
+    "BatchNorm": (2,),
+    "FrozenBatchNorm": (2,),
+    "LayerNorm": (2,),
+    "GroupNorm": (1, 2),
+    "LSTMCell": (3, 2),
+    "GRUCell": (3, 2),
+    "LSTM": (3, 2),
+    "GRU": (3, 2),
+    "MultiHeadAttention": (4, 2),
+    "MLP": ([3, 4, 4, 2],),
+}
+
+
+def taking(name: str) -> list[str]:
+    """The layers that are made with this."""
+    layers = {key: x for key, x in vars(tm.nn).items() if isinstance(x, type) and issubclass(x, tm.nn.Module)}
+    return [key for key, layer in layers.items() if name in inspect.signature(layer).parameters]
+
+
+def made(layer: str, **how: Any) -> Any:
+    """One of these layers, with all that it may have."""
+    known = inspect.signature(getattr(tm.nn, layer)).parameters
+    given = {"rng": rng(), "norm": True if layer == "MLP" else tm.nn.BatchNorm, **how}
+    return getattr(tm.nn, layer)(*MADE[layer], **{key: x for key, x in given.items() if key in known})
+
+
+@pytest.mark.parametrize("layer", taking("dtype"))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_all_weights_of_a_layer_are_of_the_dtype_that_was_asked_for(layer: str, dtype: Any) -> None:
+    assert {leaf.dtype for leaf in tm.tree.leaves(made(layer, dtype=dtype))} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("layer", taking("weight_init"))
+def test_all_weights_of_a_layer_but_a_conv_nets_head_are_drawn_as_was_asked_for(layer: str) -> None:
+    sevens = lambda rng, shape, *fans_and_dtype: tm.tensor(np.full(shape, 7.0))
+    model = made(layer, weight_init=sevens, dtype=float)
+    other = ("norms.", "head.weight" if layer == "ConvNet4" else "no such part")
+    leaves = dict(zip(tm.tree.paths(model), tm.tree.leaves(model)))
+    drawn = [x for path, x in leaves.items() if path.endswith("weight") and not path.startswith(other)]
+    assert drawn and all(bool(tm.all(x == 7)) for x in drawn)
+
+
+def test_the_weights_of_attention_are_glorots() -> None:
+    model = tm.nn.MultiHeadAttention(32, 2, rng=rng())
+    largest = [float(tm.max(tm.abs(part.weight))) for part in (model.query, model.key, model.value, model.out)]
+    assert all(0.99 * (3 / 32) ** 0.5 < each <= (3 / 32) ** 0.5 for each in largest)  # uniform up to √(6/(32 + 32))
+
+
+def test_dropout_at_a_rate_of_0_does_nothing_and_draws_nothing() -> None:
+    x, used = tm.tensor(np.ones(3)), rng()
+    assert tm.nn.Dropout(0.0)(x, used) is x and used.random() == rng().random()

@@ -94,3 +94,17 @@ def test_a_lone_number_is_no_logits() -> None:
 def test_a_lone_number_has_no_answer() -> None:
     with pytest.raises(ValueError, match="accuracy needs logits"):
         tm.nn.accuracy(1.0, 0)
+
+
+def test_a_loss_of_one_example_is_its_entry_in_that_of_many() -> None:
+    logits, labels = rng().normal(size=(2, 4, 3)), rng().integers(0, 3, (2, 4))
+    each = tm.nn.cross_entropy_each(logits, labels).numpy()
+    for k in np.ndindex(2, 4):
+        assert float(tm.nn.cross_entropy(logits[k], labels[k])) == pytest.approx(each[k], rel=1e-14)
+        assert float(tm.nn.accuracy(logits[k], labels[k])) == (logits[k].argmax() == labels[k])
+
+
+def test_a_term_without_probability_has_no_slope() -> None:
+    slopes = tm.grad(tm.nn.kl_div, argnums=(0, 1))(np.log([0.25, 0.75]), np.array([1.0, 0.0]))
+    np.testing.assert_allclose(slopes[0].numpy(), [-1, 0])
+    np.testing.assert_allclose(slopes[1].numpy(), [1 - np.log(0.25), 0], rtol=1e-15)

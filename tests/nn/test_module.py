@@ -28,6 +28,15 @@ def test_the_leaves_are_named_by_their_place() -> None:
     assert tm.tree.paths(model()) == ["inner.weight", "inner.bias", "scales.a", "scales.b"]
 
 
+def test_a_weight_beside_what_is_none_is_a_leaf_all_the_same() -> None:
+    class Mixed(tm.nn.Module):
+        def __init__(self) -> None:
+            self.nothing, self.mixed = (), {"w": tm.tensor(2.0), "times": 3}
+
+    assert tm.tree.paths(Mixed()) == ["mixed.times", "mixed.w"]
+    assert tm.tree.paths(Mixed())[0:2] == tm.tree.paths(tm.tree.map(lambda p: p, Mixed()))
+
+
 def test_a_gradient_is_a_model_that_can_be_subtracted() -> None:
     x, before = np.ones((3, 2)), model()
     loss = lambda m: tm.mean(m(x) ** 2)

@@ -152,3 +152,17 @@ def test_a_gradient_of_the_length_that_is_allowed_is_left_alone_and_so_is_its_de
     for dtype in (np.float32, np.float64):
         found = tm.grad(lambda g: tm.sum(CLIP([g], 5.0)[0]))(np.array([3, 4], dtype))
         assert found.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("limit", [0.0, 1.0, np.inf])
+def test_no_gradient_at_all_is_left_at_that_and_so_is_its_derivative(limit: float, dtype: Any) -> None:
+    nothing = np.zeros(3, dtype)
+    assert CLIP([nothing], limit)[0].tolist() == [0, 0, 0]
+    assert tm.isfinite(tm.grad(lambda g, limit: tm.sum(CLIP([g], limit)[0]), argnums=1)(nothing, limit))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_limit_that_isnt_reached_has_no_say(dtype: Any) -> None:
+    g = np.array([0.3, 0.4], dtype)
+    assert float(tm.grad(lambda limit: tm.sum(CLIP([g], limit)[0]))(1.0)) == 0

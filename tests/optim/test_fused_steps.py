@@ -5,6 +5,7 @@ Tolerance: both round the same dozen operations, in another order; 8 units in th
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import tinymeta as tm
 from tinymeta.engine.convert import as_tensors
 from tinymeta.engine.state import Watcher, setting
-from tinymeta.optim import adam, sgd
+from tinymeta.optim import adam, fused, sgd
 
 RULES = {
     "momentum": tm.optim.SGD(0.1, momentum=0.9, weight_decay=0.01),
@@ -112,10 +113,22 @@ def test_tasks_that_have_taken_different_numbers_of_steps_go_on_together() -> No
         np.testing.assert_allclose(together[i], step(tm.tensor(grads[i]), state).numpy(), rtol=1e-14)
 
 
-@pytest.mark.parametrize("rule", [tm.optim.SGD, tm.optim.Adam])
+@pytest.mark.parametrize("rule", [tm.optim.SGD, partial(tm.optim.SGD, momentum=0.5), tm.optim.Adam])
 def test_two_tasks_with_a_step_size_each_go_on_together(rule: Any) -> None:
     p, grads, rates = tm.tensor(np.arange(3.0)), np.random.default_rng(0).normal(size=(2, 3)), np.array([0.1, 0.5])
     step = lambda g, lr: rule(lr).update(g, rule(lr).init(p), p)[0]
     together = tm.vmap(step)(grads, rates).numpy()
     for k in range(2):
         np.testing.assert_allclose(together[k], step(tm.tensor(grads[k]), rates[k]).numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_fused_step_is_its_kernel_and_not_the_reference_that_is_as_right_and_slower(
+    name: str, monkeypatch: Any
+) -> None:
+    run, optimizer, p = [], RULES[name], tm.tensor([1.0, 2.0])
+    for kernel in ("sgd_update", "adam_update"):
+        compiled = getattr(fused.kernels, kernel)
+        monkeypatch.setattr(fused.kernels, kernel, lambda *args, f=compiled: run.append(f.__name__) or f(*args))
+    optimizer.update(p, optimizer.init(p), p)
+    assert len(run) == 1

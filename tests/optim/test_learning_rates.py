@@ -72,6 +72,8 @@ def test_a_schedule_is_asked_with_the_steps_taken_so_far() -> None:
         (schedules.staircase(1.0, 0.5, 3), {0: 1.0, 2: 1.0, 3: 0.5, 6: 0.25}),
         (schedules.piecewise([3.0, 2.0, 1.0], [2, 5]), {0: 3.0, 1: 3.0, 2: 2.0, 4: 2.0, 5: 1.0, 9: 1.0}),
         (schedules.warmup(4, schedules.linear(1.0, 1.0, 1)), {0: 0.25, 1: 0.5, 3: 1.0, 9: 1.0}),
+        (schedules.warmup(1, schedules.linear(1.0, 1.0, 1)), {0: 1.0, 1: 1.0}),
+        (schedules.warmup(0, schedules.linear(1.0, 1.0, 1)), {0: 1.0, 1: 1.0}),
     ],
 )
 def test_a_schedule_takes_its_values(schedule: Any, values: dict[int, float]) -> None:

@@ -121,6 +121,14 @@ def test_gradients_of_another_model_are_refused_with_the_fix() -> None:
         optimizer.update({"b": tm.tensor(1.0)}, optimizer.init(params), params)
 
 
+def test_a_centred_rule_keeps_the_average_of_gradients_with_its_sign() -> None:
+    optimizer, p = tm.optim.RMSProp(0.1, decay=0.75, centered=True), tm.tensor([1.0, 1.0])
+    state = optimizer.init(p)
+    for g, mean in (([4.0, -4.0], [1.0, -1.0]), ([-4.0, 8.0], [-0.25, 1.25])):
+        p, state = optimizer.update(tm.tensor(g), state, p)
+        assert state.mean.tolist() == mean
+
+
 def test_nesterov_without_momentum_is_refused() -> None:
     with pytest.raises(ValueError, match="momentum > 0"):
         tm.optim.SGD(0.1, nesterov=True)

@@ -86,6 +86,20 @@ def test_a_setting_for_each_weight_of_a_larger_parameter_is_an_error(make: Any) 
         step(make(tm.tensor(np.full((3, 2), 0.5))), w, w)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_a_gradient_per_example_is_none_of_a_parameter_with_as_many_rows(name: str) -> None:
+    """Four examples of three numbers are an array like that of the parameter, and mean something else."""
+    with pytest.raises(ValueError, match=r"shape \(3,\)"):
+        mapped(RULES[name], model(((3,), float)), model(((4, 3), float)))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_complex_parameters_are_refused(name: str) -> None:
+    w = tm.tensor(np.ones(2, complex))
+    with pytest.raises(TypeError, match="complex"):
+        step(RULES[name], w, w)
+
+
 def test_python_numbers_are_parameters_and_gradients_of_any_dtype() -> None:
     half = tm.tensor(np.float32(0.5))
     for p, g, dtype in ((0.5, 1, float), (0.5, half, np.float32), (half, 1.0, np.float32), (half, 1, np.float32)):

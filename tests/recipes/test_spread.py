@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from tinymeta import recipes
 from tinymeta.io.save import contents
 from tinymeta.meta.core.objective import Apart
 from tinymeta.meta.core.parts import divided
-from tinymeta.meta.spread.workers import written
+from tinymeta.meta.spread.sending import written
 from tinymeta.recipes import fewshot
 from tinymeta.recipes import recipe as frame
 from tinymeta.recipes.comparison import Comparison
@@ -67,12 +68,18 @@ def test_processes_and_a_cluster_are_not_asked_for_at_once(tinymeta: Command) ->
     assert found.status == 2 and "not allowed with" in found.err
 
 
-def test_a_cluster_that_is_not_there_leaves_no_folder(tinymeta: Command) -> None:
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9", "nonsense", ""])
+def test_a_cluster_that_is_not_there_leaves_no_folder_and_no_word_but_a_sentence(
+    address: str, tinymeta: Command
+) -> None:
     dask = pytest.importorskip("dask")
     pytest.importorskip("distributed")
     with dask.config.set({"distributed.comm.timeouts.connect": "100ms"}):
-        found = tinymeta(*SHORT, "--out", "run", "--dask", "tcp://127.0.0.1:9")
-    assert found.status == 2 and "dask scheduler" in found.err and not Path("run").exists()
+        found = tinymeta(*SHORT, "--out", "run", "--dask", address)
+        gc.collect()
+    assert found.status == 2 and "dask scheduler" in found.err and found.err.count("\n") == 1
+    assert not Path("run").exists()
 
 
 class Trained(Exception):

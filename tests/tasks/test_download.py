@@ -186,3 +186,29 @@ def test_without_a_network_the_sentence_says_where_to_put_the_file(
     status, out, err = tinymeta("data", "omniglot")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "download it with a browser" in err and "copy it to data/images_background.zip" in err
+
+
+@pytest.mark.parametrize(
+    ("manners", "said"),
+    [
+        (["dropping", "stalling", "deaf", "well"], ""),
+        (["stalling"], "could not be fetched"),
+        (["dropping"], "could not be fetched"),
+        (["lying"], "is not the official archive"),
+        (["endless"], "goes on after"),
+        (["elsewhere"], "is no https address"),
+    ],
+)
+def test_the_command_has_the_archives_or_one_sentence_and_none(
+    server: Server, tinymeta: Command, monkeypatch: pytest.MonkeyPatch, manners: list[str], said: str
+) -> None:
+    archives = {name: archive._replace(md5=MD5) for name, archive in omniglot.ARCHIVES.items()}
+    monkeypatch.setattr(omniglot, "ARCHIVES", archives)
+    monkeypatch.setattr(omniglot.download_omniglot, "__defaults__", (("background",), server.url.rpartition("/")[0]))
+    monkeypatch.setattr(download, "LARGEST", 3 * len(CONTENT))
+    monkeypatch.setitem(fetch.__kwdefaults__, "timeout", 0.2)
+    server.manners = manners
+    status, out, err = tinymeta("data", "omniglot", "--data", "here")
+    assert (status, err.count("\n"), "Traceback" in err) == (2 if said else 0, 1 if said else 0, False)
+    assert said in err and bool(out) is not bool(said)
+    assert [path.read_bytes() == CONTENT for path in Path("here").glob("*.zip")] == ([] if said else [True, True])

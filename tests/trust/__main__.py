@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy as np
 
 from tests import matrix
+from tests.mutants.__main__ import DRAWN
 from tests.recipes.test_images import write, write_folder
 from tests.trust import damaged_runs, executors, fuzzing, interruptions, safetensors_files
 from tests.trust.foreign_files import KINDS
 from tests.trust.stored import Row, commit, store, stored
 
 OLD = Path(__file__).parents[1] / "recipes" / "old_runs"
-ELSEWHERE = {
-    "environments passed": "python -m tests.matrix --write",
-    "mutants killed": "python -m tests.mutants --keep",
+ELSEWHERE = {"environments passed": "python -m tests.matrix --write"} | {
+    f"mutants killed, {room}": f"python -m tests.mutants --room {room} --keep" for room in DRAWN
 }
 
 

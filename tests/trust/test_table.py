@@ -32,18 +32,19 @@ def ran(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def test_what_is_stored_is_read_and_what_is_not_names_its_command(
     results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store("mutants killed", 7, 9, "python -m tests.mutants --seed 1")
-    assert stored() == {"mutants killed": Row(7, 9, "python -m tests.mutants --seed 1", "1234567")}
+    store("mutants killed, nn", 7, 9, "python -m tests.mutants --seed 1")
+    assert stored() == {"mutants killed, nn": Row(7, 9, "python -m tests.mutants --seed 1", "1234567")}
     assert ran(monkeypatch, "--stored") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == [
         "kills survived", "crash points resumed", "full disks resumed", "hostile folders refused well",
         "hostile .safetensors read alike", "fuzzed files without a crash", "executors bit-equal",
-        "environments passed", "mutants killed", "two workers over one",
+        "environments passed", "mutants killed, engine", "mutants killed, ops", "mutants killed, nn",
+        "mutants killed, optim", "two workers over one",
     ]  # fmt: skip
     assert re.search(r"1\.\d+ times as fast as one, 0\.\d+ of that ratio   python -m tests.benchmarks", lines[-1])
-    assert " ".join(lines[-2].split()) == "mutants killed 7 of 9 python -m tests.mutants --seed 1, 1234567"
-    assert "not tried: python -m tests.matrix" in lines[-3]
+    assert " ".join(lines[-3].split()) == "mutants killed, nn 7 of 9 python -m tests.mutants --seed 1, 1234567"
+    assert "not tried: python -m tests.matrix" in lines[-6]
 
 
 @pytest.mark.parametrize("broken", [0, 2])
@@ -88,6 +89,6 @@ def test_environments_are_read_from_where_they_are_kept(
     (tmp_path / "matrix.md").write_text(matrix.table(rows), encoding="utf-8")
     monkeypatch.setattr(matrix, "TABLE", tmp_path / "matrix.md")
     assert ran(monkeypatch, "--stored") == 0
-    line = capsys.readouterr().out.splitlines()[-3]
+    line = capsys.readouterr().out.splitlines()[-6]
     assert line.split()[:5] == ["environments", "passed", "2", "of", str(len(matrix.ENVIRONMENTS))]
     assert line.endswith("7654321")

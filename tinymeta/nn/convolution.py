@@ -185,7 +185,7 @@ class ConvNet4(Module):
     def features(self, x: ArrayLike) -> Tensor:
         """(n, channels, height, width) to (n, features)."""
         x = as_tensor(x)
-        if x.ndim != 4 or x.shape[1:] != self.image:
+        if x.shape[1:] != self.image:
             raise ShapeError(
                 f"this ConvNet4 needs images (n, {', '.join(map(str, self.image))}) and got {x.shape} ({user_site()}): "
                 "x.reshape((-1, *image)) brings flattened ones into shape, and image= says what it is built for"

@@ -65,8 +65,6 @@ def each_leaf(step: Callable[..., Row], params: Tree, *others: Tree) -> list[Tre
     parameter, or DtypeError another dtype: the step would spread the one over it, or turn it into the other.
     """
     leaves, structure = tree.flatten(params)
-    for p in leaves:
-        real("an optimizer", as_tensor(p))
     columns = [_column(k, other, leaves, structure) for k, other in enumerate(others)]
     rows = [step(*row) for row in zip(leaves, *columns)]
     results = list(zip(*rows))
@@ -85,6 +83,8 @@ def check_gradients(grads: Tree, params: Tree) -> None:
 
 
 def _column(k: int, other: Tree, params: list[Any], structure: tree.Structure) -> list[Any]:
+    for p in () if k else params:
+        real("an optimizer", as_tensor(p))
     if other is None or isinstance(other, Leaves):
         return [None] * len(params) if other is None else other
     leaves, found = tree.flatten(other)
@@ -116,7 +116,7 @@ def _check_leaves(what: str, leaves: Sequence[Any], params: list[Any], structure
 def rates(lr: LearningRate, taken: Tensor, params: Tree) -> Leaves:
     """The learning rate of each leaf of `params`: a number, or a Tensor in its dtype."""
     leaves, structure = tree.flatten(params)
-    if callable(lr) and not isinstance(lr, Tensor) and not hasattr(lr, "tree_flatten"):
+    if callable(lr) and not hasattr(lr, "tree_flatten"):
         lr = lr(taken)
     if isinstance(lr, (int, float)):
         return Leaves([lr] * len(leaves))

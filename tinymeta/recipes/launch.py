@@ -50,11 +50,13 @@ class Wishes:
     @property
     def help(self) -> tuple[str, ...]:
         """The words of the command that ask for workers."""
-        return ("--dask", self.dask) if self.dask else ("--workers", str(self.workers)) if self.workers else ()
+        return (
+            ("--dask", self.dask) if self.dask is not None else ("--workers", str(self.workers)) if self.workers else ()
+        )
 
     def executor(self) -> AbstractContextManager[Executor | None]:
         """Who computes parts of the work, if anybody does beside this process."""
-        if self.dask:
+        if self.dask is not None:
             return tm.meta.Dask(self.dask)
         return nullcontext() if self.workers is None else tm.meta.Workers(self.workers)
 

@@ -4,6 +4,7 @@ An executor is anything with `submit(f, *args) -> Future`, as in `concurrent.fut
 this machine), `Dask` (a cluster), or five lines of one's own. What may differ between them is speed.
 
 `gather.py`     results in order, whoever computed them, and calls made again where a worker is lost, late or wrong
+`sending.py`    functions, results and errors as bytes, and in words where they can't be
 `workers.py`    processes on this machine, one core each
 `cluster.py`    workers of `dask.distributed`, wherever they are
 """

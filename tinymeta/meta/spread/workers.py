@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import marshal
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from importlib import import_module
 from itertools import count
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
-from types import CellType, FunctionType
 from typing import Any, NamedTuple, NoReturn
 from weakref import WeakSet
 
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.typing import Function
-from tinymeta.meta.spread.gather import Lost, Unsendable
+from tinymeta.meta.spread.gather import Lost
+from tinymeta.meta.spread.sending import answer, loaded, read, refused, written
 
 # Read by the libraries when they are loaded: each process has one core, and its BLAS starts no threads of its own.
 ONE_CORE = {
@@ -167,9 +162,9 @@ class _Process:
         self._pipe.send((call, list(parcels), fresh))
         for number in fresh:
             self._pipe.send_bytes(parcels[number])
-        answer: tuple[bool, Any] = self._pipe.recv()
-        self._keeps = set(parcels) if answer[0] else set()
-        return answer
+        succeeded, found = read(self._pipe.recv_bytes())
+        self._keeps = set(parcels) if succeeded else set()
+        return succeeded, found
 
     def kill(self) -> None:
         self._process.kill()
@@ -208,12 +203,13 @@ def _work(pipe: Connection) -> None:
             call, numbers, fresh = pipe.recv()
             sent = {number: pipe.recv_bytes() for number in fresh}
             try:
-                kept = {k: ForkingPickler.loads(sent[k]) if k in sent else kept[k] for k in numbers}  # pyright: ignore[reportAttributeAccessIssue]
-                f, named = ForkingPickler.loads(call)  # pyright: ignore[reportAttributeAccessIssue]
-                answer = written((True, f(*[kept[x.number] if isinstance(x, Kept) else x for x in named])))
+                kept = {k: loaded(sent[k]) if k in sent else kept[k] for k in numbers}
+                f, named = loaded(call)
             except Exception as error:
-                answer = _told(error)
-            pipe.send_bytes(answer)
+                there = refused(Lost(f"a worker can't read what it was sent ({error})"))
+            else:
+                there = answer(f, *[kept[x.number] if isinstance(x, Kept) else x for x in named])
+            pipe.send_bytes(there)
     except (EOFError, OSError):
         return
 
@@ -223,58 +219,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
     os._exit(1)
-
-
-class _Pickler(ForkingPickler):
-    """Sends a function that can't be named, such as a lambda, as its code and what it has seen where it was made: the
-    other process is of the same Python."""
-
-    def reducer_override(self, x: Any) -> Any:
-        if not isinstance(x, FunctionType) or _named(x):
-            return NotImplemented
-        seen = [cell.cell_contents for cell in x.__closure__ or ()]
-        made = marshal.dumps(x.__code__), x.__module__, x.__name__, len(seen)
-        return _function, made, (x.__defaults__, x.__kwdefaults__, seen), None, None, _complete
-
-
-def _named(f: FunctionType) -> bool:
-    found: Any = sys.modules.get(f.__module__)
-    for name in f.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is f
-
-
-def _function(code: bytes, module: str, name: str, seen: int) -> FunctionType:
-    there = vars(import_module(module))
-    return FunctionType(marshal.loads(code), there, name, None, tuple(CellType() for _ in range(seen)))
-
-
-def _complete(f: FunctionType, state: tuple[Any, Any, list[object]]) -> None:
-    """Only now, for what it has seen may be itself."""
-    f.__defaults__, f.__kwdefaults__, seen = state
-    for cell, content in zip(f.__closure__ or (), seen):
-        cell.cell_contents = content
-
-
-def written(x: object) -> bytes:
-    """A value as it is sent.
-
-    Raises: Unsendable.
-    """
-    try:
-        return bytes(_Pickler.dumps(x))
-    except Exception as error:
-        raise Unsendable(
-            f"this can't be sent between processes ({error}): what workers compute is made of functions, of classes at "
-            "the top level of a module, and of what can be pickled"
-        ) from error
-
-
-def _told(error: Exception) -> bytes:
-    """An error as an answer, with the lines that led to it; in words if it can't be sent."""
-    where = f"in worker process {os.getpid()}:\n{traceback.format_exc()}"
-    error.add_note(where)
-    try:
-        return written((False, error))
-    except UserError:
-        return written((False, RuntimeError(where)))

@@ -4,9 +4,6 @@
 # With arrays, one line of code does many sums at once, and small arrays are stretched to fit large ones. What
 # was stretched on the way forward must be summed on the way back: that single sentence is the most common bug
 # in home-made autograd, and this lesson makes you commit it and mend it.
-#
-# 有了数组，一行代码就能同时做许多运算，小数组会被拉伸以配合大数组。前向时被拉伸的维度，反向时必须求和：
-# 这句话正是自制自动求导中最常见的错误，本课让你先犯一次，再改正它。
 
 # %%
 import numpy as np
@@ -273,8 +270,8 @@ for seed in (1, 2, 3):
 print("Solved: your engine trains networks.")
 
 # %% [markdown]
-# What has it learned? Here is the network's output over the whole plane, while your rules train it: at the start a
-# slope, then a fold, and at the end two hills that a line can't make.
+# What has it learned? Here is the network's output over the whole plane, purple above 0 and orange below, while your
+# rules train it: at the start a slope; in the end a hill at either triangle and a valley between, which no line can make.
 
 
 # %%

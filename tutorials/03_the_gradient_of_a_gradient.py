@@ -4,9 +4,6 @@
 # A gradient is computed by a program, so it can be differentiated like any program, if the walk backwards
 # was itself written down. Here it is: the rules are made of the same operations as everything else. This is
 # the one idea that MAML needs, and the place where many engines quietly go wrong.
-#
-# 梯度也是由程序算出来的，所以它可以像任何程序一样再被求导，只要反向的过程本身也被记录下来。在这里正是如此：
-# 求导规则由同样的运算写成。MAML 所需要的就是这一个想法，也正是许多框架悄悄出错的地方。
 
 # %%
 import numpy as np

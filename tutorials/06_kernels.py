@@ -3,10 +3,8 @@
 #
 # NumPy runs one loop per operation, and each loop reads and writes whole arrays. Numba compiles a loop that you
 # write, so several operations can share one pass, and loops that NumPy has no name for become possible. But
-# where NumPy already calls a tuned routine, a loop of one's own loses. This lesson measures both.
-#
-# NumPy 对每个运算各跑一个循环，每个循环都要读写整个数组。Numba 把你写的循环（计算核，kernel）编译成机器码，于是几个运算可以共用一趟，
-# 也能写出 NumPy 没有的循环。但 NumPy 已有精调例程的地方，自己写的循环只会更慢。本课把两者都测量一遍。
+# where NumPy already calls a tuned routine, a loop of one's own loses. This lesson measures both, and then counts
+# what the order of a loop costs.
 
 # %%
 import math
@@ -17,7 +15,7 @@ import tinymeta_kernels as kernels
 from tinymeta_kernels import cross_entropy
 
 import tinymeta as tm
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 size = 2000  # rows; try 20, then 20_000
 rng = np.random.default_rng(0)
@@ -31,8 +29,8 @@ def microseconds(f):
 # %% [markdown]
 # ## Fusion: one pass instead of six
 #
-# Softmax cross-entropy (`tm.nn.cross_entropy`) with NumPy: a maximum, a difference, an exponential, a sum, a logarithm, a lookup; each
-# a pass over memory with a fresh array. The kernel walks each row once while it is in the cache:
+# Softmax cross-entropy (`tm.nn.cross_entropy`) with NumPy: a maximum, a difference, an exponential, a sum, a logarithm,
+# a lookup; each a pass over memory with a fresh array. The kernel walks each row once while it is in the cache:
 #
 #     for each row:  top ← max;  s ← Σ exp(x − top);  loss ← log s − (x[label] − top)
 
@@ -112,6 +110,8 @@ def scatter_rows(g, index, out):
 
 # %% check scatter
 # without: kernels, np.add
+# nudge: take index = [1, 1]: what should out[1] be in the end, and what does your loop leave there?
+# formula: for k over the rows of g, for j over its columns: out[index[k], j] += g[k, j]; then return out
 g, index = rng.normal(size=(5, 3)), np.array([1, 1, 0, 3, 1])
 kept = g.copy()
 found = scatter_rows(g, index, np.zeros((4, 3)))
@@ -157,6 +157,8 @@ def cross_entropy_rows(logits, labels, loss, slope):
 
 # %% check fused
 # without: kernels, np, tm
+# nudge: exp of what can overflow? The loss does not change if the same number is taken from all logits of a row.
+# formula: top = largest of the row;  slope = exp(x − top), total its sum;  loss = log(total) − (x[label] − top);  slope /= total; slope[label] −= 1
 table, of = rng.normal(size=(6, 4)), np.array([0, 3, 1, 1, 2, 0])
 for shift, why in (
     (0.0, ""),
@@ -182,6 +184,148 @@ for shift, why in (
     share[np.arange(6), of] -= 1
     assert np.allclose(slope, share), f"row 0 of the gradient is {share[0].round(3)}, and yours {slope[0].round(3)}"
 print("Solved: six passes in one, and the gradient for nothing.")
+
+# %% [markdown]
+# ## Where the time goes
+#
+# Arithmetic is cheap; waiting for memory is not. It comes in lines of eight numbers, and the processor keeps the few that
+# it used last. So the same three loops cost more or less by their order alone. To see it without a clock, here is a
+# memory that counts what it hadn't kept:
+
+
+# %%
+class Cache:
+    """Keeps 32 lines of eight numbers; the one that was used longest ago goes first."""
+
+    def __init__(self):
+        self.kept, self.seen = {}, []
+
+    def use(self, name, i, j):
+        line = name, i, j // 8
+        self.seen.append((name, i, j, line not in self.kept))
+        self.kept.pop(line, None)
+        self.kept[line] = True
+        if len(self.kept) > 32:
+            self.kept.pop(next(iter(self.kept)))
+
+    def misses(self, name=""):
+        return sum(missed for whose, _, _, missed in self.seen if name in ("", whose))
+
+
+class Watched:
+    """A matrix whose numbers are read and written one by one, through a cache."""
+
+    def __init__(self, name, array, cache):
+        self.name, self.array, self.cache = name, array, cache
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, place):
+        self.cache.use(self.name, *place)
+        return self.array[place]
+
+    def __setitem__(self, place, value):
+        self.cache.use(self.name, *place)
+        self.array[place] = value
+
+
+def watched(multiply, n=32):
+    """What `multiply(a, b, out)` makes of two matrices, what is right, and the cache that it read them through."""
+    a, b = rng.normal(size=(2, n, n))
+    cache, out = Cache(), np.zeros((n, n))
+    multiply(Watched("a", a, cache), Watched("b", b, cache), Watched("out", out, cache))
+    return out, a @ b, cache
+
+
+def i_j_k(a, b, out):
+    for i in range(len(a)):
+        for j in range(len(a)):
+            for k in range(len(a)):
+                out[i, j] += a[i, k] * b[k, j]
+
+
+def i_k_j(a, b, out):
+    for i in range(len(a)):
+        for k in range(len(a)):
+            for j in range(len(a)):
+                out[i, j] += a[i, k] * b[k, j]
+
+
+for order in (i_j_k, i_k_j):
+    print(order.__name__, "misses", watched(order)[2].misses(), "lines")
+
+# %% [markdown]
+# ## Exercise: fewer trips to memory
+#
+# The open one. Multiply two matrices with fewer than 2,500 misses. The last index in the innermost loop reads along the
+# lines; what is left is that all of b comes again for every row of a. What if you finish a small square of everything
+# before you go on?
+
+
+# %% exercise tiles
+def tiled(a, b, out):
+    """out[i, j] += Σₖ a[i, k] b[k, j], number by number, for square matrices whose size is a multiple of eight."""
+    # BEGIN SOLUTION
+    n = len(a)
+    for i_tile in range(0, n, 8):
+        for k_tile in range(0, n, 8):
+            for j_tile in range(0, n, 8):
+                for i in range(i_tile, i_tile + 8):
+                    for k in range(k_tile, k_tile + 8):
+                        for j in range(j_tile, j_tile + 8):
+                            out[i, j] += a[i, k] * b[k, j]
+    # END SOLUTION
+
+
+# %% check tiles
+# without: np, tm, rng, kernels
+# nudge: how many lines has a square of eight by eight? Three of them are in use at a time; do they fit?
+# formula: for i_tile, k_tile, j_tile in steps of 8: for i, k, j within the tile, in this order: out[i, j] += a[i, k] * b[k, j]
+found, right, cache = watched(tiled, 16)
+assert np.abs(found).max() > 0, "out is still zero: add the products to out[i, j]"
+assert not np.allclose(found, right.T), (
+    "that is the product transposed: out[i, j] belongs to row i of a and column j of b"
+)
+reads = max(sum(name == whose for name, *_ in cache.seen) for whose in "ab")
+assert reads >= 16**3, f"16³ = 4096 products are to be added, number by number, and there were {reads} reads"
+assert np.allclose(found, right), f"out[0, 0] should be {right[0, 0]:.4f}, and is {found[0, 0]:.4f}"
+found, right, cache = watched(tiled)
+assert np.allclose(found, right), "for 16 × 16 it is right, and for 32 × 32 it is not: go to the end of each index"
+misses, by_b = cache.misses(), cache.misses("b")
+said = f"{misses} misses, and fewer than 2500 are asked for: "
+assert misses < 20_000, said + "the innermost loop jumps from line to line; let it run over the last index of b and out"
+assert misses < 3_500 or by_b < 3_500, said + "all of b comes again for every row of a: work in tiles of eight by eight"
+assert misses < 2_500, said + "do three tiles fit into 32 lines?"
+print(f"Solved: {misses} misses. Every fast product of matrices does this, for each cache there is.")
+
+# %% [markdown]
+# Where each order reads b, for the first 256 reads. Down its columns, each read is a miss; along its rows, one in eight
+# is, but the rows don't come again before they are forgotten; a tile is read over and over, and fetched once.
+
+
+# %%
+def reads_of_b(*panels):
+    panels[0].set_ylabel("place in b")
+    for axes, order in zip(panels, (i_j_k, i_k_j, tiled)):
+        cache = watched(order)[2]
+        places = np.array([(32 * i + j, missed) for name, i, j, missed in cache.seen if name == "b"][:256]).T
+        for missed, colour, said in ((0, "C5", "kept"), (1, "C1", "missed: a line is fetched")):
+            when = np.flatnonzero(places[1] == missed)
+            axes.plot(when, places[0][when], ".", color=colour, markersize=3 + 3 * missed, label=said)
+        name = order.__name__.replace("_", ", ")
+        axes.set(title=f"{name}: {cache.misses('b')} misses in b", xlabel="read")
+        axes.set(xticks=[0, 128, 256], yticks=[0, 512, 1024])
+
+
+figure(
+    reads_of_b,
+    6,
+    "Three panels, place in b against time. With k innermost the reads climb steeply through all of b, over and over, and all are misses. With j innermost they go along the rows, and one in eight is a miss. In tiles the same small square is read four times, and the misses are those of the first.",
+    columns=3,
+    height=3.4,
+    sharey=True,
+)
 
 # %% [markdown]
 # ## What to take along

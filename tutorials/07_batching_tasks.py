@@ -4,9 +4,6 @@
 # Meta-learning runs the same small program for many tasks. A Python loop pays Python's price for each of
 # them; `vmap` runs them all at once, and you still write the program for one. Its trick fits into one
 # sentence: the task axis is hidden in front, and every operation counts its axes from the back.
-#
-# 元学习要为许多任务运行同一个小程序。Python 循环要为每个任务付一次代价；`vmap` 把它们一次算完，而你只需为一个任务写程序。
-# 它的诀窍只有一句话：任务轴藏在最前面，而每个运算都从后往前数自己的轴。
 
 # %%
 import timeit
@@ -14,7 +11,7 @@ import timeit
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import built, figure, page
 
 tasks = 25  # try 1, then 200
 rng = np.random.default_rng(0)
@@ -35,18 +32,52 @@ def meta_loss(w, x, y):  # one MAML step for one task
     return loss(w - 0.1 * tm.grad(loss)(w, x[:5], y[:5]), x[5:], y[5:])
 
 
-def looped(w):
-    return sum((meta_loss(w, X[t], Y[t]) for t in range(tasks)), start=tm.tensor(0.0)) / tasks
+def looped(w, x, y):
+    return sum((meta_loss(w, *task) for task in zip(x, y)), start=tm.tensor(0.0)) / len(x)
 
 
-def batched(w):
-    return tm.vmap(meta_loss, in_axes=(None, 0, 0))(w, X, Y).mean()
+def batched(w, x, y):
+    return tm.vmap(meta_loss, in_axes=(None, 0, 0))(w, x, y).mean()
 
 
-a, b = tm.grad(looped)(w), tm.grad(batched)(w)
+a, b = tm.grad(looped)(w, X, Y), tm.grad(batched)(w, X, Y)
 print("largest difference", float(np.abs(a.numpy() - b.numpy()).max()))
-timed = {f.__name__: min(timeit.repeat(lambda f=f: tm.grad(f)(w), number=3, repeat=3)) / 3 for f in (looped, batched)}
+timed = {
+    f.__name__: min(timeit.repeat(lambda f=f: tm.grad(f)(w, X, Y), number=3, repeat=3)) / 3 for f in (looped, batched)
+}
 print({name: f"{1e3 * seconds:.1f} ms" for name, seconds in timed.items()})
+
+# %% [markdown]
+# In a picture, for more and more tasks: how many operations pass through the engine, and how long they take. The loop
+# pays for each task anew; with `vmap` the engine has no more to do for fifty tasks than for one.
+
+
+# %%
+def price(operations, clock):
+    counts = [1, 2, 5, 10, 25, 50]
+    for f, look in ((looped, "o-C1"), (batched, "s-C0")):
+        passed, needed = [], []
+        for count in counts:
+            x, y = rng.normal(size=(count, 10, 3)), rng.normal(size=(count, 10))
+            slope = tm.grad(lambda w, f=f, x=x, y=y: f(w, x, y))
+            with tm.trace() as trace:
+                slope(w)
+            passed.append(sum(trace.counts().values()))
+            needed.append(1e3 * min(timeit.repeat(lambda slope=slope: slope(w), number=3, repeat=5)) / 3)
+        name = {"looped": "a loop over the tasks", "batched": "vmap"}[f.__name__]
+        operations.loglog(counts, passed, look, label=name)
+        clock.loglog(counts, needed, look, label=name)
+    for axes, title in ((operations, "operations"), (clock, "milliseconds")):
+        axes.set(title=title, xlabel="tasks", xticks=counts, xticklabels=counts)
+        axes.minorticks_off()
+
+
+figure(
+    price,
+    7,
+    "Against the number of tasks, both axes logarithmic. With a loop, operations and time grow in step with the tasks; with vmap the operations stay as few as for one task, and the time hardly grows.",
+    columns=2,
+)
 
 # %% [markdown]
 # ## What is shared, and what is not
@@ -95,6 +126,9 @@ def gradient_norms(w, x, y):
 
 
 # %% check norms
+# without: loops
+# nudge: write the gradient for one example first. Which function makes of it one that runs for all?
+# formula: tm.vmap(lambda xi, yi: tm.grad(loss)(w, xi[None], yi[None]))(x, y), and of each row √Σ g²
 x, y = X[0], Y[0]
 found = gradient_norms(w, x, y)
 assert found is not None, "the function returns nothing: put your lines in the dots' place"
@@ -141,6 +175,8 @@ def looped_vmap(f, in_axes):
 
 # %% check mapped
 # without: tm
+# nudge: which arguments have an i-th part, along which axis, and where does the result's new axis stand?
+# formula: np.stack([f(*[a if axis is None else np.take(a, i, axis=axis) for a, axis in zip(arguments, in_axes)]) for i in range(count)])
 f = lambda a, b, c: a @ b + c
 a, b, c = rng.normal(size=(4, 2, 3)), rng.normal(size=(3, 5)), rng.normal(size=(5, 4))
 mapped = looped_vmap(f, (0, None, 1))
@@ -157,6 +193,92 @@ assert shared.shape == (4, 3), "None says that all share the argument: the count
 print("Solved: vmap is this, without the loop.")
 
 # %% [markdown]
+# ## Exercise: your engine, for all tasks
+#
+# The open one. Two rules of your engine count axes from the front, by `.T`: made to count from the back, they run any
+# number of tasks at once, and no other rule changes. The trap is in MAML itself: the start is shared, and the adapted
+# weights are not. In which of the two does each task take its inner gradient? (`spread` is your broadcast of lesson 3.)
+
+# %%
+Node, gradient, sum_to, spread = built("the_gradient_of_a_gradient", "Node", "gradient", "sum_to", "spread")
+
+
+# %% exercise together
+def transposed(a):
+    """The last two axes exchanged, whatever stands before them."""
+    # BEGIN SOLUTION
+    return Node(np.swapaxes(a.value, -1, -2), (a,), lambda g: (transposed(g),))
+    # END SOLUTION
+
+
+def matmul(a, b):
+    """The product over the last two axes; axes before them are stretched to fit, as in NumPy."""
+    # BEGIN SOLUTION
+    return Node(a.value @ b.value, (a, b), lambda g: (matmul(g, transposed(b)), matmul(transposed(a), g)))
+    # END SOLUTION
+
+
+def all_tasks(w, x, y):
+    """∇_w of the mean meta-loss, for x (tasks, 10, 3) and y (tasks, 10): one step of 0.1 on the first five points each."""
+
+    # BEGIN SOLUTION
+    def losses(w, x, y):
+        e = matmul(Node(x), w) - y[..., None]
+        return sum_to(e * e, ()) * (1 / y.shape[1])
+
+    start = Node(w[:, None])
+    own = spread(start, (len(x), 3, 1))
+    [g] = gradient(losses(own, x[:, :5], y[:, :5]), [own])
+    adapted = own - g * 0.1
+    [g] = gradient(losses(adapted, x[:, 5:], y[:, 5:]) * (1 / len(x)), [start])
+    return g.value[:, 0]
+    # END SOLUTION
+
+
+# %% check together
+# without: tm, loops, built
+# nudge: what is the shape of the inner gradient? There are as many inner steps as tasks, each by a gradient of its own.
+# formula: own = spread(start, (len(x), 3, 1));  [g] = gradient(inner losses of own, [own]);  adapted = own − g · 0.1;  then gradient(…, [start])
+pile, single = rng.normal(size=(4, 2, 3)), rng.normal(size=(3, 5))
+turned = transposed(Node(pile))
+assert isinstance(turned, Node), f"transposed should return a Node, and returned {turned!r}"
+assert turned.shape == (4, 3, 2), (
+    f"(4, 2, 3) with its last two axes exchanged is (4, 3, 2), and yours is {turned.shape}"
+)
+assert turned.rule(Node(turned.value))[0].shape == (4, 2, 3), "the rule of transposed turns the last two axes back"
+product = matmul(Node(pile), Node(single))
+assert isinstance(product, Node), f"matmul should return a Node, and returned {product!r}"
+assert np.allclose(product.value, pile @ single), "the value of matmul is that of NumPy's @"
+g = rng.normal(size=(4, 2, 5))
+back = [sum_to(x, a.shape).value for x, a in zip(product.rule(Node(g)), (Node(pile), Node(single)))]
+right = tm.vjp(tm.matmul, pile, single)[1](g)
+for k in (0, 1):
+    assert np.allclose(back[k], right[k].numpy()), (
+        f"cotangent {k} of matmul has other entries than {right[k].numpy().round(2)}"
+    )
+found, right = all_tasks(w, X, Y), tm.grad(lambda w: batched(w, X, Y))(w).numpy()
+assert isinstance(found, np.ndarray), f"the result should be an array, and is {found!r}"
+assert found.shape == (3,), f"the gradient has the shape of w, (3,), and yours has {found.shape}"
+kept = tm.stop_gradient
+first = lambda w, x, y: loss(w - 0.1 * kept(tm.grad(loss)(w, x[:5], y[:5])), x[5:], y[5:])
+pooled = lambda w: tm.vmap(loss, in_axes=(None, 0, 0))(
+    w - 0.1 * tm.grad(lambda w: tm.vmap(loss, in_axes=(None, 0, 0))(w, X[:, :5], Y[:, :5]).sum())(w), X[:, 5:], Y[:, 5:]
+).mean()
+said = "the gradient is another one: "
+for wrong, hint in (
+    (right * len(X), "that is the sum over the tasks: the meta-loss is their mean"),
+    (tm.grad(lambda w: tm.vmap(first, in_axes=(None, 0, 0))(w, X, Y).mean())(w).numpy(), "that is first-order MAML's"),
+    (tm.grad(pooled)(w).numpy(), "all tasks stepped by the sum of their gradients: give each weights of its own"),
+    (
+        tm.grad(lambda w: tm.vmap(loss, in_axes=(None, 0, 0))(w, X[:, 5:], Y[:, 5:]).mean())(w).numpy(),
+        "no task has moved",
+    ),
+):
+    assert np.allclose(found, right) or not np.allclose(found, wrong), said + hint
+assert np.allclose(found, right), f"it should be {right.round(4)}, and is {found.round(4)}"
+print(f"Solved: {len(X)} tasks, on an engine that has never heard of tasks.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - Write for one task; `vmap` runs all. `in_axes` says which arguments they share.
@@ -166,6 +288,6 @@ print("Solved: vmap is this, without the loop.")
 
 # %%
 with tm.trace() as trace:
-    tm.grad(batched)(w)
+    tm.grad(batched)(w, X, Y)
 print(trace.counts())
 page(trace, 7)

@@ -4,16 +4,13 @@
 # Before learning to learn comes learning. A model is a tree of numbers, its gradient is a tree of the same form, and
 # an optimizer is a function from trees to trees. You write two of them, watch a network learn the noise of twenty
 # points along with the curve behind them, and stop it in time. Then look at what somebody achieves who knows more.
-#
-# 学会学习之前，先要会学习。模型是一棵由数字组成的树，它的梯度是同样形状的树，优化器则是从树到树的函数。你将写出其中两个，
-# 看网络如何在学会曲线的同时也学会二十个点里的噪声，并及时让它停下。最后看看：知道得更多的人能做到什么程度。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.report import interval
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 noise = 2.0  # standard deviation of what is added to each point; try 0.0, then 0.5
 problems = 40
@@ -71,6 +68,8 @@ def descend(model, grads, lr):
 
 
 # %% check descend
+# nudge: a model is a tree, and so are the gradients: which function goes through both at once, leaf by leaf?
+# formula: tm.tree.map(lambda p, g: p − lr · g, model, grads)
 model, slope = {"w": tm.tensor([1.0, 2.0]), "b": tm.tensor(3.0)}, {"w": tm.tensor([0.5, -1.0]), "b": tm.tensor(2.0)}
 found = descend(model, slope, 0.1)
 assert isinstance(found, dict) and set(found) == {"w", "b"}, "the result is a tree of the model's form: see tm.tree.map"
@@ -116,6 +115,8 @@ def adam(grads, state, params, lr):
 
 
 # %% check adam
+# nudge: do the first step with pencil: m = 0.1 g, v = 0.001 g², t = 1. What are m̂ and v̂, and how long is the step?
+# formula: t + 1 first;  m = 0.9 m + 0.1 g;  v = 0.999 v + 0.001 g²;  θ − lr · (m / (1 − 0.9ᵗ)) / (√(v / (1 − 0.999ᵗ)) + 1e-8)
 at = lambda values: {"w": tm.tensor(values)}
 params, zero, given = at([1.0, -2.0]), at([0.0, 0.0]), ([3.0, -0.5], [-1.0, -0.5], [0.2, 4.0])
 theirs, rule, state = params, tm.optim.Adam(0.1), (zero, zero, 0)
@@ -174,7 +175,43 @@ for name, seen in curves.items():
 # %% [markdown]
 # Adam is quicker than plain descent: after 100 steps it is ahead on all three. Then it learns the noise: the error on the
 # points trained on sinks below the noise's own, 4.00, and on the test points it rises nearly to where it began.
-#
+
+# %% [markdown]
+# The whole story in a picture: the three errors as they fall and rise, and what the network says where it should have been
+# stopped, and what it says at the end, for the problem that lost most by going on.
+
+
+# %%
+def in_time_and_too_late(errors, fits):
+    steps = 20 * np.arange(31)
+    for (name, values), look in zip(curves["Adam"].items(), ("C0", "C1", "C2")):
+        errors.plot(steps, values.mean(axis=1), look, label=f"{name} points")
+    errors.axhline(noise**2, color="grey", linestyle=":", label="the noise alone")
+    errors.set(title="Adam, mean of all problems", xlabel="steps", ylabel="squared error", ylim=(0, None))
+    best = curves["Adam"]["validation"].argmin(axis=0)
+    lost = curves["Adam"]["test"][-1] - curves["Adam"]["test"][best, np.arange(problems)]
+    k, line = int(lost.argmax()), np.linspace(-5, 5, 201)[:, None]
+    mine, rule = tuple(a[k] for a in train), tm.optim.Adam(0.01)
+    model, state, slope = start, rule.init(start), tm.grad(loss)
+    stop = 20 * best[k]
+    for step in range(601):
+        if step in (stop, 600):
+            look, name = ("C2", "stopped in time") if step == stop else ("C0", "after 600 steps")
+            fits.plot(line, model(line).numpy(), look, label=name)
+        model, state = rule.update(slope(model, mine), state, model)
+    fits.plot(line, height[k] * np.sin(line + phase[k]), "k--", linewidth=1, label="the curve behind the points")
+    fits.plot(*mine, "ok", markersize=4, label="points trained on")
+    fits.set(title="the problem that lost most", xlabel="x", ylabel="y")
+
+
+figure(
+    in_time_and_too_late,
+    8,
+    "Left, error against steps: on the points trained on it falls below the noise and on; on validation and test points it falls at first, and then rises again. Right, the problem that lost most: the network that was stopped in time draws a smooth line not far from the true curve; after all steps it bends to pass through single noisy points.",
+    columns=2,
+)
+
+# %% [markdown]
 # ## Exercise: stop in time
 #
 # The open one. Train on `train`, and use `validation` as you like, to return a model whose error on points that you
@@ -199,6 +236,8 @@ def fitted(start, train, validation):
 
 
 # %% check stop
+# nudge: at which step is the error on points that you don't train on smallest, and which weights does your function return?
+# formula: after each update: error = loss(model, validation); if it is the lowest so far, keep the model; return the one kept
 errors = []
 for k in (0, 3, 5):
     mine, held, unseen = (tuple(a[k] for a in batch) for batch in (train, validation, test))

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.tutorials import (
+    claims,
+    claims_in_building,
     mistakes,
     mistakes_in_algorithms,
     mistakes_in_building,
@@ -20,12 +22,12 @@ from tests.tutorials import (
     mistakes_in_meta_learning,
     mistakes_in_training,
 )
-from tests.tutorials.claims import CLAIMS
 from tests.tutorials.mistakes import IN_NUMPY
 from tinymeta.cli import main
 from tinymeta.view import classroom, grading, lessons
 
 LESSONS = lessons.lessons()
+CLAIMS = claims.CLAIMS | claims_in_building.CLAIMS
 MISTAKES = mistakes.MISTAKES | mistakes_in_building.MISTAKES | mistakes_in_calculus.MISTAKES
 MISTAKES |= mistakes_in_training.MISTAKES | mistakes_in_algorithms.MISTAKES | mistakes_in_meta_learning.MISTAKES
 SOLUTION = re.compile(r"^ *# BEGIN SOLUTION\n.*?^ *# END SOLUTION\n", re.M | re.S)

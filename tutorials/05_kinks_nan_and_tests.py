@@ -287,7 +287,7 @@ suspects = {
 }
 
 
-# %% exercise suspects
+# %% exercise culprits
 def wrong_ones(suspects, points):
     """The names whose first or second derivative is wrong at one of the points: {name: the lowest order that is}."""
     # BEGIN SOLUTION
@@ -307,7 +307,7 @@ def wrong_ones(suspects, points):
     # END SOLUTION
 
 
-# %% check suspects
+# %% check culprits
 # without: tm
 # nudge: an operation is right if it is right at every point and at both orders. Do you look at all of them, and at each order?
 # formula: first = gradient(operation(node), [node])[0] against Im f(x + ih)/h; second = gradient(first, [node])[0] against a difference of those

@@ -57,7 +57,7 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
         ("scale(y, y) * -1.0", "scale(y, y)", "derivative 1 of inverse"),
         ("scale(y, y)", "y * y", "derivative 2 of where(x > 0, log x + 1/x, 0) is NaN"),
     ],
-    "suspects": [
+    "culprits": [
         ("        for x in points:\n", "        for x in points[:1]:\n", "try every point"),
         ("1e-10 * abs(exact(x))", "0.0", "rounding looks like a mistake"),
         ("1e-10 * abs(exact(x))", "0.6 * abs(exact(x))", "square fails at order 1"),

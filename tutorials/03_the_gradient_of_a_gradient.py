@@ -55,7 +55,7 @@ for name, rule in (("honest", tm.tanh), ("careless", careless_tanh)):
     print(f"{name:9} first {float(tm.grad(rule)(x0)):.6f}   second {float(tm.grad(tm.grad(rule))(x0)):.6f}")
 
 # %% [markdown]
-# The first column agrees to the last digit, so no first-order test would notice. In this engine a rule sees
+# The first column agrees in every digit printed, so no first-order test would notice. In this engine a rule sees
 # only the cotangent, the output and the inputs, all recorded; to hide a number one has to say so.
 
 

@@ -30,7 +30,72 @@ def _operations(n: Numbers, tasks: int) -> Any:
     return trace.counts()
 
 
+def _printed(f: Any, x: float) -> str:
+    """The gradient of a gradient: the slope of f, as the lesson prints it."""
+    slope: Any = tm.grad(f)(x)
+    return f"{float(slope):.6f}"
+
+
+def _halves(n: Numbers) -> float:
+    """Kinks: the curvature of relu(x)² at 0, by an engine that splits a tie."""
+    node, gradient = n["Node"], n["gradient"]
+    half: Any = lambda x: node(np.maximum(x.value, 0), (x,), lambda g: (g * node((np.sign(x.value) + 1) / 2),))
+    x = node(0.0)
+    [slope] = gradient(half(x) * half(x), [x])
+    return float(gradient(slope, [x])[0].value)
+
+
+def _descended(n: Numbers, size: float) -> float:
+    """The gradient of a gradient: where forty steps of `size` / λ lead from 1 on a parabola of curvature λ = 3."""
+    x = 1.0
+    for _ in range(40):
+        node = n["Node"](x)
+        x -= size / 3 * float(n["gradient"](node * node * 1.5, [node])[0].value)
+    return abs(x)
+
+
 CLAIMS: dict[str, list[Claim]] = {
+    "a_derivative_by_hand": [
+        (
+            "is the derivative at x = 0.5 larger or smaller than b = tanh(0.25) ≈ 0.245",
+            lambda n: n["x0"] == 0.5 and abs(np.tanh(0.25) - 0.245) < 5e-4 and n["gx"] > np.tanh(0.25),
+        ),
+        (
+            "A walk forwards finds the slope of everything by one input",
+            lambda n: n["slopes"](lambda xs: n["pair_mul"](*xs), [2.0, 5.0]) == [5.0, 2.0],
+        ),
+    ],
+    "tensors_and_broadcasting": [
+        (
+            "the best linear model has a mean squared error of 1",
+            lambda n: np.isclose(np.linalg.lstsq(np.c_[n["corners"], np.ones(4)], n["signs"])[1][0] / 4, 1),
+        ),
+    ],
+    "the_gradient_of_a_gradient": [
+        (
+            "The first column agrees in every digit printed",
+            lambda n: _printed(tm.tanh, n["x0"]) == _printed(n["careless_tanh"], n["x0"]),
+        ),
+        ("beyond 2/λ it flies apart", lambda n: _descended(n, 1.9) < 0.1 < 10 < _descended(n, 2.1)),
+    ],
+    "kinks_nan_and_tests": [
+        (
+            "splits a tie in halves, 0.5 and 0.5, multiplies the halves and reports a curvature of 0.5",
+            lambda n: _halves(n) == 0.5,
+        ),
+        (
+            "Central differences carry an error of their own, about 1e-10 here",
+            lambda n: 1e-11 < abs(n["central"] - n["exact"]) < 1e-9,
+        ),
+        (
+            "the imaginary part over h is f′(x) to the last digit, with h = 1e-30",
+            lambda n: abs(n["complex_step"] - n["exact"]) <= 4 * np.spacing(n["exact"]),
+        ),
+        (
+            "some have a wrong rule, and one of them is wrong at second order only",
+            lambda n: sorted(n["wrong_ones"](n["suspects"], [0.7, -1.3, 2.1]).values()) == [1, 2],
+        ),
+    ],
     "maml_on_a_line": [
         (
             "with alpha = 0.0 at the top, what are the two parts",

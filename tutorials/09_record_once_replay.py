@@ -4,9 +4,6 @@
 # A meta-step does the same few hundred small operations every time, with other numbers. Deciding anew what to
 # do costs more than doing it. `tm.compile` writes the list down once and replays it, after tidying it: what
 # nobody uses is dropped, what is computed twice is computed once, and products take the cheapest order.
-#
-# 元学习的每一步都在重复同样的几百个小运算，只是数字不同。每次重新决定要做什么，比真正去做还要贵。`tm.compile` 把这张
-# 清单记录一次，然后反复重放；重放之前先整理：没人用的丢掉，重复的只算一次，矩阵乘积按最省的顺序计算。
 
 # %%
 import timeit
@@ -15,7 +12,7 @@ import tracemalloc
 import numpy as np
 
 import tinymeta as tm
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 rows = 5  # of x, the examples to be judged; try 100, then 500
 rng = np.random.default_rng(0)
@@ -161,6 +158,27 @@ recorded, running = plainly.programs()[0]
 for name, program in (("recorded", recorded), ("as it runs", running)):
     print(name)
     listing(program)
+
+
+# %%
+def what_each_step_makes(*panels):
+    names = {"Contract": "product", "multiply": "· α", "subtract": "−"}
+    for panel, title, program in zip(panels, ("recorded", "as it runs"), (recorded, running)):
+        left = 0
+        for node in program.nodes:
+            if program.moved(node):
+                rows, columns = node.shape
+                panel.fill_between([left, left + columns], 0, rows, color="C1" if rows == 30 else "C0", alpha=0.7)
+                said = next(name for op, name in names.items() if op in str(node.op))
+                panel.text(left + columns / 2, rows + 1, said, ha="center", color="0.3")
+                left += max(columns, 12) + 6
+        panel.set(title=title, xlim=(0, 112), ylim=(0, 36), ylabel="rows", aspect="equal")
+        panel.grid(visible=False)
+    panels[-1].set_xlabel("columns of the results, step after step")
+
+
+alt = "The result of each step, drawn to scale. As recorded, three are as large as W, 30 by 20, before the last of 4 by 20; as it runs, five are small: 4 by 20, 4 by 3, 4 by 3 and twice 4 by 20."
+figure(what_each_step_makes, 9, alt, rows=2, height=5.2, sharex=True)
 
 # %% [markdown]
 # The letters of a Contract are axes: what both factors have and the result lacks is summed over. (30, 20) is W's shape:

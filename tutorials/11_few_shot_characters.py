@@ -5,16 +5,13 @@
 # pixels as well as pixels can be compared, then an embedding that has learned what makes two drawings the same
 # character, and you meet a detail that raises a number without any learning: whether the examples to classify may look
 # at each other.
-#
-# 五个从未见过的字符，每个只有一张图；然后问：这张新图是五个中的哪一个？你将先尽力比较像素，再比较学来的嵌入，
-# 并遇到一个不靠学习就能抬高数字的细节：待分类的样本能否互相参照。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.report import interval
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 ways, shots = 5, 1  # characters per task and drawings of each; try 10, 1, then 5, 5
 iterations = 300  # try 60, then 3000
@@ -95,6 +92,34 @@ learner = tm.meta.ProtoNet(ways=ways, network=lambda rng: tm.nn.MLP([784, 128, 6
 phi = trained(learner)
 learned = accuracy(learner, phi, tm.meta.inductive)
 print(f"ProtoNet after {iterations} iterations {interval(learned, '%')}: {interval(learned - blur)} more than the blur")
+
+# %% [markdown]
+# A map of one task, of those where the embedding helps most, in the two directions in which its drawings differ most:
+
+
+# %%
+def maps(*axes):
+    task = (learned - blur).argmax()
+    (xs, ys), (xq, yq) = ((x[task], y[task]) for x, y in episodes)
+    for panel, name, embed in zip(axes, ("pixels, blurred", "learned embedding"), (lambda x: blurred(x, width), phi)):
+        support, query = np.asarray(embed(xs)), np.asarray(embed(xq))
+        centre = np.concatenate([support, query]).mean(axis=0)
+        *_, directions = np.linalg.svd(np.concatenate([support, query]) - centre, full_matrices=False)
+        place = lambda e, c=centre, d=directions: ((e - c) @ d[:2].T).T
+        said = ys[((query[:, None] - support) ** 2).sum(axis=-1).argmin(axis=1)]
+        for k in range(ways):
+            mark, colour = "osD^v"[k % 5], f"C{k % 6}"
+            panel.plot(*place(support[ys == k]), mark, color=colour, markersize=12, markeredgecolor="black")
+            panel.plot(*place(query[yq == k]), mark, color=colour, markersize=6)
+        for size, name_of in ((12, "the example of a character"), (6, "a drawing to classify")):
+            panel.plot([], [], "o", color="0.6", markersize=size, label=name_of)
+        wrong = place(query[said != yq])
+        panel.plot(*wrong, "x", color="black", markersize=11, label="nearest to another character's example")
+        panel.set(title=name, xlabel="direction 1", ylabel="direction 2")
+
+
+alt = "Two maps of the same task: large marks are the five examples, small ones the drawings to classify, a shape and colour for each character. In pixels the characters overlap; in the embedding they stand in groups, each around its example, and fewer are crossed out."
+figure(maps, 11, alt, columns=2, height=4.2)
 
 # %% [markdown]
 # On the same tasks: the difference is surer than the two numbers. Against bare pixels the gain would look more than
@@ -242,6 +267,8 @@ in_company = np.array([classified(prototypes, task) for task, prototypes in enum
 print(f"refined once {interval(in_company, '%')}: {interval(in_company - learned)} more than by support alone")
 
 # %% [markdown]
+# Several per cent, and nothing was trained for it: company is worth that much.
+#
 # ## Exercise: drawing an episode
 #
 # Everything above rests on how tasks are drawn. From the classes of a data set, with any number of examples each, draw

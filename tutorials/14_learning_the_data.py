@@ -4,16 +4,13 @@
 # A training set is a setting of the learning algorithm too. So its gradient exists: which examples should count,
 # and by how much? Or, further: which examples *should there be*? You find mislabelled examples by their
 # gradient, and draw one example per class that teaches in five steps what sixty can't.
-#
-# 训练集也是学习算法的一种设置，因此它也有梯度：哪些样本应当算数，算多少？更进一步：*应当有*哪些样本？你将用梯度找出错标的
-# 样本，并为每个类别画出一个样本，让它在五步之内教会六十个样本教不会的东西。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.report import interval
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 flipped = 0.4  # share of wrong labels; try 0.1, then 0.45
 n, trusted = 200, 10  # examples, and examples whose labels were checked; try 50 of them
@@ -182,6 +179,33 @@ losses = {name: each(taught(*data), seen(tx), ty).numpy() for name, data in less
 for name, values in losses.items():
     print(f"{name:26} test loss {interval(values)}")
 print("the points:", points.numpy().round(2).tolist())
+
+
+# %%
+def weights_and_points(left, right):
+    agrees = x[:, 0] * (2 * given - 1)
+    for name, those, mark in (("label right", ~wrong, "oC0"), ("label wrong", wrong, "xC1")):
+        left.plot(agrees[those], weights[those], mark, markersize=5, alpha=0.8, label=name)
+    left.set(
+        xlabel="feature that tells the classes, towards the given label", ylabel="weight", title="Which examples count"
+    )
+    grid = np.stack(np.meshgrid(*2 * [np.linspace(-4, 9, 160)]), axis=-1)
+    taught_by = taught(points, one_each)
+    scores = (seen(tm.tensor(grid.reshape(-1, 2))) @ taught_by["w"] + taught_by["b"]).numpy()
+    right.contourf(
+        *grid.T,
+        (scores[:, 1] > scores[:, 0]).reshape(160, 160).T,
+        levels=[-0.5, 0.5, 1.5],
+        colors=["#dbe9f4", "#f9e3d2"],
+    )
+    for k, mark in ((0, "oC0"), (1, "sC1")):
+        right.plot(*rx[ry == k].T, mark, markersize=4, alpha=0.6, label=f"real, class {k}")
+        right.plot(*points.numpy()[k], mark, markersize=13, markeredgecolor="black", label=f"made up, class {k}")
+    right.set(xlabel="x₁", ylabel="x₂", title="Two points that teach", aspect="equal")
+
+
+alt = "Left: the weight of each example against how far the feature that tells the classes speaks for its label: wrong labels lie mostly where it speaks against them, with weight 0. Right: a disc in a ring, sixty points; the two made-up points, one for each class, and the border that a model trained on them alone draws, nearly a circle between disc and ring."
+figure(weights_and_points, 14, alt, columns=2, height=4.2)
 
 # %% [markdown]
 # In five steps the made-up pair teaches more than all sixty, or than any real pair; the class means, both near the

@@ -5,17 +5,13 @@
 # should have gone. Adapting to a new goal after one round of trying is few-shot learning with a twist: the
 # data depend on the policy. So a loss can have the right gradient and the wrong Hessian, and MAML through it is
 # first-order MAML without a word. You see it happen, mend it, and see what it changes.
-#
-# 强化学习没有标签：智能体行动、得到回报，再从回报中推断本该去哪里。尝试一轮之后就适应新目标，这也是小样本学习，只是多了一层：
-# 数据取决于策略本身。因此一个损失可以梯度正确而 Hessian 错误，穿过它的 MAML 会悄悄变成一阶 MAML。你将看到这一点，
-# 加以改正，并看到结果有何不同。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.report import interval
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 trials = 1000  # tries per goal before adapting; try 100, then 20
 rng = np.random.default_rng(0)
@@ -221,6 +217,25 @@ for name, start in starts.items():
     print(f"{name:16} step size {lr:4}: pay before {interval(pay[name][0])}, after one step {interval(pay[name][1])}")
 for name in ("joint training", "MAML, surrogate"):
     print(f"MAML with DiCE minus {name}, after one step: {interval(pay['MAML, DiCE'][1] - pay[name][1])}")
+
+
+# %%
+def starts_and_steps(*panels):
+    goals, k, first, _ = draw(np.random.default_rng(5), 120)
+    for panel, (name, start), colour in zip(panels, starts.items(), ("C0", "C1", "C2")):
+        ends = tm.vmap(lambda *task, at=start: adapted(at, *task, surrogate))(goals, k, first).numpy()
+        for cost, mark, said in ((4.0, "s", "missing costs four times"), (1.0, "o", "missing costs once")):
+            panel.plot(*goals[k == cost].T, mark, color="0.65", markersize=4, alpha=0.6, label=f"goals, {said}")
+            panel.plot(*ends[k == cost].T, mark, color=colour, markersize=3)
+            to = ends[k == cost].mean(axis=0)
+            panel.annotate("", to, start, arrowprops={"arrowstyle": "->", "color": "black", "linewidth": 1.5})
+        panel.plot(*start, "D", color=colour, markersize=10, markeredgecolor="black")
+        panel.set(title=name, ylabel="μ₂")
+    panels[-1].set_xlabel("μ₁")
+
+
+alt = "Three maps with two clouds of goals, around (1, 0), where missing costs four times, and around (−1, 0). Joint training starts near the first cloud, MAML through the surrogate in the middle, MAML with DiCE near the second. One step leads far towards goals of the first kind, and a little way towards those of the second."
+figure(starts_and_steps, 15, alt, rows=3, height=6.0, sharex=True, sharey=True)
 
 # %% [markdown]
 # MAML with DiCE starts worst and ends best: worse than joint training before the step, better than it after. Most of

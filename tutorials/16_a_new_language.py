@@ -5,17 +5,13 @@
 # from. The measure is honest and old: how many bits per character does it need? You build the smallest such
 # model, a table of next characters, and meta-learn first where it should start, then in which directions it moves.
 # Against them stands the oldest method of all: counting.
-#
-# 一个读过许多语言的模型遇到从未见过的语言，只有几百个字符可学。衡量标准既诚实又古老：平均每个字符需要多少比特？
-# 你将搭建最小的这种模型（下一个字符的表），用元学习先找到它应有的起点，
-# 再找到它应当移动的方向。与之相比的是最古老的方法：计数。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.report import interval
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 seen = 100  # characters to adapt on; try 30, then 1000
 steps = 3
@@ -95,10 +91,10 @@ def counted(prior, early):
 early, late, truth = batch(np.random.default_rng(7), 200)
 tune_early, tune_late, _ = batch(np.random.default_rng(8), 200)
 usual = languages(np.random.default_rng(9), 1000).mean(axis=0)
-needed = {"the language itself": bits_of(truth, late)}
+needed, tuned = {"the language itself": bits_of(truth, late)}, {}
 for name, prior in (("counting", np.ones((letters, letters))), ("counting on the family's mean", usual)):
     a = min((0.1, 0.25, 0.5, 1, 2, 4, 8, 16), key=lambda a: bits_of(counted(a * prior, tune_early), tune_late).mean())
-    needed[name] = bits_of(counted(a * prior, early), late)
+    needed[name], tuned[name] = bits_of(counted(a * prior, early), late), a * prior
 
 # %% [markdown]
 # ## Where to start, and how fast to learn
@@ -162,6 +158,36 @@ needed["meta-learned directions"] = over_languages(by_directions, moved, early, 
 for name, values in needed.items():
     extra = interval(values - needed["the language itself"])
     print(f"{name:30} {interval(values)} bits per character, {extra} too many")
+
+# %% [markdown]
+# One language, as it is, as a hundred letters of it count, and as three numbers adapt the learned table:
+
+
+# %%
+def tables(*axes):
+    language = 0
+    adapted = by_directions(moved, early[language]).numpy()
+    learned = np.exp(adapted) / np.exp(adapted).sum(axis=1, keepdims=True)
+    named = "abcdefgh"[:letters]
+    for panel, (name, habit) in zip(
+        axes,
+        {
+            "the language itself": truth[language],
+            "counted": counted(tuned["counting"], early[language : language + 1])[0],
+            "three numbers adapted": learned,
+        }.items(),
+    ):
+        shade = panel.imshow(habit, cmap="Blues", vmin=0, vmax=1)
+        panel.set(title=name, xticks=range(letters), yticks=range(letters), xlabel="next letter")
+        panel.set_xticklabels(named)
+        panel.set_yticklabels(named)
+        panel.grid(visible=False)
+    axes[0].set_ylabel("letter")
+    panel.figure.colorbar(shade, ax=list(axes), label="probability", shrink=0.8)
+
+
+alt = "Three tables of probabilities of the next letter, eight by eight. Counting a hundred letters finds the frequent pairs and leaves the rows of rare letters pale; the learned table with three adapted numbers can hardly be told from the language itself."
+figure(tables, 16, alt, columns=3, height=3.4)
 
 # %% [markdown]
 # The meta-learned table is little better than joint training with a tuned step, and counting comes near both. The

@@ -4,16 +4,13 @@
 # The last lesson is yours. Here is a family of tasks that no lesson has used, and a baseline that knows nothing of it
 # but is tuned. Write whatever learns to learn it: you decide what φ is, how it adapts, and how it is trained. The
 # checker trains your learner, hands it tasks that it has not seen, and measures.
-#
-# 最后一课由你来写。这里有一族任何课程都没有用过的任务，以及一个对它一无所知、但已经调好的基线。请写出能够学会学习它的方法：
-# φ 是什么、怎样适应、怎样训练，全由你决定。批改程序会训练你的学习者，给它从未见过的任务，然后测量结果。
 
 # %%
 import numpy as np
 
 import tinymeta as tm
 from tinymeta.recipes.report import interval
-from tinymeta.view.lessons import page
+from tinymeta.view.lessons import figure, page
 
 points = 5  # that a task shows; try 3, then 20
 iterations = 800  # of the reference solution; try 100, then 3000
@@ -241,6 +238,29 @@ result = {"kernel ridge, tuned": baseline, "learned features": errors(ours, test
 result["knows the family"] = errors(knows_the_family, test)
 for name, values in result.items():
     print(f"{name:20} error {interval(values)}")
+
+
+# %%
+def three_tasks(*axes):
+    x = np.linspace(-4, 4, 300)
+    xs, ys = (a[:3] for a in test[:2])
+    asked = np.tile(x, (3, 1))
+    rows = {
+        "kernel ridge": (kernel_ridge(xs, ys, asked, width, ridge), "C1--"),
+        "learned features": (ours(xs, ys, asked), "C0-"),
+        "knows the family": (knows_the_family(xs, ys, asked), "C2:"),
+    }
+    for k, panel in enumerate(axes):
+        for name, (says, line) in rows.items():
+            panel.plot(x, says[k], line, label=name)
+        panel.plot(*(a[k] for a in test[2:]), "x", color="0.5", markersize=4, label="to predict")
+        panel.plot(xs[k], ys[k], "o", color="black", markersize=5, label="five points shown")
+        panel.set_xlabel("x")
+    axes[0].set_ylabel("y")
+
+
+alt = "Three tasks. Kernel ridge bends near the five points and goes back to 0 between them; the learned features ring as the family does, also where no point is; whoever knows the family goes through the points to predict."
+figure(three_tasks, 17, alt, columns=3, sharey=True)
 
 # %% [markdown]
 # Learned features need less than 0.6 of the baseline's error, and are still far from what somebody does who knows the

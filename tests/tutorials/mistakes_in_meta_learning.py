@@ -211,3 +211,52 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
         ("    return np.flatnonzero(wrong)[:count]\n", "done without wrong"),
     ],
 }
+
+OTHERWISE: dict[str, str] = {  # right answers by other means: arrays, Tensors, sums in place of loops
+    "cell": (
+        "    least = np.exp(-10.0)\n    small = np.abs(g) < least\n"
+        "    logs = np.where(small, -1.0, np.log(np.maximum(np.abs(g), least)) / 10)\n"
+        "    read = np.column_stack([logs, np.where(small, g / least, np.sign(g)), h])\n"
+        "    h = np.tanh(read @ phi['W'] + phi['b'])\n    return np.exp(phi['s']) * (h @ phi['u']), h\n"
+    ),
+    "others": (
+        "    pay, n = tm.tensor(pay), pay.shape[-1]\n"
+        "    return (pay - pay.mean(axis=-1, keepdims=True)) * n / (n - 1)\n"
+    ),
+    "gae": (
+        "    surprises = rewards + gamma * values[:, 1:] - values[:, :-1]\n    steps = np.arange(rewards.shape[1])\n"
+        "    later = np.maximum(steps[:, None] - steps, 0)\n"
+        "    return surprises @ np.where(steps[:, None] >= steps, (gamma * lam) ** later, 0.0)\n"
+    ),
+    "chain": (
+        "    found = {}\n\n    def best(i, j):\n        if j == i + 1:\n            return 0, i\n"
+        "        if (i, j) not in found:\n            ways = [(best(i, k), best(k, j), k) for k in range(i + 1, j)]\n"
+        "            cost = lambda a, b, k: a[0] + b[0] + sizes[i] * sizes[k] * sizes[j]\n"
+        "            found[i, j] = min((cost(a, b, k), str(k), (a[1], b[1])) for a, b, k in ways)[::2]\n"
+        "        return found[i, j]\n\n    return best(0, len(sizes) - 1)\n"
+    ),
+    "refine": (
+        "    own = np.eye(ways)[labels]\n    means = (own.T @ e) / own.sum(axis=0)[:, None]\n"
+        "    logits = 2 * q @ means.T - (means**2).sum(axis=1)\n"
+        "    shares = np.exp(logits - logits.max(axis=1)[:, None])\n    shares = shares / shares.sum(axis=1)[:, None]\n"
+        "    parts = np.concatenate([own, shares])\n    return (parts / parts.sum(axis=0)).T @ np.concatenate([e, q])\n"
+    ),
+    "steps": (
+        "    this, after = text[:-1], text[1:]\n    for _ in range(steps):\n        slope = np.zeros_like(table)\n"
+        "        for i, j in zip(this, after):\n            guess = np.exp(table[i] - table[i].max())\n"
+        "            slope[i] += guess / guess.sum() / len(this)\n            slope[i, j] -= 1 / len(this)\n"
+        "        table = table - lr * slope / np.log(2)\n    return table\n"
+    ),
+    "bootstrap": (
+        "    places = rng.choice(len(mine), (draws, len(mine)))\n"
+        "    means = (mine[places] - theirs[places]).mean(axis=1)\n    return np.quantile(means, (0.025, 0.975))\n"
+    ),
+    "suspects": (
+        "    model = {'w': tm.zeros((x.shape[1], 2)), 'b': tm.zeros(2)}\n"
+        "    weights = by_gradient(x, given, clean_x, clean_y)\n"
+        "    for k in range(90):\n        own = lambda m: (weights * each(m, x, given)).sum()\n"
+        "        model = tm.tree.map(lambda p, g: p - 0.5 * g, model, tm.grad(own)(model))\n"
+        "        if k % 30 == 29:\n            weights = tm.softmax(-3 * each(model, x, given), axis=-1)\n"
+        "    return tm.argsort(each(model, x, given))[-count:]\n"
+    ),
+}

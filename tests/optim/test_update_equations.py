@@ -134,7 +134,7 @@ def test_nesterov_without_momentum_is_refused() -> None:
         tm.optim.SGD(0.1, nesterov=True)
 
 
-@pytest.mark.parametrize("rule", [tm.optim.Adam, "adam", SimpleNamespace(init=tm.sum)])
+@pytest.mark.parametrize("rule", [tm.optim.Adam, "adam", SimpleNamespace(init=tm.sum), {}])
 def test_what_is_no_rule_is_told(rule: object) -> None:
     with pytest.raises(tm.UserError, match="rule"):
         check_rule("rule", rule)

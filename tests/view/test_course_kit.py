@@ -45,7 +45,8 @@ def test_the_syllabus_counts_the_lines_that_a_student_writes(kit: Path) -> None:
 
 def test_each_slide_has_its_picture(kit: Path) -> None:
     page = (kit / "slides.html").read_text(encoding="utf-8")
-    [(picture, alt)] = re.findall(r'<img src="([^"]+)" alt="([^"]+)">', page)
+    [(figure, words), (picture, alt)] = re.findall(r'<img src="([^"]+)" alt="([^"]+)">', page)
+    assert (kit / figure).read_bytes().startswith(b"\x89PNG") and "tangent" in words
     assert lessons.title(FIRST) in alt and lessons.title(FIRST) in page
     assert ElementTree.parse(kit / picture).getroot().tag.endswith("svg")
     assert not re.search(r"https?://", page), "the slides ask nobody for anything"

@@ -4,7 +4,7 @@ blanks/      the students' copies, as scripts and as notebooks
 checks/      the lessons with solutions and checks, for the teacher and the grader alone
 grade.yml    a job for continuous integration: grades what stands in `work/` by `checks/`
 syllabus.md  the lessons in order: what they ask, their exercises, how many lines a student writes
-slides.html  a slide per lesson, with the derivative table of the program that it ends with, from pictures/
+slides.html  a slide per lesson, with its figures and the derivative table that it ends with, from pictures/
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import html
 import io
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -39,9 +40,7 @@ def kit(out: Path, say: Callable[[str], None] = print) -> None:
         lessons.blank(path, out / "blanks" / path.name)
         lessons.notebook(path, out / "blanks" / f"{path.stem}.ipynb")
         write_text(out / "checks" / path.name, path.read_text(encoding="utf-8"))
-        picture = out / "pictures" / f"{path.stem}.svg"
-        _trace(path).svg(picture)
-        slides.append(_slide(path, picture.relative_to(out)))
+        slides.append(_slide(path, _pictures(path, out)))
         exercises = lessons.exercises(path)
         written = sum(lessons.written(path).values())
         total += written
@@ -52,31 +51,37 @@ def kit(out: Path, say: Callable[[str], None] = print) -> None:
     write_text(out / "grade.yml", _part("grade.yml"))
 
 
-def _trace(path: Path) -> Trace:
-    """The trace that a lesson ends with; what it prints and writes on the way is let go."""
+def _pictures(path: Path, out: Path) -> list[tuple[str, Path]]:
+    """Run a lesson; its figures and the table of the trace that it ends with, in words and as files within `out`."""
     namespace: dict[str, object] = {"__name__": "lesson"}
-    kept = tempfile.tempdir
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        tempfile.tempdir = folder  # the lesson's page goes there
+    kept, printed, pictures = tempfile.tempdir, io.StringIO(), Path("pictures")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(printed):
+        tempfile.tempdir = folder  # the lesson's figures and its page go there
         try:
             for cell in lessons.cells(path):
                 if cell.kind in ("code", "exercise"):
                     lessons.run(cell, path, namespace)
         finally:
             tempfile.tempdir = kept
-    found = namespace["trace"]
-    assert isinstance(found, Trace)
-    return found
+        found = []
+        for words, figure in re.findall(r"^(.+)\nthe figure: (.+)$", printed.getvalue(), re.M):
+            found.append((words, pictures / Path(figure).name))
+            shutil.copyfile(figure, out / found[-1][1])
+    trace, table = namespace["trace"], pictures / f"{path.stem}.svg"
+    assert isinstance(trace, Trace)
+    trace.svg(out / table)
+    words = f"The operations of the program that lesson {lessons.title(path)} ends with, by derivative order"
+    return [*found, (words, table)]
 
 
 def _part(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _slide(path: Path, picture: Path) -> str:
+def _slide(path: Path, pictures: list[tuple[str, Path]]) -> str:
     first, *_ = (cell.text for cell in lessons.cells(path) if cell.kind == "prose")
     _, words, *_ = first.split("\n\n")
     plain = html.escape(re.sub(r"[*`]", "", " ".join(words.split())))
     name = html.escape(lessons.title(path))
-    alt = f"The operations of the program that lesson {name} ends with, by derivative order"
-    return f'<section>\n<h1>{name}</h1>\n<p>{plain}</p>\n<img src="{picture.as_posix()}" alt="{alt}">\n</section>'
+    shown = [f'<img src="{file.as_posix()}" alt="{html.escape(words)}">' for words, file in pictures]
+    return "\n".join(["<section>", f"<h1>{name}</h1>", f"<p>{plain}</p>", *shown, "</section>"])

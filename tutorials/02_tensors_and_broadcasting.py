@@ -227,6 +227,58 @@ for operation, theirs, arrays in (
 print("Solved: a layer's worth of rules.")
 
 # %% [markdown]
+# ## Exercise: the loss of a classifier
+#
+# One rule more, and networks can choose: cross-entropy, the mean over rows of log Σ exp(z) − z[label], as *one*
+# operation. Its rule is short: softmax minus 1 at the label, over the number of rows. Logits may be large: exp(1000)
+# overflows, and taking the same number from all logits of a row changes nothing.
+
+
+# %% exercise classify
+def cross_entropy(logits, labels):
+    """The mean cross-entropy, a Node that holds one number; logits is a Node (n, classes), labels an array (n,) of ints."""
+    # BEGIN SOLUTION
+    z = logits.value - logits.value.max(axis=1, keepdims=True)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    rows, right = np.arange(len(labels)), np.zeros(z.shape)
+    right[rows, labels] = 1
+    loss = (np.log(np.exp(z).sum(axis=1)) - z[rows, labels]).mean()
+    return Node(loss, (logits,), lambda g: (g * (p - right) / len(labels),))
+    # END SOLUTION
+
+
+# %% check classify
+# without: tm
+# nudge: for one row of two logits, write the loss down and differentiate it by each. Where does the label come in?
+# formula: z = logits − their row's largest;  loss = mean of log Σ exp(z) − z[label];  rule: g · (softmax − 1 at the label) / n
+scores, kinds = rng.normal(size=(5, 3)), np.array([0, 2, 1, 1, 0])
+for shift in (0.0, 1000.0, 1000 * np.sign(scores[:, :1])):
+    given = Node(scores + shift)
+    made = cross_entropy(given, kinds)
+    assert isinstance(made, Node), f"cross_entropy should return a Node, and returned {made!r}"
+    assert np.shape(made.value) == (), f"the Node holds one number, the mean, and its shape is {np.shape(made.value)}"
+    assert np.isfinite(made.value), f"for large logits the loss is {made.value}: take off each row's largest"
+    right, back = tm.vjp(lambda z: tm.nn.cross_entropy(z, kinds), scores)
+    average, slope = float(right), back(1.0)[0].numpy()
+    assert not np.isclose(made.value, -average), "the sign is turned round: log Σ exp(z) minus z[label]"
+    assert not np.isclose(made.value, 5 * average), "that is the sum over the rows: take the mean"
+    assert np.isclose(made.value, average), f"the loss should be {average:.4f}, and is {float(made.value):.4f}"
+    assert [*made.inputs] == [given], "the Node is made of one other, the logits"
+    answer = made.rule(2.0)
+    assert isinstance(answer, tuple | list) and np.shape(answer[0]) == (5, 3), (
+        "the rule returns a tuple of one array, (5, 3)"
+    )
+    for wrong, hint in (
+        (slope, "the rule forgets g: it scales with it"),
+        (10 * slope, "the loss is a mean: its rule divides by the number of rows"),
+        (-2 * slope, "the sign is turned round"),
+        (2 * slope + 0.4 * (np.arange(3) == kinds[:, None]), "that is softmax: 1 is to be taken off at the label"),
+    ):
+        assert not np.allclose(answer[0], wrong), hint
+    assert np.allclose(answer[0], 2 * slope), f"row 0 should be {2 * slope[0].round(3)}, and is {answer[0][0].round(3)}"
+print("Solved: five operations and a loss are a framework for networks.")
+
+# %% [markdown]
 # ## Exercise: train a network by it
 #
 # The open one. The four points of XOR can't be separated by a line: the best linear model has a mean squared error of

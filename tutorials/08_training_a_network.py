@@ -87,6 +87,47 @@ assert np.allclose(w, [0.95, 2.1]) and np.isclose(b, 2.8), f"w should be [0.95, 
 print("Solved: trees make it one line, whatever the model.")
 
 # %% [markdown]
+# ## Exercise: small batches
+#
+# Large data doesn't fit into one gradient. One goes through it in small batches: each example once, and every time
+# through in another order. Write that walk.
+
+
+# %% exercise batches
+def minibatches(batch, size, rng):
+    """Yields (x, y) of `size` examples each, all of them once, in random order; the last may be smaller."""
+    # BEGIN SOLUTION
+    x, y = batch
+    order = rng.permutation(len(x))
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        yield x[chosen], y[chosen]
+    # END SOLUTION
+
+
+# %% check batches
+# without: tm
+# nudge: number ten examples, and write down what your function yields for batches of four, twice. What must each time hold?
+# formula: order = rng.permutation(len(x));  for start in range(0, len(x), size): yield x[order[start : start + size]], and so y
+numbered = np.arange(10.0)[:, None], np.arange(10.0)[:, None] * 3
+rng_here, seen = np.random.default_rng(3), []
+for _ in range(20):
+    found = minibatches(numbered, 4, rng_here)
+    assert hasattr(found, "__iter__"), f"one goes through what minibatches returns, and it is {found!r}: see yield"
+    found = list(found)
+    assert all(isinstance(pair, tuple) and len(pair) == 2 for pair in found), "each batch is a pair (x, y)"
+    sizes = [len(x) for x, _ in found]
+    assert sum(sizes) >= 10, f"ten examples in batches of four: 4, 4 and 2, and yours have {sizes}: none is left out"
+    assert sizes == [4, 4, 2], f"ten examples in batches of four: 4, 4 and 2, and yours have {sizes}"
+    assert all(np.array_equal(y, 3 * x) for x, y in found), "x and y go apart: both are taken by the same order"
+    seen.append([int(n) for x, _ in found for n in x[:, 0]])
+    assert len(set(seen[-1])) == 10, f"each example comes once, and {10 - len(set(seen[-1]))} never came"
+assert seen[0] != list(range(10)), "they come in the order that they lie in: rng.permutation"
+assert len({tuple(order) for order in seen}) > 15, "each time through has an order of its own: draw it anew, by `rng`"
+assert len({order[0] for order in seen}) > 4, "the examples of a batch are always the same ones: permute all of them"
+print("Solved: three lines that every training loop in the world begins with.")
+
+# %% [markdown]
 # ## Exercise: Adam
 #
 # Gradient descent takes one step size for all. Adam (Kingma & Ba 2015, algorithm 1) divides by each number's usual

@@ -58,18 +58,9 @@ def before_exercises(path: Path) -> dict[str, dict[str, Any]]:
 def test_a_student_writes_lines_in_every_lesson_and_readme_says_how_many() -> None:
     written = [sum(lessons.written(path).values()) for path in LESSONS]
     assert min(written) > 0
-<<<<<<< HEAD
     english, chinese = (" ".join(Path(ROOT, name).read_text(encoding="utf-8").split()) for name in READMES)
     assert f"{len(LESSON_OF)} exercises, {sum(written)} lines that you write" in english
     assert f"{len(LESSON_OF)} 个练习，由你写 {sum(written)} 行" in chinese
-=======
-    english, chinese = (
-        " ".join((Path(__file__).parents[2] / name).read_text(encoding="utf-8").split())
-        for name in ("README.md", "README.zh-CN.md")
-    )
-    assert f"{len(LESSON_OF)} exercises, {sum(written)} lines that you write" in english
-    assert f"{len(LESSON_OF)} 个练习，共 {sum(written)} 行" in chinese
->>>>>>> 4a0737f (Every lesson has a figure, three stages of hints and its Chinese: the tests ask for it without exceptions)
 
 
 LESSON_OF = {exercise: path for path in LESSONS for exercise in exercises(path)}
@@ -132,10 +123,7 @@ def test_the_lesson_keeps_to_its_form(path: Path) -> None:
     assert "**Predict" in text
     assert exercises(path) and set(exercises(path)) == {cell.name for cell in found if cell.kind == "check"}
     assert re.search(r"^page\(", text, re.M), "a trace page at the end"
-<<<<<<< HEAD
     assert lessons.chinese(path), "all of its prose in Chinese"
-=======
->>>>>>> 4a0737f (Every lesson has a figure, three stages of hints and its Chinese: the tests ask for it without exceptions)
     assert re.search(r"^figure\(", text, re.M), "a figure worth looking at"
     stages = [re.findall(r"^# (nudge|formula): ", cell.text, re.M) for cell in found if cell.kind == "check"]
     assert all(said == ["nudge", "formula"] for said in stages), "a hint before what is wrong, and one after"

@@ -332,32 +332,6 @@ for name, model in learners.items():
     print(f"{name:15} step size {rate:5}:", *[f"  after {k}: {interval(e)}" for k, e in zip((0, 1, 5), error[name].T)])
 
 # %% [markdown]
-# One of these tasks, each learner with the step size that was tuned for it:
-
-
-# %%
-def adaptation(*axes):
-    task = 3
-    x = np.linspace(-5, 5, 200)[:, None]
-    curves = family.draw(np.random.default_rng(99), 400)  # those of `test`
-    shown = tuple(a[task] for a in test.support)
-    for panel, (name, model) in zip(axes, learners.items()):
-        panel.plot(x, curves(np.tile(x, (400, 1, 1)))[task], color="0.8", linewidth=5, label="the wave")
-        for steps, line, said in ((0, "C0:", "before"), (1, "C1--", "after 1 step"), (5, "C2-", "after 5 steps")):
-            adapted = tm.meta.adapt(loss, model, shown, rule=tm.optim.SGD(rates[name]), steps=steps)
-            panel.plot(x, adapted(x.astype(np.float32)).numpy(), line, label=said)
-        panel.plot(*shown, "o", color="black", markersize=5, label="ten points")
-        panel.set_title(name)
-    for panel in axes[2:]:
-        panel.set_xlabel("x")
-    for panel in axes[::2]:
-        panel.set_ylabel("y")
-
-
-alt = "Four panels, a learner each, and the same wave of amplitude 5. Before adapting all four draw the same low wave. After one step MAML, first-order MAML and Reptile come near the ten points; after five Reptile is nearly on the wave. Joint training stays low."
-figure(adaptation, 10, alt, rows=2, columns=2, height=5.4, sharex=True, sharey=True)
-
-# %% [markdown]
 # Before the first step all are alike: nobody can know which wave it will be. The same tasks for all, so the
 # difference is surer than each of the numbers:
 
@@ -375,6 +349,31 @@ for name, steps, k in (("first-order", 1, 1), ("Reptile", 1, 1), ("Reptile", 5, 
 at_end = {name: cosines(model) for name, model in learners.items()}
 for name, values in at_end.items():
     print(f"at the weights of {name:15} cosine {interval(values)}, αλ {shortening(learners[name]):.2f}")
+
+# %% [markdown]
+# One of the test tasks, each learner with its own step size; and the cosines, batch by batch:
+
+
+# %%
+def waves_and_angles(*panels):
+    x, curves = np.linspace(-5, 5, 200, dtype=np.float32)[:, None], family.draw(np.random.default_rng(99), 400)
+    shown = tuple(a[3] for a in test.support)
+    for panel, name in zip(panels, ("MAML", "Reptile", "joint training")):
+        panel.plot(x, curves(np.tile(x, (400, 1, 1)))[3], color="0.8", linewidth=5, label="the wave")
+        for steps, line, said in ((0, "C0:", "before"), (1, "C1--", "after 1 step"), (5, "C2-", "after 5 steps")):
+            rule = tm.optim.SGD(rates[name])
+            adapted = tm.meta.adapt(loss, learners[name], shown, rule=rule, steps=steps)
+            panel.plot(x, adapted(x).numpy(), line, label=said)
+        panel.plot(*shown, "o", color="black", markersize=5, label="ten points")
+        panel.set(title=name, xlabel="x", ylabel="y")
+    for k, (name, cosine) in enumerate({"at random weights": at_start, **at_end}.items()):
+        place = np.full(8, shortening(learners.get(name, start)))
+        panels[3].plot(place, cosine, "osD^v"[k], color=f"C{k}", alpha=0.6, label=name)
+    panels[3].set(title="Where the gradients point", xlim=(0, None), xlabel="αλ", ylabel="cosine of the two")
+
+
+alt = "Three panels, a learner each, and the same wave of amplitude 5. Before adapting all draw the same low wave; after one step MAML and Reptile come near the ten points, after five Reptile is nearly on the wave; joint training stays low. Fourth panel: the cosine of the gradients of MAML and first-order MAML against αλ, 1 at random weights, where αλ is small; at trained weights, where αλ is beyond 1, far below 1 for some batches."
+figure(waves_and_angles, 10, alt, rows=2, columns=2, height=6.2)
 
 # %% [markdown]
 # Training for fast adaptation makes the loss steep where a step should move far: αλ grows until (I − αH) turns

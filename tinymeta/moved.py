@@ -15,6 +15,7 @@ from typing import Any
 
 # (old package, new package): modules, as `old>new` where the name changed, too.
 _MOVES = {
+    ("bench", "bench"): "curves>heatmap",
     ("engine.compile", "compile"): "compiled",
     ("engine.compile", "compile.record"): (
         "record>recording translate formulas>translate number convolution products pooling"

@@ -21,13 +21,12 @@ size that was tried, with AVX2 0.65 to 1.0 (`tests/benchmarks/products.py`). Wit
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from .vectors import I32, I64, VECTOR, Writer, integer
+from .vectors import I32, I64, VECTOR, Value, Writer, integer
 
 __all__ = ["ORDINARY", "OWN", "PANEL", "TRANSPOSED", "multiply"]
 
@@ -39,7 +38,7 @@ MANY = 32  # rows that pay for a panel
 PANEL = TERMS * VECTORS * VECTOR // 8 + 8  # 64-bit integers for a panel of b that begins with a cache line
 
 
-def _write_tile(w: Writer, rows: int, vectors: int, values: Sequence[Any]) -> None:
+def _write_tile(w: Writer, rows: int, vectors: int, values: Sequence[Value]) -> None:
     """The instructions of a tile of so many rows and vectors."""
     a, a_row, a_step, b, b_step, terms, c, c_row, alpha, beta, _ = values
     builder, grid = w.builder, [(r, v) for r in range(rows) for v in range(vectors)]
@@ -75,7 +74,7 @@ def _write_tile(w: Writer, rows: int, vectors: int, values: Sequence[Any]) -> No
                 w.store(x, *place)
 
 
-def _write_dots(w: Writer, rows: int, values: Sequence[Any]) -> list[Any]:
+def _write_dots(w: Writer, rows: int, values: Sequence[Value]) -> list[Value]:
     """The instructions of so many rows of a times a vector b, both side by side in memory; the sums."""
     a, a_row, b, terms = values
     builder, heads = w.builder, [w.at(a, w.builder.mul(a_row, integer(r))) for r in range(rows)]

@@ -10,7 +10,7 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import config
 
-__all__ = ["I32", "I64", "VECTOR", "Writer", "integer"]
+__all__ = ["I32", "I64", "VECTOR", "Value", "Writer", "integer"]
 
 
 def _vector() -> int:
@@ -23,10 +23,11 @@ def _vector() -> int:
 
 
 VECTOR = _vector()
+Value = Any  # LLVM's, which has no types of its own
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
-def integer(number: int) -> Any:
+def integer(number: int) -> Value:
     """A constant of 64 bits."""
     return ir.Constant(I64, number)
 
@@ -34,7 +35,7 @@ def integer(number: int) -> Any:
 class Writer:
     """Writes LLVM's instructions on vectors of a type of numbers."""
 
-    def __init__(self, builder: Any, real: Any, bits: int, last: Any) -> None:
+    def __init__(self, builder: Value, real: Value, bits: int, last: Value) -> None:
         self.builder, self.real, self.item = builder, real, bits // 8
         self.lanes = VECTOR // self.item
         self.vector = ir.VectorType(real, self.lanes)
@@ -42,28 +43,28 @@ class Writer:
         self.zero = ir.Constant(self.vector, [ir.Constant(real, 0.0)] * self.lanes)
         self.mask(last)
 
-    def mask(self, last: Any) -> None:
+    def mask(self, last: Value) -> None:
         """From now on, masked vectors have so many lanes (all, if these are more)."""
         places = ir.Constant(ir.VectorType(I64, self.lanes), [integer(x) for x in range(self.lanes)])
         self._mask = self.builder.icmp_signed("<", places, self.splat(last))
 
-    def splat(self, number: Any) -> Any:
+    def splat(self, number: Value) -> Value:
         """A vector of one number."""
         nothing = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(nothing, number, ir.Constant(I32, 0))
         zeros = ir.Constant(ir.VectorType(I32, self.lanes), [ir.Constant(I32, 0)] * self.lanes)
         return self.builder.shuffle_vector(first, nothing, zeros)
 
-    def at(self, address: Any, index: Any) -> Any:
+    def at(self, address: Value, index: Value) -> Value:
         """The address of the number that is so many from this one."""
         return self.builder.add(address, self.builder.mul(index, integer(self.item)))
 
-    def number(self, address: Any) -> Any:
+    def number(self, address: Value) -> Value:
         found = self.builder.load(self.builder.inttoptr(address, self.real.as_pointer()))
         found.align = self.item
         return found
 
-    def load(self, address: Any, masked: bool) -> Any:
+    def load(self, address: Value, masked: bool) -> Value:
         """A vector; of a masked one the lanes from `last` on are 0, and not read."""
         place = self.builder.inttoptr(address, self.vector.as_pointer())
         if masked:
@@ -72,18 +73,18 @@ class Writer:
         found.align = self.item
         return found
 
-    def store(self, vector: Any, address: Any, masked: bool) -> None:
+    def store(self, vector: Value, address: Value, masked: bool) -> None:
         place = self.builder.inttoptr(address, self.vector.as_pointer())
         if masked:
             self._call("masked.store", "p0", [vector, place, ir.Constant(I32, self.item), self._mask], ir.VoidType())
         else:
             self.builder.store(vector, place).align = self.item
 
-    def fma(self, x: Any, y: Any, z: Any) -> Any:
+    def fma(self, x: Value, y: Value, z: Value) -> Value:
         """x·y + z, rounded once."""
         return self._call("fma", "", [x, y, z])
 
-    def total(self, vector: Any) -> Any:
+    def total(self, vector: Value) -> Value:
         """The sum of a vector's numbers: of halves, of halves of these, and so on."""
         while (half := vector.type.count // 2) > 0:
             low, high = (
@@ -93,7 +94,7 @@ class Writer:
             vector = self.builder.fadd(low, high)
         return self.builder.extract_element(vector, ir.Constant(I32, 0))
 
-    def _call(self, what: str, suffix: str, given: Sequence[Any], result: Any = None) -> Any:
+    def _call(self, what: str, suffix: str, given: Sequence[Value], result: Value = None) -> Value:
         name = ".".join(filter(None, ("llvm", what, self._name, suffix)))
         form = ir.FunctionType(result or self.vector, [x.type for x in given])
         found = self.builder.module.globals.get(name) or ir.Function(self.builder.module, form, name)

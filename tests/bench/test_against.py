@@ -15,7 +15,7 @@ from tinymeta.bench.workloads import workload
 from tinymeta.engine.errors import UserError
 
 HERE = Path(__file__).resolve().parents[2]
-SMALL = workload("sine-2-1-4")
+SMALL = workload("W1:tasks=2,steps=1,width=4")
 
 
 def test_a_version_beside_itself_computes_the_same(

@@ -14,7 +14,7 @@ from tinymeta.bench.worker import prepared
 from tinymeta.bench.workloads import characters, maml, workload
 from tinymeta.engine.tree import leaves
 
-SINE = workload("sine-3-2-8")  # W1 with fewer tasks, another inner step, smaller layers
+SINE = workload("W1:tasks=3,steps=2,width=8")  # W1 with fewer tasks, another inner step, smaller layers
 DENSE = Workload("dense", "an MLP with batch normalisation", characters(2, 3, 1, True), maml(cross_entropy, 1, 0.4))
 CONV = Workload("conv", "a conv net", characters(1, 3, 1, False), maml(cross_entropy, 1, 0.4))
 ROUNDING = 1e-9  # some thousand operations on numbers of size 1, in another order, in float64

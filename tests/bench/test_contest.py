@@ -22,7 +22,7 @@ from tinymeta.bench.workloads import workload
 from tinymeta.engine.errors import UserError
 from tinymeta.engine.tree import leaves
 
-SMALL = workload("sine-2-1-4")
+SMALL = workload("W1:tasks=2,steps=1,width=4")
 SPEED = 1e12  # operations per second
 OURS = ("tinymeta compiled", "tinymeta eager")
 NOBODY = "a framework of which the worker knows nothing"
@@ -120,9 +120,9 @@ def test_who_computes_something_else_is_out(monkeypatch: pytest.MonkeyPatch) -> 
         found = {"tinymeta eager": ours, "JAX jit": theirs}
         both = [Contender(name, SMALL, threads=1, patience=1.0) for name in found]
         monkeypatch.setattr(
-            contest, "gradients", lambda contenders, told, found=found: [found[c.name] for c in contenders]
+            contender, "gradients", lambda contenders, told, found=found: [found[c.name] for c in contenders]
         )
-        contest.checked(both)
+        contender.checked(both)
         assert [c.trouble for c in both] == ["", trouble]
 
 

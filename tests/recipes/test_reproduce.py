@@ -12,7 +12,6 @@ from tests.recipes import toy_recipe
 from tests.recipes.toy_console import Command
 from tinymeta.recipes import claims, reproduce
 from tinymeta.recipes.claim import Claim, Found, Measured
-from tinymeta.recipes.reproduce import _sources
 
 
 @pytest.fixture
@@ -130,14 +129,14 @@ def test_a_seed_whose_process_is_killed_is_told_and_goes_on_where_it_was(
 def test_a_run_of_other_code_or_data_is_not_taken_for_this_one(
     tinymeta: Command, stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tinymeta.recipes.reproduce._commit", lambda: "abc1234+")
+    monkeypatch.setattr("tinymeta.recipes.origin.commit", lambda: "abc1234+")
     runs = lambda: len(list(Path("runs/reproduce").glob("*/result.json")))
     for sources, data, count in ((1, [], 1), (1, [], 1), (2, [], 2), (2, ["--data", str(tmp_path)], 3)):
-        monkeypatch.setattr("tinymeta.recipes.reproduce._sources", lambda sources=sources: sources)
+        monkeypatch.setattr("tinymeta.recipes.origin.sources", lambda sources=sources: sources)
         assert tinymeta("reproduce", "toy", "--quick", "--quiet", *data).status == 0
         assert runs() == count
     monkeypatch.undo()
-    assert _sources() == _sources() != 0
+    assert origin.sources() == origin.sources() != 0
 
 
 def test_a_claim_begins_as_a_file_without_runs(tinymeta: Command, stored: Path) -> None:
@@ -181,6 +180,6 @@ def test_mistakes_are_told_in_one_sentence(tinymeta: Command, stored: Path, monk
     ):
         status, _, err = tinymeta("reproduce", *words)
         assert status == 2 and sentence in err and len(err.splitlines()) == 1
-    monkeypatch.setattr("tinymeta.recipes.reproduce._checkout", lambda: None)
+    monkeypatch.setattr("tinymeta.recipes.origin.checkout", lambda: None)
     status, _, err = tinymeta("reproduce", "toy", "--write")
     assert status == 2 and "--write" in err

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tinymeta.bench.contender import Contender, apart, gradients, race
+from tinymeta.bench.contender import COMPILED, Contender, apart, gradients, race
 from tinymeta.bench.networks import Workload
 from tinymeta.engine.errors import UserError
 from tinymeta.recipes.report import interval
 
 ROUNDS = 15
 COLUMNS = ("workload", "ms here", "ms there", "here / there", "95 % interval", "rounds", "gradient differs by")
-COMPILED = "tinymeta compiled"
 
 
 def checkout(folder: Path) -> Path:

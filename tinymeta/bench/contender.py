@@ -27,6 +27,8 @@ from tinymeta.engine.tensor import Array
 
 SECONDS = 0.4  # of a turn
 PATIENCE = 300.0  # seconds that a contender may take for an answer
+COMPILED = "tinymeta compiled"
+AGREE = float(np.sqrt(np.finfo(np.float64).eps))  # half of the digits: rounding takes three or four of sixteen
 
 
 class Contender:
@@ -151,6 +153,21 @@ def apart(theirs: Array | None, ours: Array | None) -> float:
     if theirs is None or ours is None:
         return math.nan
     return float(np.abs(theirs - ours).max() / np.abs(ours).max()) if theirs.shape == ours.shape else math.inf
+
+
+def checked(contenders: list[Contender]) -> tuple[dict[str, str], dict[str, float]]:
+    """How far each gradient is from ours; the operations of our program, and the seconds of its first calls.
+
+    Who computes something else is out: its time says nothing.
+    """
+    told: dict[str, float] = {}
+    found = gradients(contenders, lambda c: c.name == COMPILED and told.update(c.ask("program") or {}))
+    eager = next((grads for c, grads in zip(contenders, found) if c.name == "tinymeta eager"), None)
+    distances = {c.name: apart(grads, eager) for c, grads in zip(contenders, found)}
+    for c in contenders:
+        if eager is not None and not distances[c.name] <= AGREE:
+            c.trouble = c.trouble or f"another gradient: it differs by {distances[c.name]:.0e}"
+    return {name: f"{distance:.0e}" for name, distance in distances.items()}, told
 
 
 def race(contenders: list[Contender], rounds: int) -> list[Contender]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 
 import numpy as np
 
 from tinymeta.bench import peak
 from tinymeta.bench.against import COLUMNS as AGAINST_COLUMNS
-from tinymeta.bench.against import COMPILED, against, checkout
 from tinymeta.bench.against import ROUNDS as AGAINST
+from tinymeta.bench.against import against, checkout
 from tinymeta.bench.backends import CONTENDERS
-from tinymeta.bench.contender import PATIENCE, Contender, apart, gradients, present, race
+from tinymeta.bench.contender import COMPILED, PATIENCE, checked, present, race
 from tinymeta.bench.networks import Workload
 from tinymeta.bench.workloads import WORKLOADS
 from tinymeta.engine.errors import UserError
@@ -26,7 +26,6 @@ from tinymeta.io.files import named, write_text
 from tinymeta.view.table import Row, Table
 
 ROUNDS = 5
-AGREE = float(np.sqrt(np.finfo(np.float64).eps))  # half of the digits: rounding takes three or four of sixteen
 COLUMNS = {  # and what `--help` says of them
     "workload": "what is computed",
     "contender": "a framework, and the way in which it runs the workload",
@@ -61,16 +60,23 @@ def bench(parser: ArgumentParser, arguments: list[str]) -> None:
     )  # fmt: skip
     parser.add_argument("--markdown", type=named, metavar="FILE", help="write the table there, too, and the peak")
     parser.add_argument(
-        "--curves", type=named, metavar="PNG", help="draw W1's time against tasks, inner steps and width instead"
+        "--map",
+        type=named,
+        metavar="PNG",
+        help="instead, vary one size at a time, and draw the ratios to the best peer",
     )
     parser.add_argument(
         "--against", type=named, metavar="CHECKOUT", help="instead, beside the version in that folder, round by round"
     )
+    parser.add_argument("--curves", help=SUPPRESS)
     options = parser.parse_args(arguments)
     if options.curves:
-        from tinymeta.bench.curves import draw
+        raise UserError("there is no --curves any more: --map PNG draws every size beside the best peer instead")
+    if options.map:
+        from tinymeta.bench.heatmap import draw
 
-        draw(options.curves, options.peers, options.threads, options.rounds or ROUNDS)
+        rounds, only = options.rounds or ROUNDS, tuple(options.workloads)
+        draw(options.map, options.peers, options.threads, rounds, options.patience, only)
         return
     chosen = options.workloads or [*WORKLOADS, "micro"]
     unknown = [name for name in chosen if name not in WORKLOADS and name != "micro"]
@@ -124,21 +130,6 @@ def measure(
         rest = [f"{c.peak:.0f}", peak.share(flops, took, speed), differences[c.name]]
         rows.append([workload.name, c.name, *numbers, checks, *rest])
     return rows
-
-
-def checked(contenders: list[Contender]) -> tuple[dict[str, str], dict[str, float]]:
-    """How far each gradient is from ours; the operations of our program, and the seconds of its first calls.
-
-    Who computes something else is out: its time says nothing.
-    """
-    told: dict[str, float] = {}
-    found = gradients(contenders, lambda c: c.name == COMPILED and told.update(c.ask("program") or {}))
-    eager = next((grads for c, grads in zip(contenders, found) if c.name == "tinymeta eager"), None)
-    distances = {c.name: apart(grads, eager) for c, grads in zip(contenders, found)}
-    for c in contenders:
-        if eager is not None and not distances[c.name] <= AGREE:
-            c.trouble = c.trouble or f"another gradient: it differs by {distances[c.name]:.0e}"
-    return {name: f"{distance:.0e}" for name, distance in distances.items()}, told
 
 
 def _explanation() -> str:

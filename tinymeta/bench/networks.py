@@ -14,6 +14,7 @@ from tinymeta.engine.typing import DTypeLike, Function, Tree
 Backend = Any  # the array functions of one contender, under the names of all
 Foreign = Any  # its arrays
 Draw = Callable[[np.random.Generator, Any], tuple[Tree, tuple[Any, ...]]]
+Made = tuple[Draw, Callable[[Backend], Function]]  # the `draw` and `build` of a workload
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Workload:
 def dense(rng: np.random.Generator, dtype: DTypeLike, widths: tuple[int, ...], norm: bool) -> Tree:
     """Weights of a dense network, layer by layer; with a scale and a shift per hidden unit if normalised."""
     layers: list[Tree] = []
-    for n, m in zip(widths, widths[1:]):
+    for k, (n, m) in enumerate(zip(widths, widths[1:]), 2):
         layers.append({"w": rng.standard_normal((n, m)) * np.sqrt(2 / n), "b": 0.1 * rng.standard_normal(m)})
-        if norm and m is not widths[-1]:
+        if norm and k < len(widths):
             layers[-1] |= _scales(rng, m)
     return _cast(layers, dtype)
 

@@ -7,7 +7,18 @@ from functools import partial
 
 import numpy as np
 
-from tinymeta.bench.networks import Backend, Foreign, Workload, cross_entropy, descent, label_error, one_hot, vectors
+from tinymeta.bench.networks import (
+    Backend,
+    Draw,
+    Foreign,
+    Made,
+    Workload,
+    cross_entropy,
+    descent,
+    label_error,
+    one_hot,
+    vectors,
+)
 from tinymeta.engine.typing import DTypeLike, Function, Tree
 
 SYMBOLS = 64  # that a text is made of
@@ -24,10 +35,16 @@ def weights(rng: np.random.Generator, dtype: DTypeLike, **shapes: tuple[int, ...
     return {name: (scale[name] * rng.standard_normal(shape)).astype(dtype) for name, shape in shapes.items()}
 
 
-def pictures(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
-    layers = weights(rng, dtype, w=(1, 3, 3, 32), v=(32, 3, 3, 64), out=(3136, 10), a=(32,), b=(64,), c=(10,))
-    layers |= {name: np.ascontiguousarray(np.moveaxis(layers[name], -1, 0)) for name in "wv"}
-    return layers, (rng.random((64, 1, 28, 28)).astype(dtype), one_hot(rng, dtype, 64, classes=10))
+def pictures(batch: int, side: int) -> Draw:
+    """Images of one channel, and two layers of 3 × 3 filters for them, each halved afterwards."""
+
+    def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
+        shapes = {"w": (1, 3, 3, 32), "v": (32, 3, 3, 64), "out": (64 * (side // 4) ** 2, 10), "a": (32,), "b": (64,)}
+        layers = weights(rng, dtype, **shapes, c=(10,))
+        layers |= {name: np.ascontiguousarray(np.moveaxis(layers[name], -1, 0)) for name in "wv"}
+        return layers, (rng.random((batch, 1, side, side)).astype(dtype), one_hot(rng, dtype, batch, classes=10))
+
+    return draw
 
 
 def small_convnet(b: Backend, p: Tree, x: Foreign, y: Foreign) -> Foreign:
@@ -81,14 +98,33 @@ def block(b: Backend, p: Tree, ids: Foreign, y: Foreign) -> Foreign:
     return label_error(b, x @ p["out"] + p["c"], y)
 
 
-_GRU = {"table": (SYMBOLS, 32), "x": (32, 384), "b": (384,), "h": (128, 384), "d": (128,), "out": (128, 64), "c": (64,)}
-_BLOCK = {
-    **{"table": (SYMBOLS, 64), "places": (64, 64), "qkv": (64, 192), "o": (64, 64), "up": (64, 256), "u": (256,)},
-    **{"down": (256, 64), "out": (64, 64), "c": (64,), "g1": (64,), "s1": (64,), "g2": (64,), "s2": (64,)},
-}
+def mlp(batch: int = 128, width: int = 256) -> Made:
+    """T1."""
+    return vectors(batch, (784, width, width, 10), False), training(cross_entropy)
+
+
+def convnet(batch: int = 64, side: int = 28) -> Made:
+    """T2."""
+    return pictures(batch, side), training(small_convnet)
+
+
+def recurrent(batch: int = 32, length: int = 64, width: int = 128) -> Made:
+    """T3."""
+    turn = {"x": (32, 3 * width), "b": (3 * width,), "h": (width, 3 * width), "d": (width,)}
+    return texts(length, batch, table=(SYMBOLS, 32), **turn, out=(width, SYMBOLS), c=(SYMBOLS,)), training(gru)
+
+
+def transformer(batch: int = 16, length: int = 64, width: int = 64) -> Made:
+    """T4."""
+    shapes = {"table": (SYMBOLS, width), "places": (length, width), "qkv": (width, 3 * width), "o": (width, width)}
+    shapes |= {"up": (width, 4 * width), "down": (4 * width, width), "out": (width, SYMBOLS)}
+    ends = {"u": (4 * width,), "c": (SYMBOLS,)} | dict.fromkeys(("g1", "s1", "g2", "s2"), (width,))
+    return texts(batch, length, **shapes, **ends), training(block)
+
+
 TRAINING = (
-    Workload("T1", "MLP 784-256-256-10, batch 128", vectors(128, (784, 256, 256, 10), False), training(cross_entropy)),
-    Workload("T2", "conv net, 64 images of 28 x 28", pictures, training(small_convnet)),
-    Workload("T3", "GRU of 128, 32 texts of 64 letters", texts(64, 32, **_GRU), training(gru)),
-    Workload("T4", "transformer block of 64, 16 texts of 64", texts(16, 64, **_BLOCK), training(block)),
+    Workload("T1", "MLP 784-256-256-10, batch 128", *mlp()),
+    Workload("T2", "conv net, 64 images of 28 x 28", *convnet()),
+    Workload("T3", "GRU of 128, 32 texts of 64 letters", *recurrent()),
+    Workload("T4", "transformer block of 64, 16 texts of 64", *transformer()),
 )

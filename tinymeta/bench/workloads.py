@@ -16,6 +16,7 @@ from tinymeta.bench.networks import (
     Backend,
     Draw,
     Foreign,
+    Made,
     Workload,
     convolutions,
     cross_entropy,
@@ -24,7 +25,7 @@ from tinymeta.bench.networks import (
     squared_error,
     vectors,
 )
-from tinymeta.bench.training import TRAINING
+from tinymeta.bench.training import TRAINING, convnet, mlp, recurrent, transformer
 from tinymeta.engine.typing import DTypeLike, Function, Tree
 
 
@@ -48,7 +49,7 @@ def meta_step(b: Backend, one: Function) -> Function:
     return descent(b, lambda params, *batch: b.mean(b.vmap(one, (None, 0, 0, 0, 0))(params, *batch)))
 
 
-def sinusoids(tasks: int, width: int = 40) -> Draw:
+def sinusoids(tasks: int, width: int) -> Draw:
     def draw(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
         arrays = [rng.standard_normal((tasks, 10, 1)).astype(dtype) for _ in range(4)]
         return dense(rng, dtype, (1, width, width, 1), False), tuple(arrays)
@@ -142,13 +143,26 @@ def draw_l2l(rng: np.random.Generator, dtype: DTypeLike) -> Tree:
     return phi, (*[a.astype(dtype) for a in batch], np.zeros((128, 10, 20), dtype))
 
 
+def sine(tasks: int = 25, steps: int = 1, width: int = 40) -> Made:
+    """W1."""
+    return sinusoids(tasks, width), maml(squared_error, steps, 0.01)
+
+
+def glyphs(tasks: int = 32, steps: int = 1) -> Made:
+    """W3; more steps go as far as one."""
+    return characters(tasks, 5, 1, True), maml(cross_entropy, steps, 0.4 / steps)
+
+
+VARIED: dict[str, Callable[..., Made]] = {  # in the sizes that these take
+    "W1": sine, "W3": glyphs, "T1": mlp, "T2": convnet, "T3": recurrent, "T4": transformer,
+}  # fmt: skip
 WORKLOADS = {
     w.name: w
     for w in (
-        Workload("W1", "sine, 25 tasks, 1 inner step", sinusoids(25), maml(squared_error, 1, 0.01)),
-        Workload("W2", "sine, 25 tasks, 5 inner steps", sinusoids(25), maml(squared_error, 5, 0.01)),
-        Workload("W2b", "sine, 100 tasks, 1 inner step", sinusoids(100), maml(squared_error, 1, 0.01)),
-        Workload("W3", "MLP, 32 tasks 5-way 1-shot", characters(32, 5, 1, True), maml(cross_entropy, 1, 0.4)),
+        Workload("W1", "sine, 25 tasks, 1 inner step", *sine()),
+        Workload("W2", "sine, 25 tasks, 5 inner steps", *sine(steps=5)),
+        Workload("W2b", "sine, 100 tasks, 1 inner step", *sine(tasks=100)),
+        Workload("W3", "MLP, 32 tasks 5-way 1-shot", *glyphs()),
         Workload(
             "W3b", "MLP, 16 tasks 20-way 5-shot, 5 steps", characters(16, 20, 5, True), maml(cross_entropy, 5, 0.1)
         ),
@@ -166,9 +180,9 @@ WORKLOADS = {
 
 
 def workload(name: str) -> Workload:
-    """The workload of this name; `sine-T-S-W` is W1 with T tasks, S inner steps and hidden layers of W units."""
-    if name in WORKLOADS:
+    """The workload of this name; `W1:tasks=4,width=16` is W1 with other sizes."""
+    base, _, sizes = name.partition(":")
+    if not sizes:
         return WORKLOADS[name]
-    tasks, steps, width = (int(word) for word in name.removeprefix("sine-").split("-"))
-    what = f"sine, {tasks} tasks, {steps} inner steps, {width} units"
-    return Workload(name, what, sinusoids(tasks, width), maml(squared_error, steps, 0.01))
+    chosen = {axis: int(size) for axis, size in (part.split("=") for part in sizes.split(","))}
+    return Workload(name, f"{WORKLOADS[base].what}, but {sizes}", *VARIED[base](**chosen))

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import platform
-import re
-import subprocess
 import sys
 import time
 import zlib
@@ -23,15 +20,14 @@ from pathlib import Path
 
 from tinymeta_kernels import threads
 
-from tinymeta import __version__, recipes
+from tinymeta import recipes
 from tinymeta.engine.errors import UserError
 from tinymeta.io.files import named, read_json, told
 from tinymeta.io.visible import visible
-from tinymeta.recipes import claims
+from tinymeta.recipes import claims, origin
 from tinymeta.recipes.claim import Claim, Measured
 from tinymeta.recipes.launch import Wishes, evaluate, launch
 from tinymeta.recipes.report import number
-from tinymeta.view import lessons
 from tinymeta.view.table import Row, Table, show
 
 
@@ -61,7 +57,7 @@ def reproduce(parser: ArgumentParser, arguments: list[str]) -> None:
     elif not options.names:
         show(table(stored))
     else:
-        if options.write and not _checkout():
+        if options.write and not origin.checkout():
             raise UserError("--write replaces a file of a git checkout, and this is none: the results are in --out")
         held = [again(name, claim, options) for name, claim in stored.items()]
         if not all(held):
@@ -152,11 +148,12 @@ def _on_one_core(claim: Claim, seed: int, options: Namespace) -> Measured:
 
 def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     """One seed of a claim: read where it is over, gone on with where it was stopped."""
-    recipe, keys, commit = recipes.find(claim.recipe), claim.keys or {}, _commit()
+    recipe, keys, commit = recipes.find(claim.recipe), claim.keys or {}, origin.commit()
     data = None if recipe.own_data else options.data  # a claim of own data is of what it invents
     if "DATA" in "".join(keys.values()) and data is None:
         raise UserError(f"`{claim.command}` needs data: name their folder by --data")
-    digest = zlib.crc32(repr((sorted(keys.items()), str(data))).encode(), _sources() if commit.endswith("+") else 0)
+    code = origin.sources() if commit.endswith("+") else 0
+    digest = zlib.crc32(repr((sorted(keys.items()), str(data))).encode(), code)
     folder = options.out / f"{claim.recipe}-{digest:08x}-{commit}-{seed}"
     with told(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
@@ -172,41 +169,4 @@ def _run(claim: Claim, seed: int, options: Namespace) -> Measured:
     result = read_json(folder / "result.json")
     metrics = read_json(folder / "eval.json")["metrics"] if claim.then else result["metrics"]
     found = claims.places(claim, metrics)
-    return Measured(seed, commit, result["seconds"], result["peak_mb"], _machine(), found)
-
-
-def _checkout() -> Path | None:
-    """The git checkout that this package runs from, if it does."""
-    root = lessons.folder().parent
-    return root if (root / ".git").exists() and lessons.folder().name == "tutorials" else None
-
-
-def _commit() -> str:
-    """The commit of the code that runs, with a + where product files differ from it; elsewhere the version."""
-    root = _checkout()
-    git = ["git", "-C", str(root)]
-    try:
-        if root is None:
-            raise OSError
-        head, changed = (
-            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
-            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--", "tinymeta", "kernels"))
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return f"v{__version__}"
-    return head + "+" * bool(changed)
-
-
-def _sources() -> int:
-    """A digest of the product's files, which a commit with a + does not name."""
-    root, digest = _checkout() or Path(), 0
-    for file in sorted(file for part in ("tinymeta", "kernels") for file in (root / part).rglob("*.py")):
-        digest = zlib.crc32(file.read_bytes(), digest)
-    return digest
-
-
-def _machine() -> str:
-    info = Path("/proc/cpuinfo")
-    named = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
-    name = named[1].strip() if named else platform.processor() or platform.machine()
-    return f"{name}, {threads.cores()} of {os.cpu_count()} cores"
+    return Measured(seed, commit, result["seconds"], result["peak_mb"], origin.machine(), found)

@@ -5,7 +5,6 @@ masked: of the lanes from `last` on nothing is read or written.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from llvmlite import binding, ir
 from numba import config
@@ -23,7 +22,7 @@ def _vector() -> int:
 
 
 VECTOR = _vector()
-Value = Any  # LLVM's, which has no types of its own
+Value = ir.Value
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 

@@ -11,7 +11,7 @@ from tests.architecture.sources import PRODUCT, ROOT, TESTS, Source
 UNSAFE = {"pickle", "marshal", "shelve"}
 # Compiled loops are pickles of Numba's; they lie where only the user may write (SECURITY.md). A process that starts
 # others sends them functions, through a pipe that nobody else has.
-UNPICKLES = {"tinymeta_kernels/_cache.py", "tinymeta/meta/spread/workers.py"}
+UNPICKLES = {"tinymeta_kernels/_cache.py", "tinymeta/meta/spread/sending.py"}
 
 
 def forbidden(source: Source) -> list[str]:

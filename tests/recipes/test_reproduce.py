@@ -10,7 +10,7 @@ from tinymeta_kernels.threads import one_core
 
 from tests.recipes import toy_recipe
 from tests.recipes.toy_console import Command
-from tinymeta.recipes import claims, reproduce
+from tinymeta.recipes import claims, origin, reproduce
 from tinymeta.recipes.claim import Claim, Found, Measured
 
 

@@ -7,6 +7,7 @@ masked: of the lanes from `last` on nothing is read or written.
 from collections.abc import Sequence
 
 from llvmlite import binding, ir
+from llvmlite.ir import Value
 from numba import config
 
 __all__ = ["I32", "I64", "VECTOR", "Value", "Writer", "integer"]
@@ -22,7 +23,6 @@ def _vector() -> int:
 
 
 VECTOR = _vector()
-Value = ir.Value
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 

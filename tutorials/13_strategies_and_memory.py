@@ -289,7 +289,7 @@ def learn_stream(stream, gradient, w, size, rng):
 # %% check stream
 # without: five_tasks, plain_descent
 # nudge: after the fourth task, what says anything about the first? And of how many examples is the gradient that you step along?
-# formula: w −= 0.3 · gradient(w, [example, *kept]), some times each; kept by reservoir sampling
+# formula: w −= 0.1 · gradient(w, [example, *kept]), five times for each example; kept by reservoir sampling
 def learned_from(seed, learn):
     """The error on each task, and how many passed examples were still to be used, at most."""
     stream, tests = five_tasks(np.random.default_rng(seed))

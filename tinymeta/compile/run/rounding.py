@@ -138,15 +138,19 @@ class Rounding:
         allowed = self._allowed(b, eps)
         if all(map(_close, a, b, allowed)) or all(map(_close, a, b, map(max, allowed, self._by_terms(eps)))):
             return True
-        if self._right is None:
-            self._right = self._moved(None, 0.0)
-        rng, spread = np.random.default_rng(0), [0.0] * len(a)
+        right, rng, spread = self.right(), np.random.default_rng(0), [0.0] * len(a)
         for _ in range(0 if not eps else SAMPLES if kinks else FEW):
             moved = self._moved(rng, MOVED * eps * self._longer, kinks)
-            spread = [max(s, apart(x, y)) for s, x, y in zip(spread, moved, self._right)]
+            spread = [max(s, apart(x, y)) for s, x, y in zip(spread, moved, right)]
             if all(map(_close, a, b, (t + FAR * s for t, s in zip(allowed, spread)))):
                 return True
         return False
+
+    def right(self) -> list[Array]:
+        """The results in float64; whether they are `exact` is known afterwards."""
+        if self._right is None:
+            self._right = self._moved(None, 0.0)
+        return self._right
 
     def _allowed(self, b: list[Array], eps: float) -> list[float]:
         found = []

@@ -212,3 +212,12 @@ def test_numpys_functions_of_one_or_two_numbers_are_refused_in_a_sentence_that_n
     with pytest.raises(tm.UserError, match=r"a = a \+ x for a \+= x"):
         a += X32
     assert a.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("f", [tm.add, tm.subtract, tm.multiply, tm.divide, tm.pow, tm.maximum, tm.minimum, tm.atan2])
+def test_a_number_beside_a_tensor_has_no_dtype_of_its_own_and_an_array_has(f: Any) -> None:
+    narrow = tm.tensor(np.abs(A).astype("f4"))
+    for number in (2.5, 2, np.float64(2.5)):
+        assert f(narrow, number).dtype == f(number, narrow).dtype == np.float32
+    assert f(narrow, np.array(2.5)).dtype == f(np.array(2.5), narrow).dtype == np.float64
+    assert f(np.float32(2.5), 2.0).dtype == np.float32

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import tinymeta as tm
+from tinymeta.engine.options import counted
+from tinymeta.engine.state import Watcher, setting
 
 HERE = r"test_errors\.py:\d+"
 M, V = np.ones((2, 3)), np.ones(4)
@@ -97,3 +99,31 @@ def test_a_user_error_is_a_value_error_of_one_line() -> None:
 def test_a_kernel_that_numpy_has_for_other_dtypes_only_is_named_as_any_other() -> None:
     with pytest.raises(TypeError, match=r"sign\(bool\[2\]\) at test_errors.py"):
         tm.sign(np.array([True, False]))
+
+
+def test_an_error_of_a_kernel_names_the_operations_options() -> None:
+    with pytest.raises(IndexError, match=r"wrap\(int64\[1\], size=2\)"):
+        tm.tensor(M)[np.array([5]), np.array([0])]
+
+
+def test_who_watches_is_told_of_what_a_kernel_refuses() -> None:
+    class Told(Watcher):
+        def __init__(self) -> None:
+            self.refusals: list[Any] = []
+
+        def refused(self, inputs: Any, error: Exception, raises: bool) -> None:
+            self.refusals.append((len(inputs), str(error), raises))
+
+    told = Told()
+    for wrong in (lambda: tm.tensor(M) + V, lambda: tm.tensor(M)[np.array([5]), np.array([0])]):
+        with setting(watchers=(told,)), pytest.raises((ValueError, IndexError)):
+            wrong()
+    (two, apart, by_shape), (one, outside, by_value) = told.refusals
+    assert (two, by_shape, one, by_value) == (2, False, 1, True) and "broadcast" in apart and "outside" in outside
+
+
+@pytest.mark.parametrize("n", [-1, 1.0, 2.5, "3", None])
+def test_what_is_no_count_is_told(n: object) -> None:
+    assert counted(np.int8(2), "tasks", least=2) == 2
+    with pytest.raises((tm.UserError, TypeError), match="tasks .*whole number"):
+        counted(n, "tasks")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -120,9 +121,11 @@ class _Trials:
                     called[id(frame.f_code)] = frame.f_code
 
             begun = time.perf_counter()
+            threading.setprofile(follow)  # of threads that are yet to start
             sys.setprofile(follow)
             passes = self._passes(item, after)
             sys.setprofile(None)
+            threading.setprofile(None)
             calls = {(c.co_filename, c.co_firstlineno) for c in called.values() if c.co_filename.startswith(product)}
             if passes:
                 found.append((i, time.perf_counter() - begun, frozenset(calls)))

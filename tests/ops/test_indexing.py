@@ -185,3 +185,13 @@ def test_a_wrong_key_is_explained_with_the_users_line(call, error, words):
     with pytest.raises(error, match=words) as caught:
         call(tm.tensor(X))
     assert "test_indexing.py" in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [-3, 2])
+@pytest.mark.parametrize("place", [0, 1])
+def test_of_several_index_arrays_each_has_to_lie_within_its_axis_at_both_ends(place, bad):
+    x, indices = np.arange(4.0).reshape(2, 2), [np.array([0, 1]), np.array([-2, 1])]
+    assert tm.tensor(x)[tuple(indices)].tolist() == x[tuple(indices)].tolist()
+    indices[place] = np.array([0, bad])
+    with pytest.raises(IndexError, match=f"{bad}"):
+        tm.tensor(x)[tuple(indices)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinymeta as tm
@@ -55,6 +55,8 @@ def close(a: Any, b: Any, dtype: Any, turns: int, width: int, order: int) -> boo
     return a.dtype == b.dtype and np.allclose(a, b, rtol=0, atol=rounding * max(1.0, float(np.abs(b).max(initial=0))))
 
 
+@example(5, 1, np.float64, False, 2, 0)  # a turn is left over
+@example(5, 1, np.float64, True, 3, 0)
 @given(TURNS, st.sampled_from([1, 3]), DTYPE, st.booleans(), KEEP, st.integers(0, 99))
 def test_values_and_gradients_are_the_loops(
     turns: int, width: int, dtype: Any, reverse: bool, keep: Any, seed: int

@@ -145,3 +145,13 @@ def test_slopes_that_cancel_at_zero_are_caught(monkeypatch):
     monkeypatch.setattr("tinymeta.ops.trigonometry._one_less_square", lambda x: (1 - x) * (1 + x))
     with pytest.raises(AssertionError):
         test_the_slopes_of_two_factors_do_not_cancel_at_zero("asin", 2, np.float64)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", ["atanh", "asin", "acos"])
+def test_next_to_a_pole_a_slope_is_that_of_the_very_number_and_not_of_one_beside_it(name, order):
+    """1 − 2⁻ᵏ is a number of float64, and nothing need be rounded before the two factors of 1 − x² are there."""
+    f, (exact, *_), _ = NEAR_A_POLE[name]
+    for x in [side * (1 - 2.0**-k) for side in (-1, 1) for k in (10, 20, 30, 40)]:
+        true, _ = _exact((exact,), order, x)
+        assert abs(_derivative(f, order)(np.array(x)).item() - true) <= 32 * np.finfo(float).eps * abs(true)

@@ -119,7 +119,7 @@ def differentiating() -> Iterator[int]:
     no longer in `state.mask`, so Tensors that still carry it are constants to everybody else.
     """
     with _beginning:
-        used = sum(_running, 0) | state.mask
+        used = sum(_running) | state.mask
         mark = ~used & (used + 1)  # the lowest bit not in use
         _running[mark] = next_id()
     try:
@@ -133,4 +133,4 @@ def differentiating() -> Iterator[int]:
 def elsewhere(x: Tensor) -> bool:
     """Whether a differentiation that runs in another thread follows `x`: what this thread does with it is unseen."""
     foreign = x.tracked & ~state.mask
-    return bool(foreign) and any(foreign & mark and x.id > birth for mark, birth in list(_running.items()))
+    return any(foreign & mark and x.id > birth for mark, birth in list(_running.items()))

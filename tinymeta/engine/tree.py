@@ -276,6 +276,6 @@ def _difference(a: Structure, b: Structure, path: str = "") -> str:
         what = [getattr(s.kind, "__name__", "a leaf") + f" of {len(s.children)}" * bool(s.kind) for s in (a, b)]
         return f"'{path or 'the top'}': {what[0]} against {what[1]}"
     for name, left, right in zip(names(a), a.children, b.children):
-        if left != right and (found := _difference(left, right, f"{path}.{name}".strip("."))):
+        if found := _difference(left, right, f"{path}.{name}".strip(".")):
             return found
     return ""

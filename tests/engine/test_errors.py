@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import tinymeta as tm
 from tinymeta.engine.options import counted
+from tinymeta.engine.refusals import demand
 from tinymeta.engine.state import Watcher, setting
 
 HERE = r"test_errors\.py:\d+"
@@ -122,8 +123,28 @@ def test_who_watches_is_told_of_what_a_kernel_refuses() -> None:
     assert (two, by_shape, one, by_value) == (2, False, 1, True) and "broadcast" in apart and "outside" in outside
 
 
-@pytest.mark.parametrize("n", [-1, 1.0, 2.5, "3", None])
-def test_what_is_no_count_is_told(n: object) -> None:
+@pytest.mark.parametrize(
+    ("n", "kind"), [(-1, tm.UserError), (1.0, tm.UserError), (2.5, tm.UserError), ("3", TypeError), (None, TypeError)]
+)
+def test_what_is_no_count_is_told(n: object, kind: type[Exception]) -> None:
     assert counted(np.int8(2), "tasks", least=2) == 2
-    with pytest.raises((tm.UserError, TypeError), match="tasks .*whole number"):
+    with pytest.raises(kind, match="tasks .*whole number"):
         counted(n, "tasks")
+
+
+def test_a_check_of_values_is_made_and_told_to_who_watches() -> None:
+    class Told(Watcher):
+        checks: ClassVar[list[Any]] = []
+
+        def demanded(self, check: Any, inputs: Any, static: Any) -> None:
+            self.checks.append(([x.tolist() for x in inputs], static))
+
+    def small(x: Any, most: int) -> None:
+        if x.max() > most:
+            raise ValueError("too large")
+
+    with setting(watchers=(Told(),)):
+        demand(small, tm.tensor([1, 2]), most=2)
+        with pytest.raises(ValueError, match="too large"):
+            demand(small, tm.tensor([1, 2]), most=1)
+    assert Told.checks == [([[1, 2]], {"most": 2})]

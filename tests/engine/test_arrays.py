@@ -221,3 +221,11 @@ def test_a_number_beside_a_tensor_has_no_dtype_of_its_own_and_an_array_has(f: An
         assert f(narrow, number).dtype == f(number, narrow).dtype == np.float32
     assert f(narrow, np.array(2.5)).dtype == f(np.array(2.5), narrow).dtype == np.float64
     assert f(np.float32(2.5), 2.0).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i8"])
+def test_an_array_in_the_other_byte_order_becomes_one_in_the_machines(dtype: str) -> None:
+    ours = np.array([1, -2, 300], dtype)
+    for theirs in (ours.astype(ours.dtype.newbyteorder()), ours):
+        x = tm.tensor(theirs)
+        assert x.numpy().dtype.isnative and x.dtype == ours.dtype and x.tolist() == ours.tolist()

@@ -163,3 +163,9 @@ def test_two_differentiations_that_interleave_do_not_mix() -> None:
         return pullback(1.0)[0] * inner * y  # 2x² · 2x² · x³ = 4x⁷
 
     assert float(tm.grad(f)(1.5)) == pytest.approx(28 * 1.5**6, rel=1e-14)
+
+
+@pytest.mark.parametrize(("argnum", "expected"), [(0, lambda a, b: 6 * a * b), (1, lambda a, b: 12 * a**3 * b**2)])
+def test_a_hessian_is_of_the_argument_that_was_named(argnum: int, expected: Any) -> None:
+    f = (lambda a, b: a**3 * b) if argnum == 0 else (lambda a, b: a**3 * b**4)
+    assert float(tm.hessian(f, argnum)(0.5, 3.0)) == pytest.approx(expected(0.5, 3.0), rel=1e-14)

@@ -102,3 +102,9 @@ def test_windows_that_do_not_fit_are_explained(call, error, words):
     with pytest.raises(error, match=words) as caught:
         call()
     assert "test_pooling.py" in str(caught.value)
+
+
+def test_pooling_of_signals_takes_no_other_axis_of_one_away():
+    x = np.ones((1, 1, 4))
+    for y in (tm.max_pool1d(x, 4), tm.avg_pool1d(x, 4), tm.adaptive_avg_pool1d(x, 1)):
+        assert y.shape == (1, 1, 1)

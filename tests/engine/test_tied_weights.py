@@ -198,3 +198,26 @@ def test_flattening_that_visits_both_places_is_caught(monkeypatch: Any) -> None:
     monkeypatch.setattr(tree, "_tied", lambda model, structure, *rest: structure)
     with pytest.raises(AssertionError):
         test_two_layers_with_one_weight_keep_it_and_their_own_biases()
+
+
+class Part(tm.nn.Module):
+    """Holds one weight twice."""
+
+    def __init__(self, weight: Any) -> None:
+        self.a, self.b = weight, weight
+
+
+class Whole(tm.nn.Module):
+    """A weight of its own before parts that have ties of theirs, in containers."""
+
+    def __init__(self) -> None:
+        self.first, self.parts = tm.tensor(1.0), [{"one": Part(tm.tensor(2.0))}, Part(tm.tensor(3.0))]
+        self.last = self.parts[0]["one"].a
+
+
+def test_ties_within_parts_of_a_model_are_those_of_the_whole() -> None:
+    assert tree.paths(Whole()) == ["first", "parts.0.one.a", "parts.1.a"]
+    doubled = tree.map(lambda p: p * 2, Whole())
+    one, two = doubled.parts[0]["one"], doubled.parts[1]
+    assert [float(p) for p in (doubled.first, one.a, one.b, two.a, two.b, doubled.last)] == [2, 4, 4, 6, 6, 4]
+    assert one.a is one.b is doubled.last and two.a is two.b

@@ -169,3 +169,10 @@ def test_two_differentiations_that_interleave_do_not_mix() -> None:
 def test_a_hessian_is_of_the_argument_that_was_named(argnum: int, expected: Any) -> None:
     f = (lambda a, b: a**3 * b) if argnum == 0 else (lambda a, b: a**3 * b**4)
     assert float(tm.hessian(f, argnum)(0.5, 3.0)) == pytest.approx(expected(0.5, 3.0), rel=1e-14)
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (0, -2), (1, 0, 1)])
+@pytest.mark.parametrize("transform", [tm.grad, tm.value_and_grad])
+def test_an_argument_that_is_named_twice_is_refused(transform: Any, argnums: tuple[int, ...]) -> None:
+    with pytest.raises(TypeError, match="twice"):
+        transform(lambda a, b: a * b, argnums)(1.0, 2.0)

@@ -81,3 +81,17 @@ def test_what_fits_by_one_axis_only_is_taken_along_that_axis() -> None:
     assert tm.inv(np.ones((3, 1, 1))).shape == (3, 1, 1)
     assert tm.vecdot(np.ones((3, 2)), np.arange(6.0).reshape(3, 2), axis=-2).tolist() == [6.0, 9.0]
     assert tm.tensordot(np.ones((2, 3)), np.ones((2, 3)), ([0], [0])).tolist() == [[2.0] * 3] * 3
+
+
+@pytest.mark.parametrize("image", [(2, 9), (9, 2)])
+def test_a_window_has_to_fit_in_both_directions(image):
+    x, w = np.ones((1, 1, *image)), np.ones((1, 1, 3, 3))
+    for f in (lambda: tm.conv2d(x, w), lambda: tm.max_pool2d(x, 3), lambda: tm.avg_pool2d(x, 3)):
+        with pytest.raises(ValueError, match="does not fit"):
+            f()
+
+
+def test_what_is_laid_end_to_end_agrees_elsewhere_in_rank_and_in_sizes():
+    for other in (np.ones((3, 2)), np.ones(3), np.ones((2, 3, 1))):
+        with pytest.raises(ValueError, match="needs shapes that agree elsewhere"):
+            tm.concat([np.ones((2, 3)), other])

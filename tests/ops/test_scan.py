@@ -202,3 +202,13 @@ def test_without_turns_the_results_have_the_shapes_of_one() -> None:
     last, said = tm.scan(lambda c, x: (c, {"a": c[None] * x, "n": 3}), np.ones(2, np.float32), np.zeros((0, 4, 2)))
     assert last.tolist() == [1, 1]
     assert (said["a"].shape, said["n"].shape) == ((0, 4, 2), (0,))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_turns_that_carry_nothing_are_looped_as_well(reverse: bool) -> None:
+    xs = np.arange(6.0).reshape(3, 2)
+    run = lambda xs: tm.scan(lambda c, x: (c, tm.sin(x) * 2), None, xs, reverse=reverse)
+    for f in (run, tm.compile(run)):
+        carry, said = f(xs)
+        assert carry is None
+        np.testing.assert_allclose(said.numpy(), np.sin(xs) * 2, rtol=1e-15)

@@ -87,3 +87,8 @@ def test_mistakes_are_told() -> None:
         tm.tree.stack([])
     with pytest.raises(ValueError, match="has 1 numbers, and the vector shape"):
         tm.tree.ravel({"a": np.ones(1)})[1](np.ones(2))
+
+
+def test_nothing_is_a_vector_of_no_numbers_and_comes_back() -> None:
+    vector, back = tm.tree.ravel({"none": None, "empty": []})
+    assert vector.shape == (0,) and back(vector) == {"none": None, "empty": []}

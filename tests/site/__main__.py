@@ -44,6 +44,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as profile:
             for browser in started(Path(profile)):
+                browser.set_script_timeout(300)
                 for file in pages:
                     found = [f"{file.relative_to(built)}: {fault}" for fault in looked_at(browser, file)]
                     print(f"{time.monotonic() - begun:.0f} s {file.relative_to(built)}", flush=True)

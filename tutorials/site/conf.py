@@ -20,6 +20,7 @@ nb_execution_mode = "cache"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
+nb_merge_streams = True
 nb_ipywidgets_js: dict[str, Any] = {}  # by default from elsewhere
 
 autodoc_typehints = "none"  # the field `Shapes` says more

@@ -61,13 +61,10 @@ def _prose(path: Path, language: str) -> list[str] | None:
     english = [cell.text for cell in lessons.cells(path) if cell.kind == "prose"]
     if language == "en":
         return ["\n\n".join(p for p in text.split("\n\n") if not _CHINESE.search(p)) for text in english]
-    file = path.parent / "zh" / f"{path.stem}.md"
-    if not file.is_file():
-        return None
-    blocks = [block.strip() for block in re.split(r"^\+\+\+$", file.read_text(encoding="utf-8"), flags=re.M)]
-    if len(blocks) != len(english):
-        raise SystemExit(f"{file.name}: {len(blocks)} blocks of Chinese for {len(english)} cells of prose")
-    return blocks
+    blocks = lessons.chinese(path)
+    if blocks and len(blocks) != len(english):
+        raise SystemExit(f"{path.name}: {len(blocks)} blocks of Chinese for {len(english)} cells of prose")
+    return blocks or None
 
 
 def book(path: Path, prose: list[str], language: str) -> str:

@@ -23,7 +23,7 @@ MENU = {
         "project/environments",
         "source/index",
     ],
-    "中文": ["zh/index"],
+    "中文": ["首页与课程 </zh/index>"],
 }
 LEADS = """## Where to go
 
@@ -51,4 +51,4 @@ def add(site: Site) -> None:
 
 
 def _listed(pages: list[str]) -> str:
-    return "\n".join(f"/{page}" for page in pages)
+    return "\n".join(page if page.endswith(">") else f"/{page}" for page in pages)

@@ -7,14 +7,18 @@ its line is a style of its cell, so that the plot is the table.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from html import escape
+from pathlib import Path
 
 from tinymeta import recipes
 from tinymeta.recipes import claims
 from tinymeta.recipes.claim import Claim
 from tinymeta.recipes.report import Interval, _literature
 from tutorials.site.pages import Site, claim_names, toctree
+
+FIGURES = Path(__file__).with_name("figures")
 
 
 def add(site: Site) -> None:
@@ -25,7 +29,8 @@ def add(site: Site) -> None:
     cards = []
     for recipe, entry in recipes.RECIPES.items():
         found = [_claim(name, claims.load(name)) for name in measured[recipe]]
-        site.add(f"gallery/{recipe}", "\n\n".join([_question(recipe), *found, _keys(recipe), _published(recipe)]))
+        parts = [_question(recipe), _figure(recipe, measured[recipe]), *found, _keys(recipe), _published(recipe)]
+        site.add(f"gallery/{recipe}", "\n\n".join(filter(None, parts)))
         cards.append(f"- [**{recipe}**](/gallery/{recipe}.md) {entry.idea}")
     listed = "\n".join(f"/gallery/{recipe}" for recipe in recipes.RECIPES)
     intro = "`tinymeta run NAME` runs one and prints its numbers beside the published ones. "
@@ -39,6 +44,16 @@ def _question(recipe: str) -> str:
     docstring = __import__(module, fromlist=["_"]).__doc__.strip()
     command = "tinymeta" if recipe == "main" else f"tinymeta run {recipe}"
     return f"# {recipe}\n\n*{_capital(idea)}.*\n\n{docstring}\n\n```bash\n{command}\n```\n\nIts code: [{file}]({file})"
+
+
+def _figure(recipe: str, names: list[str]) -> str:
+    """What the first run of the recipe's claim drew, where that was kept."""
+    alt = json.loads((FIGURES / "alt.json").read_text(encoding="utf-8"))
+    if recipe not in alt:
+        return ""
+    claim = claims.load(names[0])
+    drawn = f"Drawn by `{claim.command} --seed {claim.runs[0].seed}` on `{claim.runs[0].commit}`."
+    return f"![{alt[recipe]}](tutorials/site/figures/{recipe}.png)\n\n{drawn}"
 
 
 def _claim(name: str, claim: Claim) -> str:

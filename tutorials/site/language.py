@@ -37,6 +37,7 @@ def _context(app: Any, page: str, template: str, context: dict[str, Any], doctre
 
 
 def _mend(app: Any, problem: Exception | None) -> None:
+    (Path(app.outdir) / "_modules" / "index.html").unlink(missing_ok=True)  # a list of files, to which nothing leads
     for file in Path(app.outdir).rglob("*.html"):
         text = file.read_text(encoding="utf-8")
         mended = re.sub("|".join(map(re.escape, MENDED)), lambda m: MENDED[m[0]], text)

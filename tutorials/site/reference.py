@@ -29,7 +29,9 @@ GROUPS = {
     "layers": "Operations of layers",
     "nn": "Networks and losses: `tm.nn`",
     "optim": "Update rules: `tm.optim`",
-    "meta": "Meta-learning: `tm.meta`",
+    "meta": "Meta-learning: the loops of `tm.meta`",
+    "learners": "Meta-learning: the learners of `tm.meta`",
+    "tuning": "Meta-learning: what `tm.meta` tunes, policies, streams, workers",
     "tasks": "Tasks: `tm.tasks`",
     "tree": "Trees: `tm.tree`",
     "testing": "Testing: `tm.testing`",
@@ -62,6 +64,8 @@ def _called(name: str) -> str:
 def group_of(name: str, thing: Any) -> str:
     """The page on which a name stands."""
     module, _, _ = name.rpartition(".")
+    if module == "tm.meta":
+        return {"core": "meta", "learners": "learners"}.get(thing.__module__.split(".")[2], "tuning")
     if module != "tm":
         return module.removeprefix("tm.").partition(".")[0]
     where = thing.__module__.rpartition(".")[2]

@@ -38,7 +38,11 @@ import os
 from pathlib import Path
 from tinymeta.view import lessons as _lessons
 
-_lessons.page = lambda trace, number: trace.html(Path(os.environ["TINYMETA_TRACES"], f"{number:02}.html"))
+def _page(trace, number):
+    trace.title = f"Lesson {number}"
+    trace.html(Path(os.environ["TINYMETA_TRACES"], f"{number:02}.html"))
+
+_lessons.page = _page
 get_ipython().ast_node_interactivity = "none"  # a lesson prints what it shows
 """
 

@@ -30,8 +30,10 @@ def started(profile: Path) -> Iterator[Any]:
         options.add_argument("--no-sandbox")  # for root Chromium has no sandbox
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chromium = webdriver.Chrome(options=options, service=Service(driver))
-    yield chromium
-    chromium.quit()
+    try:
+        yield chromium
+    finally:
+        chromium.quit()
 
 
 class Page:

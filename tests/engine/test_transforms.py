@@ -13,6 +13,7 @@ import tinymeta as tm
 from tests.engine.programs import Step, programs, run
 from tests.engine.taylor import Jets, along
 from tests.engine.test_programs import TINYMETA
+from tinymeta.engine.state import setting
 
 A = np.array([[2.0, -1.0, 0.5], [0.3, 1.0, -0.7]])
 X = np.array([0.4, -0.2, 0.9])
@@ -176,3 +177,12 @@ def test_a_hessian_is_of_the_argument_that_was_named(argnum: int, expected: Any)
 def test_an_argument_that_is_named_twice_is_refused(transform: Any, argnums: tuple[int, ...]) -> None:
     with pytest.raises(TypeError, match="twice"):
         transform(lambda a, b: a * b, argnums)(1.0, 2.0)
+
+
+def test_a_complex_value_has_complex_cotangents_where_complex_numbers_are_followed() -> None:
+    x, g = np.array([1.0 + 2.0j]), np.array([0.5 - 1.0j])
+    with setting(differentiable="fc"):
+        y, pull = tm.vjp(lambda x: x * x, x)
+        np.testing.assert_allclose(pull(g)[0].numpy(), 2 * x * g, rtol=1e-15)
+    with pytest.raises(TypeError, match="cotangent for float64 is real"):
+        tm.vjp(lambda x: x * x, x.real)[1](g)

@@ -123,3 +123,11 @@ def test_maps_over_no_examples_at_all() -> None:
 def test_mistakes_are_explained(call: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         call()
+
+
+def test_a_value_per_example_of_a_vmap_that_is_over_is_of_no_use_to_anybody() -> None:
+    kept: list[Any] = []
+    tm.vmap(lambda x: kept.append(x) or x)(np.ones((3, 2)))
+    for use in (lambda x: x + 1.0, tm.exp, lambda x: tm.vmap(lambda y: x * y)(np.ones((3, 2)))):
+        with pytest.raises(TypeError, match="of a vmap that is over: return it"):
+            use(kept[0])

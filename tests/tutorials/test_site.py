@@ -48,14 +48,13 @@ def test_every_public_module_is_in_the_reference_by_what_it_holds() -> None:
     assert [name for _, name in set(THERE) - set(NAMES) if name not in parts] == []
 
 
-def test_commands_and_keys_are_there_with_all_that_can_be_said_of_them() -> None:
+def test_commands_are_there_with_their_help_and_recipes_with_their_keys() -> None:
     for group, names in today().items():
         kind, _, word = group.partition(" ")
         if kind == "recipe":
             assert all(f"\n| `{name}` |" in site().pages[f"gallery/{word}"] for name in names), group
         elif word:
-            page = site().pages["reference/commands"].partition(f"## `tinymeta {word}`")[2].partition("\n## ")[0]
-            assert all(name in page for name in names if name.startswith("--")), group
+            assert f"## `tinymeta {word}`\n\n```text\nusage: tinymeta {word}" in site().pages["reference/commands"]
 
 
 @pytest.mark.parametrize("path", lessons.lessons(), ids=lambda path: path.stem)

@@ -78,3 +78,9 @@ def test_no_heads_and_a_lone_row_are_refused() -> None:
     for rows, memory in ((np.ones(4), np.ones((3, 4))), (np.ones((3, 4)), np.ones(4))):
         with pytest.raises(ValueError, match="attention joins rows"):
             layer(rows, memory)
+
+
+def test_one_head_is_attention_to_the_whole_width() -> None:
+    layer, x = tm.nn.MultiHeadAttention(4, 1, rng=rng(), dtype=np.float64), rng().normal(size=(3, 4))
+    q, k, v = (part(x) for part in (layer.query, layer.key, layer.value))
+    np.testing.assert_allclose(layer(x).numpy(), layer.out(tm.nn.attention(q, k, v)).numpy(), rtol=1e-14)

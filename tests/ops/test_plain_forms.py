@@ -13,6 +13,7 @@ from tinymeta.engine.primitive import Primitive, bind, outputs_of
 from tinymeta.engine.tensor import Tensor
 from tinymeta.testing.case import Case, random_case, usual_count
 
+assert tm.nn and tm.optim  # rooms that are imported when they are asked for declare primitives, too
 FUSED = [p for p in Primitive.registry.values() if p.plain is not None and p.__module__.startswith("tinymeta.")]
 EPS = 2.0**-52
 

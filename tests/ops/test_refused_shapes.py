@@ -95,3 +95,36 @@ def test_what_is_laid_end_to_end_agrees_elsewhere_in_rank_and_in_sizes():
     for other in (np.ones((3, 2)), np.ones(3), np.ones((2, 3, 1))):
         with pytest.raises(ValueError, match="needs shapes that agree elsewhere"):
             tm.concat([np.ones((2, 3)), other])
+
+
+def test_padding_counts_twice_for_what_fits():
+    for window, fits in ((3, True), (4, False)):
+        f = lambda: tm.conv2d(np.ones((1, 1, 1, 9)), np.ones((1, 1, window, 1)), padding=(1, 0))  # noqa: B023
+        if fits:
+            assert f().shape == (1, 1, 1, 9)
+        else:
+            with pytest.raises(ValueError, match="does not fit"):
+                f()
+
+
+@pytest.mark.parametrize("window", [(2, 3), (3, 4)])
+def test_an_even_window_has_no_padding_that_keeps_the_size(window):
+    with pytest.raises(ValueError, match="odd windows"):
+        tm.conv2d(np.ones((1, 1, 6, 6)), np.ones((1, 1, *window)), padding="same")
+
+
+@pytest.mark.parametrize("sections", [0, -1, 4])
+def test_there_is_no_such_number_of_equal_parts(sections):
+    with pytest.raises(ValueError, match="equal parts"):
+        tm.split(np.ones(6), sections)
+
+
+def test_signals_of_several_channels_are_spread_as_images_of_one_row_are():
+    x, w = np.arange(6.0).reshape(1, 2, 3), np.arange(12.0).reshape(2, 3, 2)
+    expected = tm.conv_transpose2d(x[:, :, None], w[:, :, None]).numpy()[:, :, 0]
+    np.testing.assert_array_equal(tm.conv_transpose1d(x, w).numpy(), expected)
+
+
+def test_an_array_without_channels_is_put_in_no_groups():
+    with pytest.raises(ShapeError, match="group_norm can't put the channels"):
+        tm.group_norm(np.ones(4), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -212,3 +213,16 @@ def test_turns_that_carry_nothing_are_looped_as_well(reverse: bool) -> None:
         carry, said = f(xs)
         assert carry is None
         np.testing.assert_allclose(said.numpy(), np.sin(xs) * 2, rtol=1e-15)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("keep", [2, 3])
+def test_turns_that_are_left_over_are_looped_after_the_blocks(keep: int, reverse: bool) -> None:
+    """Of 5 turns and of 7, blocks of 2 and 3 leave one or two."""
+    for turns in (5, 7):
+        xs = np.random.default_rng(0).normal(size=(turns, 2))
+        runs = [
+            partial(tm.scan, lambda c, x: (tm.sin(c + x), c * x), reverse=reverse, checkpoint=k) for k in (keep, False)
+        ]
+        for a, b in zip(tm.compile(runs[0])(xs[0], xs), runs[1](xs[0], xs)):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-14, atol=1e-15)

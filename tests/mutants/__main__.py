@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.mutants.mutations import ROOT, Site, sites
 from tests.mutants.trial import verdicts
-from tests.trust.stored import store
+from tests.trust.stored import commit, store
 
 # The rooms, and the folders of tests that see most of them.
 ROOMS = {
@@ -98,8 +98,9 @@ def report(drawn: Sequence[Site], near: Sequence[str], until: float, wide: bool,
             print(f"{verdict.outcome}: {verdict.site.name} {verdict.by}", flush=True)
     unmade = came.pop("not planted", 0)
     command = shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]]).replace(" --keep", "")
+    at = commit() if keep else ""
     for room in made if keep else ():
-        store(f"mutants killed, {room}", made[room] - [site.room for site in left].count(room), made[room], command)
+        store(f"mutants killed, {room}", made[room] - [site.room for site in left].count(room), made[room], command, at)
     print(f"made {came.total()}, killed {came.total() - len(left)}, survived {len(left)}", end="; ")
     print(f"left out: {len(explain)} that are explained, {unmade} in what runs at import only")
     return int(bool(left))

@@ -28,9 +28,9 @@ def stored() -> dict[str, Row]:
     return {title: Row(**row) for title, row in found.items()}
 
 
-def store(title: str, good: int, tried: int, command: str) -> None:
-    """Keep a row, with the commit that is checked out."""
-    rows = {**stored(), title: Row(good, tried, command, commit())}
+def store(title: str, good: int, tried: int, command: str, at: str = "") -> None:
+    """Keep a row, with the commit that is checked out, or was when several rows were tried."""
+    rows = {**stored(), title: Row(good, tried, command, at or commit())}
     text = json.dumps({title: row._asdict() for title, row in sorted(rows.items())}, indent=1)
     RESULTS.write_text(text + "\n", encoding="utf-8")
 

@@ -78,8 +78,9 @@ def _surround(ipython: Path, traces: Path) -> None:
 
 
 def _digest() -> str:
-    """A name for what the lessons run on."""
-    files = sorted([*ROOT.glob("tinymeta/**/*.py"), *ROOT.glob("kernels/**/*.py")])
+    """A name for what the lessons run on, and their trace pages are made of."""
+    files = [file for room in ("tinymeta", "kernels") for file in sorted((ROOT / room).rglob("*.*"))]
+    files = [file for file in files if file.suffix in (".py", ".html", ".css", ".js")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

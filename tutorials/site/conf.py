@@ -28,7 +28,6 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_ivar = True
-python_maximum_signature_line_length = 88
 add_module_names = True
 
 html_theme = "furo"

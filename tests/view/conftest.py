@@ -30,10 +30,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory, maml: Trace, first_order: Trace) -> Path:
-    """A folder with `maml.html` and `first_order.html`."""
+    """A folder with `maml.html` and `first_order.html`, whose steps are all there, and `usual.html`."""
     folder = tmp_path_factory.mktemp("pages")
-    maml.html(folder / "maml.html")
-    first_order.html(folder / "first_order.html")
+    maml.html(folder / "maml.html", internal=True)
+    first_order.html(folder / "first_order.html", internal=True)
+    maml.html(folder / "usual.html")
     return folder
 
 

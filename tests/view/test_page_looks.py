@@ -143,4 +143,5 @@ def test_a_trace_of_nothing_is_an_empty_page_without_errors(browser: Any, tmp_pa
         pass
     t.html(tmp_path / "nothing.html")
     page = Page(browser, tmp_path / "nothing.html")
-    assert page.text("summary") == "0 operations" and page.driver.get_log("browser") == []
+    assert page.text("summary") == "Nothing to step through: no operation ran while the trace was open."
+    assert page.js("return document.querySelector('main').offsetHeight") == 0 and page.driver.get_log("browser") == []

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+import tinymeta as tm
 from tests.view.chromium import Page
 from tinymeta.view.trace import Trace
+from tinymeta.view.trace_table import BORDERS
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys
 
@@ -157,3 +159,32 @@ def test_a_neighbour_is_reached_by_the_keyboard(page: Page, maml: Trace) -> None
     target = int(page.js("return document.activeElement.dataset.go"))
     page.press(Keys.ENTER)
     assert page.step == target
+
+
+def test_the_usual_page_opens_on_an_operation_of_the_users_and_says_what_to_look_for(
+    browser: Any, pages: Path, maml: Trace
+) -> None:
+    page = Page(browser, pages / "usual.html")
+    shown = [s for s in maml.steps if s.kind == "step" and s.op not in BORDERS]
+    second = [s for s in shown if s.order == 2]
+    assert page.step == shown[0].id
+    words = (
+        f"{len(second)} of {len(shown)} operations are the second derivative; all differentiate adapt. Go to the first"
+    )
+    assert page.text("summary") == words
+    page.driver.find_element("css selector", "#summary [data-go]").click()
+    assert page.step == second[0].id
+    page.press(Keys.END)
+    assert page.step == shown[-1].id
+
+
+def test_the_sentence_of_a_page_without_a_second_derivative(browser: Any, tmp_path: Path) -> None:
+    with tm.trace("one") as t:
+        tm.grad(lambda x: tm.sin(x) * x)(0.5)
+    with tm.trace("none") as plain:
+        tm.sin(tm.tensor(0.5))
+    for trace in (t, plain):
+        trace.html(tmp_path / f"{trace.title}.html")
+    first = Page(browser, tmp_path / "one.html").text("summary")
+    assert first.endswith("of which differentiate the others.")
+    assert Page(browser, tmp_path / "none.html").text("summary") == "1 operation."

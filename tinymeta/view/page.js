@@ -1,6 +1,7 @@
 // The state of the page (which step, which orders) and the ways to change it.
 
-const orders = Object.keys(trace.counts).map(Number);
+const count = order => operations.filter(s => s.order === order).length;
+const orders = Object.keys(trace.counts).map(Number).filter(count);
 let shown = operations; // the steps that the slider goes through: all, or those of one order
 let current = null;
 let announcement = 0;
@@ -95,12 +96,25 @@ at("orders").addEventListener("click", ({ target: { dataset } }) => {
   if (dataset.order) filter(dataset.order === "all" ? null : +dataset.order);
 });
 
-const amounts = orders.map(order => `${trace.counts[order]} of order ${order}`).join(", ");
-at("summary").textContent = `${operations.length} operations` + (amounts && ": " + amounts);
+// What the page is there to show, in a sentence: how much of the work is the highest derivative, and of what.
+function sentence() {
+  const order = Math.max(0, ...orders), highest = operations.filter(s => s.order === order);
+  if (!operations.length) return "Nothing to step through: no operation ran while the trace was open.";
+  const all = `${operations.length} operation${operations.length === 1 ? "" : "s"}`;
+  if (order < 2) return all + (order ? `, ${highest.length} of which differentiate${highest.length === 1 ? "s" : ""} the others.` : ".");
+  const functions = highest.map(s => (trace.sites[step(s.column).site] || []).map(site => site.function));
+  const shared = functions[0].findLast(name => functions.every(names => names.includes(name)));
+  const what = order === 2 ? "the second derivative" : order === 3 ? "the third derivative" : `of order ${order}`;
+  return `${highest.length} of ${all} are ${what}` +
+    (shared ? `; all differentiate <code>${escaped(shared.split("<locals>.").at(-1))}</code>` : "") + `. ${go(highest[0].id, "Go to the first")}`;
+}
+at("summary").innerHTML = sentence();
 at("orders").innerHTML = `<button data-order="all" title="All orders (a)">all</button>` + orders
   .map(o => `<button data-order="${o}" title="Order ${o} only (${o})" aria-label="order ${o}">${o}</button>`).join("");
 if (operations.length) {
   const start = (current = step(+location.hash.slice(1)) || operations[0]);
   filter(null);
   visit(start.id);
+} else {
+  at("controls").hidden = document.querySelector("main").hidden = document.querySelector("footer").hidden = true;
 }

@@ -24,14 +24,16 @@ WIDTH = 1160  # of the columns together where they fit
 CELL = 9.0  # a cell's height
 
 
-def page(trace: Trace) -> str:
-    """The text of the page."""
+def page(trace: Trace, internal: bool = False) -> str:
+    """The text of the page; with what is `internal` to the transforms if that is asked for."""
     parts = {
         "title": escape(trace.title),
         "css": _part("page.css"),
         "script": "".join(map(_part, SCRIPTS)),
-        "table": _table(trace),
-        "trace": to_json(trace).replace("<", "\\u003c"),  # so that no text of the user's can end the script element
+        "table": _table(trace, internal),
+        "trace": to_json(trace, internal).replace(
+            "<", "\\u003c"
+        ),  # so that no text of the user's can end the script element
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda slot: parts[slot[1]], _part("page.html"))
 
@@ -40,8 +42,8 @@ def _part(name: str) -> str:
     return files("tinymeta.view").joinpath(name).read_text(encoding="utf-8")
 
 
-def _table(trace: Trace) -> str:
-    tables = [table_of(trace)]
+def _table(trace: Trace, internal: bool) -> str:
+    tables = [table_of(trace, internal=internal)]
     pitch = min(42.0, max(17.0, WIDTH / max(len(tables[0].columns), 1)))
     body, width, height = drawing(tables, pitch, CELL, compact=True)
     label = escape(described(tables))

@@ -65,7 +65,7 @@ function showTable(s) {
   const cell = cells.get(s.id);
   if (!cell) return;
   cell.classList.add("now");
-  const box = cell.getBoundingClientRect(), view = pane.getBoundingClientRect(), words = 124; // wide, at the left
+  const box = cell.getBoundingClientRect(), view = pane.getBoundingClientRect(), words = 190; // wide, at the left
   if (box.left < view.left + words || box.right > view.right - 20) pane.scrollLeft += box.left - view.left - view.width / 2;
   if (box.top < view.top + 10 || box.bottom > view.bottom - 10) pane.scrollTop += box.top - view.top - view.height / 2;
 }

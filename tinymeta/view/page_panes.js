@@ -3,7 +3,8 @@
 const trace = JSON.parse(document.getElementById("trace").textContent);
 const at = id => document.getElementById(id);
 const step = id => trace.steps[id - 1];
-const operations = trace.steps.filter(s => s.kind === "step");
+const hidden = new Set(trace.hidden);
+const operations = trace.steps.filter(s => s.kind === "step" && !hidden.has(s.op));
 
 // The links that the trace holds in one direction only: who uses a step, what its VJP made, whose cotangent it is.
 const uses = new Map(), made = new Map(), cotangentOf = new Map();

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from tinymeta.io.visible import visible
 from tinymeta.view.terminal import console
@@ -37,6 +38,12 @@ class Table:
         rule = tuple("─" * len(column[0]) for column in columns)
         lines = [next(zip(*columns)), rule, *list(zip(*columns))[1:]]
         return "\n".join("  ".join(line).rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        """The table, in a notebook."""
+        rows = [("th", self.header), *(("td", row.cells) for row in self.rows)]
+        lines = ("".join(f"<{tag}>{escape(visible(cell))}</{tag}>" for cell in cells) for tag, cells in rows)
+        return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
     def columns(self) -> list[list[str]]:
         """Each column's cells, header first, padded to one width."""

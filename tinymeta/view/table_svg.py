@@ -116,14 +116,18 @@ def _words(tables: list[DerivativeTable], frame: Frame, bottom: float) -> Iterat
         amount = f"{' and '.join(map(str, counts))} {'operations' if order else 'columns'}"
         lines = [WORDS[order] if order < len(WORDS) else f"differentiated {order} times", amount]
         yield f'<line class="rule" x1="{x}" x2="{width}" y1="{y:g}" y2="{y:g}"/>'
-        yield f'<text class="order" x="{x}" y="{y + 21:g}">order {order}</text>'
-        for k, line in enumerate(lines[frame.compact :]):
+        if frame.compact:
+            head, lines = lines[0], [f"order {order}: {amount}"]
+        else:
+            head = f"order {order}"
+        yield f'<text class="order" x="{x}" y="{y + 21:g}">{head}</text>'
+        for k, line in enumerate(lines):
             yield f'<text class="quiet" x="{x}" y="{y + 37 + 15 * k:g}">{line}</text>'
     yield "</g>"
 
 
 def _left(compact: bool) -> int:
-    return 112 if compact else 170
+    return 178 if compact else 170
 
 
 def _panel(table: DerivativeTable, frame: Frame, left: float) -> Iterator[str]:

@@ -21,6 +21,7 @@ import linecache
 import sys
 from collections import Counter
 from contextlib import AbstractContextManager
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,9 +146,18 @@ class Trace:
 
         write_text(Path(path), derivative_table(self))
 
-    def html(self, path: str | Path) -> None:
-        """Write the page: one file that shows every step, needs no network and no server."""
+    def html(self, path: str | Path, internal: bool = False) -> None:
+        """Write the page: one file that shows every step, needs no network and no server.
+
+        Operations that transforms insert at their borders are left out, if they are not asked for as `internal`.
+        """
         from tinymeta.io.files import write_text
         from tinymeta.view.page import page
 
-        write_text(Path(path), page(self))
+        write_text(Path(path), page(self, internal))
+
+    def _repr_html_(self) -> str:
+        """The page, in a notebook."""
+        from tinymeta.view.page import page
+
+        return f'<iframe title="{escape(self.title)}" srcdoc="{escape(page(self))}" width="100%" height="800"></iframe>'

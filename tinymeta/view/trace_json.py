@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinymeta.engine.primitive import Primitive
 from tinymeta.io.files import FORMAT
+from tinymeta.view.trace_table import BORDERS
 
 if TYPE_CHECKING:
     from tinymeta.engine.errors import Site
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 LINES = 5000  # of one source file, at most
 
 
-def to_json(trace: Trace) -> str:
-    """The JSON text of a trace; numbers that JSON can't hold stand as the strings "nan", "inf", "-inf"."""
+def to_json(trace: Trace, internal: bool = True) -> str:
+    """The JSON text of a trace, where `hidden` are the operations that a page leaves out; numbers that JSON can't hold
+    stand as the strings "nan", "inf", "-inf"."""
     recorder = trace.recorder
     paths = list(dict.fromkeys(step.path for step in trace.steps if step.path))
     sites = {path: index for index, path in enumerate(paths)}
@@ -32,6 +34,7 @@ def to_json(trace: Trace) -> str:
         "format": FORMAT,
         "title": trace.title,
         "counts": trace.counts(),
+        "hidden": [] if internal else sorted(BORDERS),
         "rules": {name: rule(primitive) for name, primitive in recorder.rules.items()},
         "sources": {name: [line.rstrip() for line in linecache.getlines(file)[:LINES]] for file, name in files.items()},
         "sites": [[_site(trace, site) for site in path] for path in paths],

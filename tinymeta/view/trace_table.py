@@ -49,12 +49,15 @@ class DerivativeTable(NamedTuple):
         return 1 + max((order for _, order in self.stacks), default=0)
 
 
-def table_of(trace: Trace, levels: int = 3) -> DerivativeTable:
-    """Sort a trace into its table, with at most so many `levels` of calls above the columns."""
+def table_of(trace: Trace, levels: int = 3, internal: bool = True) -> DerivativeTable:
+    """Sort a trace into its table, with at most so many `levels` of calls above the columns; without what is `internal`
+    to the transforms if that is not asked for."""
     stacks: dict[tuple[int, int], list[Step]] = defaultdict(list)
     for step in trace.steps:
         if step.kind == "step" and step.order:
-            stacks[trace.column(step).id, step.order].append(step)
+            column = trace.column(step)
+            if internal or column.op not in BORDERS:
+                stacks[column.id, step.order].append(step)
     used = {column for column, _ in stacks}
     columns = [s for s in trace.steps if s.id in used or (s.order == 0 and s.kind == "step" and s.op not in BORDERS)]
     return DerivativeTable(trace, columns, dict(stacks), _calls(columns)[:levels])

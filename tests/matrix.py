@@ -110,7 +110,13 @@ ENVIRONMENTS = {
         quick=True,
     ),
     "one-process": Environment("no test leans on the other process", SMALL, options=("-n", "0")),
-    "wheel": Environment("installed, not a checkout", INSTALLED, wheel=True, quick=True),
+    "wheel": Environment(
+        "installed, not a checkout (of which the site is built)",
+        INSTALLED,
+        wheel=True,
+        quick=True,
+        options=("--ignore=tests/tutorials/test_site.py",),
+    ),  # fmt: skip
     "oldest": Environment("the oldest versions allowed", VERSIONS, packages=("numpy==2.0.*", "numba==0.61.*")),
     "numpy-2.2": Environment("NumPy between", VERSIONS, packages=("numpy==2.2.*",)),
     "python-3.12": Environment("newest of all for it", LANGUAGE, python="python3.12"),

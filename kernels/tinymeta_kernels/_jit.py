@@ -11,8 +11,8 @@ disk), when the kernel is first called. The rules that a kernel keeps, and why:
 - It writes only into parameters whose names start with ``out``. Every other array is declared read-only,
   so an array that may be written and one that may not share one compilation.
 - Arrays are C-contiguous, in one floating dtype, that of the first argument: one compilation per dtype.
-- It calls no other jitted function and reads no global: Numba's cache does not notice when something
-  outside of the function's own file changes, and would run stale code.
+- It calls no other jitted function and reads no global: one file tells all of a loop. The machine is the
+  exception (`products.py`, `vectors.py`), so the cache goes by all files of this folder.
 - No ``fastmath``: it deletes NaN checks and reorders sums.
 """
 

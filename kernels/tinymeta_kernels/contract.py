@@ -38,6 +38,7 @@ BEGINNINGS = ((0, 0, 0), (1, 3, 6))  # of each operand, in numbers after a cache
 ULPS = 8  # between two results that are each right to 4 units in the last place, as NumPy's functions are
 LANES = 16  # neighbours of a run that hold numbers, too
 SIDES = (1, 3, 16, 33)  # of matrices
+LARGE = (35, 101, 130)  # several panels, and sums in several parts
 GAP = 3  # numbers between their rows
 FAR = 1 << 40  # between the rows of a matrix that has only one
 
@@ -201,10 +202,10 @@ def _multiplies(address: int, dtype: DType) -> bool:
         (*t, *how, *sides)
         for t in product((0, 1), repeat=2)
         for how in ((0, 1), (GAP, 0))
-        for sides in product(SIDES, repeat=3)
+        for sides in (*product(SIDES, repeat=3), LARGE)
     ]
     begins = np.cumsum([0, *(m * (n + gap) for _, _, gap, _, m, n, _ in cases)]).tolist()
-    a, b = (_numbers(np.dtype(dtype), max(SIDES) * (max(SIDES) + GAP), True, k) for k in range(2))
+    a, b = (_numbers(np.dtype(dtype), max(LARGE) * (max(LARGE) + GAP), True, k) for k in range(2))
     out = _numbers(np.dtype(dtype), begins[-1], True, 2)
     expected, code = out.copy(), []
     for (ta, tb, gap, beta, m, n, k), begin in zip(cases, begins):

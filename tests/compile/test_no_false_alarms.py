@@ -49,7 +49,11 @@ def said_by(f: Any, *given: Any) -> list[str]:
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_kinks_that_rounding_turns_raise_no_alarm(order: int, dtype: Any) -> None:
+@pytest.mark.parametrize("bytes_", [selfcheck.COSTLY, -1], ids=["small", "as if it were large"])
+def test_kinks_that_rounding_turns_raise_no_alarm(
+    order: int, dtype: Any, bytes_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selfcheck, "COSTLY", bytes_)
     for seed in range(25):
         f, given = relu_network(np.random.default_rng((seed, order)), dtype, order)
         assert not said_by(f, *given), f"seed {seed}"

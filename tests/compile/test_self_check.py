@@ -23,6 +23,7 @@ from tinymeta.compile.program import well_formed, writing
 from tinymeta.compile.program.operations import Ufunc
 from tinymeta.compile.program.program import Program
 from tinymeta.compile.record import translate
+from tinymeta.compile.run import selfcheck
 from tinymeta.compile.run.machine import Machine
 from tinymeta.compile.verify import Broken
 
@@ -88,9 +89,11 @@ def equal(found: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("stage", FAULTS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bytes_", [selfcheck.COSTLY, -1], ids=["small", "as if it were large"])
 def test_a_fault_is_told_once_by_its_stage_and_the_numbers_are_right(
-    stage: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
+    stage: str, dtype: Any, bytes_: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(selfcheck, "COSTLY", bytes_)
     FAULTS[stage](monkeypatch)
     compiled = tm.compile(tm.grad(loss))
     for seed in range(3):
@@ -141,7 +144,9 @@ def test_the_reproducer_can_write_kernels_and_checks_of_values(monkeypatch: pyte
     assert alone.returncode == 0 and "no fault" in alone.stdout, alone.stderr
 
 
-def test_a_fault_of_float32_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bytes_", [selfcheck.COSTLY, -1], ids=["small", "as if it were large"])
+def test_a_fault_of_float32_alone_is_seen(bytes_: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selfcheck, "COSTLY", bytes_)
     wrong_machine(monkeypatch, np.dtype(np.float32))
     given = arguments(np.float32)
     found, said = told(tm.compile(tm.grad(loss)), *given)

@@ -31,9 +31,7 @@ from tinymeta.engine.typing import DTypeLike
 def prepared(job: Any, b: Backend, dtype: DTypeLike) -> tuple[Any, list[Any]]:
     """The step and its first arguments: params, state, data."""
     params, batch = job.draw(np.random.default_rng(0), dtype)
-    rng = np.random.default_rng(
-        1
-    )  # here, and not by `b.tree_map`: frameworks go through a dictionary in orders of their own
+    rng = np.random.default_rng(1)  # by our `tree_map`: each framework goes through a dictionary in an order of its own
     direction = tree_map(lambda p: (0.01 * rng.standard_normal(p.shape)).astype(dtype), params)
     squares = tree_map(lambda v: v * v, direction)
     params, direction, squares = (b.tree_map(b.array, t) for t in (params, direction, squares))

@@ -15,10 +15,11 @@ lies transposed is turned a square of vectors at a time, by shuffles, while its 
 laid out if there are rows enough to pay for it, else read as it lies. Where b is one column, vectors run along l.
 
 NumPy's BLAS knows processors by name, takes one that it doesn't know for an older one, with half the vectors, and has a
-lock that its callers on several cores share. Of 72 products that were tried on an AMD EPYC with AVX-512, 60 take at most
-0.6 of its time, the slowest (an outer product whose row lies transposed) 1.03. With vectors of 32 bytes, as AVX2 has them,
-58 take at most 1.0, most others up to 1.05, but two of 512 × 512 × 512 in float64 whose a lies transposed 1.5: the steps from
-term to term fall on few lines of the cache (`tests/benchmarks/products.py`). Without either, the BLAS is called.
+lock that its callers on several cores share. Of 72 products that were tried on an AMD EPYC with AVX-512, 60 take at
+most 0.6 of its time, and the slowest, an outer product whose row lies transposed, 1.03. With vectors of 32 bytes, as
+AVX2 has them, 58 take at most 1.0 and most others up to 1.05, but two of 512 × 512 × 512 in float64 whose a lies
+transposed 1.5: steps from term to term fall on few lines of the cache (`tests/benchmarks/products.py`). Without either,
+the BLAS is called.
 """
 
 import math

@@ -12,7 +12,7 @@ from tests.architecture.sources import PRODUCT, ROOT, TESTS, Source, lines_of_co
 FILE = 300
 # Where the goal isn't reached, what it has come to: a ceiling that goes down, and never up.
 GOALS = {"engine": 1_200, "the product": 15_000}
-CEILINGS = {"engine": 1_192, "the product": 30_032}
+CEILINGS = {"engine": 1_192, "the product": 30_031}
 
 
 @pytest.mark.parametrize("source", [*PRODUCT, *TESTS], ids=str)
